@@ -1,0 +1,29 @@
+#pragma once
+// A backend: a device's memory, its ops, and what it can do.
+#include <memory>
+#include <string>
+
+#include "kernels/device_api.h"
+#include "kernels/ops.h"
+
+namespace ll {
+
+enum class BackendKind : uint8_t { kCpu, kCuda };
+
+struct Backend {
+  BackendKind kind;
+  std::string device_name;  // "NVIDIA H200", "CPU, 2 threads, avx512_bf16"
+  const DeviceApi& device;
+  const Ops& ops;
+  const GraphApi* graphs;  // null: launch every op
+  int fixed_page_size;     // KV page size the kernels are built for; 0: any
+};
+
+// Opens the device of this process; on CUDA the GPU `local_rank`, on the CPU `num_threads` threads (0: keep OpenMP's).
+// Throws Error when the build or the machine lacks it. Call once in a process.
+Backend open_backend(BackendKind kind, int local_rank, int num_threads);
+
+// Whether this build has CUDA and the machine a GPU.
+bool has_cuda();
+
+}  // namespace ll

@@ -1,0 +1,58 @@
+#pragma once
+// The shape of a Qwen2 or Qwen2.5 dense model, read from a Hugging Face config.json.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/dtype.h"
+
+namespace ll {
+
+// Rotary position embedding [Su et al. 2021]; yarn: Peng et al. 2023, as transformers computes it.
+struct RopeConfig {
+  enum class Type { kDefault, kYarn };
+  Type type = Type::kDefault;
+  double theta = 10000;
+  double factor = 1;                    // yarn from here on
+  int64_t original_max_position = 0;
+  double attention_factor = 0;          // 0: 0.1 ln(factor) + 1
+  double beta_fast = 32, beta_slow = 1;
+  bool truncate = true;
+};
+
+struct ModelConfig {
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;
+  int64_t num_layers = 0;
+  int64_t num_heads = 0;
+  int64_t num_kv_heads = 0;
+  int64_t head_dim = 0;
+  int64_t vocab_size = 0;
+  int64_t max_position = 0;  // positions a sequence may have
+  float rms_norm_eps = 1e-6f;
+  bool tie_word_embeddings = false;
+  DType dtype = DType::bf16;          // of the weights: bfloat16, float16 or float32
+  RopeConfig rope;
+  std::vector<int32_t> eos_token_ids;
+
+  int64_t group_size() const { return num_heads / num_kv_heads; }
+  int64_t q_size() const { return num_heads * head_dim; }
+  int64_t kv_size() const { return num_kv_heads * head_dim; }
+  int64_t num_parameters() const;
+};
+
+// `where` names the text in errors. Throws Error that names the key when the model is not a Qwen2 dense model this program runs: another
+// architecture, sliding window in use, a rope type other than default and yarn, attention_bias off, an activation other than SiLU, ...
+ModelConfig parse_model_config(std::string_view config_json, std::string_view where);
+
+// The defaults a model asks for in generation_config.json ("{}" when it has none).
+struct GenerationConfig {
+  std::vector<int32_t> eos_token_ids;  // empty: the config's
+  bool do_sample = false;
+  float temperature = 1, top_p = 1, repetition_penalty = 1;
+  int32_t top_k = 0;  // 0: off
+};
+GenerationConfig parse_generation_config(std::string_view json, std::string_view where);
+
+}  // namespace ll
