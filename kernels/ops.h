@@ -108,6 +108,8 @@ struct PageDelta {
 };
 
 struct Ops {
+  // Once a step, before its layers: what all layers' attention shares (work lists on the device).
+  void (&begin_step)(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads);
   // Takes [rows, cols] of the model's dtype (bfloat16 or float32) on the device.
   Weight (&pack_weight)(Stream, const Tensor& natural, Tensor& storage);
   void (&embed)(Stream, const EmbedArgs&);

@@ -38,17 +38,20 @@ struct LogitEdit {
 // token_counts[slot][token]: how often the token stands in the output; kInPrompt is set when the prompt has it.
 constexpr int32_t kInPrompt = 1 << 30;
 
-// Where a row's radix select stands. `low` is the smallest ordered key (see ordered_key) still accepted.
+// Where a row's radix select stands. Entries whose ordered key reaches `low` are accepted.
 struct Selection {
-  float max = 0;          // largest logit of the row over all ranks
+  float max = 0;  // largest logit of the row over all ranks
   uint32_t low = 0;
-  int64_t remaining = 0;  // count or fixed-point mass still to be found at or above `low`'s prefix
+  uint32_t prefix = 0;    // bits of the cut found so far
+  int64_t remaining = 0;  // count, or fixed-point mass, still to be found at or below the prefix's end
 };
 
 enum class SelectBy : uint8_t { kTopK, kTopP };
 constexpr int kSelectRounds = 3;
 constexpr int kSelectBins = 2048;
 constexpr int kMassBits = 40;  // exp((logit - max) / temperature) in units of 2^-40
+constexpr int select_shift(int round) { return round == 0 ? 21 : round == 1 ? 10 : 0; }
+constexpr int select_width(int round) { return round == 2 ? 10 : 11; }
 
 // Order-preserving key of a float (NaN aside).
 constexpr uint32_t ordered_key(uint32_t float_bits) {
@@ -72,7 +75,7 @@ struct SamplingOps {
   void (&begin_selection)(Stream, const SamplingRow* rows, const float* row_max, Selection* selections, int32_t num_rows);
   // histogram [R, kSelectBins] int64, of the entries accepted so far that share the prefix found in earlier rounds.
   void (&histogram)(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections, SelectBy by, int round, int64_t* histogram);
-  // Takes the summed histogram and fixes the next bits of `low`.
+  // Takes the summed histogram and fixes the next bits of the cut; the last round raises `low` to it. Ties at the cut stay.
   void (&narrow)(Stream, const SamplingRow* rows, const int64_t* histogram, SelectBy by, int round, Selection* selections, int32_t num_rows);
 
   // best[r]: the shard's best (score, token) of the row; selections may be null when no row restricts its choice.

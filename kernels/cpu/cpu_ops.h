@@ -5,6 +5,11 @@
 
 namespace ll::cpu {
 
+const DeviceApi& cpu_device();
+MemoryInfo memory_info();
+const Ops& cpu_ops();
+
+void begin_step(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads);
 Weight pack_weight(Stream, const Tensor& natural, Tensor& storage);
 void embed(Stream, const EmbedArgs&);
 void add_rms_norm(Stream, const AddRmsNormArgs&);

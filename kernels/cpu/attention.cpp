@@ -1,0 +1,248 @@
+// Attention over paged KV, causal, ragged, grouped heads; online softmax over blocks of 64 positions [Dao et al. 2022].
+// Blocks are cut at absolute positions, so a float32 row comes out the same whether it runs in a chunk or alone, and for
+// any page size. One task is one KV head and up to 64 rows of one sequence: its keys and values are packed into panels once for all
+// query heads of the group. Decode rows of bfloat16 skip the packing and read the pages directly.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "kernels/cpu/cpu_ops.h"
+#include "kernels/cpu/panels.h"
+
+namespace ll::cpu {
+namespace {
+
+constexpr int kBlock = 64;  // positions
+constexpr int kTileRows = 64;
+
+struct Task {
+  int32_t first_row, num_rows, kv_head;
+};
+
+struct Shape2 {
+  int64_t heads, kv_heads, dim, padded_dim;  // padded to whole panels
+  int64_t group() const { return heads / kv_heads; }
+  int64_t qkv() const { return (heads + 2 * kv_heads) * dim; }
+};
+
+template <class T>
+struct Workspace {
+  explicit Workspace(const Shape2& s)
+      : keys(static_cast<size_t>(kBlock * s.padded_dim)),
+        values(keys.size()),
+        queries(static_cast<size_t>(s.group() * kTileRows * s.dim)),
+        scores(static_cast<size_t>(kTileRows * kBlock)),
+        weights(scores.size()),
+        block_out(static_cast<size_t>(kTileRows * s.padded_dim)),
+        out(static_cast<size_t>(s.group() * kTileRows * s.padded_dim)),
+        max(static_cast<size_t>(s.group() * kTileRows)),
+        sum(max.size()) {}
+  std::vector<T> keys, values;   // panels: [D][64], and [64][padded D]
+  std::vector<T> queries;        // [group][rows][D]
+  std::vector<float> scores;     // [rows][64]
+  std::vector<T> weights;        // the same, for the product with the values
+  std::vector<float> block_out, out;  // [rows][padded D], [group][rows][padded D]
+  std::vector<float> max, sum;   // [group][rows]
+};
+
+// The row of (page of position, kv head, position) in the pool.
+template <class T>
+const T* kv_row(const TensorView& pool, const int32_t* pages, int64_t kv_head, int64_t position) {
+  int64_t page_size = pool.dim(2);
+  int64_t page = pages[position / page_size];
+  return static_cast<const T*>(pool.data) +
+         ((page * pool.dim(1) + kv_head) * page_size + position % page_size) * pool.dim(3);
+}
+
+// Positions [begin, begin + count) of one head; what is missing of 64 is zero, so that no stale memory meets a zero weight.
+template <class T>
+void pack_block(const AttentionArgs& a, const int32_t* pages, int64_t kv_head, int64_t begin,
+                int64_t count, const Shape2& s, Workspace<T>& w) {
+  if (count < kBlock) {
+    std::fill(w.keys.begin(), w.keys.end(), T{});
+    std::fill(w.values.begin(), w.values.end(), T{});
+  }
+  for (int64_t j = 0; j < count; ++j) {
+    const T* k = kv_row<T>(a.kv.k, pages, kv_head, begin + j);
+    const T* v = kv_row<T>(a.kv.v, pages, kv_head, begin + j);
+    for (int64_t d = 0; d < s.dim; ++d) w.keys[static_cast<size_t>(panel_offset<T>(d, j))] = k[d];
+    if constexpr (std::is_same_v<T, float>) {
+      std::copy_n(v, s.dim, w.values.data() + j * s.padded_dim);
+    } else {
+      T* pair = w.values.data() + j / 2 * 2 * s.padded_dim + j % 2;
+      for (int64_t d = 0; d < s.dim; ++d) pair[2 * d] = v[d];
+    }
+  }
+}
+
+void key_product(const float* q, int64_t ldq, const float* keys, int64_t dim, int rows, float* y) {
+  simd().gemm_f32(q, ldq, keys, kPanelCols, dim, rows, y, kBlock);
+}
+void key_product(const bf16* q, int64_t ldq, const bf16* keys, int64_t dim, int rows, float* y) {
+  simd().gemm_bf16(q, ldq, keys, 2 * kPanelCols, dim, rows, y, kBlock);
+}
+void value_product(const float* p, const float* values, int64_t padded_dim, int rows, float* y) {
+  for (int64_t c = 0; c < padded_dim; c += kPanelCols)
+    simd().gemm_f32(p, kBlock, values + c, padded_dim, kBlock, rows, y + c, padded_dim);
+}
+void value_product(const bf16* p, const bf16* values, int64_t padded_dim, int rows, float* y) {
+  for (int64_t c = 0; c < padded_dim; c += kPanelCols)
+    simd().gemm_bf16(p, kBlock, values + 2 * c, 2 * padded_dim, kBlock, rows, y + c, padded_dim);
+}
+void to_weights(float* p, const float* s, int64_t n) { std::copy_n(s, n, p); }
+void to_weights(bf16* p, const float* s, int64_t n) { simd().narrow(p, s, n); }
+
+// Folds one block into the running softmax of `rows` rows of one query head. Row r may see valid[r] of the block's positions.
+template <class T>
+void fold_block(const Shape2& s, int rows, const int* valid, const T* queries, float scale,
+                float* max, float* sum, float* out, Workspace<T>& w) {
+  for (int r = 0; r < rows; r += kMaxGemmRows)
+    key_product(queries + r * s.dim, s.dim, w.keys.data(), s.dim,
+                std::min(kMaxGemmRows, rows - r), w.scores.data() + r * kBlock);
+  float correction[kTileRows];
+  for (int r = 0; r < rows; ++r) {
+    float* score = w.scores.data() + r * kBlock;
+    for (int j = 0; j < valid[r]; ++j) score[j] *= scale;
+    float highest = std::max(max[r], simd().max(score, valid[r]));
+    correction[r] = max[r] == highest ? 1.0f : std::exp(max[r] - highest);
+    sum[r] = sum[r] * correction[r] + simd().exp_sum(score, valid[r], highest);
+    max[r] = highest;
+    std::fill(score + valid[r], score + kBlock, 0.0f);
+    to_weights(w.weights.data() + r * kBlock, score, kBlock);
+  }
+  for (int r = 0; r < rows; r += kMaxGemmRows)
+    value_product(w.weights.data() + r * kBlock, w.values.data(), s.padded_dim,
+                  std::min(kMaxGemmRows, rows - r), w.block_out.data() + r * s.padded_dim);
+  for (int r = 0; r < rows; ++r)
+    simd().scale_add(out + r * s.padded_dim, w.block_out.data() + r * s.padded_dim, correction[r],
+                     s.padded_dim);
+}
+
+void store_out(float* out, const float* x, int64_t n) { std::copy_n(x, n, out); }
+void store_out(bf16* out, const float* x, int64_t n) { simd().narrow(out, x, n); }
+
+// Rows of one sequence at consecutive positions, all query heads of one KV head.
+template <class T>
+void attend_tile(const AttentionArgs& a, const Task& task, const Shape2& s, Workspace<T>& w) {
+  const BatchView& b = a.batch;
+  int rows = task.num_rows;
+  int64_t first = b.positions[task.first_row];
+  const int32_t* pages = b.page_table + b.slots[task.first_row] * b.page_table_stride;
+  int64_t tile = static_cast<int64_t>(rows) * s.dim, padded_tile = rows * s.padded_dim;
+  for (int64_t g = 0; g < s.group(); ++g)
+    for (int r = 0; r < rows; ++r)
+      std::copy_n(a.qkv.as<T>() + (task.first_row + r) * s.qkv() +
+                      (task.kv_head * s.group() + g) * s.dim,
+                  s.dim, w.queries.data() + g * tile + r * s.dim);
+  std::fill(w.out.begin(), w.out.end(), 0.0f);
+  std::fill(w.sum.begin(), w.sum.end(), 0.0f);
+  std::fill(w.max.begin(), w.max.end(), -std::numeric_limits<float>::infinity());
+  float scale = 1.0f / std::sqrt(static_cast<float>(s.dim));
+  int64_t length = first + rows;
+  for (int64_t begin = 0; begin < length; begin += kBlock) {
+    pack_block(a, pages, task.kv_head, begin, std::min<int64_t>(kBlock, length - begin), s, w);
+    int valid[kTileRows];
+    for (int r = 0; r < rows; ++r)
+      valid[r] = static_cast<int>(std::clamp<int64_t>(first + r + 1 - begin, 0, kBlock));
+    for (int64_t g = 0; g < s.group(); ++g)
+      fold_block(s, rows, valid, w.queries.data() + g * tile, scale, w.max.data() + g * rows,
+                 w.sum.data() + g * rows, w.out.data() + g * padded_tile, w);
+  }
+  for (int64_t g = 0; g < s.group(); ++g)
+    for (int r = 0; r < rows; ++r) {
+      float* o = w.out.data() + g * padded_tile + r * s.padded_dim;
+      float inverse = 1.0f / w.sum[static_cast<size_t>(g * rows + r)];
+      for (int64_t d = 0; d < s.dim; ++d) o[d] *= inverse;
+      store_out(a.out.as<T>() + (task.first_row + r) * s.heads * s.dim +
+                    (task.kv_head * s.group() + g) * s.dim,
+                o, s.dim);
+    }
+}
+
+// One bfloat16 decode row and KV head straight from the pages: two passes over the scores.
+void attend_row(const AttentionArgs& a, const Task& task, const Shape2& s,
+                std::vector<float>& scratch) {
+  const BatchView& b = a.batch;
+  int64_t length = b.positions[task.first_row] + 1, group = s.group();
+  const int32_t* pages = b.page_table + b.slots[task.first_row] * b.page_table_stride;
+  scratch.resize(static_cast<size_t>(group * (2 * s.dim + length)));
+  float *queries = scratch.data(), *out = queries + group * s.dim, *scores = out + group * s.dim;
+  simd().widen(queries,
+               a.qkv.as<bf16>() + task.first_row * s.qkv() + task.kv_head * group * s.dim,
+               group * s.dim);
+  for (int64_t j = 0; j < length; ++j) {
+    const bf16* k = kv_row<bf16>(a.kv.k, pages, task.kv_head, j);
+    for (int64_t g = 0; g < group; ++g)
+      scores[g * length + j] = simd().dot_bf16(queries + g * s.dim, k, s.dim);
+  }
+  float scale = 1.0f / std::sqrt(static_cast<float>(s.dim));
+  std::fill(out, out + group * s.dim, 0.0f);
+  for (int64_t g = 0; g < group; ++g) {
+    float* score = scores + g * length;
+    for (int64_t j = 0; j < length; ++j) score[j] *= scale;
+    float inverse = 1.0f / simd().exp_sum(score, length, simd().max(score, length));
+    for (int64_t j = 0; j < length; ++j) score[j] *= inverse;
+  }
+  for (int64_t j = 0; j < length; ++j) {
+    const bf16* v = kv_row<bf16>(a.kv.v, pages, task.kv_head, j);
+    for (int64_t g = 0; g < group; ++g)
+      simd().axpy_bf16(out + g * s.dim, v, scores[g * length + j], s.dim);
+  }
+  simd().narrow(a.out.as<bf16>() + (task.first_row * s.heads + task.kv_head * group) * s.dim, out,
+                group * s.dim);
+}
+
+std::vector<Task> list_tasks(const AttentionArgs& a) {
+  std::vector<Task> tasks;
+  const BatchView& b = a.batch;
+  for (const Chunk& c : b.chunks)
+    for (int32_t r = 0; r < c.num_rows; r += kTileRows)
+      for (int32_t h = 0; h < a.num_kv_heads; ++h)
+        tasks.push_back({c.first_row + r, std::min(kTileRows, c.num_rows - r), h});
+  for (int32_t row = 0; row < b.num_decode; ++row)
+    if (b.positions[row] >= 0)
+      for (int32_t h = 0; h < a.num_kv_heads; ++h) tasks.push_back({row, 1, h});
+  // The most work first: rows times the positions they see.
+  auto work = [&](const Task& t) { return int64_t{t.num_rows} * (b.positions[t.first_row] + t.num_rows); };
+  std::stable_sort(tasks.begin(), tasks.end(),
+                   [&](const Task& x, const Task& y) { return work(x) > work(y); });
+  return tasks;
+}
+
+template <class T>
+void attend(const AttentionArgs& a, const Shape2& s) {
+  std::vector<Task> tasks = list_tasks(a);
+#pragma omp parallel
+  {
+    Workspace<T> workspace(s);
+    std::vector<float> scratch;
+#pragma omp for schedule(dynamic)
+    for (size_t i = 0; i < tasks.size(); ++i) {
+      if constexpr (std::is_same_v<T, bf16>)
+        if (tasks[i].num_rows == 1) {
+          attend_row(a, tasks[i], s, scratch);
+          continue;
+        }
+      attend_tile(a, tasks[i], s, workspace);
+    }
+  }
+}
+
+}  // namespace
+
+void begin_step(Stream, const BatchView&, int32_t, int32_t) {}
+
+void attention(Stream, const AttentionArgs& a) {
+  int64_t dim = a.kv.k.dim(3);
+  Shape2 s{a.num_heads, a.num_kv_heads, dim, round_up(dim, kPanelCols)};
+  ensure(dim % 2 == 0 && s.heads % s.kv_heads == 0, "attention: head shapes");
+  ensure(a.qkv.dim(1) == s.qkv() && a.out.dim(1) == s.heads * dim, "attention: widths");
+  if (a.out.dtype == DType::f32)
+    attend<float>(a, s);
+  else
+    attend<bf16>(a, s);
+}
+
+}  // namespace ll::cpu

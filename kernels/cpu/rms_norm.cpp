@@ -1,0 +1,54 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/cpu/cpu_ops.h"
+#include "kernels/cpu/simd.h"
+
+namespace ll::cpu {
+namespace {
+
+void load_row(float* to, const float* from, int64_t n) { std::copy_n(from, n, to); }
+void load_row(float* to, const bf16* from, int64_t n) { simd().widen(to, from, n); }
+void store_row(float* to, const float* from, int64_t n) { std::copy_n(from, n, to); }
+void store_row(bf16* to, const float* from, int64_t n) { simd().narrow(to, from, n); }
+
+// The residual is rounded to its dtype before it is normalised: what the next layer adds to is what this layer saw.
+template <class T>
+void norm_row(const AddRmsNormArgs& a, int64_t row, float* x, float* weight) {
+  int64_t n = a.out.dim(1);
+  T* residual = a.residual.as<T>() + row * n;
+  load_row(x, residual, n);
+  if (!a.delta.empty()) {
+    const T* delta = a.delta.as<T>() + row * n;
+    for (int64_t i = 0; i < n; ++i) x[i] += to_float(delta[i]);
+    store_row(residual, x, n);
+    load_row(x, residual, n);
+  }
+  float scale = 1.0f / std::sqrt(simd().dot(x, x, n) / static_cast<float>(n) + a.eps);
+  for (int64_t i = 0; i < n; ++i) x[i] = x[i] * scale * weight[i];
+  store_row(a.out.as<T>() + row * n, x, n);
+}
+
+template <class T>
+void norm(const AddRmsNormArgs& a) {
+  int64_t n = a.out.dim(1);
+  std::vector<float> weight(static_cast<size_t>(n));
+  load_row(weight.data(), a.weight.as<T>(), n);
+#pragma omp parallel if (a.out.dim(0) > 8)
+  {
+    std::vector<float> x(static_cast<size_t>(n));
+#pragma omp for schedule(static)
+    for (int64_t row = 0; row < a.out.dim(0); ++row) norm_row<T>(a, row, x.data(), weight.data());
+  }
+}
+
+}  // namespace
+
+void add_rms_norm(Stream, const AddRmsNormArgs& a) {
+  ensure(a.out.shape == a.residual.shape && a.weight.numel() == a.out.dim(1), "add_rms_norm: shapes");
+  ensure(a.delta.empty() || a.delta.shape == a.out.shape, "add_rms_norm: delta's shape");
+  a.out.dtype == DType::f32 ? norm<float>(a) : norm<bf16>(a);
+}
+
+}  // namespace ll::cpu

@@ -1,0 +1,273 @@
+// Included by each simd_<isa>.cpp after LL_SIMD_ISA (a namespace) and LL_SIMD_LANES (floats in a register) are defined.
+// GCC and clang vector extensions; see simd.h for the contracts.
+#include <cstring>
+
+#include "kernels/cpu/simd.h"
+
+namespace ll::cpu::LL_SIMD_ISA {
+namespace {
+
+constexpr int kLanes = LL_SIMD_LANES;
+typedef float Vec __attribute__((vector_size(kLanes * 4)));
+typedef int32_t VecI __attribute__((vector_size(kLanes * 4)));
+typedef uint32_t VecU __attribute__((vector_size(kLanes * 4)));
+typedef uint16_t VecH __attribute__((vector_size(kLanes * 2)));
+
+template <class V, class T>
+inline V load(const T* p) {
+  static_assert(sizeof(V) == kLanes * sizeof(T));
+  V v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class V, class T>
+inline void store(T* p, V v) {
+  static_assert(sizeof(V) == kLanes * sizeof(T));
+  std::memcpy(p, &v, sizeof v);
+}
+inline Vec splat(float x) { return Vec{} + x; }
+
+// Not dtype.h's: an inline function shared with files built for other machines must not come from here.
+inline float float_of(bf16 x) {
+  uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+inline Vec max_of(Vec a, Vec b) { return a > b ? a : b; }
+
+// Halves are added until one lane is left: the same tree for every length.
+inline float sum_lanes(Vec v) {
+  float lane[kLanes];
+  store(lane, v);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
+  return lane[0];
+}
+
+// The last n % kLanes elements go through a zero-padded register.
+template <class T, class V>
+inline V load_tail(const T* p, int64_t n, T pad) {
+  T lane[kLanes];
+  for (int i = 0; i < kLanes; ++i) lane[i] = i < n ? p[i] : pad;
+  return load<V>(lane);
+}
+template <class T, class V>
+inline void store_tail(T* p, V v, int64_t n) {
+  T lane[kLanes];
+  store(lane, v);
+  for (int64_t i = 0; i < n; ++i) p[i] = lane[i];
+}
+
+// exp(x) = 2^n p(r), x = n ln 2 + r: Cephes' polynomial, relative error under 2e-7; below -87 it is 0.
+inline Vec exp_of(Vec x) {
+  const Vec lowest = splat(-87.0f), highest = splat(88.0f);
+  Vec t = x > lowest ? x : lowest;
+  t = t < highest ? t : highest;
+  Vec shifted = t * splat(1.44269504088896341f) + splat(12582912.0f);  // 1.5 * 2^23 rounds to integer
+  Vec n = shifted - splat(12582912.0f);
+  Vec r = t - n * splat(0.693359375f);
+  r = r - n * splat(-2.12194440e-4f);
+  Vec p = splat(1.9875691500e-4f);
+  p = p * r + splat(1.3981999507e-3f);
+  p = p * r + splat(8.3334519073e-3f);
+  p = p * r + splat(4.1665795894e-2f);
+  p = p * r + splat(1.6666665459e-1f);
+  p = p * r + splat(5.0000001201e-1f);
+  p = p * r * r + r + splat(1.0f);
+  VecI exponent = (VecI)shifted << 23;
+  Vec result = (Vec)((VecI)p + exponent);
+  return x > lowest ? result : Vec{};
+}
+
+inline Vec widen_vec(VecH h) { return (Vec)(__builtin_convertvector(h, VecU) << 16); }
+inline VecH narrow_vec(Vec v) {  // round to nearest even; NaN stays NaN
+  VecU u = (VecU)v;
+  VecU rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+  VecU nan = (u >> 16) | 0x40u;
+  VecU result = (u & 0x7fffffffu) > 0x7f800000u ? nan : rounded;
+  return __builtin_convertvector(result, VecH);
+}
+
+template <int kRows>
+void gemm_f32_rows(const float* x, int64_t ldx, const float* panel, int64_t panel_stride,
+                   int64_t depth, float* y, int64_t ldy) {
+  constexpr int kUnroll = kLanes >= 16 ? 4 : 2;  // registers across
+  for (int c = 0; c < kPanelCols; c += kUnroll * kLanes) {
+    Vec sum[kRows][kUnroll] = {};
+    for (int64_t k = 0; k < depth; ++k) {
+      Vec w[kUnroll];
+      for (int u = 0; u < kUnroll; ++u) w[u] = load<Vec>(panel + k * panel_stride + c + u * kLanes);
+      for (int m = 0; m < kRows; ++m)
+        for (int u = 0; u < kUnroll; ++u) sum[m][u] += splat(x[m * ldx + k]) * w[u];
+    }
+    for (int m = 0; m < kRows; ++m)
+      for (int u = 0; u < kUnroll; ++u) store(y + m * ldy + c + u * kLanes, sum[m][u]);
+  }
+}
+
+template <int kRows>
+void gemm_bf16_rows(const bf16* x, int64_t ldx, const bf16* panel, int64_t panel_stride,
+                    int64_t depth, float* y, int64_t ldy) {
+  constexpr int kUnroll = 2;
+  for (int c = 0; c < kPanelCols; c += kUnroll * kLanes) {
+    Vec sum[kRows][kUnroll] = {};
+    for (int64_t k = 0; k < depth; k += 2) {
+      Vec even[kUnroll], odd[kUnroll];
+      for (int u = 0; u < kUnroll; ++u) {
+        VecU pair;
+        std::memcpy(&pair, panel + k / 2 * panel_stride + (c + u * kLanes) * 2, sizeof pair);
+        even[u] = (Vec)(pair << 16);
+        odd[u] = (Vec)(pair & 0xffff0000u);
+      }
+      for (int m = 0; m < kRows; ++m) {
+        Vec x0 = splat(float_of(x[m * ldx + k])), x1 = splat(float_of(x[m * ldx + k + 1]));
+        for (int u = 0; u < kUnroll; ++u) sum[m][u] = sum[m][u] + x0 * even[u] + x1 * odd[u];
+      }
+    }
+    for (int m = 0; m < kRows; ++m)
+      for (int u = 0; u < kUnroll; ++u) store(y + m * ldy + c + u * kLanes, sum[m][u]);
+  }
+}
+
+// Calls f.template operator()<rows>() with `rows` (1 to kMaxGemmRows) as a constant.
+template <int kRows = kMaxGemmRows, class F>
+inline void with_rows(int rows, F&& f) {
+  if (rows == kRows)
+    f.template operator()<kRows>();
+  else if constexpr (kRows > 1)
+    with_rows<kRows - 1>(rows, f);
+}
+
+void gemm_f32(const float* x, int64_t ldx, const float* panel, int64_t panel_stride, int64_t k,
+              int rows, float* y, int64_t ldy) {
+  // Four rows at a time: eight times four accumulators would not stay in registers.
+  for (int m = 0; m < rows; m += 4)
+    with_rows<4>(rows - m < 4 ? rows - m : 4, [&]<int kRows>() {
+      gemm_f32_rows<kRows>(x + m * ldx, ldx, panel, panel_stride, k, y + m * ldy, ldy);
+    });
+}
+
+[[maybe_unused]] void gemm_bf16_portable(const bf16* x, int64_t ldx, const bf16* panel,
+                                         int64_t panel_stride, int64_t k, int rows, float* y,
+                                         int64_t ldy) {
+  for (int m = 0; m < rows; m += 4)
+    with_rows<4>(rows - m < 4 ? rows - m : 4, [&]<int kRows>() {
+      gemm_bf16_rows<kRows>(x + m * ldx, ldx, panel, panel_stride, k, y + m * ldy, ldy);
+    });
+}
+
+float max(const float* x, int64_t n) {
+  const float none = -__builtin_inff();
+  Vec best = splat(none);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) best = max_of(load<Vec>(x + i), best);
+  if (i < n) best = max_of(load_tail<float, Vec>(x + i, n - i, none), best);
+  float lane[kLanes], result = none;
+  store(lane, best);
+  for (float v : lane) result = v > result ? v : result;
+  return result;
+}
+
+float exp_sum(float* x, int64_t n, float shift) {
+  Vec sum{};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    Vec e = exp_of(load<Vec>(x + i) - splat(shift));
+    store(x + i, e);
+    sum += e;
+  }
+  if (i < n) {
+    Vec e = exp_of(load_tail<float, Vec>(x + i, n - i, -__builtin_inff()) - splat(shift));
+    store_tail(x + i, e, n - i);
+    sum += e;
+  }
+  return sum_lanes(sum);
+}
+
+float sum_exp(const float* x, int64_t n, float shift, float scale) {
+  Vec sum{};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    sum += exp_of((load<Vec>(x + i) - splat(shift)) * splat(scale));
+  if (i < n)
+    sum += exp_of((load_tail<float, Vec>(x + i, n - i, -__builtin_inff()) - splat(shift)) *
+                  splat(scale));
+  return sum_lanes(sum);
+}
+
+void scale_add(float* y, const float* x, float scale, int64_t n) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    store(y + i, load<Vec>(y + i) * splat(scale) + load<Vec>(x + i));
+  for (; i < n; ++i) y[i] = y[i] * scale + x[i];
+}
+
+float dot(const float* a, const float* b, int64_t n) {
+  Vec sum{};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) sum += load<Vec>(a + i) * load<Vec>(b + i);
+  if (i < n)
+    sum += load_tail<float, Vec>(a + i, n - i, 0) * load_tail<float, Vec>(b + i, n - i, 0);
+  return sum_lanes(sum);
+}
+
+float dot_bf16(const float* a, const bf16* b, int64_t n) {
+  const auto* bits = reinterpret_cast<const uint16_t*>(b);
+  Vec sum{};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) sum += load<Vec>(a + i) * widen_vec(load<VecH>(bits + i));
+  if (i < n)
+    sum += load_tail<float, Vec>(a + i, n - i, 0) *
+           widen_vec(load_tail<uint16_t, VecH>(bits + i, n - i, 0));
+  return sum_lanes(sum);
+}
+
+void axpy_bf16(float* y, const bf16* x, float a, int64_t n) {
+  const auto* bits = reinterpret_cast<const uint16_t*>(x);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    store(y + i, load<Vec>(y + i) + splat(a) * widen_vec(load<VecH>(bits + i)));
+  for (; i < n; ++i) y[i] += a * float_of(x[i]);
+}
+
+void widen(float* y, const bf16* x, int64_t n) {
+  const auto* bits = reinterpret_cast<const uint16_t*>(x);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, widen_vec(load<VecH>(bits + i)));
+  if (i < n) store_tail(y + i, widen_vec(load_tail<uint16_t, VecH>(bits + i, n - i, 0)), n - i);
+}
+
+void narrow(bf16* y, const float* x, int64_t n) {
+  auto* bits = reinterpret_cast<uint16_t*>(y);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(bits + i, narrow_vec(load<Vec>(x + i)));
+  if (i < n) store_tail(bits + i, narrow_vec(load_tail<float, Vec>(x + i, n - i, 0)), n - i);
+}
+
+void silu_and_mul(float* y, const float* x, int64_t n) {
+  float gate[kLanes], up[kLanes];
+  for (int64_t i = 0; i < n; i += kLanes) {
+    int64_t count = n - i < kLanes ? n - i : kLanes;
+    for (int64_t j = 0; j < kLanes; ++j) {
+      gate[j] = j < count ? x[2 * (i + j)] : 0;
+      up[j] = j < count ? x[2 * (i + j) + 1] : 0;
+    }
+    Vec g = load<Vec>(gate);
+    store_tail(y + i, g / (splat(1.0f) + exp_of(-g)) * load<Vec>(up), count);
+  }
+}
+
+}  // namespace
+
+#ifndef LL_SIMD_GEMM_BF16  // a file with a better instruction names its own function
+#define LL_SIMD_GEMM_BF16 gemm_bf16_portable
+#define LL_SIMD_HAS_BF16_DOT false
+#endif
+const Simd kSimd{LL_SIMD_NAME, LL_SIMD_HAS_BF16_DOT, gemm_f32, LL_SIMD_GEMM_BF16,
+                 max,          exp_sum,              sum_exp,  scale_add,
+                 dot,          dot_bf16,             axpy_bf16, widen,
+                 narrow,       silu_and_mul};
+
+}  // namespace ll::cpu::LL_SIMD_ISA

@@ -1,0 +1,294 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "kernels/random.h"
+#include "tests/support/device.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+const SamplingOps& ops() { return backend().ops.sampling; }
+
+std::vector<float> slice(const std::vector<float>& logits, size_t rows, size_t vocab, size_t begin, size_t size) {
+  std::vector<float> out;
+  for (size_t r = 0; r < rows; ++r)
+    out.insert(out.end(), logits.begin() + static_cast<int64_t>(r * vocab + begin), logits.begin() + static_cast<int64_t>(r * vocab + begin + size));
+  return out;
+}
+
+// Draws every row over `shards` parts of the vocabulary, as as many ranks would.
+std::vector<int32_t> sample(const std::vector<float>& logits, const std::vector<SamplingRow>& rows, size_t vocab, size_t shards,
+                            std::vector<Selection>* cut = nullptr) {
+  size_t n = rows.size();
+  auto count = static_cast<int32_t>(n);
+  Tensor device_rows = upload_structs(rows);
+  const auto* row = data_of<SamplingRow>(device_rows);
+  std::vector<Tensor> parts;
+  std::vector<size_t> begins;
+  std::vector<float> max(n, -INFINITY);
+  for (size_t s = 0; s < shards; ++s) {
+    size_t begin = vocab * s / shards, size = vocab * (s + 1) / shards - begin;
+    begins.push_back(begin);
+    parts.push_back(upload(slice(logits, n, vocab, begin, size), {count, static_cast<int64_t>(size)}, DType::f32));
+    Tensor m = poisoned({count}, DType::f32);
+    ops().row_max(stream(), parts[s], data_of<float>(m));
+    auto got = download_floats(m);
+    for (size_t r = 0; r < n; ++r) max[r] = std::max(max[r], got[r]);
+  }
+  Tensor global_max = upload(max, {count}, DType::f32), selections = upload_structs(std::vector<Selection>(n));
+  auto* selection = data_of<Selection>(selections);
+  ops().begin_selection(stream(), row, data_of<float>(global_max), selection, count);
+  for (SelectBy by : {SelectBy::kTopK, SelectBy::kTopP})
+    for (int round = 0; round < kSelectRounds; ++round) {
+      std::vector<int64_t> total(n * kSelectBins);
+      for (const Tensor& part : parts) {
+        Tensor h = poisoned({count, kSelectBins}, DType::i64);
+        ops().histogram(stream(), part, row, selection, by, round, data_of<int64_t>(h));
+        auto got = download<int64_t>(h.view().data, total.size());
+        for (size_t i = 0; i < total.size(); ++i) total[i] += got[i];
+      }
+      Tensor sum = upload(total, {count, kSelectBins}, DType::i64);
+      ops().narrow(stream(), row, data_of<int64_t>(sum), by, round, selection, count);
+    }
+  if (cut) *cut = download<Selection>(selection, n);
+  std::vector<Candidate> gathered;
+  for (size_t s = 0; s < shards; ++s) {
+    Tensor best = upload_structs(std::vector<Candidate>(n));
+    ops().draw(stream(), parts[s], row, selection, static_cast<int64_t>(begins[s]), data_of<Candidate>(best));
+    auto got = download<Candidate>(best.view().data, n);
+    gathered.insert(gathered.end(), got.begin(), got.end());
+  }
+  Tensor all = upload_structs(gathered), tokens = upload_ints(std::vector<int32_t>(n, -1));
+  int32_t slots = 0;
+  for (const SamplingRow& r : rows) slots = std::max(slots, r.slot + 1);
+  Tensor last = upload_ints(std::vector<int32_t>(static_cast<size_t>(std::max(slots, 1)), -1));
+  ops().choose(stream(), data_of<Candidate>(all), static_cast<int>(shards), row, count, data_of<int32_t>(tokens), data_of<int32_t>(last), nullptr, 0, 0);
+  auto result = download<int32_t>(tokens.view().data, n), kept = download<int32_t>(last.view().data, static_cast<size_t>(std::max(slots, 1)));
+  for (size_t r = 0; r < n; ++r)
+    if (rows[r].slot >= 0) CHECK(kept[static_cast<size_t>(rows[r].slot)] == result[r]);
+  return result;
+}
+
+// What top_k, top_p and min_p leave, by sorting: the probabilities of a row.
+std::vector<double> probabilities(const float* logits, size_t vocab, const SamplingRow& row) {
+  double max = *std::max_element(logits, logits + vocab);
+  std::vector<double> p(vocab);
+  for (size_t i = 0; i < vocab; ++i) p[i] = std::exp((logits[i] - max) / row.temperature);
+  std::vector<size_t> order(vocab);
+  for (size_t i = 0; i < vocab; ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return logits[a] > logits[b]; });
+  auto drop_below = [&](float cut) {
+    for (size_t i = 0; i < vocab; ++i)
+      if (logits[i] < cut) p[i] = 0;
+  };
+  if (row.min_p > 0)
+    for (double& x : p)
+      if (x < row.min_p) x = 0;
+  if (row.top_k > 0 && static_cast<size_t>(row.top_k) < vocab) drop_below(logits[order[static_cast<size_t>(row.top_k) - 1]]);
+  double total = 0, sum = 0;
+  for (double x : p) total += x;
+  if (row.top_p < 1)
+    for (size_t i : order)
+      if ((sum += p[i]) >= row.top_p * total) {
+        drop_below(logits[i]);
+        break;
+      }
+  total = 0;
+  for (double x : p) total += x;
+  for (double& x : p) x /= total;
+  return p;
+}
+
+// Upper 0.1% point of the chi-square distribution [Wilson & Hilferty 1931].
+double chi_square_limit(double degrees) { return degrees * std::pow(1 - 2 / (9 * degrees) + 3.09 * std::sqrt(2 / (9 * degrees)), 3); }
+
+}  // namespace
+
+TEST_CASE("Philox4x32-10 gives the published values") {
+  CHECK(philox({0, 0, 0, 0}, 0) == std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  CHECK(philox({~0u, ~0u, ~0u, ~0u}, ~uint64_t{0}) == std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0x299f31d0a4093822) ==
+        std::array<uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+}
+
+TEST_CASE("greedy takes the largest logit, ties to the lowest id, over any sharding") {
+  constexpr size_t kVocab = 1000;
+  auto logits = random_floats(3 * kVocab, 1);
+  logits[400] = logits[401] = 5;
+  logits[kVocab + 999] = 5;
+  logits[2 * kVocab] = 5;
+  std::vector<SamplingRow> rows(3);
+  for (int32_t i = 0; i < 3; ++i) rows[static_cast<size_t>(i)].slot = i;
+  for (size_t shards : {1, 2, 3, 7}) CHECK(sample(logits, rows, kVocab, shards) == std::vector<int32_t>{400, 999, 0});
+}
+
+TEST_CASE("what is accepted equals a sort's answer, over any sharding") {
+  constexpr size_t kVocab = 5000;
+  std::vector<SamplingRow> rows;
+  for (float t : {0.3f, 1.0f, 2.0f})
+    for (int32_t k : {0, 1, 7, 4999, 6000})
+      for (float p : {1.0f, 0.05f, 0.6f, 0.95f})
+        for (float m : {0.0f, 0.02f}) {
+          SamplingRow row;
+          row.slot = static_cast<int32_t>(rows.size());
+          row.temperature = t, row.top_k = k, row.top_p = p, row.min_p = m;
+          rows.push_back(row);
+        }
+  auto one = random_floats(kVocab, 3, 8);
+  std::vector<float> logits;
+  for (size_t r = 0; r < rows.size(); ++r) logits.insert(logits.end(), one.begin(), one.end());
+  std::vector<Selection> first;
+  for (size_t shards : {1, 2, 5}) {
+    std::vector<Selection> cut;
+    sample(logits, rows, kVocab, shards, &cut);
+    if (first.empty()) first = cut;
+    for (size_t r = 0; r < rows.size(); ++r) {
+      CHECK(cut[r].low == first[r].low);
+      auto p = probabilities(one.data(), kVocab, rows[r]);
+      size_t wrong = 0;
+      for (size_t i = 0; i < kVocab; ++i)
+        wrong += (ordered_key(std::bit_cast<uint32_t>(one[i])) >= cut[r].low) != (p[i] > 0);
+      CAPTURE(rows[r].temperature);
+      CAPTURE(rows[r].top_k);
+      CAPTURE(rows[r].top_p);
+      CAPTURE(rows[r].min_p);
+      CHECK(wrong <= 1);  // rounding of the fixed-point mass may move the cut by one entry
+    }
+  }
+}
+
+TEST_CASE("draws follow the exact probabilities (chi-square)") {
+  constexpr size_t kVocab = 300, kDraws = 20000, kBatch = 500;
+  auto one = random_floats(kVocab, 5, 4);
+  struct Setting {
+    float temperature, top_p, min_p;
+    int32_t top_k;
+  };
+  for (Setting s : {Setting{1, 1, 0, 0}, {0.6f, 1, 0, 0}, {1.5f, 0.8f, 0, 0}, {1, 1, 0, 20}, {1, 0.9f, 0, 50}, {1, 1, 0.1f, 0}, {0.7f, 0.8f, 0.01f, 20}}) {
+    std::vector<double> seen(kVocab);
+    SamplingRow row;
+    row.temperature = s.temperature, row.top_p = s.top_p, row.min_p = s.min_p, row.top_k = s.top_k;
+    for (size_t begin = 0; begin < kDraws; begin += kBatch) {
+      std::vector<SamplingRow> rows(kBatch, row);
+      std::vector<float> logits;
+      for (size_t i = 0; i < kBatch; ++i) {
+        rows[i].slot = static_cast<int32_t>(i);
+        rows[i].seed = 12345 + (begin + i) / 100;  // a hundred positions of each seed
+        rows[i].position = static_cast<int32_t>((begin + i) % 100);
+        logits.insert(logits.end(), one.begin(), one.end());
+      }
+      for (int32_t token : sample(logits, rows, kVocab, 2)) ++seen[static_cast<size_t>(token)];
+    }
+    auto p = probabilities(one.data(), kVocab, row);
+    double chi_square = 0, degrees = -1, rest_seen = 0, rest_wanted = 0;
+    for (size_t i = 0; i < kVocab; ++i) {
+      double wanted = p[i] * kDraws;
+      if (p[i] == 0) CHECK(seen[i] == 0);
+      if (wanted < 5) {
+        rest_seen += seen[i], rest_wanted += wanted;
+        continue;
+      }
+      chi_square += (seen[i] - wanted) * (seen[i] - wanted) / wanted;
+      ++degrees;
+    }
+    if (rest_wanted > 5) chi_square += (rest_seen - rest_wanted) * (rest_seen - rest_wanted) / rest_wanted, ++degrees;
+    CAPTURE(s.temperature);
+    CAPTURE(s.top_p);
+    CAPTURE(s.top_k);
+    CHECK(chi_square < chi_square_limit(degrees));
+  }
+}
+
+TEST_CASE("a draw depends on seed and position, not on batch or sharding") {
+  constexpr size_t kVocab = 2000;
+  auto one = random_floats(kVocab, 6);
+  std::vector<SamplingRow> rows;
+  std::vector<float> logits;
+  for (int32_t i = 0; i < 12; ++i) {
+    SamplingRow row;
+    row.slot = i, row.temperature = 1, row.seed = static_cast<uint64_t>(i / 4), row.position = i % 4;
+    rows.push_back(row);
+    logits.insert(logits.end(), one.begin(), one.end());
+  }
+  auto together = sample(logits, rows, kVocab, 1);
+  CHECK(sample(logits, rows, kVocab, 4) == together);
+  for (size_t i = 0; i < rows.size(); ++i) CHECK(sample(one, {rows[i]}, kVocab, 1)[0] == together[i]);
+  CHECK(std::set<int32_t>(together.begin(), together.end()).size() > 9);
+}
+
+TEST_CASE("penalties, edits and counts") {
+  constexpr int64_t kVocab = 50, kBegin = 100;
+  Tensor counts = upload_ints(std::vector<int32_t>(3 * kVocab, 77)), prompt = upload_ints({101, 101, 149, 3, 150});
+  ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab, data_of<int32_t>(prompt), 5, kBegin);
+  auto reset = download<int32_t>(data_of<int32_t>(counts) + kVocab, kVocab);
+  for (int32_t i = 0; i < kVocab; ++i) CHECK(reset[static_cast<size_t>(i)] == (i == 1 || i == 49 ? kInPrompt : 0));
+
+  std::vector<SamplingRow> rows(2);
+  rows[0].slot = 1, rows[0].has_counts = 1;
+  rows[0].repetition_penalty = 2, rows[0].presence_penalty = 0.5f, rows[0].frequency_penalty = 0.25f;
+  rows[1].slot = 2;
+  Tensor device_rows = upload_structs(rows), tokens = upload_ints({-1, -1}), last = upload_ints({-1, -1, -1});
+  for (int32_t token : {101, 110, 110, 999}) {  // the last is another rank's
+    Tensor drawn = upload_structs(std::vector<Candidate>{{1, token}, {1, 105}});
+    ops().choose(stream(), data_of<Candidate>(drawn), 1, data_of<SamplingRow>(device_rows), 2, data_of<int32_t>(tokens), data_of<int32_t>(last), data_of<int32_t>(counts), kBegin, kVocab);
+  }
+  auto counted = download<int32_t>(data_of<int32_t>(counts) + kVocab, kVocab);
+  CHECK(counted[1] == (kInPrompt | 1));
+  CHECK(counted[10] == 2);
+  CHECK(counted[5] == 0);
+  CHECK(download<int32_t>(last.view().data, 3) == std::vector<int32_t>{-1, 999, 105});
+
+  auto before = random_floats(2 * kVocab, 9, 3);
+  before[1] = 2, before[49] = -2, before[10] = 1;
+  Tensor logits = upload(before, {2, kVocab}, DType::f32);
+  ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows), data_of<int32_t>(counts));
+  Tensor edits = upload_structs(std::vector<LogitEdit>{{0, 102, 4}, {1, 149, -INFINITY}, {1, 99, 1}, {0, 150, 1}});
+  ops().edit_logits(stream(), logits, data_of<LogitEdit>(edits), 4, kBegin);
+  auto want = before, got = download_floats(logits);
+  want[1] = 2 / 2.0f - 0.75f;
+  want[49] = -4;
+  want[10] = 1 / 2.0f - 0.5f - 0.5f;
+  want[2] += 4;
+  want[kVocab + 49] = -INFINITY;
+  CHECK(got == want);
+}
+
+TEST_CASE("log-sum-exp, target logits and top logits") {
+  constexpr int64_t kVocab = 777, kBegin = 1000;
+  auto x = random_floats(2 * kVocab, 8, 6);
+  x[5] = x[6] = 9;
+  Tensor logits = upload(x, {2, kVocab}, DType::f32), sums = poisoned({2, 2}, DType::f32), values = poisoned({2}, DType::f32);
+  ops().log_sum_exp(stream(), logits, data_of<float>(sums));
+  Tensor targets = upload_ints({1005, 999});
+  ops().target_logits(stream(), logits, data_of<int32_t>(targets), kBegin, data_of<float>(values));
+  auto s = download_floats(sums), t = download_floats(values);
+  for (size_t r = 0; r < 2; ++r) {
+    double max = -1e9, sum = 0;
+    for (size_t i = 0; i < kVocab; ++i) max = std::max<double>(max, x[r * kVocab + i]);
+    for (size_t i = 0; i < kVocab; ++i) sum += std::exp(x[r * kVocab + i] - max);
+    CHECK(s[2 * r] == static_cast<float>(max));
+    CHECK(s[2 * r + 1] == doctest::Approx(sum).epsilon(1e-5));
+  }
+  CHECK(t[0] == 9);
+  CHECK(t[1] == -INFINITY);
+  Tensor top = upload_structs(std::vector<Candidate>(2 * 20));
+  ops().top_logits(stream(), logits, 20, kBegin, data_of<Candidate>(top));
+  auto got = download<Candidate>(top.view().data, 40);
+  CHECK(got[0].token == 1005);
+  CHECK(got[1].token == 1006);
+  for (size_t r = 0; r < 2; ++r) {
+    std::vector<float> sorted(x.begin() + static_cast<int64_t>(r) * kVocab, x.begin() + static_cast<int64_t>(r + 1) * kVocab);
+    std::sort(sorted.rbegin(), sorted.rend());
+    for (size_t i = 0; i < 20; ++i) {
+      CHECK(got[r * 20 + i].score == sorted[i]);
+      CHECK(x[r * kVocab + static_cast<size_t>(got[r * 20 + i].token - kBegin)] == sorted[i]);
+    }
+  }
+}
