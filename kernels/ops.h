@@ -98,7 +98,8 @@ struct AttentionArgs {
   int32_t num_heads, num_kv_heads;
 };
 
-// Rows [0, num_rows) of a page are copied to another page, in every layer.
+// Rows [0, num_rows) of a page are copied to another page, in every layer's keys and values.
+// No page is both a source and a target of one call.
 struct PageCopy {
   int32_t source = 0, target = 0, num_rows = 0;
 };
@@ -110,6 +111,8 @@ struct PageDelta {
 struct Ops {
   // Once a step, before its layers: what all layers' attention shares (work lists on the device).
   void (&begin_step)(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads);
+  // Device bytes of a packed weight.
+  size_t (&packed_bytes)(int64_t rows, int64_t cols, DType dtype);
   // Takes [rows, cols] of the model's dtype (bfloat16 or float32) on the device.
   Weight (&pack_weight)(Stream, const Tensor& natural, Tensor& storage);
   void (&embed)(Stream, const EmbedArgs&);
@@ -120,7 +123,8 @@ struct Ops {
   void (&gather_rows)(Stream, TensorView out, TensorView x, const int32_t* rows);  // out[i] = x[rows[i]]
   // Device arrays of `count` entries.
   void (&update_page_table)(Stream, int32_t* page_table, int64_t stride, const PageDelta*, int32_t count);
-  void (&copy_pages)(Stream, KvPages, const PageCopy*, int32_t count);
+  // pools [num_pools, num_pages, KH, page_size * D]: all layers' keys and values.
+  void (&copy_pages)(Stream, TensorView pools, int64_t page_size, const PageCopy*, int32_t count);
   // Pseudo-random weights that depend on the seed and an element's global index only, so that a shard equals
   // the slice of the whole: element (r, c) of the view is number (row0 + r) * full_cols + col0 + c; uniform in (-scale, scale).
   void (&fill_random)(Stream, TensorView out, uint64_t seed, float scale, int64_t row0, int64_t col0, int64_t full_cols);

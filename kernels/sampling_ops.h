@@ -67,8 +67,8 @@ struct SamplingOps {
   // `logits` [R, V] float32 everywhere; `rows` [R] on the device.
   void (&edit_logits)(Stream, TensorView logits, const LogitEdit* edits, int32_t count, int64_t vocab_begin);
   void (&apply_penalties)(Stream, TensorView logits, const SamplingRow* rows, const int32_t* token_counts);
-  // Starts a sequence's counts: all zero, then kInPrompt for each of the prompt's tokens of this shard.
-  void (&reset_counts)(Stream, int32_t* counts, int64_t vocab, const int32_t* prompt, int32_t length, int64_t vocab_begin);
+  // Starts a sequence's counts ([vocab], this shard's): of tokens[0, num_prompt) kInPrompt, of the output's tokens[num_prompt, length) their number.
+  void (&reset_counts)(Stream, int32_t* counts, int64_t vocab, const int32_t* tokens, int32_t num_prompt, int32_t length, int64_t vocab_begin);
 
   // row_max[r]: largest logit; the ranks' maximum becomes selections[r].max, and min_p sets `low`.
   void (&row_max)(Stream, TensorView logits, float* row_max);

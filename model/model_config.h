@@ -14,11 +14,13 @@ struct RopeConfig {
   enum class Type { kDefault, kYarn };
   Type type = Type::kDefault;
   double theta = 10000;
-  double factor = 1;                    // yarn from here on
+  double factor = 1;  // yarn from here on
   int64_t original_max_position = 0;
-  double attention_factor = 0;          // 0: 0.1 ln(factor) + 1
+  // Scales cos and sin. parse_model_config resolves it, from mscale and mscale_all_dim where the
+  // config has them; 0 in a RopeConfig made by hand: 0.1 ln(factor) + 1.
+  double attention_factor = 0;
   double beta_fast = 32, beta_slow = 1;
-  bool truncate = true;
+  bool truncate = true;  // round the correction range to whole dimensions
 };
 
 struct ModelConfig {
@@ -29,21 +31,25 @@ struct ModelConfig {
   int64_t num_kv_heads = 0;
   int64_t head_dim = 0;
   int64_t vocab_size = 0;
-  int64_t max_position = 0;  // positions a sequence may have
+  int64_t max_position = 0;  // positions a sequence may have, yarn's extension included
   float rms_norm_eps = 1e-6f;
   bool tie_word_embeddings = false;
-  DType dtype = DType::bf16;          // of the weights: bfloat16, float16 or float32
+  DType dtype = DType::bf16;  // of the weights: bfloat16, float16 or float32
   RopeConfig rope;
-  std::vector<int32_t> eos_token_ids;
+  std::vector<int32_t> eos_token_ids;  // empty: the config names none
 
   int64_t group_size() const { return num_heads / num_kv_heads; }
   int64_t q_size() const { return num_heads * head_dim; }
   int64_t kv_size() const { return num_kv_heads * head_dim; }
-  int64_t num_parameters() const;
+  int64_t num_parameters() const;  // a tied head counts once
 };
 
-// `where` names the text in errors. Throws Error that names the key when the model is not a Qwen2 dense model this program runs: another
-// architecture, sliding window in use, a rope type other than default and yarn, attention_bias off, an activation other than SiLU, ...
+// Reads the config.json of transformers 4 (rope_theta, rope_scaling, torch_dtype) and 5
+// (rope_parameters, dtype). `where` names the text in errors. Throws Error that names the key when
+// the model is not a Qwen2 dense model this program runs: another architecture, sliding window in
+// use, a rope type other than default and yarn, attention_bias off, an activation other than SiLU,
+// quantized weights, or sizes that cannot be. What it returns is small enough that no product of
+// its sizes overflows int64_t.
 ModelConfig parse_model_config(std::string_view config_json, std::string_view where);
 
 // The defaults a model asks for in generation_config.json ("{}" when it has none).

@@ -11,6 +11,7 @@ namespace cpu {
 const Ops& cpu_ops() {
   static const Ops ops{
       .begin_step = begin_step,
+      .packed_bytes = packed_bytes,
       .pack_weight = pack_weight,
       .embed = embed,
       .add_rms_norm = add_rms_norm,

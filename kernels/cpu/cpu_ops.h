@@ -10,6 +10,7 @@ MemoryInfo memory_info();
 const Ops& cpu_ops();
 
 void begin_step(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads);
+size_t packed_bytes(int64_t rows, int64_t cols, DType dtype);
 Weight pack_weight(Stream, const Tensor& natural, Tensor& storage);
 void embed(Stream, const EmbedArgs&);
 void add_rms_norm(Stream, const AddRmsNormArgs&);
@@ -18,7 +19,7 @@ void rope_and_store_kv(Stream, const RopeAndStoreArgs&);
 void attention(Stream, const AttentionArgs&);
 void gather_rows(Stream, TensorView out, TensorView x, const int32_t* rows);
 void update_page_table(Stream, int32_t* page_table, int64_t stride, const PageDelta*, int32_t count);
-void copy_pages(Stream, KvPages, const PageCopy*, int32_t count);
+void copy_pages(Stream, TensorView pools, int64_t page_size, const PageCopy*, int32_t count);
 void fill_random(Stream, TensorView out, uint64_t seed, float scale, int64_t row0, int64_t col0,
                  int64_t full_cols);
 
@@ -26,8 +27,8 @@ void edit_logits(Stream, TensorView logits, const LogitEdit* edits, int32_t coun
                  int64_t vocab_begin);
 void apply_penalties(Stream, TensorView logits, const SamplingRow* rows,
                      const int32_t* token_counts);
-void reset_counts(Stream, int32_t* counts, int64_t vocab, const int32_t* prompt, int32_t length,
-                  int64_t vocab_begin);
+void reset_counts(Stream, int32_t* counts, int64_t vocab, const int32_t* tokens, int32_t num_prompt,
+                  int32_t length, int64_t vocab_begin);
 void row_max(Stream, TensorView logits, float* row_max);
 void begin_selection(Stream, const SamplingRow* rows, const float* row_max, Selection* selections,
                      int32_t num_rows);

@@ -103,13 +103,17 @@ bool library_product(const LinearArgs& a) {
 
 }  // namespace
 
+size_t packed_bytes(int64_t rows, int64_t cols, DType dtype) {
+  int64_t panel = dtype == DType::bf16 ? panel_size<bf16>(cols) : panel_size<float>(cols);
+  return static_cast<size_t>(num_panels(rows) * panel) * size_of(dtype);
+}
+
 Weight pack_weight(Stream, const Tensor& natural, Tensor& storage) {
   TensorView w = natural.view();
   int64_t rows = w.dim(0), cols = w.dim(1);
-  bool is_bf16 = w.dtype == DType::bf16;
-  int64_t panel = is_bf16 ? panel_size<bf16>(cols) : panel_size<float>(cols);
-  storage = Tensor(cpu_device(), w.dtype, {num_panels(rows) * panel});
-  if (is_bf16)
+  auto bytes = static_cast<int64_t>(packed_bytes(rows, cols, w.dtype));
+  storage = Tensor(cpu_device(), w.dtype, {bytes / static_cast<int64_t>(size_of(w.dtype))});
+  if (w.dtype == DType::bf16)
     pack(w.as<bf16>(), rows, cols, storage.view().as<bf16>());
   else
     pack(w.as<float>(), rows, cols, storage.view().as<float>());

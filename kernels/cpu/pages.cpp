@@ -10,18 +10,17 @@ void update_page_table(Stream, int32_t* page_table, int64_t stride, const PageDe
     page_table[deltas[i].slot * stride + deltas[i].index] = deltas[i].page;
 }
 
-void copy_pages(Stream, KvPages kv, const PageCopy* copies, int32_t count) {
-  size_t row = static_cast<size_t>(kv.k.dim(3)) * size_of(kv.k.dtype);
-  size_t head = static_cast<size_t>(kv.page_size()) * row, page = static_cast<size_t>(kv.k.dim(1)) * head;
-  for (const TensorView& pool : {kv.k, kv.v}) {
-    auto* base = static_cast<std::byte*>(pool.data);
+void copy_pages(Stream, TensorView pools, int64_t page_size, const PageCopy* copies, int32_t count) {
+  size_t head = static_cast<size_t>(pools.dim(3)) * size_of(pools.dtype);
+  size_t row = head / static_cast<size_t>(page_size), page = static_cast<size_t>(pools.dim(2)) * head;
+#pragma omp parallel for schedule(static)
+  for (int64_t pool = 0; pool < pools.dim(0); ++pool) {
+    auto* base = static_cast<std::byte*>(pools.rows(pool, 1).data);
     for (int32_t i = 0; i < count; ++i)
-      for (int64_t h = 0; h < kv.k.dim(1); ++h) {
-        size_t at = static_cast<size_t>(h) * head;
-        std::memcpy(base + static_cast<size_t>(copies[i].target) * page + at,
-                    base + static_cast<size_t>(copies[i].source) * page + at,
+      for (size_t h = 0; h < static_cast<size_t>(pools.dim(2)); ++h)
+        std::memcpy(base + static_cast<size_t>(copies[i].target) * page + h * head,
+                    base + static_cast<size_t>(copies[i].source) * page + h * head,
                     static_cast<size_t>(copies[i].num_rows) * row);
-      }
   }
 }
 

@@ -88,12 +88,16 @@ void apply_penalties(Stream, TensorView logits, const SamplingRow* rows,
   }
 }
 
-void reset_counts(Stream, int32_t* counts, int64_t vocab, const int32_t* prompt, int32_t length,
-                  int64_t vocab_begin) {
+void reset_counts(Stream, int32_t* counts, int64_t vocab, const int32_t* tokens, int32_t num_prompt,
+                  int32_t length, int64_t vocab_begin) {
   std::fill(counts, counts + vocab, 0);
   for (int32_t i = 0; i < length; ++i) {
-    int64_t local = prompt[i] - vocab_begin;
-    if (local >= 0 && local < vocab) counts[local] = kInPrompt;
+    int64_t local = tokens[i] - vocab_begin;
+    if (local < 0 || local >= vocab) continue;
+    if (i < num_prompt)
+      counts[local] = kInPrompt;
+    else
+      ++counts[local];
   }
 }
 

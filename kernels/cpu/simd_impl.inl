@@ -1,6 +1,7 @@
 // Included by each simd_<isa>.cpp after LL_SIMD_ISA (a namespace) and LL_SIMD_LANES (floats in a register) are defined.
 // GCC and clang vector extensions; see simd.h for the contracts.
 #include <cstring>
+#include <utility>
 
 #include "kernels/cpu/simd.h"
 
@@ -246,17 +247,24 @@ void narrow(bf16* y, const float* x, int64_t n) {
   if (i < n) store_tail(bits + i, narrow_vec(load_tail<float, Vec>(x + i, n - i, 0)), n - i);
 }
 
+template <size_t... kLane>
+inline void deal(Vec a, Vec b, Vec& even, Vec& odd, std::index_sequence<kLane...>) {
+  even = __builtin_shufflevector(a, b, (2 * kLane)...);
+  odd = __builtin_shufflevector(a, b, (2 * kLane + 1)...);
+}
+
 void silu_and_mul(float* y, const float* x, int64_t n) {
-  float gate[kLanes], up[kLanes];
-  for (int64_t i = 0; i < n; i += kLanes) {
-    int64_t count = n - i < kLanes ? n - i : kLanes;
-    for (int64_t j = 0; j < kLanes; ++j) {
-      gate[j] = j < count ? x[2 * (i + j)] : 0;
-      up[j] = j < count ? x[2 * (i + j) + 1] : 0;
-    }
-    Vec g = load<Vec>(gate);
-    store_tail(y + i, g / (splat(1.0f) + exp_of(-g)) * load<Vec>(up), count);
-  }
+  auto act = [](Vec a, Vec b) {
+    Vec gate, up;
+    deal(a, b, gate, up, std::make_index_sequence<kLanes>());
+    return gate / (splat(1.0f) + exp_of(-gate)) * up;
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(y + i, act(load<Vec>(x + 2 * i), load<Vec>(x + 2 * i + kLanes)));
+  if (i == n) return;
+  float pairs[2 * kLanes] = {};
+  std::memcpy(pairs, x + 2 * i, static_cast<size_t>(n - i) * 2 * sizeof(float));
+  store_tail(y + i, act(load<Vec>(pairs), load<Vec>(pairs + kLanes)), n - i);
 }
 
 }  // namespace

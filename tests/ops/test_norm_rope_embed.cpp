@@ -136,24 +136,21 @@ TEST_CASE("page tables and page copies") {
       backend().ops.update_page_table(stream(), data_of<int32_t>(table), 4, data_of<PageDelta>(deltas), 3);
       CHECK(download<int32_t>(table.view().data, 12) == std::vector<int32_t>{5, -1, -1, -1, -1, 9, -1, -1, -1, -1, -1, 7});
 
-      constexpr int64_t kPages = 5, kHeads = 3, kDim = 64;
-      int64_t count = kPages * kHeads * page_size * kDim;
-      auto keys = random_floats(count, 1), values = random_floats(count, 2);
-      Shape shape{kPages, kHeads, page_size, kDim};
-      Tensor k = upload_floats(keys, shape, dtype), v = upload_floats(values, shape, dtype);
+      constexpr int64_t kPools = 4, kPages = 5, kHeads = 3, kDim = 64;
+      int64_t pool = kPages * kHeads * page_size * kDim;
+      auto values = random_floats(kPools * pool, 1);
+      Tensor pools = upload_floats(values, {kPools, kPages, kHeads, page_size * kDim}, dtype);
       std::vector<PageCopy> copies{{0, 3, page_size}, {1, 4, (page_size + 1) / 2}};
       Tensor list = upload_structs(copies);
-      backend().ops.copy_pages(stream(), {k, v}, data_of<PageCopy>(list), 2);
-      auto expected = [&](std::vector<float> x) {
+      backend().ops.copy_pages(stream(), pools, page_size, data_of<PageCopy>(list), 2);
+      auto want = as_seen(values, dtype);
+      for (int64_t p = 0; p < kPools; ++p)
         for (const PageCopy& c : copies)
           for (int64_t h = 0; h < kHeads; ++h)
             for (int64_t i = 0; i < c.num_rows * kDim; ++i)
-              x[static_cast<size_t>((c.target * kHeads + h) * page_size * kDim + i)] =
-                  x[static_cast<size_t>((c.source * kHeads + h) * page_size * kDim + i)];
-        return x;
-      };
-      CHECK(download_floats(k) == expected(as_seen(keys, dtype)));
-      CHECK(download_floats(v) == expected(as_seen(values, dtype)));
+              want[static_cast<size_t>(p * pool + (c.target * kHeads + h) * page_size * kDim + i)] =
+                  want[static_cast<size_t>(p * pool + (c.source * kHeads + h) * page_size * kDim + i)];
+      CHECK(download_floats(pools) == want);
     }
 }
 

@@ -225,10 +225,10 @@ TEST_CASE("a draw depends on seed and position, not on batch or sharding") {
 
 TEST_CASE("penalties, edits and counts") {
   constexpr int64_t kVocab = 50, kBegin = 100;
-  Tensor counts = upload_ints(std::vector<int32_t>(3 * kVocab, 77)), prompt = upload_ints({101, 101, 149, 3, 150});
-  ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab, data_of<int32_t>(prompt), 5, kBegin);
+  Tensor counts = upload_ints(std::vector<int32_t>(3 * kVocab, 77)), prompt = upload_ints({101, 101, 149, 3, 150, 107, 149, 107, 99});
+  ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab, data_of<int32_t>(prompt), 5, 9, kBegin);
   auto reset = download<int32_t>(data_of<int32_t>(counts) + kVocab, kVocab);
-  for (int32_t i = 0; i < kVocab; ++i) CHECK(reset[static_cast<size_t>(i)] == (i == 1 || i == 49 ? kInPrompt : 0));
+  for (int32_t i = 0; i < kVocab; ++i) CHECK(reset[static_cast<size_t>(i)] == (i == 1 ? kInPrompt : i == 49 ? kInPrompt + 1 : i == 7 ? 2 : 0));
 
   std::vector<SamplingRow> rows(2);
   rows[0].slot = 1, rows[0].has_counts = 1;
@@ -253,7 +253,8 @@ TEST_CASE("penalties, edits and counts") {
   ops().edit_logits(stream(), logits, data_of<LogitEdit>(edits), 4, kBegin);
   auto want = before, got = download_floats(logits);
   want[1] = 2 / 2.0f - 0.75f;
-  want[49] = -4;
+  want[49] = -4 - 0.75f;
+  want[7] = (before[7] > 0 ? before[7] / 2 : before[7] * 2) - 1.0f;
   want[10] = 1 / 2.0f - 0.5f - 0.5f;
   want[2] += 4;
   want[kVocab + 49] = -INFINITY;

@@ -1,0 +1,119 @@
+// Attention over paged KV: the step's plan, checks, and which kernel takes which rows.
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/cuda_ops.h"
+#include "kernels/cuda/tensor_map.h"
+
+namespace ll::cuda {
+namespace {
+
+// "name=number,name=number"
+AttentionVariant parse_variant(std::string_view text) {
+  AttentionVariant v;
+  struct Field {
+    std::string_view name;
+    int* value;
+  };
+  const Field fields[] = {{"pack", &v.pack},
+                          {"persistent", &v.persistent},
+                          {"tickets", &v.tickets},
+                          {"schedule128", &v.schedule128},
+                          {"schedule64", &v.schedule64},
+                          {"consumers", &v.consumers},
+                          {"stage_pages", &v.stage_pages},
+                          {"min_tiles", &v.min_tiles},
+                          {"fan_in", &v.fan_in}};
+  while (!text.empty()) {
+    std::string_view item = text.substr(0, text.find(','));
+    text.remove_prefix(item.size() + (item.size() < text.size() ? 1 : 0));
+    size_t equals = item.find('=');
+    require(equals != std::string_view::npos, "LITELANG_ATTENTION_VARIANT: name=number expected");
+    bool known = false;
+    for (const Field& f : fields)
+      if (f.name == item.substr(0, equals)) {
+        *f.value = std::atoi(item.data() + equals + 1);
+        known = true;
+      }
+    require(known, "LITELANG_ATTENTION_VARIANT: unknown name");
+  }
+  require(v.min_tiles > 0 && v.fan_in > 1, "LITELANG_ATTENTION_VARIANT: number out of range");
+  return v;
+}
+
+int tokens_share(const BatchView& batch, int num_heads, int num_kv_heads) {
+  require(num_kv_heads > 0 && num_heads % num_kv_heads == 0, "attention: heads per KV head");
+  require(num_heads / num_kv_heads <= kMaxGroup, "attention: more than 8 query heads a KV head");
+  require(batch.num_decode >= 0 && batch.num_decode <= batch.num_tokens, "attention: decode rows");
+  return attention_variant().pack ? num_heads / num_kv_heads : 1;
+}
+
+void check_shapes(const AttentionArgs& a) {
+  int64_t dim = a.kv.k.dim(3);
+  require(dim == 64 || dim == 128, "attention: head_dim 64 or 128");
+  require(a.kv.page_size() == kPagePositions, "attention: pages of 64 positions");
+  require(a.kv.k.shape == a.kv.v.shape && a.kv.k.dim(1) == a.num_kv_heads, "attention: KV pools");
+  require(a.qkv.dtype == DType::bf16 && a.out.dtype == DType::bf16 &&
+              a.kv.k.dtype == DType::bf16 && a.kv.v.dtype == DType::bf16,
+          "attention: bfloat16 only");
+  require(a.qkv.dim(1) == (a.num_heads + 2 * a.num_kv_heads) * dim &&
+              a.out.dim(1) == a.num_heads * dim,
+          "attention: widths");
+  require(a.qkv.dim(0) >= a.batch.num_tokens && a.out.dim(0) >= a.batch.num_tokens,
+          "attention: rows");
+}
+
+}  // namespace
+
+const AttentionVariant& attention_variant() {
+  static const AttentionVariant variant = [] {
+    const char* text = std::getenv("LITELANG_ATTENTION_VARIANT");
+    return parse_variant(text ? text : "");
+  }();
+  return variant;
+}
+
+CUtensorMap kv_map(TensorView pool) {
+  auto dim = static_cast<uint64_t>(pool.dim(3));
+  auto rows = static_cast<uint64_t>(pool.dim(0) * pool.dim(1) * pool.dim(2));
+  require(rows <= INT32_MAX, "attention: a KV pool of more than 2^31 positions times heads");
+  return tensor_map({pool.data, {dim, rows}, {dim}, {64, kPagePositions}});
+}
+
+CUtensorMap query_map(const AttentionArgs& a, int heads, int tokens) {
+  auto dim = static_cast<uint64_t>(a.kv.k.dim(3)), width = static_cast<uint64_t>(a.qkv.dim(1));
+  auto rows = static_cast<uint64_t>(a.batch.num_tokens);
+  return tensor_map({a.qkv.data,
+                     {dim, width / dim, rows},
+                     {dim, width},
+                     {64, static_cast<uint32_t>(heads), static_cast<uint32_t>(tokens)}});
+}
+
+float scale_log2(int64_t head_dim) {
+  return static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(head_dim)));
+}
+
+AttentionCounters* attention_counters() {
+  static_assert(sizeof(AttentionCounters) <= kCounterBytes);
+  return static_cast<AttentionCounters*>(zeroed_counters().data);
+}
+
+// The page table must be the step's already: the plan holds the ids of each CTA's first pages.
+void begin_step(Stream stream, const BatchView& batch, int32_t num_heads, int32_t num_kv_heads) {
+  int pack = tokens_share(batch, num_heads, num_kv_heads);
+  launch_attention_plan(stream, batch, num_kv_heads, pack, attention_variant().min_tiles);
+}
+
+void attention(Stream stream, const AttentionArgs& a) {
+  check_shapes(a);
+  tokens_share(a.batch, a.num_heads, a.num_kv_heads);
+  if (a.batch.num_decode > 0) attention_decode(stream, a);
+  if (!a.batch.chunks.empty()) attention_prefill(stream, a);
+}
+
+}  // namespace ll::cuda

@@ -1,0 +1,504 @@
+// Flash-decoding over paged KV [Dao et al. 2023]: one query token a sequence, the heads of a KV head together. A CTA takes an equal
+// run of the flat list of (row, KV head, page) and walks it group by group. A producer warp streams pages by the copy engine; one
+// warpgroup computes transposed products, so that 64 positions (then 64 dims) are wgmma's M and the group's heads its N = 8:
+// S^T = K Q^T, O^T = V^T P^T. Groups that are cut leave parts; the last CTA to finish one merges them.
+#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/hopper.cuh"
+#include "kernels/cuda/launch.cuh"
+
+namespace ll::cuda {
+namespace {
+
+constexpr int kConsumers = 128, kThreads = kConsumers + 32;
+constexpr int kQueries = 4;  // groups whose queries are loaded ahead
+constexpr int kConsumerBarrier = 1;
+constexpr size_t kRingBytes = 96 << 10;  // two CTAs an SM
+
+template <int kDim, int kPages>
+struct DecodeShape {
+  static constexpr int kHeadDim = kDim, kStagePages = kPages;
+  static constexpr int kHalves = kHeadDim / 64, kPositions = kPagePositions * kStagePages;
+  static constexpr int kPageBytes = kPagePositions * kHeadDim * 2;  // of keys, or of values
+  static constexpr int kStages = static_cast<int>(kRingBytes) / (2 * kPageBytes * kStagePages);
+};
+
+// What a cut group leaves: sums over its positions of exp2((s - max) scale) v, and the same of 1.
+template <int kHeadDim>
+struct Part {
+  float out[kMaxGroup][kHeadDim];
+  float2 max_and_sum[kMaxGroup];
+};
+
+struct DecodeArgs {
+  const DecodeStart* starts;
+  const int32_t *positions, *slots, *page_table;
+  int64_t page_table_stride;
+  bf16* out;             // [T, H D]
+  void *parts, *merged;  // Part[2 * CTAs] each: what CTAs leave, what inner merges make of it
+  AttentionCounters* counters;
+  int num_heads, num_kv_heads, fan_in;
+  float scale_log2;
+};
+
+// The pages of one group that a CTA works on; num_pages 0: there are none left.
+struct Segment {
+  int row, kv_head, first_page, num_pages, kv_length;
+};
+
+template <class S>
+struct DecodeShared {
+  alignas(1024) bf16 k[S::kStages][S::kStagePages][S::kHalves][kPagePositions * 64];
+  alignas(1024) bf16 v[S::kStages][S::kStagePages][S::kHalves][kPagePositions * 64];
+  alignas(1024) bf16 q[kQueries][S::kHalves][kMaxGroup * 64];
+  alignas(1024) bf16 p[S::kStagePages][kMaxGroup * 64];  // probabilities, [head][position]
+  uint64_t full[S::kStages], empty[S::kStages], query_full[kQueries], query_empty[kQueries];
+  Segment segments[kQueries];
+  float warp_max[4][kMaxGroup], warp_sum[4][kMaxGroup];
+  bool is_last;
+};
+
+template <class S>
+__device__ void set_up(DecodeShared<S>& shared) {
+  for (int i = 0; i < S::kStages; ++i) {
+    init_barrier(&shared.full[i], 1);
+    init_barrier(&shared.empty[i], kConsumers / 32);
+  }
+  for (int i = 0; i < kQueries; ++i) {
+    init_barrier(&shared.query_full[i], 1);
+    init_barrier(&shared.query_empty[i], kConsumers / 32);
+  }
+  publish_barriers();
+}
+
+__device__ void sync_consumers() { sync_some(kConsumerBarrier, kConsumers); }
+
+// ---- the producer: one warp, in step; its lanes hold 32 page ids
+
+struct PageIds {
+  int id;     // of page first + lane
+  int first;
+
+  __device__ int operator[](int page) const { return __shfl_sync(kFullWarp, id, page - first); }
+  __device__ bool has(int page) const { return page - first < 32; }
+  __device__ static PageIds load(const int32_t* table, int page, int num_pages) {
+    int mine = page + static_cast<int>(threadIdx.x % 32);
+    return {mine < num_pages ? table[mine] : 0, page};
+  }
+};
+
+template <class S>
+__device__ void load_stage(DecodeShared<S>& shared, const CUtensorMap& k_map,
+                           const CUtensorMap& v_map, const int (&lines)[S::kStagePages], int pages,
+                           int stage) {
+  arrive_expecting(&shared.full[stage], static_cast<uint32_t>(pages * 2 * S::kPageBytes));
+#pragma unroll
+  for (int i = 0; i < S::kStagePages; ++i)
+    if (i < pages)
+#pragma unroll
+      for (int half = 0; half < S::kHalves; ++half) {
+        copy_tile(shared.k[stage][i][half], &k_map, half * 64, lines[i], &shared.full[stage]);
+        copy_tile(shared.v[stage][i][half], &v_map, half * 64, lines[i], &shared.full[stage]);
+      }
+}
+
+template <class S>
+__device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map,
+                        const CUtensorMap& k_map, const CUtensorMap& v_map, const DecodeArgs& a) {
+  const auto* start = reinterpret_cast<const int32_t*>(a.starts + blockIdx.x);
+  int lane = threadIdx.x % 32, word = start[lane];
+  auto field = [&](size_t offset) { return __shfl_sync(kFullWarp, word, static_cast<int>(offset / 4)); };
+  int tiles_left = field(offsetof(DecodeStart, num_tiles));
+  int row = field(offsetof(DecodeStart, row)), kv_head = field(offsetof(DecodeStart, kv_head));
+  int page = field(offsetof(DecodeStart, page)), length = field(offsetof(DecodeStart, kv_length));
+  const int32_t* table = a.page_table + field(offsetof(DecodeStart, slot)) * a.page_table_stride;
+  PageIds ids{word, page - static_cast<int>(offsetof(DecodeStart, pages) / 4)};
+  int group = a.num_heads / a.num_kv_heads;
+  RingPosition ring, queries;
+  while (tiles_left > 0) {
+    int num_pages = smaller(tiles_left, pages_of(length) - page);
+    if (lane == 0) {
+      wait_barrier(&shared.query_empty[queries.stage], queries.parity ^ 1);
+      uint64_t* full = &shared.query_full[queries.stage];
+      shared.segments[queries.stage] = {row, kv_head, page, num_pages, length};
+      arrive_expecting(full, sizeof(shared.q[0]));
+      for (int half = 0; half < S::kHalves; ++half)
+        copy_tile(shared.q[queries.stage][half], &q_map, half * 64, kv_head * group, row, full);
+    }
+    queries.advance(kQueries);
+    for (int done = 0; done < num_pages; done += S::kStagePages, ring.advance(S::kStages)) {
+      int pages = smaller(S::kStagePages, num_pages - done), lines[S::kStagePages];
+#pragma unroll
+      for (int i = 0; i < S::kStagePages; ++i) {
+        int next = page + smaller(done + i, num_pages - 1);
+        if (!ids.has(next)) ids = PageIds::load(table, next, pages_of(length));
+        lines[i] = (ids[next] * a.num_kv_heads + kv_head) * kPagePositions;
+      }
+      if (lane == 0) {
+        wait_barrier(&shared.empty[ring.stage], ring.parity ^ 1);
+        load_stage<S>(shared, k_map, v_map, lines, pages, ring.stage);
+      }
+    }
+    tiles_left -= num_pages;
+    if (tiles_left == 0) break;
+    page = 0;
+    if (++kv_head == a.num_kv_heads) {
+      kv_head = 0;
+      do ++row;
+      while (a.positions[row] < 0);
+      length = a.positions[row] + 1;
+      table = a.page_table + a.slots[row] * a.page_table_stride;
+    }
+    ids = PageIds::load(table, 0, pages_of(length));
+  }
+  if (lane == 0) {
+    wait_barrier(&shared.query_empty[queries.stage], queries.parity ^ 1);
+    shared.segments[queries.stage].num_pages = 0;
+    arrive(&shared.query_full[queries.stage]);
+  }
+}
+
+// ---- the consumers: a warpgroup. This thread has heads `head()` and the next, and of every 64 positions or dims `line()` and the
+// one eight on.
+
+__device__ int head() { return threadIdx.x % 4 * 2; }
+__device__ int line() { return static_cast<int>(threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4); }
+
+// Over the lanes of a warp that have the same heads.
+template <class Fold>
+__device__ float over_lines(float x, Fold fold) {
+#pragma unroll
+  for (int lanes = 4; lanes < 32; lanes *= 2) x = fold(x, __shfl_xor_sync(kFullWarp, x, lanes));
+  return x;
+}
+
+// An element of an [8][64] tile under the 128-byte swizzle.
+__device__ int swizzled(int row, int column) {
+  return row * 64 + ((column / 8) ^ row) * 8 + column % 8;
+}
+
+// Running softmax of a segment, and its output so far.
+template <class S>
+struct Running {
+  float max[2] = {-kInfinity, -kInfinity}, sum[2] = {0, 0};
+  float out[S::kHalves][4] = {};  // [dim line() + 8 i][head() + j] in 2 i + j
+};
+
+// One stage: `valid` of its positions belong to the sequence.
+template <class S>
+__device__ void attend_stage(DecodeShared<S>& shared, Running<S>& running, int stage, int query,
+                             int valid, float scale) {
+  float scores[S::kStagePages][4];
+  begin_products();
+#pragma unroll
+  for (int i = 0; i < S::kStagePages; ++i)
+#pragma unroll
+    for (int step = 0; step < S::kHeadDim / 16; ++step)
+      multiply(scores[i], tile_descriptor(shared.k[stage][i][step / 4] + step % 4 * 16),
+               tile_descriptor(shared.q[query][step / 4] + step % 4 * 16), step > 0);
+  commit_products();
+  finish_products(scores);
+
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+#pragma unroll
+  for (int i = 0; i < S::kStagePages; ++i)
+#pragma unroll
+    for (int e = 0; e < 4; ++e)
+      if (i * kPagePositions + line() + e / 2 * 8 >= valid) scores[i][e] = -kInfinity;
+  auto larger = [](float x, float y) { return fmaxf(x, y); };
+#pragma unroll
+  for (int j = 0; j < 2; ++j) {
+    float top = -kInfinity;
+#pragma unroll
+    for (int i = 0; i < S::kStagePages; ++i) top = fmaxf(top, fmaxf(scores[i][j], scores[i][2 + j]));
+    top = over_lines(top, larger);
+    if (lane < 4) shared.warp_max[warp][head() + j] = top;
+  }
+  if (valid < S::kPositions)
+    for (int i = 0; i < S::kStagePages; ++i)
+      for (int half = 0; half < S::kHalves; ++half)
+        zero_lines(shared.v[stage][i][half], max(valid - i * kPagePositions, 0), kPagePositions);
+  sync_consumers();
+#pragma unroll
+  for (int j = 0; j < 2; ++j) {
+    float top = running.max[j];
+#pragma unroll
+    for (int w = 0; w < 4; ++w) top = fmaxf(top, shared.warp_max[w][head() + j]);
+    float correction = exp2_fast((running.max[j] - top) * scale), sum = 0;
+#pragma unroll
+    for (int i = 0; i < S::kStagePages; ++i)
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        float p = exp2_fast((scores[i][2 * e + j] - top) * scale);
+        sum += p;
+        shared.p[i][swizzled(head() + j, line() + 8 * e)] = narrow(p);
+      }
+    running.max[j] = top;
+    running.sum[j] = running.sum[j] * correction + sum;
+#pragma unroll
+    for (int half = 0; half < S::kHalves; ++half)
+#pragma unroll
+      for (int e = 0; e < 2; ++e) running.out[half][2 * e + j] *= correction;
+  }
+  fence_shared_writes();
+  sync_consumers();
+  begin_products();
+#pragma unroll
+  for (int half = 0; half < S::kHalves; ++half)
+#pragma unroll
+    for (int i = 0; i < S::kStagePages; ++i)
+#pragma unroll
+      for (int step = 0; step < kPagePositions / 16; ++step)
+        multiply<Major::kMn, Major::kK>(
+            running.out[half], tile_descriptor(shared.v[stage][i][half] + step * 16 * 64),
+            tile_descriptor(shared.p[i] + step * 16), true);
+  commit_products();
+  finish_products(running.out);
+}
+
+// The sums of all four warps.
+template <class S>
+__device__ void complete_sums(DecodeShared<S>& shared, Running<S>& running) {
+  auto add = [](float x, float y) { return x + y; };
+#pragma unroll
+  for (int j = 0; j < 2; ++j) {
+    float sum = over_lines(running.sum[j], add);
+    if (threadIdx.x % 32 < 4) shared.warp_sum[threadIdx.x / 32][head() + j] = sum;
+  }
+  sync_consumers();
+#pragma unroll
+  for (int j = 0; j < 2; ++j) {
+    running.sum[j] = 0;
+#pragma unroll
+    for (int w = 0; w < 4; ++w) running.sum[j] += shared.warp_sum[w][head() + j];
+  }
+}
+
+template <class S>
+__device__ void store_whole(const Running<S>& running, bf16* out, int group) {
+#pragma unroll
+  for (int j = 0; j < 2; ++j) {
+    if (head() + j >= group) continue;
+    float inverse = 1.0f / running.sum[j];
+#pragma unroll
+    for (int half = 0; half < S::kHalves; ++half)
+#pragma unroll
+      for (int e = 0; e < 2; ++e)
+        out[(head() + j) * S::kHeadDim + half * 64 + line() + 8 * e] =
+            narrow(running.out[half][2 * e + j] * inverse);
+  }
+}
+
+template <class S>
+__device__ void store_part(const Running<S>& running, Part<S::kHeadDim>& part, int group) {
+#pragma unroll
+  for (int j = 0; j < 2; ++j) {
+    if (head() + j >= group) continue;
+#pragma unroll
+    for (int half = 0; half < S::kHalves; ++half)
+#pragma unroll
+      for (int e = 0; e < 2; ++e)
+        __stcg(&part.out[head() + j][half * 64 + line() + 8 * e], running.out[half][2 * e + j]);
+    if (threadIdx.x < 4)
+      __stcg(&part.max_and_sum[head() + j], make_float2(running.max[j], running.sum[j]));
+  }
+}
+
+// ---- merging: thread t has kWidth dims of one head
+
+template <int kHeadDim>
+struct Merged {
+  static constexpr int kWidth = kMaxGroup * kHeadDim / kConsumers, kBatch = 8;  // parts whose loads are under way at once
+  float max = -kInfinity, sum = 0, out[kWidth] = {};
+
+  __device__ static int head() { return threadIdx.x * kWidth / kHeadDim; }
+  __device__ static int dim() { return threadIdx.x * kWidth % kHeadDim; }
+
+  // In the order of the parts, whoever finished when.
+  template <class PartAt>
+  __device__ void fold(int count, float scale, PartAt part_at) {
+    for (int first = 0; first < count; first += kBatch) {
+      float2 max_and_sum[kBatch];
+      float4 values[kBatch][kWidth / 4];
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        if (first + i >= count) continue;
+        const Part<kHeadDim>& part = *part_at(first + i);
+        max_and_sum[i] = __ldcg(&part.max_and_sum[head()]);
+#pragma unroll
+        for (int w = 0; w < kWidth / 4; ++w)
+          values[i][w] = __ldcg(reinterpret_cast<const float4*>(&part.out[head()][dim()]) + w);
+      }
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i)
+        if (first + i < count) add(max_and_sum[i], values[i], scale);
+    }
+  }
+
+  __device__ void add(float2 other, const float4 (&values)[kWidth / 4], float scale) {
+    float top = fmaxf(max, other.x);
+    float mine = exp2_fast((max - top) * scale), others = exp2_fast((other.x - top) * scale);
+    max = top;
+    sum = sum * mine + other.y * others;
+#pragma unroll
+    for (int w = 0; w < kWidth / 4; ++w) {
+      const float x[] = {values[w].x, values[w].y, values[w].z, values[w].w};
+#pragma unroll
+      for (int i = 0; i < 4; ++i) out[4 * w + i] = out[4 * w + i] * mine + x[i] * others;
+    }
+  }
+
+  __device__ void store_part(Part<kHeadDim>& part) const {
+#pragma unroll
+    for (int w = 0; w < kWidth / 4; ++w)
+      __stcg(reinterpret_cast<float4*>(&part.out[head()][dim()]) + w,
+             make_float4(out[4 * w], out[4 * w + 1], out[4 * w + 2], out[4 * w + 3]));
+    if (dim() == 0) __stcg(&part.max_and_sum[head()], make_float2(max, sum));
+  }
+
+  __device__ void store_whole(bf16* to) const {
+    float inverse = 1.0f / sum;
+    auto* pairs = reinterpret_cast<uint32_t*>(to + head() * kHeadDim + dim());
+#pragma unroll
+    for (int i = 0; i < kWidth / 2; ++i)
+      pairs[i] = pack_pair(out[2 * i] * inverse, out[2 * i + 1] * inverse);
+  }
+};
+
+// Whether all other `count - 1` CTAs of a merge have come here before; what they stored is then visible. Leaves the counter zero.
+template <class S>
+__device__ bool come_last(DecodeShared<S>& shared, uint32_t* counter, int count) {
+  sync_consumers();
+  if (threadIdx.x == 0) {
+    uint32_t before;
+    asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
+    shared.is_last = before == static_cast<uint32_t>(count - 1);
+    if (shared.is_last) *counter = 0;
+  }
+  sync_consumers();
+  return shared.is_last;
+}
+
+// After this CTA's part of a group is stored.
+template <class S>
+__device__ void merge(DecodeShared<S>& shared, const DecodeArgs& a, const GroupParts& g, bf16* out,
+                      int group) {
+  using Own = Merged<S::kHeadDim>;
+  auto* parts = static_cast<Part<S::kHeadDim>*>(a.parts);
+  auto* merged = static_cast<Part<S::kHeadDim>*>(a.merged);
+  bool has_head = Own::head() < group;
+  NodeCut nodes{g.num_parts, 1};
+  int first = 0, count = g.num_parts;
+  if (g.num_parts > a.fan_in) {
+    nodes = merge_nodes(g.num_parts, a.fan_in);
+    int node = nodes.piece_of(static_cast<int>(blockIdx.x) - g.first_cta);
+    first = nodes.begin(node);
+    count = nodes.size(node);
+  }
+  int slot = g.slot_of(first);
+  if (!come_last(shared, &a.counters->nodes[slot], count)) return;
+  Own own;
+  if (has_head) own.fold(count, a.scale_log2, [&](int i) { return parts + g.slot_of(first + i); });
+  if (nodes.pieces > 1) {
+    if (has_head) own.store_part(merged[slot]);
+    if (!come_last(shared, &a.counters->groups[g.first_slot], nodes.pieces)) return;
+    own = Own();
+    auto node_at = [&](int i) { return merged + g.slot_of(nodes.begin(i)); };
+    if (has_head) own.fold(nodes.pieces, a.scale_log2, node_at);
+  }
+  if (has_head) own.store_whole(out);
+}
+
+template <class S>
+__device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
+  int lane = threadIdx.x % 32, group = a.num_heads / a.num_kv_heads;
+  GroupParts cut_group = a.starts[blockIdx.x].head, tail = a.starts[blockIdx.x].tail;
+  RingPosition ring, queries;
+  for (;; queries.advance(kQueries)) {
+    wait_barrier(&shared.query_full[queries.stage], queries.parity);
+    Segment segment = shared.segments[queries.stage];
+    if (segment.num_pages == 0) return;
+    Running<S> running;
+    for (int done = 0; done < segment.num_pages; done += S::kStagePages, ring.advance(S::kStages)) {
+      int loaded = smaller(S::kPositions, (segment.num_pages - done) * kPagePositions);
+      int valid = smaller(loaded, segment.kv_length - (segment.first_page + done) * kPagePositions);
+      wait_barrier(&shared.full[ring.stage], ring.parity);
+      attend_stage<S>(shared, running, ring.stage, queries.stage, valid, a.scale_log2);
+      if (lane == 0) arrive(&shared.empty[ring.stage]);
+    }
+    if (lane == 0) arrive(&shared.query_empty[queries.stage]);
+    complete_sums<S>(shared, running);
+    bf16* out = a.out + (int64_t{segment.row} * a.num_heads + segment.kv_head * group) * S::kHeadDim;
+    if (segment.num_pages == pages_of(segment.kv_length)) {
+      store_whole<S>(running, out, group);
+    } else {
+      int slot = cut_group.slot_of(static_cast<int>(blockIdx.x) - cut_group.first_cta);
+      store_part<S>(running, static_cast<Part<S::kHeadDim>*>(a.parts)[slot], group);
+      merge<S>(shared, a, cut_group, out, group);
+    }
+    cut_group = tail;  // only the first group and the last can be cut
+  }
+}
+
+template <class S>
+__global__ void __launch_bounds__(kThreads, 2)
+    decode(const __grid_constant__ CUtensorMap q_map, const __grid_constant__ CUtensorMap k_map,
+           const __grid_constant__ CUtensorMap v_map, const __grid_constant__ DecodeArgs a) {
+  auto& shared = *reinterpret_cast<DecodeShared<S>*>(dynamic_shared());
+  if (threadIdx.x == 0) set_up(shared);
+  if (threadIdx.x == kConsumers) {
+    prefetch_map(&q_map);
+    prefetch_map(&k_map);
+    prefetch_map(&v_map);
+  }
+  __syncthreads();
+  wait_for_previous();
+  let_next_start();
+  if (threadIdx.x >= kConsumers) {
+    fence_copy_engine();
+    produce<S>(shared, q_map, k_map, v_map, a);
+  } else {
+    consume<S>(shared, a);
+  }
+}
+
+template <class S>
+void launch_decode(Stream stream, const AttentionArgs& a) {
+  constexpr size_t kShared = sizeof(DecodeShared<S>) + kSharedSlack;
+  constexpr size_t kPartsBytes = 2 * kMaxDecodeCtas * sizeof(Part<S::kHeadDim>);
+  static_assert(2 * (kShared + 1024) <= (228 << 10) && 2 * kPartsBytes <= kScratchBytes);
+  static const bool ready = [] {
+    check(cudaFuncSetAttribute(decode<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
+    return true;
+  }();
+  static_cast<void>(ready);
+  auto* parts = static_cast<char*>(scratch().data);
+  DecodeArgs args{attention_plan_memory()->starts,
+                  a.batch.positions,
+                  a.batch.slots,
+                  a.batch.page_table,
+                  a.batch.page_table_stride,
+                  a.out.as<bf16>(),
+                  parts,
+                  parts + kPartsBytes,
+                  attention_counters(),
+                  a.num_heads,
+                  a.num_kv_heads,
+                  attention_variant().fan_in,
+                  scale_log2(S::kHeadDim)};
+  launch(stream, {dim3(static_cast<unsigned>(decode_grid())), dim3(kThreads), kShared}, decode<S>,
+         query_map(a, kMaxGroup, 1), kv_map(a.kv.k), kv_map(a.kv.v), args);
+}
+
+}  // namespace
+
+void attention_decode(Stream stream, const AttentionArgs& a) {
+  if (a.kv.k.dim(3) == 128)
+    launch_decode<DecodeShape<128, 1>>(stream, a);
+  else if (attention_variant().stage_pages == 1)
+    launch_decode<DecodeShape<64, 1>>(stream, a);
+  else
+    launch_decode<DecodeShape<64, 2>>(stream, a);
+}
+
+}  // namespace ll::cuda

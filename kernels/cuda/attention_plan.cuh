@@ -1,0 +1,136 @@
+#pragma once
+// How a step's attention is cut into work. Lengths are known to the GPU only, so one small kernel a step writes the work
+// lists and every layer reads them; what is arithmetic stands here, for both sides and for host-only tests.
+//
+// Decode rows: the flat list of tiles (row, KV head, page), rows outermost, is cut into equal runs, one a CTA, so that
+// no mix of lengths leaves an SM idle. The tiles of one (row, KV head) are a group; where a cut falls inside a group, its CTAs
+// leave parts, and the last CTA to finish merges them, in their order, over at most two levels.
+//
+// Chunks: tiles of consecutive tokens of one chunk, each with `pack` query heads of one KV head as its rows, the most work first.
+#include <cstdint>
+
+#include "kernels/device_api.h"
+#include "kernels/ops.h"
+
+namespace ll::cuda {
+
+constexpr int kPagePositions = 64;   // one box of the copy engine, and wgmma's M in the decode kernel
+constexpr int kBlockPositions = 128;  // positions a prefill tile takes at a time
+constexpr int kMaxGroup = 8;          // query heads of a KV head: wgmma's smallest N
+constexpr int kMaxSequences = 4096;   // decode rows, and chunks, of a step
+constexpr int kMaxDecodeCtas = 512;
+constexpr int kMaxPrefillTiles = 1 << 16;
+
+constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
+constexpr int smaller(int a, int b) { return a < b ? a : b; }
+constexpr int pages_of(int length) { return ceil_div(length, kPagePositions); }
+
+// [0, total) cut into `pieces` runs whose sizes differ by at most one; pieces <= total. Product holds total * pieces.
+template <class Product>
+struct EvenCut {
+  int total, pieces;
+
+  constexpr int begin(int piece) const {
+    return static_cast<int>(static_cast<Product>(total) * piece / pieces);
+  }
+  constexpr int size(int piece) const { return begin(piece + 1) - begin(piece); }
+  constexpr int piece_of(int x) const {
+    return static_cast<int>((static_cast<Product>(x + 1) * pieces - 1) / total);
+  }
+};
+
+// ---- decode
+
+using TileCut = EvenCut<int64_t>;  // the flat list over the CTAs
+
+// CTAs that get tiles: each at least `min_tiles` (so that one CTA's loads overlap), unless there are too few for one.
+constexpr int num_decode_ctas(int total_tiles, int max_ctas, int min_tiles) {
+  int enough = total_tiles / min_tiles;
+  return total_tiles == 0 ? 0 : smaller(max_ctas, enough > 0 ? enough : 1);
+}
+
+// The CTAs that share a group; one: it is not cut. A CTA leaves at most two parts, in slots 2 cta (of the group its first tile
+// belongs to) and 2 cta + 1 (of a group that begins later in it).
+struct GroupParts {
+  int32_t first_cta, num_parts, first_slot;
+
+  constexpr int slot_of(int part) const { return part == 0 ? first_slot : 2 * (first_cta + part); }
+};
+
+// `tiles` cuts the flat list; the group holds tiles [begin, begin + num_pages) of it.
+constexpr GroupParts group_parts(TileCut tiles, int begin, int num_pages) {
+  int first = tiles.piece_of(begin), last = tiles.piece_of(begin + num_pages - 1);
+  return {first, last - first + 1, 2 * first + (tiles.begin(first) < begin ? 1 : 0)};
+}
+
+// More than fan_in parts are merged in inner nodes first.
+using NodeCut = EvenCut<int>;
+constexpr NodeCut merge_nodes(int num_parts, int fan_in) {
+  return {num_parts, ceil_div(num_parts, fan_in)};
+}
+
+// Where a CTA starts, in one line of memory that one warp reads at once; num_tiles 0: nothing to do.
+struct alignas(128) DecodeStart {
+  static constexpr int kPages = 19;
+
+  int32_t num_tiles;
+  int32_t row, kv_head, page;  // of the first tile
+  int32_t kv_length, slot;     // of its row
+  int32_t unused;
+  GroupParts head, tail;  // of the groups of the first tile and of the last
+  int32_t pages[kPages];  // ids of the first pages
+};
+static_assert(sizeof(DecodeStart) == 128);
+
+// ---- prefill
+
+struct alignas(32) PrefillTile {
+  int32_t first_row, num_tokens;  // rows of the step
+  int32_t first_position;         // of the first token
+  int32_t kv_length;              // of the chunk's sequence: beyond it a page holds anything
+  int32_t slot;
+  int32_t num_blocks;  // of kBlockPositions, up to the last token's
+  int32_t unused[2];
+};
+
+constexpr int num_tiles_of(const Chunk& c, int tokens_per_tile) {
+  return ceil_div(c.num_rows, tokens_per_tile);
+}
+
+constexpr PrefillTile prefill_tile(const Chunk& c, int index, int tokens_per_tile) {
+  int first = index * tokens_per_tile, count = smaller(tokens_per_tile, c.num_rows - first);
+  return {c.first_row + first,
+          count,
+          c.first_position + first,
+          c.first_position + c.num_rows,
+          c.slot,
+          (c.first_position + first + count - 1) / kBlockPositions + 1,
+          {}};
+}
+
+// What CTA `cta` of `num_ctas` takes in which round when nothing is drawn: dealt to and fro, as the items shrink.
+constexpr int item_of_round(int round, int cta, int num_ctas) {
+  return round * num_ctas + (round % 2 == 0 ? cta : num_ctas - 1 - cta);
+}
+
+// ---- the plan in device memory
+
+// Rows of a prefill tile in each of the two lists: those of two or three warpgroups.
+constexpr int kNumTileLists = 2;
+constexpr int tile_rows(int list) { return list == 0 ? 128 : 192; }
+
+struct AttentionPlan {
+  DecodeStart starts[kMaxDecodeCtas];
+  PrefillTile tiles[kNumTileLists][kMaxPrefillTiles];
+};
+
+AttentionPlan* attention_plan_memory();
+
+// CTAs of the decode kernel, whatever the lengths: two an SM, all resident at once.
+int decode_grid();
+
+// Writes the plan of a step; both parts may be empty.
+void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_heads, int pack,
+                           int min_tiles);
+
+}  // namespace ll::cuda

@@ -1,0 +1,403 @@
+// FlashAttention for the chunks of prompts [Dao 2023; Shah et al. 2024], causal, ragged, over paged KV. A CTA takes tiles of 128 or
+// 192 rows; warpgroup 0 feeds shared memory by the copy engine, each other warpgroup owns 64 rows and keeps two products under
+// way: S(j + 1) = Q K^T, and O += P V(j) behind it, while the softmax of S(j + 1) waits only for the first.
+// A row of a tile is one query head of one token. Heads of a KV head share a tile (`pack` of them a token): a short chunk
+// then fills its tiles, and wastes less above the diagonal.
+#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/hopper.cuh"
+#include "kernels/cuda/launch.cuh"
+
+namespace ll::cuda {
+namespace {
+
+template <int kDim, int kNumConsumers>
+struct PrefillShape {
+  static constexpr int kHeadDim = kDim, kConsumers = kNumConsumers;
+  static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1);
+  static constexpr int kTileList = kConsumers - 2;
+  static_assert(kRows == tile_rows(kTileList));
+  static constexpr int kHalves = kHeadDim / 64;  // lines of 64 dims of one row or position
+  static constexpr int kStages = kHeadDim == 128 ? 2 : 4;
+  // What is left of 65,536 registers when the producer keeps few.
+  static constexpr int kProducerRegisters = kConsumers == 2 ? 40 : 32;
+  static constexpr int kConsumerRegisters = kConsumers == 2 ? 232 : 160;
+};
+
+struct PrefillArgs {
+  const PrefillTile* tiles;
+  const int32_t* page_table;  // [num_slots, stride]
+  int64_t page_table_stride;
+  bf16* out;  // [T, H D]
+  uint32_t* ticket;  // null: tiles are dealt, not drawn
+  int num_items, items_per_tile, pack;  // an item is a tile's tokens and `pack` heads
+  int num_heads, num_kv_heads;
+  float scale_log2;
+};
+
+// What the warpgroups need to know of an item; num_blocks 0: there is none left.
+struct PrefillWork {
+  int first_row, num_tokens, first_position, kv_length, num_blocks, head;
+};
+
+template <class S>
+struct PrefillShared {
+  alignas(1024) bf16 q[2][S::kHalves][S::kRows * 64];
+  alignas(1024) bf16 k[S::kStages][S::kHalves][kBlockPositions * 64];
+  alignas(1024) bf16 v[S::kStages][S::kHalves][kBlockPositions * 64];
+  uint64_t q_full[2], q_empty[2];
+  uint64_t k_full[S::kStages], k_empty[S::kStages], v_full[S::kStages], v_empty[S::kStages];
+  PrefillWork work[2];
+};
+
+// What else runs while a warpgroup is at its softmax: other warpgroups' products; its own O += P V too; that, and the
+// warpgroups queue up for the tensor cores, so that one's softmax falls into another's products.
+enum class Schedule { kSerial, kOverlap, kTurns };
+
+// Named barriers: of each consumer warpgroup alone, and whose turn it is at the tensor cores.
+constexpr int kWarpgroupBarrier = 1, kTurnBarrier = 4;
+
+template <class S>
+__device__ void set_up(PrefillShared<S>& shared) {
+  constexpr int kWarps = 4 * S::kConsumers;
+  for (int i = 0; i < 2; ++i) {
+    init_barrier(&shared.q_full[i], 1);
+    init_barrier(&shared.q_empty[i], kWarps);
+  }
+  for (int i = 0; i < S::kStages; ++i) {
+    init_barrier(&shared.k_full[i], 1);
+    init_barrier(&shared.k_empty[i], kWarps);
+    init_barrier(&shared.v_full[i], 1);
+    init_barrier(&shared.v_empty[i], kWarps);
+  }
+  publish_barriers();
+}
+
+// ---- the producer: one thread
+
+// As many draws as items are made in all, so the last one sets the counter back for the next layer.
+__device__ int draw_item(const PrefillArgs& a) {
+  uint32_t drawn = atomicAdd(a.ticket, 1u);
+  if (drawn == static_cast<uint32_t>(a.num_items) - 1) *a.ticket = 0;
+  return static_cast<int>(gridDim.x + drawn);
+}
+
+// Two pages of one head: a block of keys, or of values.
+template <class S>
+__device__ void load_block(bf16 (&to)[S::kHalves][kBlockPositions * 64], const CUtensorMap& map,
+                           int2 lines, uint64_t* full) {
+  arrive_expecting(full, sizeof(to));
+#pragma unroll
+  for (int half = 0; half < S::kHalves; ++half) {
+    copy_tile(to[half], &map, half * 64, lines.x, full);
+    copy_tile(to[half] + kPagePositions * 64, &map, half * 64, lines.y, full);
+  }
+}
+
+template <class S>
+__device__ void produce(PrefillShared<S>& shared, const CUtensorMap& q_map,
+                        const CUtensorMap& k_map, const CUtensorMap& v_map, const PrefillArgs& a) {
+  RingPosition item_ring, ring;
+  int item = static_cast<int>(blockIdx.x);
+  for (int round = 1;; ++round, item_ring.advance(2)) {
+    int place = item_ring.stage;
+    wait_barrier(&shared.q_empty[place], item_ring.parity ^ 1);
+    PrefillWork& work = shared.work[place];
+    if (item >= a.num_items) {
+      work.num_blocks = 0;
+      arrive(&shared.q_full[place]);
+      return;
+    }
+    int next = a.ticket ? draw_item(a)
+                        : item_of_round(round, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
+    PrefillTile tile = a.tiles[item / a.items_per_tile];
+    int head = item % a.items_per_tile * a.pack, kv_head = head * a.num_kv_heads / a.num_heads;
+    work = {tile.first_row, tile.num_tokens, tile.first_position,
+            tile.kv_length, tile.num_blocks, head};
+    constexpr int kBoxLine = 128;
+    int lines = S::kRows / a.pack * a.pack;
+    arrive_expecting(&shared.q_full[place], static_cast<uint32_t>(S::kHalves * lines * kBoxLine));
+    for (int half = 0; half < S::kHalves; ++half)
+      copy_tile(shared.q[place][half], &q_map, half * 64, head, tile.first_row,
+                &shared.q_full[place]);
+
+    // The sequence ends in last_page; a block's second page may lie behind it, and is then loaded as that one again.
+    const int32_t* pages = a.page_table + tile.slot * a.page_table_stride;
+    int last_page = pages_of(tile.kv_length) - 1;
+    auto lines_of = [&](int page) {
+      return (pages[smaller(page, last_page)] * a.num_kv_heads + kv_head) * kPagePositions;
+    };
+    int2 block_lines{lines_of(2 * tile.num_blocks - 2), lines_of(2 * tile.num_blocks - 1)};
+#pragma unroll 1
+    for (int j = tile.num_blocks - 1; j >= 0; --j, ring.advance(S::kStages)) {
+      int before = j > 0 ? 2 * j - 2 : 0;
+      int2 next_lines{lines_of(before), lines_of(before + 1)};  // under way while this block waits
+      int stage = ring.stage;
+      wait_barrier(&shared.k_empty[stage], ring.parity ^ 1);
+      load_block<S>(shared.k[stage], k_map, block_lines, &shared.k_full[stage]);
+      wait_barrier(&shared.v_empty[stage], ring.parity ^ 1);
+      load_block<S>(shared.v[stage], v_map, block_lines, &shared.v_full[stage]);
+      block_lines = next_lines;
+    }
+    item = next;
+  }
+}
+
+// ---- the consumers: each thread has two of a warpgroup's 64 rows, eight apart
+
+struct RowPair {
+  float max[2] = {-kInfinity, -kInfinity}, sum[2] = {0, 0};  // of scores; of probabilities, this thread's columns
+  int position[2];
+};
+
+__device__ int first_row_of_thread() {
+  int thread = static_cast<int>(threadIdx.x) - 128;
+  return thread / 128 * 64 + thread % 128 / 32 * 16 + thread % 32 / 4;
+}
+
+template <class S>
+__device__ void multiply_keys(float (&scores)[64], const bf16* q, const bf16* k) {
+#pragma unroll
+  for (int step = 0; step < S::kHeadDim / 16; ++step)
+    multiply(scores, tile_descriptor(q + step / 4 * S::kRows * 64 + step % 4 * 16),
+             tile_descriptor(k + step / 4 * kBlockPositions * 64 + step % 4 * 16), step > 0);
+}
+
+template <class S>
+__device__ void multiply_values(float (&out)[S::kHeadDim / 2], const uint32_t (&p)[32],
+                                const bf16* v) {
+#pragma unroll
+  for (int step = 0; step < kBlockPositions / 16; ++step)
+    multiply_registers(out, p + 4 * step,
+                       tile_descriptor(v + step * 16 * 64, kBlockPositions * 128), true);
+}
+
+// No row sees positions behind its own. `begin`: of this thread's first column.
+__device__ void mask(float (&scores)[64], const RowPair& rows, int begin) {
+#pragma unroll
+  for (int i = 0; i < 64; ++i)
+    if (i / 4 * 8 + i % 2 > rows.position[i / 2 % 2] - begin) scores[i] = -kInfinity;
+}
+
+// Scores become probabilities relative to the rows' maxima so far; what was summed up before must be scaled by `correction`.
+__device__ void soften(float (&scores)[64], RowPair& rows, float (&correction)[2], float scale) {
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    float top = rows.max[r];
+#pragma unroll
+    for (int j = 0; j < 16; ++j)
+      top = fmaxf(top, fmaxf(scores[4 * j + 2 * r], scores[4 * j + 2 * r + 1]));
+    top = fmaxf(top, __shfl_xor_sync(kFullWarp, top, 1));
+    top = fmaxf(top, __shfl_xor_sync(kFullWarp, top, 2));
+    float offset = top == -kInfinity ? 0.0f : top * scale;  // a row may see nothing of its last block
+    correction[r] = exp2_fast(rows.max[r] * scale - offset);
+    rows.max[r] = top;
+    float sums[2] = {0, 0};
+#pragma unroll
+    for (int j = 0; j < 16; ++j)
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        float& x = scores[4 * j + 2 * r + e];
+        x = exp2_fast(fmaf(x, scale, -offset));
+        sums[e] += x;
+      }
+    rows.sum[r] = rows.sum[r] * correction[r] + (sums[0] + sums[1]);
+  }
+}
+
+__device__ void round_scores(uint32_t (&p)[32], const float (&scores)[64]) {
+#pragma unroll
+  for (int i = 0; i < 32; ++i) p[i] = pack_pair(scores[2 * i], scores[2 * i + 1]);
+}
+
+template <class S>
+__device__ void store_rows(const PrefillArgs& a, const PrefillWork& work, RowPair& rows,
+                           const float (&out)[S::kHeadDim / 2]) {
+  int first_row = first_row_of_thread();
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    rows.sum[r] += __shfl_xor_sync(kFullWarp, rows.sum[r], 1);
+    rows.sum[r] += __shfl_xor_sync(kFullWarp, rows.sum[r], 2);
+    float inverse = 1.0f / rows.sum[r];
+    int row = first_row + 8 * r, token = row / a.pack, head = work.head + row % a.pack;
+    if (token >= work.num_tokens) continue;
+    bf16* to = a.out + (int64_t{work.first_row + token} * a.num_heads + head) * S::kHeadDim +
+               threadIdx.x % 4 * 2;
+#pragma unroll
+    for (int j = 0; j < S::kHeadDim / 8; ++j)
+      *reinterpret_cast<uint32_t*>(to + 8 * j) =
+          pack_pair(out[4 * j + 2 * r] * inverse, out[4 * j + 2 * r + 1] * inverse);
+  }
+}
+
+template <class S, Schedule kSchedule>
+__device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
+  int warpgroup = static_cast<int>(threadIdx.x) / 128 - 1, lane = threadIdx.x % 32;
+  auto release = [&](uint64_t* empty) {
+    if (lane == 0) arrive(empty);
+  };
+  auto take_turn = [&] {
+    if constexpr (kSchedule == Schedule::kTurns) sync_some(kTurnBarrier + warpgroup, 256);
+  };
+  auto pass_turn = [&] {
+    if constexpr (kSchedule == Schedule::kTurns) arrive_some(kTurnBarrier + (warpgroup + 1) % S::kConsumers, 256);
+  };
+  if (kSchedule == Schedule::kTurns && warpgroup == 0) arrive_some(kTurnBarrier, 256);  // the first turn
+
+  RingPosition item_ring, k_ring, v_ring;
+  for (;; item_ring.advance(2)) {
+    wait_barrier(&shared.q_full[item_ring.stage], item_ring.parity);
+    const PrefillWork& work = shared.work[item_ring.stage];  // not in registers: there are none to spare
+    if (work.num_blocks == 0) return;
+    const bf16* q = shared.q[item_ring.stage][0] + warpgroup * 64 * 64;
+    RowPair rows;
+    for (int r = 0; r < 2; ++r)
+      rows.position[r] = work.first_position + (first_row_of_thread() + 8 * r) / a.pack;
+    float out[S::kHeadDim / 2] = {}, scores[64], correction[2];
+    uint32_t p[32];
+
+    // From the diagonal back, so that only the first one or two blocks need a mask.
+    int block = work.num_blocks - 1;
+    wait_barrier(&shared.k_full[k_ring.stage], k_ring.parity);
+    begin_products();
+    multiply_keys<S>(scores, q, shared.k[k_ring.stage][0]);
+    commit_products();
+    wait_products<0>();
+    settle(scores);
+    release(&shared.k_empty[k_ring.stage]);
+    k_ring.advance(S::kStages);
+    mask(scores, rows, block * kBlockPositions + lane % 4 * 2);
+    soften(scores, rows, correction, a.scale_log2);
+    round_scores(p, scores);
+    int valid = work.kv_length - block * kBlockPositions;
+    if (valid < kBlockPositions) {  // each warpgroup for itself: zeros over zeros do no harm
+      wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
+      for (int half = 0; half < S::kHalves; ++half)
+        zero_lines(shared.v[v_ring.stage][half], valid, kBlockPositions);
+      fence_shared_writes();
+      sync_some(kWarpgroupBarrier + warpgroup, 128);
+    }
+
+    auto wait_for_keys = [&] {
+      if (block > 0) wait_barrier(&shared.k_full[k_ring.stage], k_ring.parity);
+    };
+    wait_for_keys();
+    while (--block >= 0) {
+      take_turn();
+      begin_products();
+      multiply_keys<S>(scores, q, shared.k[k_ring.stage][0]);
+      commit_products();
+      wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
+      begin_products();
+      multiply_values<S>(out, p, shared.v[v_ring.stage][0]);
+      commit_products();
+      pass_turn();
+      wait_products<kSchedule == Schedule::kSerial ? 0 : 1>();
+      settle(scores);
+      release(&shared.k_empty[k_ring.stage]);
+      k_ring.advance(S::kStages);
+      if ((block + 1) * kBlockPositions > rows.position[0] + 1)
+        mask(scores, rows, block * kBlockPositions + lane % 4 * 2);
+      soften(scores, rows, correction, a.scale_log2);
+      settle(scores);
+      wait_for_keys();  // its branches keep the compiler from moving the wait for O above the softmax
+      wait_products<0>();
+      settle(out);
+      release(&shared.v_empty[v_ring.stage]);
+      v_ring.advance(S::kStages);
+#pragma unroll
+      for (int i = 0; i < S::kHeadDim / 2; ++i) out[i] *= correction[i / 2 % 2];
+      round_scores(p, scores);
+    }
+
+    wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
+    begin_products();
+    multiply_values<S>(out, p, shared.v[v_ring.stage][0]);
+    commit_products();
+    wait_products<0>();
+    settle(out);
+    release(&shared.v_empty[v_ring.stage]);
+    v_ring.advance(S::kStages);
+    store_rows<S>(a, work, rows, out);
+    __syncwarp();
+    release(&shared.q_empty[item_ring.stage]);
+  }
+}
+
+template <class S, Schedule kSchedule>
+__global__ void __launch_bounds__(S::kThreads, 1)
+    prefill(const __grid_constant__ CUtensorMap q_map, const __grid_constant__ CUtensorMap k_map,
+            const __grid_constant__ CUtensorMap v_map, const __grid_constant__ PrefillArgs a) {
+  auto& shared = *reinterpret_cast<PrefillShared<S>*>(dynamic_shared());
+  if (threadIdx.x == 0) {
+    set_up(shared);
+    prefetch_map(&q_map);
+    prefetch_map(&k_map);
+    prefetch_map(&v_map);
+  }
+  __syncthreads();
+  wait_for_previous();
+  let_next_start();
+  if (threadIdx.x < 128) {
+    shrink_registers<S::kProducerRegisters>();
+    if (threadIdx.x == 0) {
+      fence_copy_engine();
+      produce<S>(shared, q_map, k_map, v_map, a);
+    }
+  } else {
+    grow_registers<S::kConsumerRegisters>();
+    consume<S, kSchedule>(shared, a);
+  }
+}
+
+template <class S, Schedule kSchedule>
+void launch_prefill(Stream stream, const AttentionArgs& a) {
+  constexpr size_t kShared = sizeof(PrefillShared<S>) + kSharedSlack;
+  static const bool ready = [] {
+    check(cudaFuncSetAttribute(prefill<S, kSchedule>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
+    return true;
+  }();
+  static_cast<void>(ready);
+  const AttentionVariant& variant = attention_variant();
+  int pack = variant.pack ? a.num_heads / a.num_kv_heads : 1, tokens = S::kRows / pack, tiles = 0;
+  for (const Chunk& c : a.batch.chunks) tiles += num_tiles_of(c, tokens);
+  int items_per_tile = a.num_heads / pack, items = tiles * items_per_tile;
+  if (items == 0) return;
+  PrefillArgs args{attention_plan_memory()->tiles[S::kTileList],
+                   a.batch.page_table,
+                   a.batch.page_table_stride,
+                   a.out.as<bf16>(),
+                   variant.tickets ? &attention_counters()->ticket : nullptr,
+                   items,
+                   items_per_tile,
+                   pack,
+                   a.num_heads,
+                   a.num_kv_heads,
+                   scale_log2(S::kHeadDim)};
+  int ctas = variant.persistent ? smaller(num_sms(), items) : items;
+  launch(stream, {dim3(static_cast<unsigned>(ctas)), dim3(S::kThreads), kShared}, prefill<S, kSchedule>,
+         query_map(a, pack, tokens), kv_map(a.kv.k), kv_map(a.kv.v), args);
+}
+
+template <class S>
+void launch_scheduled(Stream stream, const AttentionArgs& a, int schedule) {
+  switch (static_cast<Schedule>(schedule)) {
+    case Schedule::kSerial: return launch_prefill<S, Schedule::kSerial>(stream, a);
+    case Schedule::kOverlap: return launch_prefill<S, Schedule::kOverlap>(stream, a);
+    case Schedule::kTurns: return launch_prefill<S, Schedule::kTurns>(stream, a);
+  }
+}
+
+}  // namespace
+
+void attention_prefill(Stream stream, const AttentionArgs& a) {
+  const AttentionVariant& v = attention_variant();
+  if (a.kv.k.dim(3) == 128)
+    launch_scheduled<PrefillShape<128, 2>>(stream, a, v.schedule128);
+  else if (v.consumers == 2)
+    launch_scheduled<PrefillShape<64, 2>>(stream, a, v.schedule64);
+  else
+    launch_scheduled<PrefillShape<64, 3>>(stream, a, v.schedule64);
+}
+
+}  // namespace ll::cuda

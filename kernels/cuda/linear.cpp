@@ -1,0 +1,230 @@
+// y = x W^T + bias: which way is the fastest depends on the shape, so each shape's first call times all that can do it, on cold
+// caches, and keeps the winner. Numbers of rows of x share a choice in buckets: powers of two and the middles between.
+//
+// LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile64, tile128, library, plain) and measures
+// nothing; LITELANG_LINEAR=first takes the first of all. Either makes a run's arithmetic the same on every start.
+// LITELANG_LINEAR_LOG=1 prints what was measured.
+#include "kernels/cuda/linear.h"
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <compare>
+#include <cstdlib>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "kernels/check.h"
+#include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/cuda_ops.h"
+#include "kernels/cuda/linear_kernels.h"
+#include "kernels/cuda/linear_library.h"
+
+namespace ll::cuda {
+namespace {
+
+constexpr int kLibraryCandidates = 8;
+constexpr int kTimings = 3;
+constexpr float kLongUs = 500;       // longer than this is timed once
+constexpr float kLibraryGapUs = 1;   // a library's kernel neither starts before its predecessor ends nor lets its successor do so
+constexpr float kClearlyFaster = 0.97f;
+constexpr int64_t kRowBlock = 64;  // rows of x in a block of a product too large for the scratch memory are a multiple of it
+
+// One way to do a product: a kernel of ours, or an algorithm of the library.
+struct Way {
+  std::string name;
+  const LinearKernel* kernel = nullptr;
+  LibraryAlgorithm algorithm{};
+};
+
+struct ShapeKey {
+  int64_t bucket, rows, cols;
+  bool is_float, has_bias, is_silu;
+  auto operator<=>(const ShapeKey&) const = default;
+};
+
+std::map<ShapeKey, Way>& choices() {
+  static std::map<ShapeKey, Way> map;
+  return map;
+}
+
+int64_t bucket_of(int64_t num_x) {
+  int64_t power = 1;
+  while (power < num_x) power *= 2;
+  return num_x <= power / 4 * 3 && power >= 4 ? power / 4 * 3 : power;
+}
+
+ShapeKey key_of(const LinearArgs& a) {
+  return {bucket_of(a.x.dim(0)), a.weight.rows, a.weight.cols, a.out.dtype == DType::f32, !a.bias.empty(),
+          a.epilogue == Epilogue::kSiluAndMul};
+}
+
+std::string_view setting(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+// All that can do this product, likely winners first; never empty.
+std::vector<Way> ways_of(const LinearArgs& a) {
+  std::vector<Way> ways;
+  auto add = [&](const LinearKernel& k) {
+    if (k.takes(a)) ways.push_back({k.name, &k, {}});
+  };
+  for (const LinearKernel& k : stream_kernels()) add(k);
+  for (const LinearKernel& k : tile_kernels()) add(k);
+  if (library_takes(a)) {
+    int number = 0;
+    for (const LibraryAlgorithm& algorithm : library_algorithms(a, kLibraryCandidates))
+      ways.push_back({fmt::format("library{}", number++), nullptr, algorithm});
+  }
+  if (ways.empty()) ways.push_back({plain_kernel().name, &plain_kernel(), {}});
+  return ways;
+}
+
+// False when the library refuses.
+bool run(Stream stream, const LinearArgs& a, const Way& way) {
+  if (!way.kernel) return run_library(stream, a, way.algorithm);
+  way.kernel->run(stream, a);
+  return true;
+}
+
+// Two events for as long as a shape is being timed.
+class Stopwatch {
+ public:
+  Stopwatch() {
+    check(cudaEventCreate(&begin_));
+    check(cudaEventCreate(&end_));
+  }
+  ~Stopwatch() {
+    cudaEventDestroy(begin_);
+    cudaEventDestroy(end_);
+  }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+  // One run with cold caches; infinite when it was refused.
+  float microseconds(Stream stream, const LinearArgs& a, const Way& way) {
+    auto s = static_cast<cudaStream_t>(stream.handle);
+    evict_cache(stream);
+    check(cudaEventRecord(begin_, s));
+    bool done = run(stream, a, way);
+    check(cudaEventRecord(end_, s));
+    check(cudaEventSynchronize(end_));
+    float ms = 0;
+    check(cudaEventElapsedTime(&ms, begin_, end_));
+    return done ? ms * 1000 : std::numeric_limits<float>::infinity();
+  }
+
+ private:
+  cudaEvent_t begin_ = nullptr, end_ = nullptr;
+};
+
+// The best of a few runs, after one that loads code.
+float time_way(Stopwatch& watch, Stream stream, const LinearArgs& a, const Way& way) {
+  watch.microseconds(stream, a, way);
+  float best = std::numeric_limits<float>::infinity();
+  for (int i = 0; i < kTimings; ++i) {
+    best = std::min(best, watch.microseconds(stream, a, way));
+    if (best > kLongUs) break;
+  }
+  return best + (way.kernel ? 0 : kLibraryGapUs);
+}
+
+const Way& fastest(Stream stream, const LinearArgs& a, const std::vector<Way>& ways) {
+  Stopwatch watch;
+  const Way* best = &ways.front();
+  float best_us = std::numeric_limits<float>::infinity();
+  std::string log;
+  for (const Way& way : ways) {
+    float us = time_way(watch, stream, a, way);
+    log += fmt::format(" {} {:.1f}", way.name, us);
+    if (us < kClearlyFaster * best_us) best = &way, best_us = us;
+  }
+  if (!setting("LITELANG_LINEAR_LOG").empty())
+    fmt::print(stderr, "linear {} x [{}, {}]{}: {}; us:{}\n", a.x.dim(0), a.weight.rows, a.weight.cols,
+               a.epilogue == Epilogue::kSiluAndMul ? " silu" : "", best->name, log);
+  return *best;
+}
+
+// The way the environment asks for, if any.
+const Way* asked_for(const std::vector<Way>& ways) {
+  static const std::string_view name = setting("LITELANG_LINEAR");
+  if (name.empty()) return nullptr;
+  for (const Way& way : ways)
+    if (way.name.starts_with(name)) return &way;
+  return &ways.front();
+}
+
+bool is_capturing(Stream stream) {
+  cudaStreamCaptureStatus status;
+  check(cudaStreamIsCapturing(static_cast<cudaStream_t>(stream.handle), &status));
+  return status != cudaStreamCaptureStatusNone;
+}
+
+// Does the product with the first of `ways` that works.
+void run_any(Stream stream, const LinearArgs& a, const std::vector<Way>& ways) {
+  for (const Way& way : ways)
+    if (run(stream, a, way)) return;
+  plain_kernel().run(stream, a);
+}
+
+// The first product of its shape: chooses, unless a capture forbids to measure, and does it.
+void run_first(Stream stream, const LinearArgs& a, const ShapeKey& key) {
+  std::vector<Way> ways = ways_of(a);
+  const Way* way = asked_for(ways);
+  if (!way && is_capturing(stream)) return run_any(stream, a, ways);
+  if (!way) way = ways.size() == 1 ? &ways.front() : &fastest(stream, a, ways);
+  choices().insert_or_assign(key, *way);
+  if (!run(stream, a, *way)) run_any(stream, a, ways);
+}
+
+// SiLU-and-mul of a product that does not fit the scratch memory, block of rows by block of rows.
+bool run_in_blocks(Stream stream, const LinearArgs& a) {
+  int64_t num_x = a.x.dim(0), row_bytes = a.weight.rows * 2;
+  int64_t most = std::max(static_cast<int64_t>(scratch().bytes) / row_bytes / kRowBlock * kRowBlock, kRowBlock);
+  if (a.epilogue != Epilogue::kSiluAndMul || num_x <= most) return false;
+  for (int64_t row = 0; row < num_x; row += most) {
+    LinearArgs block = a;
+    block.x = a.x.rows(row, std::min(most, num_x - row));
+    block.out = a.out.rows(row, block.x.dim(0));
+    linear(stream, block);
+  }
+  return true;
+}
+
+}  // namespace
+
+size_t packed_bytes(int64_t rows, int64_t cols, DType dtype) { return static_cast<size_t>(rows * cols) * size_of(dtype); }
+
+// The natural layout, rows of W one after the other, is what every way reads.
+Weight pack_weight(Stream, const Tensor& natural, Tensor& storage) {
+  storage = natural;
+  return {storage.view(), storage.view().dim(0), storage.view().dim(1)};
+}
+
+void linear(Stream stream, const LinearArgs& a) {
+  bool is_silu = a.epilogue == Epilogue::kSiluAndMul;
+  ensure(a.x.dim(1) == a.weight.cols && a.out.dim(0) == a.x.dim(0), "linear: shapes differ");
+  ensure(a.out.dim(1) == (is_silu ? a.weight.rows / 2 : a.weight.rows), "linear: output width");
+  ensure(!is_silu || a.weight.rows % 2 == 0, "linear: pairs of rows");
+  ensure(a.x.dtype == DType::bf16 && a.weight.data.dtype == DType::bf16, "linear: bfloat16 only");
+  ensure(a.out.dtype == DType::bf16 || a.out.dtype == DType::f32, "linear: output's dtype");
+  if (a.out.empty() || run_in_blocks(stream, a)) return;
+  ShapeKey key = key_of(a);
+  auto chosen = choices().find(key);
+  if (chosen == choices().end()) return run_first(stream, a, key);
+  const Way& way = chosen->second;
+  bool fits = way.kernel ? way.kernel->takes(a) : library_takes(a) && library_accepts(a, way.algorithm);
+  if (!fits || !run(stream, a, way)) run_any(stream, a, ways_of(a));
+}
+
+std::string linear_choice(const LinearArgs& a) {
+  auto chosen = choices().find(key_of(a));
+  return chosen == choices().end() ? "" : chosen->second.name;
+}
+
+}  // namespace ll::cuda

@@ -1,0 +1,209 @@
+#include "model/json_tree.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "kernels/check.h"
+
+namespace ll {
+
+namespace {
+
+using Kind = JsonTree::Kind;
+
+// Python's repr of a float: the shortest digits that read back, plain for 1e-4 <= |value| < 1e16.
+std::string python_float(double value) {
+  std::array<char, 32> buffer;
+  char* const begin = buffer.data();
+  char* const end = begin + buffer.size();
+  const double size = std::abs(value);
+  if (value == 0 || (size >= 1e-4 && size < 1e16)) {
+    std::string text(begin, std::to_chars(begin, end, value, std::chars_format::fixed).ptr);
+    if (text.find('.') == std::string::npos) text += ".0";
+    return text;
+  }
+  return {begin, std::to_chars(begin, end, value, std::chars_format::scientific).ptr};
+}
+
+// Builds the tree of the events of nlohmann's parser.
+class Builder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit Builder(std::string_view where) : where_(where) {}
+  JsonTree take() { return std::move(root_); }
+
+  bool null() override { return put(Kind::kNull, "null"); }
+  bool boolean(bool value) override { return put(Kind::kBool, value ? "true" : "false"); }
+  bool number_integer(number_integer_t value) override {
+    return put(Kind::kNumber, std::to_string(value));
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    return put(Kind::kNumber, std::to_string(value));
+  }
+  // Integers past 64 bits come here too.
+  bool number_float(number_float_t value, const string_t& digits) override {
+    const bool whole = digits.find_first_of(".eE") == std::string::npos;
+    return put(Kind::kNumber, whole ? digits : python_float(value));
+  }
+  bool string(string_t& value) override { return put(Kind::kString, std::move(value)); }
+  bool binary(binary_t&) override { return false; }
+
+  bool start_object(size_t) override { return open(Kind::kObject); }
+  bool start_array(size_t) override { return open(Kind::kArray); }
+  bool key(string_t& name) override {
+    key_ = std::move(name);
+    return true;
+  }
+  bool end_array() override {
+    open_.pop_back();
+    return true;
+  }
+  bool end_object() override {
+    drop_repeated(open_.back()->members);
+    open_.pop_back();
+    return true;
+  }
+
+  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception&) override {
+    fail("{}: not valid JSON at byte {}: write or fetch it again", where_, position);
+  }
+
+ private:
+  JsonTree& add(Kind kind) {
+    JsonTree* node = &root_;
+    if (!open_.empty()) {
+      node = &open_.back()->members.emplace_back().value;
+      std::swap(open_.back()->members.back().key, key_);
+      key_.clear();
+    }
+    node->kind = kind;
+    return *node;
+  }
+  bool put(Kind kind, std::string text) {
+    add(kind).text = std::move(text);
+    return true;
+  }
+  // The members of a parent do not move while a child of it is open.
+  bool open(Kind kind) {
+    check(open_.size() < JsonTree::kMaxDepth, "{}: JSON nested deeper than {} levels", where_,
+          JsonTree::kMaxDepth);
+    open_.push_back(&add(kind));
+    return true;
+  }
+
+  static void drop_repeated(std::vector<JsonTree::Member>& members) {
+    std::unordered_map<std::string_view, size_t> first;
+    first.reserve(members.size());
+    bool repeated = false;
+    for (size_t i = 0; i < members.size(); ++i) {
+      const auto [at, is_new] = first.try_emplace(members[i].key, i);
+      if (is_new) continue;
+      std::swap(members[at->second].value, members[i].value);
+      members[i].value.kind = kDropped;
+      repeated = true;
+    }
+    if (!repeated) return;
+    std::erase_if(members, [](const JsonTree::Member& m) { return m.value.kind == kDropped; });
+  }
+
+  static constexpr Kind kDropped{255};
+  std::string_view where_;
+  JsonTree root_;
+  std::string key_;
+  std::vector<JsonTree*> open_;
+};
+
+void dump_string(std::string& out, std::string_view text) {
+  out += '"';
+  for (char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          out += fmt::format("\\u{:04x}", c);
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+void dump(std::string& out, const JsonTree& tree) {
+  if (tree.is(Kind::kString)) return dump_string(out, tree.text);
+  const bool is_object = tree.is(Kind::kObject);
+  if (!is_object && !tree.is(Kind::kArray)) {
+    out += tree.text;
+    return;
+  }
+  out += is_object ? '{' : '[';
+  for (const JsonTree::Member& member : tree.members) {
+    if (&member != tree.members.data()) out += ", ";
+    if (is_object) {
+      dump_string(out, member.key);
+      out += ": ";
+    }
+    dump(out, member.value);
+  }
+  out += is_object ? '}' : ']';
+}
+
+}  // namespace
+
+JsonTree JsonTree::parse(std::string_view text, std::string_view where) {
+  Builder builder(where);
+  nlohmann::json::sax_parse(text, &builder);
+  return builder.take();
+}
+
+const JsonTree* JsonTree::member(std::string_view key) const {
+  if (!is(Kind::kObject)) return nullptr;
+  for (const Member& member : members) {
+    if (member.key == key) return &member.value;
+  }
+  return nullptr;
+}
+
+const JsonTree* JsonTree::find(std::string_view key) const {
+  const JsonTree* value = member(key);
+  return value && !value->is(Kind::kNull) ? value : nullptr;
+}
+
+std::optional<int64_t> JsonTree::integer() const {
+  int64_t value = 0;
+  const char* end = text.data() + text.size();
+  if (!is(Kind::kNumber)) return {};
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return {};
+  return value;
+}
+
+std::string JsonTree::python_dump() const {
+  std::string out;
+  dump(out, *this);
+  return out;
+}
+
+}  // namespace ll

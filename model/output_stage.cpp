@@ -1,0 +1,70 @@
+#include "model/output_stage.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "kernels/check.h"
+
+namespace ll {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Makes a file's bytes, or a folder's names, survive a power cut.
+void sync_path(const std::string& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  bool ok = fd >= 0 && ::fsync(fd) == 0;
+  int error = errno;
+  if (fd >= 0) ::close(fd);
+  check(ok, "{}: cannot be synced to disk: {}", path, std::strerror(error));
+}
+
+void check_free_space(const std::string& folder, uint64_t bytes_needed) {
+  struct statvfs space = {};
+  check(::statvfs(folder.c_str(), &space) == 0, "{}: cannot be examined: {}", folder,
+        std::strerror(errno));
+  uint64_t free = uint64_t{space.f_bavail} * space.f_frsize;
+  check(free >= bytes_needed, "{}: {:.2f} GB are needed, {:.2f} GB are free", folder,
+        static_cast<double>(bytes_needed) / 1e9, static_cast<double>(free) / 1e9);
+}
+
+}  // namespace
+
+OutputStage::OutputStage(const std::string& target, uint64_t bytes_needed) {
+  fs::path parent = fs::path(target).parent_path();
+  folder_ = parent.empty() ? "." : parent.string();
+  check(fs::is_directory(folder_), "{}: no such folder, so {} cannot be written", folder_, target);
+  check_free_space(folder_, bytes_needed);
+  stage_ = fmt::format("{}.tmp-{}", target, ::getpid());
+  std::error_code error;
+  fs::remove_all(stage_, error);  // of a dead process that had this id
+  check(fs::create_directory(stage_, error), "{}: cannot be created: {}", stage_, error.message());
+}
+
+OutputStage::~OutputStage() {
+  std::error_code ignored;
+  fs::remove_all(stage_, ignored);
+}
+
+std::string OutputStage::path_of(const std::string& file) const { return fs::path(stage_) / file; }
+
+void OutputStage::sync(const std::vector<std::string>& files) const {
+  for (const std::string& file : files) sync_path(path_of(file));
+}
+
+void OutputStage::commit(const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    std::string target = fs::path(folder_) / file;
+    check(::rename(path_of(file).c_str(), target.c_str()) == 0, "{}: cannot be written: {}", target,
+          std::strerror(errno));
+  }
+  sync_path(folder_);
+}
+
+}  // namespace ll

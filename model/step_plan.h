@@ -1,0 +1,74 @@
+#pragma once
+// One step of all sequences as rank 0 planned it: deltas, not state, so that every rank can follow. It travels as one flat buffer of
+// int32 and holds no pointers. Decode rows carry no token: every rank has the previous step's tokens on its own device.
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/ops.h"
+
+namespace ll {
+
+// How a slot's tokens are drawn from here on.
+struct SlotSampling {
+  float temperature = 0, top_p = 1, min_p = 0;
+  int32_t top_k = 0;
+  float repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
+  uint64_t seed = 0;
+  int32_t num_logprobs = -1;     // -1: none; else the chosen token's and this many of the largest
+  int32_t min_position = 0;      // before this position the tokens of `banned_before` cannot be drawn (min_tokens)
+  std::vector<int32_t> banned_before;
+  std::vector<std::pair<int32_t, float>> logit_bias;  // token, bias
+
+  bool has_penalties() const {
+    return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0;
+  }
+};
+
+struct StepPlan {
+  enum class Kind : int32_t { kStep, kIdle, kStop };
+
+  // A sequence starts in a slot (again, after preemption).
+  struct NewSlot {
+    int32_t slot = 0;
+    SlotSampling sampling;
+    // With penalties: the tokens the counts start from.
+    std::vector<int32_t> prompt, output;
+  };
+  struct DecodeRow {
+    int32_t slot = 0;
+    int32_t position = 0;  // of the row's token
+  };
+  // The rows of one prompt chunk, and what is wanted of them.
+  struct PromptChunk {
+    int32_t slot = 0;
+    int32_t first_position = 0;
+    int32_t num_prompt_logprobs = -1;  // per row: logprob of the next prompt token and this many of the largest; -1: none
+    std::vector<int32_t> tokens;
+    int32_t next_token = -1;  // the prompt token after the chunk; -1 when the prompt ends with it
+  };
+  // A token is drawn for `slot` from row `row` of the step (several slots may share the row: n > 1).
+  struct Sample {
+    int32_t row = 0;
+    int32_t slot = 0;
+    int32_t position = 0;  // of the drawn token
+  };
+
+  int32_t id = 0;
+  Kind kind = Kind::kStep;
+  std::vector<DecodeRow> decode;  // rows [0, decode.size())
+  std::vector<PromptChunk> chunks;
+  std::vector<Sample> samples;
+  std::vector<NewSlot> new_slots;
+  std::vector<PageDelta> page_deltas;
+  std::vector<PageCopy> page_copies;  // all are read before any page is written in this step
+
+  int32_t num_tokens() const;
+  bool is_decode_only() const { return chunks.empty(); }
+
+  // The flat form ends with a checksum; decode() throws Error when it does not fit.
+  std::vector<int32_t> encode() const;
+  static StepPlan decode_from(std::span<const int32_t> flat);
+};
+
+}  // namespace ll

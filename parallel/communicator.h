@@ -1,0 +1,46 @@
+#pragma once
+// Collectives on tensors of one device, in the order of a stream. Two kinds: MPI on host memory (the CPU backend) and NCCL on
+// device memory. Every member calls the same collectives in the same order; a group of one returns at once. Sums run in
+// rank order, so all members hold the same bits.
+#include <cstddef>
+
+#include "kernels/ops.h"
+
+namespace ll {
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+
+  // In place. float32 and bfloat16 (added in float32, rounded once), and int64 (sum only).
+  void all_reduce_sum(Stream stream, TensorView x);
+  // In place, float32.
+  void all_reduce_max(Stream stream, TensorView x);
+  // receive[r] = member r's `bytes` bytes of send.
+  void all_gather(Stream stream, const void* send, void* receive, size_t bytes);
+  // Ops::add_rms_norm with delta summed over the members first; delta is clobbered. The hook where an implementation
+  // fuses the all-reduce with what follows it.
+  void all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args);
+
+  // The collective this process is in, for the message of a watchdog; null outside.
+  static const char* current();
+
+ protected:
+  Communicator(const Ops& ops, int rank, int size) : ops_(ops), rank_(rank), size_(size) {}
+
+  virtual void do_all_reduce_sum(Stream stream, TensorView x) = 0;
+  virtual void do_all_reduce_max(Stream stream, TensorView x) = 0;
+  virtual void do_all_gather(Stream stream, const void* send, void* receive, size_t bytes) = 0;
+  virtual void do_all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args);
+
+ private:
+  const Ops& ops_;
+  int rank_, size_;
+};
+
+}  // namespace ll

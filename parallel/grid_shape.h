@@ -1,0 +1,31 @@
+#pragma once
+// The extents of the process grid and a rank's place in it.
+//
+//   world = dp * Y * x,  Y = y * z = heads * c          rank = (d * Y + J) * x + i
+//
+// x splits the hidden dimension, y is Megatron tensor parallelism over heads and FFN columns, z splits a step's tokens and
+// gathers weights over merged columns J, c splits the KV positions of one head group, dp replicas share rank 0's queue.
+#include <string>
+
+namespace ll {
+
+struct GridShape {
+  int dp = 1, x = 1, y = 1, z = 1;
+  int heads = 0;  // head groups; 0: as many as y allows (c = 1 wherever the heads suffice)
+
+  int columns() const { return y * z; }             // Y
+  int replica_size() const { return columns() * x; }
+  int num_ranks() const { return dp * replica_size(); }
+  std::string str() const;  // "dp 1 x 1 y 2 z 1"
+  bool operator==(const GridShape&) const = default;
+};
+
+struct GridPlace {
+  int d = 0;  // replica
+  int j = 0;  // column J in [0, Y)
+  int i = 0;  // part of the hidden dimension
+};
+
+GridPlace place_of(const GridShape& shape, int rank);
+
+}  // namespace ll

@@ -1,0 +1,39 @@
+#include "parallel/mpi_environment.h"
+
+#include <mpi.h>
+
+#include <cstdlib>
+
+#include "parallel/mpi_handle.h"
+
+namespace ll {
+
+MpiEnvironment::MpiEnvironment(int* argc, char*** argv) {
+  int provided = 0;
+  mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
+  check(provided >= MPI_THREAD_FUNNELED, "this MPI library has no thread support; use one built with MPI_THREAD_FUNNELED");
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  world_ = MpiGroup(std::make_shared<MpiGroup::Handle>(MPI_COMM_WORLD, false));
+  MpiGroup host = world_.same_host();
+  local_rank_ = host.rank();
+  local_size_ = host.size();
+}
+
+MpiEnvironment::~MpiEnvironment() {
+  world_ = MpiGroup();
+  MPI_Finalize();
+}
+
+std::string MpiEnvironment::host_name() {
+  char name[MPI_MAX_PROCESSOR_NAME] = "";
+  int length = 0;
+  MPI_Get_processor_name(name, &length);
+  return {name, static_cast<size_t>(length)};
+}
+
+void MpiEnvironment::abort(ExitCode code) {
+  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  std::_Exit(static_cast<int>(code));
+}
+
+}  // namespace ll

@@ -1,0 +1,30 @@
+#pragma once
+// MPI for the life of the program: MPI_Init to MPI_Finalize. All communicators must be gone before it.
+#include <string>
+
+#include "kernels/check.h"
+#include "parallel/mpi_group.h"
+
+namespace ll {
+
+class MpiEnvironment {
+ public:
+  MpiEnvironment(int* argc, char*** argv);
+  ~MpiEnvironment();
+  MpiEnvironment(const MpiEnvironment&) = delete;
+  MpiEnvironment& operator=(const MpiEnvironment&) = delete;
+
+  const MpiGroup& world() const { return world_; }
+  int local_rank() const { return local_rank_; }  // among the ranks of this host
+  int local_size() const { return local_size_; }
+  static std::string host_name();
+
+  // Ends the job on all ranks with this exit code; does not return.
+  [[noreturn]] static void abort(ExitCode code);
+
+ private:
+  MpiGroup world_;
+  int local_rank_ = 0, local_size_ = 1;
+};
+
+}  // namespace ll

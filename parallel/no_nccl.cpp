@@ -1,0 +1,10 @@
+#include "kernels/check.h"
+#include "parallel/nccl_communicator.h"
+
+namespace ll {
+
+std::unique_ptr<Communicator> make_nccl_communicator(const Backend&, const MpiGroup&) {
+  fail("this program was built without CUDA and NCCL");
+}
+
+}  // namespace ll

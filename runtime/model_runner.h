@@ -1,0 +1,68 @@
+#pragma once
+// Mechanism: runs plans on this rank's shard. launch() only enqueues; on a GPU nothing in it waits for the device. Every rank of a
+// replica launches the same plans in the same order; one of them collects.
+#include <deque>
+#include <memory>
+
+#include "model/qwen2.h"
+#include "model/sampler.h"
+#include "model/step_plan.h"
+#include "runtime/flight.h"
+#include "runtime/staged_upload.h"
+
+namespace ll {
+
+struct RunnerOptions {
+  int32_t max_num_seqs = 256;
+  int32_t max_num_batched_tokens = 8192;
+  int64_t max_length = 0;  // positions of a sequence
+  int64_t num_pages = 0;
+  int64_t page_size = 64;
+  bool collects = true;  // this rank brings results to the host
+};
+
+class ModelRunner {
+ public:
+  ModelRunner(const RunnerOptions& options, const Backend& backend, const ProcessGrid& grid,
+              Stream stream, const ModelConfig& config, const ModelShard& shard,
+              Qwen2Weights weights);
+  ~ModelRunner();
+
+  void launch(const StepPlan& plan);
+  // Of the oldest launched step; waits for it. Only where options.collects.
+  StepResult collect();
+  // Whether collect() would not wait.
+  bool is_done() const;
+
+  Qwen2Model& model() { return model_; }
+
+  // Device bytes besides weights and KV pages.
+  static size_t buffer_bytes(const RunnerOptions& options, const ModelConfig& config,
+                             const ModelShard& shard, DType dtype, int ranks);
+
+ private:
+  struct Step;  // the device-side description of one step
+
+  void describe(const StepPlan& plan, Step& step);
+  void run_samples(const StepPlan& plan, const Step& step, TensorView hidden, Flight& flight);
+  void run_prompt_scores(const StepPlan& plan, const Step& step, TensorView hidden, Flight& flight);
+  void copy_scores(const ScoredRows& scores, int num_logprobs, int64_t rows, Scores& to);
+  SamplingRow sampling_row(const StepPlan::Sample& sample) const;
+
+  RunnerOptions options_;
+  const Backend& backend_;
+  Stream stream_;
+  Qwen2Model model_;
+  KvCache kv_;
+  Sampler sampler_;
+  StagedUpload upload_;
+  Tensor page_table_;   // [max_num_seqs, max pages of a sequence] int32
+  Tensor last_tokens_;  // [max_num_seqs] int32
+  Tensor gathered_;     // [max logit rows, E]
+  Tensor logits_;       // [max logit rows, V] float32
+  std::vector<SlotSampling> slots_;
+  std::deque<std::unique_ptr<Flight>> flights_;
+  std::vector<std::unique_ptr<Flight>> idle_flights_;
+};
+
+}  // namespace ll

@@ -1,0 +1,23 @@
+#pragma once
+// One broadcast a step: rank 0's plan to the ranks of the replica.
+#include "model/step_plan.h"
+#include "parallel/mpi_group.h"
+
+namespace ll {
+
+class PlanChannel {
+ public:
+  explicit PlanChannel(const MpiGroup& group) : group_(group) {}
+
+  void send(const StepPlan& plan);  // rank 0
+  StepPlan receive();               // the others; sleeps while there is none
+
+ private:
+  // A plan of a few hundred decode rows fits in one message; what is longer takes a second one.
+  static constexpr size_t kFirstWords = 4096;
+
+  const MpiGroup& group_;
+  std::vector<int32_t> buffer_;
+};
+
+}  // namespace ll

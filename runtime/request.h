@@ -1,0 +1,39 @@
+#pragma once
+// What a user asks for: token ids in, and how to draw tokens. Names and defaults are OpenAI's and vLLM's.
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ll {
+
+struct SamplingParams {
+  int32_t n = 1;
+  float temperature = 1;  // 0: greedy
+  float top_p = 1;
+  float min_p = 0;
+  int32_t top_k = 0;  // 0: off
+  float repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
+  std::vector<std::pair<int32_t, float>> logit_bias;  // token, bias
+  uint64_t seed = 0;
+  int32_t max_tokens = 16;
+  int32_t min_tokens = 0;
+  bool ignore_eos = false;
+  std::vector<std::string> stop;
+  std::vector<int32_t> stop_token_ids;
+  bool include_stop_str_in_output = false;
+  bool skip_special_tokens = true;
+  int32_t logprobs = -1;         // of output tokens: -1 none, else also this many of the largest
+  int32_t prompt_logprobs = -1;  // of prompt tokens
+};
+
+struct Request {
+  int64_t id = 0;  // also the order of arrival
+  std::vector<int32_t> prompt;
+  SamplingParams params;
+  std::vector<int32_t> eos_token_ids;  // of the model
+};
+
+enum class FinishReason : uint8_t { kNone, kStop, kLength, kAborted };
+
+}  // namespace ll

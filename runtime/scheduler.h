@@ -1,0 +1,106 @@
+#pragma once
+// Policy: which sequences run in the next step, with which pages. Knows no model, no device and no text.
+//
+// plan() may run one step ahead of commit(): it counts on tokens that are still being drawn and needs only their number. A sequence that
+// turns out to have ended costs one discarded row.
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "model/step_plan.h"
+#include "runtime/page_pool.h"
+#include "runtime/radix_cache.h"
+#include "runtime/sequence.h"
+
+namespace ll {
+
+struct SchedulerOptions {
+  int32_t max_num_seqs = 256;
+  int32_t max_num_batched_tokens = 8192;
+  bool chunked_prefill = true;
+  bool radix = true;
+  double busy_scale = 0.5;  // below this share of KV in use, expect only 0.6 of each remaining length
+  int64_t num_pages = 0;
+  int64_t page_size = 64;
+};
+
+// A plan and who its samples are for.
+struct PlannedStep {
+  StepPlan plan;
+  std::vector<std::shared_ptr<Sequence>> samples;        // as plan.samples
+  std::vector<std::shared_ptr<Sequence>> prompt_scores;  // of the chunks with prompt logprobs, in order
+
+  bool is_empty() const { return plan.num_tokens() == 0; }
+};
+
+struct SchedulerStats {
+  int64_t num_waiting = 0, num_running = 0;
+  int64_t num_preemptions = 0;
+  int64_t prompt_tokens = 0, cached_tokens = 0;  // of sequences admitted so far
+  double kv_usage = 0;                           // share of pages in use by running sequences
+};
+
+class Scheduler {
+ public:
+  explicit Scheduler(const SchedulerOptions& options);
+
+  // Queues request->params.n sequences. Throws Error when even an empty machine could not hold one of them.
+  void add(std::shared_ptr<const Request> request);
+
+  bool has_work() const { return !waiting_.empty() || !running_.empty(); }
+  int64_t num_waiting() const { return static_cast<int64_t>(waiting_.size()); }
+
+  PlannedStep plan();
+
+  // Called with each new token, newest in sequence.tokens; returning true ends the sequence (a stop string).
+  using OnToken = std::function<bool(Sequence&, size_t sample)>;
+  // Called once for each sequence when it has ended.
+  using OnFinish = std::function<void(const std::shared_ptr<Sequence>&)>;
+  // tokens[i] was drawn for step.samples[i]. Steps are committed in the order they were planned.
+  void commit(const PlannedStep& step, std::span<const int32_t> tokens, const OnToken& on_token,
+              const OnFinish& on_finish);
+
+  // Ends a request's sequences where they are.
+  void abort(int64_t request_id, const OnFinish& on_finish);
+
+  SchedulerStats stats() const;
+  void check_integrity() const;
+
+ private:
+  using SequencePtr = std::shared_ptr<Sequence>;
+
+  void plan_decodes(PlannedStep& step);
+  void continue_prefills(PlannedStep& step);
+  void start_waiting(PlannedStep& step);
+  bool plan_chunk(PlannedStep& step, const SequencePtr& sequence);
+  void finish_prefill(PlannedStep& step, const SequencePtr& sequence, int32_t row);
+  void fork(PlannedStep& step, const SequencePtr& leader, int32_t row);
+  void add_sample(PlannedStep& step, const SequencePtr& sequence, int32_t row);
+
+  bool admit(PlannedStep& step, const SequencePtr& sequence);
+  bool fits(const Sequence& candidate) const;
+  int32_t num_unclaimed_slots() const;
+  static bool is_planned(const PlannedStep& step, const Sequence& sequence);
+  void start_in_slot(PlannedStep& step, Sequence& sequence);
+
+  bool ensure_pages(PlannedStep& step, Sequence& sequence, int32_t num_positions);
+  int32_t allocate_page();
+  void cache_pages(Sequence& sequence, bool include_partial);
+  void preempt(const SequencePtr& victim);
+  void release(Sequence& sequence);
+  void finish(const SequencePtr& sequence, FinishReason reason, const OnFinish& on_finish);
+
+  SchedulerOptions options_;
+  PagePool pool_;
+  std::unique_ptr<RadixCache> cache_;  // null when the radix cache is off
+  std::deque<SequencePtr> waiting_;    // by arrival
+  std::vector<SequencePtr> running_;   // by arrival
+  std::vector<int32_t> free_slots_;
+  std::vector<RadixCache::Node*> copy_locks_;  // sources of this step's copies
+  int64_t step_ = 0;
+  SchedulerStats totals_;
+};
+
+}  // namespace ll

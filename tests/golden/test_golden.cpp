@@ -1,0 +1,127 @@
+// The whole model against transformers in float32: logits, hidden states, greedy tokens, perplexity. Runs on any number of ranks.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "model/tokenizer.h"
+#include "tests/golden/golden.h"
+#include "tests/support/compare.h"
+#include "tests/support/test_model.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+using Span = std::span<const float>;
+const std::vector<std::string> kModels{"tiny-qwen2-docs", "random-hd64", "random-hd128"};
+
+void report(const std::string& model, DType dtype, const char* what, double value) {
+  if (mpi().world().rank() == 0)
+    MESSAGE(fmt::format("{} {} np {}: {} {:.3g}", model, name_of(dtype), mpi().world().size(), what, value));
+}
+
+// Feeds the greedy tokens one by one, in the golden's footsteps, while they agree.
+size_t count_greedy_errors(TestModel& m, const GoldenPrompt& p, double margin, size_t& compared) {
+  TensorView hidden = m.forward(p.ids);
+  auto position = static_cast<int32_t>(p.ids.size());
+  std::vector<float> logits = m.logits(hidden.rows(hidden.dim(0) - 1, 1));
+  for (size_t i = 0; i < p.greedy.size(); ++i) {
+    auto token = static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    if (token != p.greedy[i]) return p.margin[i] < margin ? 0 : 1;
+    ++compared;
+    logits = m.logits(m.forward({token}, position++));
+  }
+  return 0;
+}
+
+double mean_nll(TestModel& m, const std::vector<int32_t>& ids, size_t window) {
+  double sum = 0;
+  size_t count = ids.size() - 1;
+  for (size_t begin = 0; begin < count; begin += window) {
+    auto at = ids.begin() + static_cast<int64_t>(begin);
+    auto rows = static_cast<int64_t>(std::min(window, count - begin));
+    TensorView hidden = m.forward({at, at + rows});
+    sum += m.negative_log_likelihood(hidden, {at + 1, at + rows + 1});
+  }
+  return sum / static_cast<double>(count);
+}
+
+// Attention of the random models is so sharp that transformers' own bfloat16 logits are up to 0.5 off its float32 ones.
+double greedy_margin(const std::string& model, DType dtype) {
+  bool is_random = model.starts_with("random");
+  return dtype == DType::bf16 && is_random ? 0.5 : tolerance(dtype).greedy_margin;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+TEST_CASE("last logits of every prompt, all logits and hidden states of one") {
+  for (const std::string& name : kModels)
+    for (DType dtype : model_dtypes()) {
+      CAPTURE(name);
+      CAPTURE(name_of(dtype));
+      Golden golden(name);
+      TestModel m(golden.folder, dtype);
+      double worst = 0;
+      for (size_t i = 0; i < golden.prompts.size(); ++i) {
+        TensorView hidden = m.forward(golden.prompts[i].ids);
+        auto got = m.logits(hidden.rows(hidden.dim(0) - 1, 1)), want = golden.tensor(fmt::format("last_logits.{}", i));
+        worst = std::max(worst, relative_error(Span(got), Span(want)));
+      }
+      CHECK(worst < tolerance(dtype).logits);
+      report(name, dtype, "worst logits error", worst);
+
+      double worst_hidden = 0;
+      std::vector<std::vector<float>> residuals;
+      m.model().observe([&](int64_t, TensorView r) { residuals.push_back(download_floats(r)); });
+      TensorView hidden = m.forward(golden.prompts[golden.hidden_of_prompt].ids);
+      residuals.back() = download_floats(hidden);  // transformers' last hidden state is normalised
+      for (size_t l = 0; l < residuals.size(); ++l) {
+        auto want = golden.tensor(fmt::format("hidden.{}", l));
+        worst_hidden = std::max(worst_hidden, relative_error(Span(residuals[l]), Span(want)));
+      }
+      CHECK(worst_hidden < tolerance(dtype).hidden);
+      report(name, dtype, "worst hidden error", worst_hidden);
+      auto all = m.logits(hidden), want = golden.tensor("all_logits");
+      CHECK(relative_error(Span(all), Span(want)) < tolerance(dtype).logits);
+    }
+}
+
+TEST_CASE("greedy tokens wherever the margin allows") {
+  for (const std::string& name : kModels)
+    for (DType dtype : model_dtypes()) {
+      CAPTURE(name);
+      CAPTURE(name_of(dtype));
+      Golden golden(name);
+      TestModel m(golden.folder, dtype);
+      size_t errors = 0, compared = 0, total = 0;
+      for (const GoldenPrompt& p : golden.prompts) {
+        errors += count_greedy_errors(m, p, greedy_margin(name, dtype), compared);
+        total += p.greedy.size();
+      }
+      CHECK(errors == 0);
+      if (dtype == DType::f32) CHECK(compared == total);
+      report(name, dtype, "greedy tokens compared", static_cast<double>(compared));
+    }
+}
+
+TEST_CASE("perplexity of held-out text") {
+  Golden golden("tiny-qwen2-docs");
+  auto tokenizer = Tokenizer::from_json(read_file(golden.folder + "/tokenizer.json"), "tokenizer.json");
+  auto ids = tokenizer.encode(read_file(golden.folder + "/held_out.txt"));
+  ids.resize(65536);
+  for (DType dtype : model_dtypes()) {
+    TestModel m(golden.folder, dtype);
+    double want = golden.json["perplexity"][std::string(name_of(dtype))]["mean_nll"], got = mean_nll(m, ids, 1024);
+    CAPTURE(name_of(dtype));
+    CHECK(std::abs(std::exp(got) / std::exp(want) - 1) < tolerance(dtype).perplexity);
+    report("tiny-qwen2-docs", dtype, "perplexity relative to transformers' minus one", std::exp(got - want) - 1);
+  }
+}

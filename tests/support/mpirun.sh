@@ -1,0 +1,7 @@
+#!/bin/bash
+# Runs a test program on N ranks of this machine, each with its share of the threads.
+# usage: mpirun.sh N PROGRAM [ARGUMENTS]
+n=$1; shift
+export OMP_NUM_THREADS=$(( $(nproc) / n > 0 ? $(nproc) / n : 1 ))
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+exec mpirun -np "$n" --oversubscribe --bind-to none "$@"

@@ -1,0 +1,110 @@
+#pragma once
+// A model on this test's ranks, at the level of steps: feed tokens, get logits or hidden states. One-dimensional grid over all ranks.
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/qwen2.h"
+#include "tests/support/device.h"
+#include "tests/support/world.h"
+
+namespace ll::test {
+
+class TestModel {
+ public:
+  static constexpr int64_t kPositions = 4096;
+
+  TestModel(const std::string& path, DType dtype)
+      : store_(WeightStore::open(path)),
+        config_(store_.config()),
+        shape_(choose_grid(config_, std::nullopt, mpi().world().size())),
+        grid_(backend(), mpi().world(), shape_),
+        shard_(shard_of(config_, shape_, grid_.place())),
+        model_(config_, shard_, load_weights(store_, shard_, dtype, backend(), stream(), 2, {}), backend(), grid_, kPositions, kPositions),
+        page_size_(page_sizes().back()),
+        kv_(backend(), config_, shard_, dtype, kPositions / page_size_, page_size_) {
+    std::vector<int32_t> pages;
+    for (int32_t i = 0; i < kPositions / page_size_; ++i) pages.push_back(i);
+    table_ = upload_ints(pages);
+  }
+
+  const ModelConfig& config() const { return config_; }
+  Qwen2Model& model() { return model_; }
+
+  // Final hidden states of `tokens` at positions first...: one sequence, which attends to what it was fed before.
+  TensorView forward(const std::vector<int32_t>& tokens, int32_t first = 0) {
+    auto count = static_cast<int32_t>(tokens.size());
+    std::vector<int32_t> positions, slots(tokens.size(), 0);
+    for (int32_t i = 0; i < count; ++i) positions.push_back(first + i);
+    ids_ = upload_ints(tokens);
+    positions_ = upload_ints(positions);
+    slots_ = upload_ints(slots);
+    chunks_ = {{0, 0, count, first}};
+    device_chunks_ = upload_structs(chunks_);
+    StepInputs inputs;
+    inputs.batch = {count, 0, data_of<int32_t>(positions_), data_of<int32_t>(slots_), data_of<int32_t>(table_), table_.view().dim(0), chunks_, data_of<Chunk>(device_chunks_), first + count};
+    inputs.ids = data_of<int32_t>(ids_);
+    inputs.last_tokens = data_of<int32_t>(ids_);
+    return model_.forward(stream(), inputs, kv_);
+  }
+
+  // Sum of -log p(targets[r]) over hidden rows.
+  double negative_log_likelihood(TensorView hidden, const std::vector<int32_t>& targets) {
+    int64_t rows = hidden.dim(0);
+    Tensor own(backend().device, DType::f32, {rows, shard_.vocab.size});
+    model_.logits(stream(), hidden, own);
+    Tensor ids = upload_ints(targets), chosen(backend().device, DType::f32, {rows}), sums(backend().device, DType::f32, {rows, 2});
+    Tensor all(backend().device, DType::f32, {mpi().world().size(), rows * 2});
+    backend().ops.sampling.target_logits(stream(), own, data_of<int32_t>(ids), shard_.vocab.begin, data_of<float>(chosen));
+    grid_.replica_comm().all_reduce_max(stream(), chosen);
+    backend().ops.sampling.log_sum_exp(stream(), own, data_of<float>(sums));
+    grid_.replica_comm().all_gather(stream(), sums.view().data, all.view().data, sums.bytes());
+    auto target = download_floats(chosen), part = download_floats(all);
+    double total = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+      double max = -1e30, sum = 0;
+      auto of_rank = [&](int64_t k) { return part.data() + (k * rows + r) * 2; };
+      for (int64_t k = 0; k < mpi().world().size(); ++k) max = std::max<double>(max, of_rank(k)[0]);
+      for (int64_t k = 0; k < mpi().world().size(); ++k) sum += of_rank(k)[1] * std::exp(of_rank(k)[0] - max);
+      total += max + std::log(sum) - target[static_cast<size_t>(r)];
+    }
+    return total;
+  }
+
+  // All ranks' logits of hidden rows, [rows][vocabulary].
+  std::vector<float> logits(TensorView hidden) {
+    int64_t rows = hidden.dim(0), ranks = mpi().world().size();
+    Tensor own(backend().device, DType::f32, {rows, shard_.vocab.size});
+    model_.logits(stream(), hidden, own);
+    auto mine = download_floats(own);
+    int64_t widest = mpi().world().max(shard_.vocab.size);
+    std::vector<float> padded(static_cast<size_t>(rows * widest)), all(static_cast<size_t>(rows * config_.vocab_size));
+    for (int64_t r = 0; r < rows; ++r)
+      std::copy_n(mine.data() + r * shard_.vocab.size, shard_.vocab.size, padded.data() + r * widest);
+    Tensor send = upload(padded, {rows * widest}, DType::f32), gathered(backend().device, DType::f32, {ranks, rows * widest});
+    grid_.replica_comm().all_gather(stream(), send.view().data, gathered.view().data, send.bytes());
+    auto parts = download_floats(gathered);
+    for (int64_t k = 0; k < ranks; ++k) {
+      Range vocab = shard_of(config_, shape_, place_of(shape_, static_cast<int>(k))).vocab;
+      for (int64_t r = 0; r < rows; ++r)
+        std::copy_n(parts.data() + (k * rows + r) * widest, vocab.size, all.data() + r * config_.vocab_size + vocab.begin);
+    }
+    return all;
+  }
+
+ private:
+  WeightStore store_;
+  ModelConfig config_;
+  GridShape shape_;
+  ProcessGrid grid_;
+  ModelShard shard_;
+  Qwen2Model model_;
+  int page_size_;
+  KvCache kv_;
+  Tensor table_, ids_, positions_, slots_, device_chunks_;
+  std::vector<Chunk> chunks_;
+};
+
+}  // namespace ll::test

@@ -1,0 +1,10 @@
+#pragma once
+// MPI as tests under mpirun see it.
+#include "parallel/mpi_environment.h"
+
+namespace ll::test {
+
+inline const MpiEnvironment* g_mpi = nullptr;  // set by mpi_main.cpp
+inline const MpiEnvironment& mpi() { return *g_mpi; }
+
+}  // namespace ll::test

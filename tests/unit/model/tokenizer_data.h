@@ -1,0 +1,47 @@
+#pragma once
+// The tokenizers and golden files that the tests of this folder share.
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "kernels/check.h"
+#include "model/tokenizer.h"
+
+namespace ll::test {
+
+inline std::string read_data(const std::string& path) {
+  std::ifstream file(LITELANG_TEST_DATA "/" + path, std::ios::binary);
+  check(file.good(), "{}: no such test data", path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline const std::string kQwen25 = "tokenizers/qwen2.5/tokenizer.json";
+inline const std::string kTinyDocs = "models/tiny-qwen2-docs/tokenizer.json";
+
+// Loaded once a program: the large one takes seconds under a sanitizer.
+inline const Tokenizer& qwen25() {
+  static const Tokenizer tokenizer = Tokenizer::from_json(read_data(kQwen25), kQwen25);
+  return tokenizer;
+}
+inline const Tokenizer& tiny_docs() {
+  static const Tokenizer tokenizer = Tokenizer::from_json(read_data(kTinyDocs), kTinyDocs);
+  return tokenizer;
+}
+
+inline nlohmann::ordered_json golden(const std::string& name) {
+  return nlohmann::ordered_json::parse(read_data("tokenizers/golden/" + name + ".json"));
+}
+
+// The message of the Error that `f` throws; "" when it throws none.
+template <class F>
+std::string error_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace ll::test

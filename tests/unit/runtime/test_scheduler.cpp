@@ -1,0 +1,219 @@
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <deque>
+#include <random>
+
+#include "kernels/check.h"
+#include "runtime/admission.h"
+#include "runtime/scheduler.h"
+#include "tests/support/paper_device.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+constexpr int32_t kVocab = 50;
+
+std::shared_ptr<Request> make_request(int64_t id, std::vector<int32_t> prompt, int32_t max_tokens, int32_t n = 1) {
+  auto r = std::make_shared<Request>();
+  r->id = id;
+  r->prompt = std::move(prompt);
+  r->params.max_tokens = max_tokens;
+  r->params.n = n;
+  r->params.seed = static_cast<uint64_t>(id) * 77;
+  r->eos_token_ids = {0};
+  return r;
+}
+
+// Runs a scheduler against the paper device, committing `lag` steps late, and checks every answer.
+class Simulation {
+ public:
+  Simulation(const SchedulerOptions& options, size_t lag, bool check_each_step)
+      : scheduler(options), device_(options.num_pages, options.page_size, options.max_num_seqs, kVocab), options_(options), lag_(lag), check_each_step_(check_each_step) {}
+
+  void add(std::shared_ptr<Request> r) {
+    expected_ += r->params.n;
+    scheduler.add(std::move(r));
+  }
+
+  void step() {
+    PlannedStep planned = scheduler.plan();
+    if (check_each_step_) scheduler.check_integrity();
+    REQUIRE(planned.plan.num_tokens() <= options_.max_num_batched_tokens);
+    bool idle = planned.is_empty();
+    if (!idle) {
+      max_rows = std::max(max_rows, planned.plan.num_tokens());
+      auto tokens = device_.run(planned.plan);
+      flying_.emplace_back(std::move(planned), std::move(tokens));
+    }
+    REQUIRE((!idle || !flying_.empty() || !scheduler.has_work()));
+    while (flying_.size() > (idle ? 0 : lag_)) {
+      auto [done, tokens] = std::move(flying_.front());
+      flying_.pop_front();
+      scheduler.commit(done, tokens, [](Sequence&, size_t) { return false; }, [&](const auto& s) { finished(*s); });
+      if (check_each_step_) scheduler.check_integrity();
+    }
+  }
+
+  void run_to_end() {
+    for (int64_t steps = 0; scheduler.has_work() || !flying_.empty(); ++steps) {
+      step();
+      REQUIRE(steps < 10'000'000);
+    }
+    CHECK(num_finished == expected_);
+  }
+
+  Scheduler scheduler;
+  int64_t num_finished = 0;
+  int32_t max_rows = 0;
+
+ private:
+  void finished(const Sequence& s) {
+    ++num_finished;
+    if (s.finish_reason == FinishReason::kAborted) return;
+    auto want = PaperDevice::answer(*s.request, s.index, kVocab);
+    std::vector<int32_t> got(s.tokens.begin() + s.num_prompt, s.tokens.end());
+    REQUIRE(got == want);
+    REQUIRE(s.finish_reason == (want.back() == 0 ? FinishReason::kStop : FinishReason::kLength));
+  }
+
+  PaperDevice device_;
+  SchedulerOptions options_;
+  size_t lag_;
+  bool check_each_step_;
+  int64_t expected_ = 0;
+  std::deque<std::pair<PlannedStep, std::vector<int32_t>>> flying_;
+};
+
+std::vector<int32_t> random_prompt(std::mt19937& rng, int32_t max_length) {
+  // Few distinct tokens and a few common heads, so that prefixes are shared at every depth.
+  static const std::vector<std::vector<int32_t>> kHeads{{}, std::vector<int32_t>(40, 1), std::vector<int32_t>(7, 2)};
+  auto prompt = kHeads[rng() % kHeads.size()];
+  auto length = static_cast<size_t>(1 + rng() % static_cast<uint32_t>(max_length));
+  while (prompt.size() < length) prompt.push_back(static_cast<int32_t>(1 + rng() % 2));
+  prompt.resize(std::min<size_t>(std::max<size_t>(prompt.size(), 1), static_cast<size_t>(max_length)));
+  return prompt;
+}
+
+}  // namespace
+
+TEST_CASE("answers do not depend on radix, page size, memory, batch, chunking or lag") {
+  std::mt19937 rng(1);
+  for (bool radix : {true, false})
+    for (int64_t page_size : {1, 4, 16})
+      for (int64_t positions : {96, 400, 4000})
+        for (int32_t max_num_seqs : {1, 3, 20})
+          for (bool chunked : {true, false})
+            for (size_t lag : {0, 1}) {
+              CAPTURE(radix);
+              CAPTURE(page_size);
+              CAPTURE(positions);
+              CAPTURE(max_num_seqs);
+              CAPTURE(chunked);
+              CAPTURE(lag);
+              SchedulerOptions o{.max_num_seqs = max_num_seqs,
+                                 .max_num_batched_tokens = chunked ? 24 : 96,
+                                 .chunked_prefill = chunked,
+                                 .radix = radix,
+                                 .num_pages = positions / page_size,
+                                 .page_size = page_size};
+              Simulation sim(o, lag, true);
+              for (int64_t id = 0; id < 25; ++id) {
+                int32_t n = max_num_seqs >= 3 && id % 5 == 0 ? 3 : 1;
+                sim.add(make_request(id, random_prompt(rng, 60), static_cast<int32_t>(1 + rng() % 30), n));
+              }
+              sim.run_to_end();
+            }
+}
+
+TEST_CASE("random arrivals and aborts keep every invariant") {
+  std::mt19937 rng(2);
+  for (int round = 0; round < 8; ++round) {
+    SchedulerOptions o{.max_num_seqs = 8, .max_num_batched_tokens = 40, .busy_scale = round % 2 ? 0.5 : 1.0, .num_pages = 60, .page_size = 4};
+    Simulation sim(o, 1, true);
+    int64_t id = 0;
+    for (int i = 0; i < 600; ++i) {
+      if (rng() % 3 == 0) sim.add(make_request(id++, random_prompt(rng, 70), static_cast<int32_t>(1 + rng() % 40), static_cast<int32_t>(1 + rng() % 3)));
+      if (rng() % 11 == 0 && id > 0) sim.scheduler.abort(static_cast<int64_t>(rng() % static_cast<uint64_t>(id)), [](const auto&) {});
+      sim.step();
+    }
+    while (sim.scheduler.has_work()) sim.step();
+    sim.step();
+    sim.scheduler.check_integrity();
+    CHECK(sim.scheduler.stats().kv_usage == 0);
+    if (o.busy_scale == 1.0) CHECK(sim.scheduler.stats().num_preemptions > 0);
+  }
+}
+
+TEST_CASE("a hundred thousand requests take seconds and leak no page") {
+  std::mt19937 rng(3);
+  SchedulerOptions o{.max_num_seqs = 256, .max_num_batched_tokens = 8192, .num_pages = 4000, .page_size = 64};
+  Simulation sim(o, 1, false);
+  auto start = std::chrono::steady_clock::now();
+  for (int64_t id = 0; id < 100'000; ++id) {
+    std::vector<int32_t> prompt(100 + rng() % 100);
+    for (size_t i = 0; i < prompt.size(); ++i) prompt[i] = i < 64 ? static_cast<int32_t>(1 + id % 20) : static_cast<int32_t>(1 + rng() % (kVocab - 1));
+    sim.add(make_request(id, std::move(prompt), 20));
+  }
+  sim.run_to_end();
+  sim.scheduler.check_integrity();
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  MESSAGE("100,000 requests: ", seconds, " s");
+  auto stats = sim.scheduler.stats();
+  CHECK(stats.kv_usage == 0);
+  CHECK(stats.cached_tokens > 60 * 99'000);
+}
+
+TEST_CASE("a shared prefix is computed once, from the very first step") {
+  SchedulerOptions o{.max_num_seqs = 64, .max_num_batched_tokens = 8192, .num_pages = 400, .page_size = 16};
+  Simulation sim(o, 1, true);
+  for (int64_t id = 0; id < 32; ++id) {
+    std::vector<int32_t> prompt(160, 3);
+    prompt.push_back(static_cast<int32_t>(4 + id));
+    sim.add(make_request(id, prompt, 5));
+  }
+  sim.step();
+  auto stats = sim.scheduler.stats();
+  CHECK(stats.num_running == 32);
+  CHECK(stats.cached_tokens == 31 * 160);
+  CHECK(sim.max_rows == 161 + 31);
+  sim.run_to_end();
+}
+
+TEST_CASE("n answers share their prompt's pages") {
+  SchedulerOptions o{.max_num_seqs = 8, .max_num_batched_tokens = 512, .radix = false, .num_pages = 40, .page_size = 16};
+  Simulation sim(o, 1, true);
+  sim.add(make_request(1, std::vector<int32_t>(200, 5), 10, 8));
+  sim.run_to_end();
+  CHECK(sim.max_rows == 200);  // 8 x 13 pages of prompt alone would not fit
+}
+
+TEST_CASE("a match inside a page is copied, not recomputed") {
+  SchedulerOptions o{.max_num_seqs = 4, .max_num_batched_tokens = 512, .num_pages = 40, .page_size = 64};
+  Simulation sim(o, 0, true);
+  sim.add(make_request(0, std::vector<int32_t>(100, 7), 4));
+  sim.run_to_end();
+  sim.add(make_request(1, std::vector<int32_t>(90, 7), 4));
+  sim.run_to_end();
+  CHECK(sim.scheduler.stats().cached_tokens == 89);
+}
+
+TEST_CASE("what can never run is refused at once") {
+  SchedulerOptions o{.max_num_seqs = 4, .max_num_batched_tokens = 64, .chunked_prefill = false, .num_pages = 10, .page_size = 16};
+  Scheduler s(o);
+  CHECK_THROWS_WITH_AS(s.add(make_request(0, {}, 1)), "the prompt has no tokens", Error);
+  CHECK_THROWS_AS(s.add(make_request(0, std::vector<int32_t>(150, 1), 11)), Error);
+  CHECK_THROWS_AS(s.add(make_request(0, std::vector<int32_t>(60, 1), 5)), Error);
+  CHECK_THROWS_AS(s.add(make_request(0, {1}, 1, 5)), Error);
+  CHECK(!s.has_work());
+}
+
+TEST_CASE("the peak of what runs") {
+  CHECK(peak_pages({}, 16) == 0);
+  CHECK(peak_pages({{10, 20}}, 1) == 30);
+  CHECK(peak_pages({{10, 20}, {50, 5}}, 1) == 70);   // both at the second's end: 15 + 55
+  CHECK(peak_pages({{10, 100}, {50, 5}}, 1) == 110);  // the first alone at its end
+  CHECK(peak_pages({{1, 0}, {1, 0}}, 16) == 2);
+}
