@@ -19,8 +19,8 @@ struct Backend {
   int fixed_page_size;     // KV page size the kernels are built for; 0: any
 };
 
-// Opens the device of this process; on CUDA the GPU `local_rank`, on the CPU `num_threads` threads (0: keep OpenMP's).
-// Throws Error when the build or the machine lacks it. Call once in a process.
+// Opens the device of this process; on CUDA the GPU `local_rank`, on the CPU `num_threads` threads
+// (0: keep OpenMP's). Throws Error when the build or the machine lacks it. Call once in a process.
 Backend open_backend(BackendKind kind, int local_rank, int num_threads);
 
 // Whether this build has CUDA and the machine a GPU.

@@ -1,6 +1,6 @@
 #pragma once
-// Errors. Libraries throw ll::Error; only main catches. The message is one line for the user: what is
-// wrong, where, and what to do about it.
+// Errors. Libraries throw ll::Error; only main catches. The message is one line for the user: what
+// is wrong, where, and what to do about it.
 #include <fmt/core.h>
 
 #include <source_location>

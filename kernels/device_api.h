@@ -1,12 +1,13 @@
 #pragma once
-// What a device offers besides arithmetic: memory, streams, events and graphs. A backend is data: structs of
-// references to functions, so one that leaves a function out does not compile.
+// What a device offers besides arithmetic: memory, streams, events and graphs. A backend is data:
+// structs of references to functions, so one that leaves a function out does not compile.
 #include <cstddef>
 #include <cstdint>
 
 namespace ll {
 
-// Work on one stream runs in order. The CPU backend has one stream and runs each op before it returns.
+// Work on one stream runs in order. The CPU backend has one stream and runs each op before it
+// returns.
 struct Stream {
   void* handle = nullptr;
 };
@@ -34,9 +35,10 @@ struct DeviceApi {
   Event (&create_event)();
   void (&destroy_event)(Event event);
   void (&record)(Event event, Stream stream);
-  bool (&is_done)(Event event);                   // never blocks
-  void (&wait_host)(Event event);                 // sleeps, does not spin
-  void (&wait_stream)(Stream stream, Event event);  // later work of the stream waits, the host does not
+  bool (&is_done)(Event event);    // never blocks
+  void (&wait_host)(Event event);  // sleeps, does not spin
+  void (&wait_stream)(Stream stream,
+                      Event event);  // later work of the stream waits, the host does not
   float (&elapsed_ms)(Event from, Event to);
   MemoryInfo (&memory_info)();
 };

@@ -9,8 +9,8 @@ float to_float(f16 x) {
     float value = static_cast<float>(mantissa) * 0x1p-24f;
     return sign ? -value : value;
   }
-  uint32_t bits = exponent == 31 ? 0x7f800000u | (mantissa << 13)
-                                 : ((exponent + 112) << 23) | (mantissa << 13);
+  uint32_t bits =
+      exponent == 31 ? 0x7f800000u | (mantissa << 13) : ((exponent + 112) << 23) | (mantissa << 13);
   return std::bit_cast<float>(sign | bits);
 }
 

@@ -1,11 +1,12 @@
 #pragma once
-// The ops of one device, the whole arithmetic of a Qwen2 step. A backend is a struct of references to functions
-// of the same names (cpu/cpu_backend.cpp, cuda/cuda_backend.cpp). Shapes stand beside the tensors; activations are
-// bfloat16 or float32 ("the model's dtype"), sums are float32. T: tokens of the step (rows), E: hidden size,
-// H and KH: query and KV heads of this rank, D: head dim, F: FFN columns of this rank, V: vocabulary rows of this rank.
+// The ops of one device, the whole arithmetic of a Qwen2 step. A backend is a struct of references
+// to functions of the same names (cpu/cpu_backend.cpp, cuda/cuda_backend.cpp). Shapes stand beside
+// the tensors; activations are bfloat16 or float32 ("the model's dtype"), sums are float32. T:
+// tokens of the step (rows), E: hidden size, H and KH: query and KV heads of this rank, D: head
+// dim, F: FFN columns of this rank, V: vocabulary rows of this rank.
 //
-// The batch is ragged, never padded: rows [0, num_decode) are decode rows, one sequence each; the chunks of
-// prompts follow, each a run of rows of one sequence.
+// The batch is ragged, never padded: rows [0, num_decode) are decode rows, one sequence each; the
+// chunks of prompts follow, each a run of rows of one sequence.
 #include <cstdint>
 #include <span>
 
@@ -22,7 +23,8 @@ struct Weight {
   int64_t cols = 0;  // inputs
 };
 
-// A run of rows of one sequence: rows [first_row, first_row + num_rows) hold positions first_position...
+// A run of rows of one sequence: rows [first_row, first_row + num_rows) hold positions
+// first_position...
 struct Chunk {
   int32_t slot = 0;
   int32_t first_row = 0;
@@ -30,17 +32,18 @@ struct Chunk {
   int32_t first_position = 0;
 };
 
-// One step's rows as every layer sees them. All pointers but `chunks` are device memory, valid until the step's work is done.
+// One step's rows as every layer sees them. All pointers but `chunks` are device memory, valid
+// until the step's work is done.
 struct BatchView {
-  int32_t num_tokens = 0;            // rows in all
-  int32_t num_decode = 0;            // rows [0, num_decode)
+  int32_t num_tokens = 0;               // rows in all
+  int32_t num_decode = 0;               // rows [0, num_decode)
   const int32_t* positions = nullptr;   // [num_tokens] position in the sequence; -1: an unused row
   const int32_t* slots = nullptr;       // [num_tokens] row of page_table
   const int32_t* page_table = nullptr;  // [num_slots, page_table_stride] page ids
   int64_t page_table_stride = 0;
-  std::span<const Chunk> chunks;        // host
+  std::span<const Chunk> chunks;         // host
   const Chunk* device_chunks = nullptr;  // the same on the device
-  int32_t max_kv_length = 0;  // no row's position reaches this
+  int32_t max_kv_length = 0;             // no row's position reaches this
 };
 
 // One layer's KV pages of this rank, each [num_pages, KH, page_size, D] of the model's dtype.
@@ -50,14 +53,15 @@ struct KvPages {
 };
 
 struct EmbedArgs {
-  TensorView out;           // [T, E]
-  Weight table;             // vocabulary rows [vocab_begin, vocab_begin + V) of all E
-  const int32_t* ids;       // [T]; a negative id ~s stands for last_tokens[s]
+  TensorView out;              // [T, E]
+  Weight table;                // vocabulary rows [vocab_begin, vocab_begin + V) of all E
+  const int32_t* ids;          // [T]; a negative id ~s stands for last_tokens[s]
   const int32_t* last_tokens;  // [num_slots]
-  int64_t vocab_begin;      // rows of other ranks' ids are zero
+  int64_t vocab_begin;         // rows of other ranks' ids are zero
 };
 
-// residual += delta (unless delta is empty); out = residual / rms(residual) * weight   [Zhang & Sennrich 2019]
+// residual += delta (unless delta is empty); out = residual / rms(residual) * weight   [Zhang &
+// Sennrich 2019]
 struct AddRmsNormArgs {
   TensorView out;       // [T, E]
   TensorView residual;  // [T, E], updated
@@ -68,19 +72,21 @@ struct AddRmsNormArgs {
 
 enum class Epilogue : uint8_t {
   kNone,
-  kSiluAndMul,  // weight rows alternate gate, up; out[i] = silu(gate_i) * up_i   [Shazeer 2020, SwiGLU]
+  kSiluAndMul,  // weight rows alternate gate, up; out[i] = silu(gate_i) * up_i   [Shazeer 2020,
+                // SwiGLU]
 };
 
 // out = x W^T + bias
 struct LinearArgs {
-  TensorView out;   // [T, rows], or [T, rows / 2] after kSiluAndMul; x's dtype or float32
-  TensorView x;     // [T, cols]
+  TensorView out;  // [T, rows], or [T, rows / 2] after kSiluAndMul; x's dtype or float32
+  TensorView x;    // [T, cols]
   Weight weight;
   TensorView bias;  // [rows] or empty
   Epilogue epilogue = Epilogue::kNone;
 };
 
-// Rotates q in place (half-rotation, Su et al. 2021 as Qwen2 lays it out) and writes rotated k, and v, to their pages.
+// Rotates q in place (half-rotation, Su et al. 2021 as Qwen2 lays it out) and writes rotated k, and
+// v, to their pages.
 struct RopeAndStoreArgs {
   TensorView qkv;      // [T, (H + 2 KH) D]: q heads, k heads, v heads
   TensorView cos_sin;  // [positions, D] float32: D/2 cosines, then D/2 sines
@@ -89,7 +95,8 @@ struct RopeAndStoreArgs {
   int32_t num_heads, num_kv_heads;
 };
 
-// out = softmax(q k^T / sqrt(D)) v, causal, over the pages of each row's sequence (positions 0 to the row's own).
+// out = softmax(q k^T / sqrt(D)) v, causal, over the pages of each row's sequence (positions 0 to
+// the row's own).
 struct AttentionArgs {
   TensorView out;  // [T, H D]
   TensorView qkv;  // [T, (H + 2 KH) D], q rotated
@@ -120,14 +127,18 @@ struct Ops {
   void (&linear)(Stream, const LinearArgs&);
   void (&rope_and_store_kv)(Stream, const RopeAndStoreArgs&);
   void (&attention)(Stream, const AttentionArgs&);
-  void (&gather_rows)(Stream, TensorView out, TensorView x, const int32_t* rows);  // out[i] = x[rows[i]]
+  void (&gather_rows)(Stream, TensorView out, TensorView x,
+                      const int32_t* rows);  // out[i] = x[rows[i]]
   // Device arrays of `count` entries.
-  void (&update_page_table)(Stream, int32_t* page_table, int64_t stride, const PageDelta*, int32_t count);
+  void (&update_page_table)(Stream, int32_t* page_table, int64_t stride, const PageDelta*,
+                            int32_t count);
   // pools [num_pools, num_pages, KH, page_size * D]: all layers' keys and values.
   void (&copy_pages)(Stream, TensorView pools, int64_t page_size, const PageCopy*, int32_t count);
-  // Pseudo-random weights that depend on the seed and an element's global index only, so that a shard equals
-  // the slice of the whole: element (r, c) of the view is number (row0 + r) * full_cols + col0 + c; uniform in (-scale, scale).
-  void (&fill_random)(Stream, TensorView out, uint64_t seed, float scale, int64_t row0, int64_t col0, int64_t full_cols);
+  // Pseudo-random weights that depend on the seed and an element's global index only, so that a
+  // shard equals the slice of the whole: element (r, c) of the view is number (row0 + r) *
+  // full_cols + col0 + c; uniform in (-scale, scale).
+  void (&fill_random)(Stream, TensorView out, uint64_t seed, float scale, int64_t row0,
+                      int64_t col0, int64_t full_cols);
   SamplingOps sampling;
 };
 

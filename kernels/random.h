@@ -24,10 +24,9 @@ constexpr uint32_t token_bits(uint64_t seed, int32_t position, int32_t token) {
   return philox({id / 4, static_cast<uint32_t>(position), 0, 0}, seed)[id % 4];
 }
 
-// Uniform in (0, 1), never 0 or 1 in float32 as far as the low end goes: small values keep their relative precision.
-constexpr float to_uniform(uint32_t bits) {
-  return (static_cast<float>(bits) + 0.5f) * 0x1p-32f;
-}
+// Uniform in (0, 1), never 0 or 1 in float32 as far as the low end goes: small values keep their
+// relative precision.
+constexpr float to_uniform(uint32_t bits) { return (static_cast<float>(bits) + 0.5f) * 0x1p-32f; }
 
 // Uniform in (-1, 1) for element `index`: splitmix64's finaliser [Steele et al. 2014].
 constexpr float weight_noise(uint64_t seed, uint64_t index) {

@@ -1,11 +1,13 @@
 #pragma once
-// From logits to tokens, on the device and over a sharded vocabulary. Each rank holds logits of its rows
-// [vocab_begin, vocab_begin + V) of the vocabulary; between two ops the ranks exchange a few bytes a row (model/sampler.cpp).
+// From logits to tokens, on the device and over a sharded vocabulary. Each rank holds logits of its
+// rows [vocab_begin, vocab_begin + V) of the vocabulary; between two ops the ranks exchange a few
+// bytes a row (model/sampler.cpp).
 //
-// top_k and top_p need no sort and no gather: a radix select over the bits of the logits, 11 + 11 + 10 of them,
-// whose histograms are integers (counts, or probabilities in fixed point). Integer sums do not depend on their order, so
-// any sharding cuts at the same logit. The draw is Gumbel-max [Gumbel 1954]: argmax of logit / temperature + noise, the
-// noise from Philox4x32-10 [Salmon et al. 2011] keyed by (seed, position, token id), so a token depends on nothing else.
+// top_k and top_p need no sort and no gather: a radix select over the bits of the logits, 11 + 11 +
+// 10 of them, whose histograms are integers (counts, or probabilities in fixed point). Integer sums
+// do not depend on their order, so any sharding cuts at the same logit. The draw is Gumbel-max
+// [Gumbel 1954]: argmax of logit / temperature + noise, the noise from Philox4x32-10 [Salmon et al.
+// 2011] keyed by (seed, position, token id), so a token depends on nothing else.
 #include <cstdint>
 
 #include "kernels/device_api.h"
@@ -15,17 +17,17 @@ namespace ll {
 
 // One row of logits and how its token is drawn.
 struct SamplingRow {
-  int32_t slot = -1;        // last_tokens[slot] receives the token; -1: an unused row
-  int32_t position = 0;     // of the drawn token in its sequence
+  int32_t slot = -1;     // last_tokens[slot] receives the token; -1: an unused row
+  int32_t position = 0;  // of the drawn token in its sequence
   uint64_t seed = 0;
-  float temperature = 0;    // 0: argmax, ties to the lowest id
-  float top_p = 1;          // 1: off
-  float min_p = 0;          // 0: off; relative to the largest probability
-  int32_t top_k = 0;        // 0: off
+  float temperature = 0;         // 0: argmax, ties to the lowest id
+  float top_p = 1;               // 1: off
+  float min_p = 0;               // 0: off; relative to the largest probability
+  int32_t top_k = 0;             // 0: off
   float repetition_penalty = 1;  // on tokens of prompt and output   [Keskar et al. 2019, CTRL]
   float presence_penalty = 0;    // on tokens of the output          [OpenAI API]
   float frequency_penalty = 0;   // times their number there
-  int32_t has_counts = 0;   // row `slot` of token_counts is kept for this sequence
+  int32_t has_counts = 0;        // row `slot` of token_counts is kept for this sequence
 };
 
 // logits[row][token] += bias; -inf bans the token.
@@ -35,15 +37,17 @@ struct LogitEdit {
   float bias = 0;
 };
 
-// token_counts[slot][token]: how often the token stands in the output; kInPrompt is set when the prompt has it.
+// token_counts[slot][token]: how often the token stands in the output; kInPrompt is set when the
+// prompt has it.
 constexpr int32_t kInPrompt = 1 << 30;
 
 // Where a row's radix select stands. Entries whose ordered key reaches `low` are accepted.
 struct Selection {
   float max = 0;  // largest logit of the row over all ranks
   uint32_t low = 0;
-  uint32_t prefix = 0;    // bits of the cut found so far
-  int64_t remaining = 0;  // count, or fixed-point mass, still to be found at or below the prefix's end
+  uint32_t prefix = 0;  // bits of the cut found so far
+  int64_t remaining =
+      0;  // count, or fixed-point mass, still to be found at or below the prefix's end
 };
 
 enum class SelectBy : uint8_t { kTopK, kTopP };
@@ -65,29 +69,45 @@ struct Candidate {
 
 struct SamplingOps {
   // `logits` [R, V] float32 everywhere; `rows` [R] on the device.
-  void (&edit_logits)(Stream, TensorView logits, const LogitEdit* edits, int32_t count, int64_t vocab_begin);
-  void (&apply_penalties)(Stream, TensorView logits, const SamplingRow* rows, const int32_t* token_counts);
-  // Starts a sequence's counts ([vocab], this shard's): of tokens[0, num_prompt) kInPrompt, of the output's tokens[num_prompt, length) their number.
-  void (&reset_counts)(Stream, int32_t* counts, int64_t vocab, const int32_t* tokens, int32_t num_prompt, int32_t length, int64_t vocab_begin);
+  void (&edit_logits)(Stream, TensorView logits, const LogitEdit* edits, int32_t count,
+                      int64_t vocab_begin);
+  void (&apply_penalties)(Stream, TensorView logits, const SamplingRow* rows,
+                          const int32_t* token_counts);
+  // Starts a sequence's counts ([vocab], this shard's): of tokens[0, num_prompt) kInPrompt, of the
+  // output's tokens[num_prompt, length) their number.
+  void (&reset_counts)(Stream, int32_t* counts, int64_t vocab, const int32_t* tokens,
+                       int32_t num_prompt, int32_t length, int64_t vocab_begin);
 
   // row_max[r]: largest logit; the ranks' maximum becomes selections[r].max, and min_p sets `low`.
   void (&row_max)(Stream, TensorView logits, float* row_max);
-  void (&begin_selection)(Stream, const SamplingRow* rows, const float* row_max, Selection* selections, int32_t num_rows);
-  // histogram [R, kSelectBins] int64, of the entries accepted so far that share the prefix found in earlier rounds.
-  void (&histogram)(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections, SelectBy by, int round, int64_t* histogram);
-  // Takes the summed histogram and fixes the next bits of the cut; the last round raises `low` to it. Ties at the cut stay.
-  void (&narrow)(Stream, const SamplingRow* rows, const int64_t* histogram, SelectBy by, int round, Selection* selections, int32_t num_rows);
+  void (&begin_selection)(Stream, const SamplingRow* rows, const float* row_max,
+                          Selection* selections, int32_t num_rows);
+  // histogram [R, kSelectBins] int64, of the entries accepted so far that share the prefix found in
+  // earlier rounds.
+  void (&histogram)(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
+                    SelectBy by, int round, int64_t* histogram);
+  // Takes the summed histogram and fixes the next bits of the cut; the last round raises `low` to
+  // it. Ties at the cut stay.
+  void (&narrow)(Stream, const SamplingRow* rows, const int64_t* histogram, SelectBy by, int round,
+                 Selection* selections, int32_t num_rows);
 
-  // best[r]: the shard's best (score, token) of the row; selections may be null when no row restricts its choice.
-  void (&draw)(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections, int64_t vocab_begin, Candidate* best);
-  // Of gathered[num_ranks][R], the best: into tokens[r], last_tokens[slot], and token_counts where kept (this shard's part).
-  void (&choose)(Stream, const Candidate* gathered, int num_ranks, const SamplingRow* rows, int32_t num_rows, int32_t* tokens, int32_t* last_tokens, int32_t* token_counts, int64_t vocab_begin, int64_t vocab);
+  // best[r]: the shard's best (score, token) of the row; selections may be null when no row
+  // restricts its choice.
+  void (&draw)(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
+               int64_t vocab_begin, Candidate* best);
+  // Of gathered[num_ranks][R], the best: into tokens[r], last_tokens[slot], and token_counts where
+  // kept (this shard's part).
+  void (&choose)(Stream, const Candidate* gathered, int num_ranks, const SamplingRow* rows,
+                 int32_t num_rows, int32_t* tokens, int32_t* last_tokens, int32_t* token_counts,
+                 int64_t vocab_begin, int64_t vocab);
 
-  // For logprobs: max and sum of exp(logit - max) of a row's shard; the logit of a target token (-inf when another rank has it);
-  // the n largest logits, descending, ties to the lower id.
+  // For logprobs: max and sum of exp(logit - max) of a row's shard; the logit of a target token
+  // (-inf when another rank has it); the n largest logits, descending, ties to the lower id.
   void (&log_sum_exp)(Stream, TensorView logits, float* max_and_sum);  // [R, 2]
-  void (&target_logits)(Stream, TensorView logits, const int32_t* targets, int64_t vocab_begin, float* out);  // [R]
-  void (&top_logits)(Stream, TensorView logits, int n, int64_t vocab_begin, Candidate* out);  // [R, n]
+  void (&target_logits)(Stream, TensorView logits, const int32_t* targets, int64_t vocab_begin,
+                        float* out);  // [R]
+  void (&top_logits)(Stream, TensorView logits, int n, int64_t vocab_begin,
+                     Candidate* out);  // [R, n]
 };
 
 }  // namespace ll

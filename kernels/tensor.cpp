@@ -34,8 +34,7 @@ TensorView TensorView::rows(int64_t begin, int64_t count) const {
   int64_t row = 1;
   dims[0] = count;
   for (int i = 1; i < shape.rank(); ++i) row *= dims[static_cast<size_t>(i)] = dim(i);
-  auto* first =
-      static_cast<std::byte*>(data) + static_cast<size_t>(begin * row) * size_of(dtype);
+  auto* first = static_cast<std::byte*>(data) + static_cast<size_t>(begin * row) * size_of(dtype);
   return {first, dtype, Shape(std::span(dims.data(), static_cast<size_t>(shape.rank())))};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// The KV pages of this rank, all layers: memory only. Which page belongs to whom is rank 0's business (runtime/page_pool.h).
+// The KV pages of this rank, all layers: memory only. Which page belongs to whom is rank 0's
+// business (runtime/page_pool.h).
 #include <vector>
 
 #include "kernels/backend.h"
@@ -17,7 +18,8 @@ class KvCache {
   int64_t num_pages() const { return num_pages_; }
   int64_t page_size() const { return page_size_; }
 
-  void copy_pages(Stream stream, const Ops& ops, const PageCopy* device_copies, int32_t count) const;
+  void copy_pages(Stream stream, const Ops& ops, const PageCopy* device_copies,
+                  int32_t count) const;
 
   // Bytes of one page over all layers.
   static size_t page_bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,

@@ -5,7 +5,8 @@
 namespace ll {
 namespace {
 
-// FFN columns and vocabulary rows are cut at multiples of eight where they are multiples of it: 16-byte rows for the matrix units.
+// FFN columns and vocabulary rows are cut at multiples of eight where they are multiples of it:
+// 16-byte rows for the matrix units.
 int64_t unit_of(int64_t extent) { return extent % 8 == 0 ? 8 : 1; }
 
 void shard_heads(const ModelConfig& config, int64_t parts, int64_t index, ModelShard& shard) {

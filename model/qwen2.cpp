@@ -8,7 +8,9 @@ Qwen2Model::Qwen2Model(const ModelConfig& config, const ModelShard& shard, Qwen2
                        const Backend& backend, const ProcessGrid& grid, int64_t max_tokens,
                        int64_t num_positions)
     : config_(config), shard_(shard), weights_(std::move(weights)), backend_(backend), grid_(grid) {
-  auto activation = [&](int64_t width) { return Tensor(backend.device, weights_.dtype, {max_tokens, width}); };
+  auto activation = [&](int64_t width) {
+    return Tensor(backend.device, weights_.dtype, {max_tokens, width});
+  };
   a_ = {.residual = activation(shard.hidden.size),
         .normed = activation(shard.hidden.size),
         .partial = activation(shard.hidden.size),
@@ -25,7 +27,8 @@ Qwen2Model::Qwen2Model(const ModelConfig& config, const ModelShard& shard, Qwen2
 
 size_t Qwen2Model::activation_bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
                                     int64_t max_tokens, int64_t num_positions) {
-  int64_t width = 3 * shard.hidden.size + shard.qkv_rows(config) + shard.heads.size * config.head_dim + shard.ffn.size;
+  int64_t width = 3 * shard.hidden.size + shard.qkv_rows(config) +
+                  shard.heads.size * config.head_dim + shard.ffn.size;
   return static_cast<size_t>(max_tokens * width) * size_of(dtype) +
          static_cast<size_t>(num_positions * config.head_dim) * sizeof(float);
 }
@@ -33,8 +36,10 @@ size_t Qwen2Model::activation_bytes(const ModelConfig& config, const ModelShard&
 TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const KvCache& kv) {
   int64_t rows = inputs.batch.num_tokens;
   TensorView residual = a_.residual.view().rows(0, rows);
-  backend_.ops.begin_step(stream, inputs.batch, static_cast<int32_t>(shard_.heads.size), static_cast<int32_t>(shard_.kv_heads.size));
-  backend_.ops.embed(stream, {residual, weights_.embed.weight, inputs.ids, inputs.last_tokens, shard_.vocab.begin});
+  backend_.ops.begin_step(stream, inputs.batch, static_cast<int32_t>(shard_.heads.size),
+                          static_cast<int32_t>(shard_.kv_heads.size));
+  backend_.ops.embed(stream, {residual, weights_.embed.weight, inputs.ids, inputs.last_tokens,
+                              shard_.vocab.begin});
   grid_.replica_comm().all_reduce_sum(stream, residual);
   for (int64_t l = 0; l < config_.num_layers; ++l) {
     const Qwen2Layer& layer = weights_.layers[static_cast<size_t>(l)];
@@ -49,9 +54,11 @@ TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const Kv
   return a_.normed.view().rows(0, rows);
 }
 
-void Qwen2Model::attention_block(Stream stream, const Qwen2Layer& layer, const BatchView& batch, const KvPages& kv) {
+void Qwen2Model::attention_block(Stream stream, const Qwen2Layer& layer, const BatchView& batch,
+                                 const KvPages& kv) {
   auto of = [&](const Tensor& t) { return t.view().rows(0, batch.num_tokens); };
-  auto heads = static_cast<int32_t>(shard_.heads.size), kv_heads = static_cast<int32_t>(shard_.kv_heads.size);
+  auto heads = static_cast<int32_t>(shard_.heads.size),
+       kv_heads = static_cast<int32_t>(shard_.kv_heads.size);
   const Ops& ops = backend_.ops;
   ops.linear(stream, {of(a_.qkv), of(a_.normed), layer.qkv.weight, layer.qkv_bias});
   ops.rope_and_store_kv(stream, {of(a_.qkv), rope_, kv, batch, heads, kv_heads});
@@ -69,7 +76,8 @@ void Qwen2Model::mlp_block(Stream stream, const Qwen2Layer& layer, int64_t rows)
 void Qwen2Model::add_and_norm(Stream stream, bool pending, const Tensor& weight, int64_t rows) {
   auto of = [&](const Tensor& t) { return t.view().rows(0, rows); };
   grid_.y_comm().all_reduce_add_rms_norm(
-      stream, {of(a_.normed), of(a_.residual), pending ? of(a_.partial) : TensorView{}, weight, config_.rms_norm_eps});
+      stream, {of(a_.normed), of(a_.residual), pending ? of(a_.partial) : TensorView{}, weight,
+               config_.rms_norm_eps});
 }
 
 void Qwen2Model::logits(Stream stream, TensorView hidden, TensorView out) const {

@@ -1,5 +1,6 @@
 #pragma once
-// Qwen2 [Yang et al. 2024]: pre-norm decoder layers of grouped-query attention with biased q, k, v, and SwiGLU.
+// Qwen2 [Yang et al. 2024]: pre-norm decoder layers of grouped-query attention with biased q, k, v,
+// and SwiGLU.
 #include <functional>
 
 #include "kernels/backend.h"
@@ -17,12 +18,14 @@ struct StepInputs {
   const int32_t* last_tokens = nullptr;  // [num_slots]
 };
 
-// Sees the residual stream before layer `layer`, and after the last one as layer num_layers: [num_tokens, hidden].
+// Sees the residual stream before layer `layer`, and after the last one as layer num_layers:
+// [num_tokens, hidden].
 using ResidualObserver = std::function<void(int64_t layer, TensorView residual)>;
 
 class Qwen2Model {
  public:
-  // `max_tokens`: rows a step may have; `num_positions`: positions a sequence may have. Activations are allocated here, never in a step.
+  // `max_tokens`: rows a step may have; `num_positions`: positions a sequence may have. Activations
+  // are allocated here, never in a step.
   Qwen2Model(const ModelConfig& config, const ModelShard& shard, Qwen2Weights weights,
              const Backend& backend, const ProcessGrid& grid, int64_t max_tokens,
              int64_t num_positions);
@@ -31,8 +34,8 @@ class Qwen2Model {
   const ModelShard& shard() const { return shard_; }
   DType dtype() const { return weights_.dtype; }
 
-  // Runs all layers and writes this step's keys and values to `kv`. Returns the final hidden states [num_tokens, E],
-  // normalised, valid until the next call. Collective over the grid's replica.
+  // Runs all layers and writes this step's keys and values to `kv`. Returns the final hidden states
+  // [num_tokens, E], normalised, valid until the next call. Collective over the grid's replica.
   TensorView forward(Stream stream, const StepInputs& inputs, const KvCache& kv);
 
   // This rank's logits of normalised hidden rows [R, E]: out [R, V] float32.
@@ -51,7 +54,8 @@ class Qwen2Model {
     Tensor attention;                  // [max_tokens, H D]
     Tensor act;                        // [max_tokens, F]
   };
-  void attention_block(Stream stream, const Qwen2Layer& layer, const BatchView& batch, const KvPages& kv);
+  void attention_block(Stream stream, const Qwen2Layer& layer, const BatchView& batch,
+                       const KvPages& kv);
   void mlp_block(Stream stream, const Qwen2Layer& layer, int64_t rows);
   // residual += sum of `partial` over the columns (if any is pending); normed = rms_norm(residual).
   void add_and_norm(Stream stream, bool pending, const Tensor& weight, int64_t rows);

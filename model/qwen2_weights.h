@@ -1,5 +1,6 @@
 #pragma once
-// A rank's weights on its device. Fused as the ops want them: q, k and v rows stacked, gate and up rows alternating.
+// A rank's weights on its device. Fused as the ops want them: q, k and v rows stacked, gate and up
+// rows alternating.
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -17,13 +18,13 @@ struct PackedWeight {
 };
 
 struct Qwen2Layer {
-  Tensor input_norm;      // [E]
-  PackedWeight qkv;       // (H + 2 KH) D x E
-  Tensor qkv_bias;        // [(H + 2 KH) D]
-  PackedWeight o;         // E x H D
+  Tensor input_norm;           // [E]
+  PackedWeight qkv;            // (H + 2 KH) D x E
+  Tensor qkv_bias;             // [(H + 2 KH) D]
+  PackedWeight o;              // E x H D
   Tensor post_attention_norm;  // [E]
-  PackedWeight gate_up;   // 2 F x E
-  PackedWeight down;      // E x F
+  PackedWeight gate_up;        // 2 F x E
+  PackedWeight down;           // E x F
 };
 
 struct Qwen2Weights {
@@ -62,13 +63,15 @@ size_t weight_bytes(const WeightPlacements& placements, const Ops& ops, DType dt
 // What `dtype: auto` means: the file's, float16 as bfloat16.
 DType model_dtype(DType stored);
 
-// Reads this rank's part with `num_threads` readers. `progress`, if given, is called with bytes read so far and in all.
+// Reads this rank's part with `num_threads` readers. `progress`, if given, is called with bytes
+// read so far and in all.
 using LoadProgress = std::function<void(size_t done, size_t total)>;
 Qwen2Weights load_weights(const WeightStore& store, const ModelShard& shard, DType dtype,
                           const Backend& backend, Stream stream, int num_threads,
                           const LoadProgress& progress);
 
-// Random weights that depend on the seed and the element only (load_format: dummy): any grid gives the same model.
+// Random weights that depend on the seed and the element only (load_format: dummy): any grid gives
+// the same model.
 Qwen2Weights random_weights(const ModelConfig& config, const ModelShard& shard, DType dtype,
                             const Backend& backend, Stream stream, uint64_t seed);
 

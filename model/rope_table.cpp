@@ -11,7 +11,8 @@ namespace {
 void stretch(const RopeConfig& rope, int64_t dim, std::vector<float>& frequencies) {
   auto boundary = [&](double rotations) {
     return static_cast<double>(dim) *
-           std::log(static_cast<double>(rope.original_max_position) / (rotations * 2 * std::numbers::pi)) /
+           std::log(static_cast<double>(rope.original_max_position) /
+                    (rotations * 2 * std::numbers::pi)) /
            (2 * std::log(rope.theta));
   };
   double low = boundary(rope.beta_fast), high = boundary(rope.beta_slow);
@@ -20,7 +21,8 @@ void stretch(const RopeConfig& rope, int64_t dim, std::vector<float>& frequencie
   high = std::min(high, static_cast<double>(dim - 1));
   if (low == high) high += 0.001;
   for (size_t i = 0; i < frequencies.size(); ++i) {
-    auto ramp = static_cast<float>(std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0));
+    auto ramp =
+        static_cast<float>(std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0));
     float kept = frequencies[i], interpolated = kept / static_cast<float>(rope.factor);
     frequencies[i] = interpolated * ramp + kept * (1 - ramp);
   }
@@ -33,12 +35,16 @@ std::vector<float> rope_table(const ModelConfig& config, int64_t num_positions) 
   const RopeConfig& rope = config.rope;
   std::vector<float> frequencies;
   for (int64_t i = 0; i < half; ++i)
-    frequencies.push_back(1.0f / static_cast<float>(std::pow(rope.theta, static_cast<double>(static_cast<float>(2 * i) / static_cast<float>(dim)))));
+    frequencies.push_back(1.0f / static_cast<float>(std::pow(
+                                     rope.theta, static_cast<double>(static_cast<float>(2 * i) /
+                                                                     static_cast<float>(dim)))));
   float factor = 1;
   if (rope.type == RopeConfig::Type::kYarn) {
     stretch(rope, dim, frequencies);
     double asked = rope.attention_factor;
-    factor = static_cast<float>(asked > 0 ? asked : rope.factor <= 1 ? 1.0 : 0.1 * std::log(rope.factor) + 1);
+    factor = static_cast<float>(asked > 0          ? asked
+                                : rope.factor <= 1 ? 1.0
+                                                   : 0.1 * std::log(rope.factor) + 1);
   }
   std::vector<float> table(static_cast<size_t>(num_positions * dim));
   for (int64_t p = 0; p < num_positions; ++p)
@@ -46,7 +52,8 @@ std::vector<float> rope_table(const ModelConfig& config, int64_t num_positions) 
       float angle = static_cast<float>(p) * frequencies[static_cast<size_t>(i)];
       auto at = static_cast<size_t>(p * dim + i);
       table[at] = static_cast<float>(std::cos(static_cast<double>(angle))) * factor;
-      table[at + static_cast<size_t>(half)] = static_cast<float>(std::sin(static_cast<double>(angle))) * factor;
+      table[at + static_cast<size_t>(half)] =
+          static_cast<float>(std::sin(static_cast<double>(angle))) * factor;
     }
   return table;
 }

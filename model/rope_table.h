@@ -1,5 +1,6 @@
 #pragma once
-// The angles of the rotary embedding, as transformers computes them (in float32, attention factor included).
+// The angles of the rotary embedding, as transformers computes them (in float32, attention factor
+// included).
 #include <vector>
 
 #include "model/model_config.h"

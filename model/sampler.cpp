@@ -17,7 +17,8 @@ TensorView first(const Tensor& t, Shape shape) { return {t.view().data, t.view()
 
 }  // namespace
 
-Sampler::Sampler(const Backend& backend, Communicator& comm, Range vocab, int64_t max_rows, int64_t num_slots)
+Sampler::Sampler(const Backend& backend, Communicator& comm, Range vocab, int64_t max_rows,
+                 int64_t num_slots)
     : backend_(backend), comm_(comm), vocab_(vocab) {
   int64_t ranks = comm.size(), top = max_rows * kMaxLogprobs;
   raw_logits_ = floats(backend, {max_rows, vocab.size});
@@ -36,8 +37,10 @@ Sampler::Sampler(const Backend& backend, Communicator& comm, Range vocab, int64_
 }
 
 size_t Sampler::buffer_bytes(int ranks, Range vocab, int64_t max_rows, int64_t num_slots) {
-  auto rows = static_cast<size_t>(max_rows), parts = static_cast<size_t>(ranks), v = static_cast<size_t>(vocab.size);
-  size_t per_row = 4 * v + 4 + sizeof(Selection) + 8 * kSelectBins + 4 + 4 + (1 + parts) * (sizeof(Candidate) * (1 + kMaxLogprobs) + 8);
+  auto rows = static_cast<size_t>(max_rows), parts = static_cast<size_t>(ranks),
+       v = static_cast<size_t>(vocab.size);
+  size_t per_row = 4 * v + 4 + sizeof(Selection) + 8 * kSelectBins + 4 + 4 +
+                   (1 + parts) * (sizeof(Candidate) * (1 + kMaxLogprobs) + 8);
   return rows * per_row + 4 * v * static_cast<size_t>(num_slots);
 }
 
@@ -52,12 +55,17 @@ Sampler::Result Sampler::sample(Stream stream, const Args& args) {
     raw = first(raw_logits_, args.logits.shape);
     backend_.device.copy(stream, raw.data, args.logits.data, raw.bytes());
   }
-  if (needs.num_edits > 0) ops.edit_logits(stream, args.logits, args.edits, needs.num_edits, vocab_.begin);
-  if (needs.penalties) ops.apply_penalties(stream, args.logits, args.rows, data_of<int32_t>(counts_));
+  if (needs.num_edits > 0)
+    ops.edit_logits(stream, args.logits, args.edits, needs.num_edits, vocab_.begin);
+  if (needs.penalties)
+    ops.apply_penalties(stream, args.logits, args.rows, data_of<int32_t>(counts_));
   const Selection* selections = select(stream, args, rows);
   ops.draw(stream, args.logits, args.rows, selections, vocab_.begin, data_of<Candidate>(best_));
-  comm_.all_gather(stream, best_.view().data, gathered_.view().data, static_cast<size_t>(rows) * sizeof(Candidate));
-  ops.choose(stream, data_of<Candidate>(gathered_), comm_.size(), args.rows, count, data_of<int32_t>(tokens_), args.last_tokens, data_of<int32_t>(counts_), vocab_.begin, vocab_.size);
+  comm_.all_gather(stream, best_.view().data, gathered_.view().data,
+                   static_cast<size_t>(rows) * sizeof(Candidate));
+  ops.choose(stream, data_of<Candidate>(gathered_), comm_.size(), args.rows, count,
+             data_of<int32_t>(tokens_), args.last_tokens, data_of<int32_t>(counts_), vocab_.begin,
+             vocab_.size);
   Result result{data_of<int32_t>(tokens_), {}};
   if (scored) result.scores = score(stream, raw, result.tokens, needs.num_logprobs);
   return result;
@@ -75,7 +83,8 @@ const Selection* Sampler::select(Stream stream, const Args& args, int64_t rows) 
   ops.begin_selection(stream, args.rows, data_of<float>(row_max_), selections, count);
   auto narrow_by = [&](SelectBy by) {
     for (int round = 0; round < kSelectRounds; ++round) {
-      ops.histogram(stream, args.logits, args.rows, selections, by, round, data_of<int64_t>(histogram_));
+      ops.histogram(stream, args.logits, args.rows, selections, by, round,
+                    data_of<int64_t>(histogram_));
       comm_.all_reduce_sum(stream, first(histogram_, {rows, kSelectBins}));
       ops.narrow(stream, args.rows, data_of<int64_t>(histogram_), by, round, selections, count);
     }
@@ -85,12 +94,15 @@ const Selection* Sampler::select(Stream stream, const Args& args, int64_t rows) 
   return selections;
 }
 
-ScoredRows Sampler::score(Stream stream, TensorView logits, const int32_t* targets, int num_logprobs) {
+ScoredRows Sampler::score(Stream stream, TensorView logits, const int32_t* targets,
+                          int num_logprobs) {
   const SamplingOps& ops = backend_.ops.sampling;
   int64_t rows = logits.dim(0), ranks = comm_.size();
-  ensure(num_logprobs <= kMaxLogprobs && rows <= chosen_.view().dim(0), "sampler: too many logprobs");
+  ensure(num_logprobs <= kMaxLogprobs && rows <= chosen_.view().dim(0),
+         "sampler: too many logprobs");
   ops.log_sum_exp(stream, logits, data_of<float>(sums_));
-  comm_.all_gather(stream, sums_.view().data, all_sums_.view().data, static_cast<size_t>(rows) * 2 * sizeof(float));
+  comm_.all_gather(stream, sums_.view().data, all_sums_.view().data,
+                   static_cast<size_t>(rows) * 2 * sizeof(float));
   ops.target_logits(stream, logits, targets, vocab_.begin, data_of<float>(chosen_));
   comm_.all_reduce_max(stream, first(chosen_, {rows}));
   size_t top_bytes = static_cast<size_t>(rows * num_logprobs) * sizeof(Candidate);
@@ -102,8 +114,10 @@ ScoredRows Sampler::score(Stream stream, TensorView logits, const int32_t* targe
           first(all_top_, {ranks, static_cast<int64_t>(top_bytes)})};
 }
 
-void Sampler::reset_counts(Stream stream, int32_t slot, const int32_t* tokens, int32_t num_prompt, int32_t length) {
-  backend_.ops.sampling.reset_counts(stream, data_of<int32_t>(counts_) + slot * vocab_.size, vocab_.size, tokens, num_prompt, length, vocab_.begin);
+void Sampler::reset_counts(Stream stream, int32_t slot, const int32_t* tokens, int32_t num_prompt,
+                           int32_t length) {
+  backend_.ops.sampling.reset_counts(stream, data_of<int32_t>(counts_) + slot * vocab_.size,
+                                     vocab_.size, tokens, num_prompt, length, vocab_.begin);
 }
 
 }  // namespace ll

@@ -1,6 +1,7 @@
 #pragma once
-// Draws tokens from logits that are sharded over the replica's ranks: a fixed sequence of ops and small exchanges, with no wait of
-// the host. All ranks end with the same tokens in their own memory.
+// Draws tokens from logits that are sharded over the replica's ranks: a fixed sequence of ops and
+// small exchanges, with no wait of the host. All ranks end with the same tokens in their own
+// memory.
 #include "kernels/backend.h"
 #include "parallel/communicator.h"
 #include "parallel/shard_spec.h"
@@ -18,7 +19,8 @@ struct SamplingNeeds {
 
 // Logprob ingredients of R rows on the device; `ranks` parts of the vocabulary.
 struct ScoredRows {
-  TensorView max_and_sum;  // [ranks, R, 2] float32: of each part, the largest logit and the sum of exp(logit - largest)
+  TensorView max_and_sum;  // [ranks, R, 2] float32: of each part, the largest logit and the sum of
+                           // exp(logit - largest)
   TensorView chosen;       // [R] float32: logit of the chosen (or given) token
   TensorView top;          // [ranks, R, num_logprobs] Candidate, as bytes
 };
@@ -26,14 +28,15 @@ struct ScoredRows {
 class Sampler {
  public:
   // Buffers for up to `max_rows` rows a call.
-  Sampler(const Backend& backend, Communicator& comm, Range vocab, int64_t max_rows, int64_t num_slots);
+  Sampler(const Backend& backend, Communicator& comm, Range vocab, int64_t max_rows,
+          int64_t num_slots);
 
   struct Args {
-    TensorView logits;          // [R, V] float32, this rank's part; clobbered
-    const SamplingRow* rows;    // device [R]
-    const LogitEdit* edits;     // device
+    TensorView logits;        // [R, V] float32, this rank's part; clobbered
+    const SamplingRow* rows;  // device [R]
+    const LogitEdit* edits;   // device
     SamplingNeeds needs;
-    int32_t* last_tokens;       // device [num_slots]
+    int32_t* last_tokens;  // device [num_slots]
   };
   // Tokens [R] on the device; scores too where asked for. Valid until the next call.
   struct Result {
@@ -45,8 +48,10 @@ class Sampler {
   // Scores given tokens: `targets` [R] on the device.
   ScoredRows score(Stream stream, TensorView logits, const int32_t* targets, int num_logprobs);
 
-  // A sequence with penalties takes `slot`: tokens [length] on the device, its prompt's `num_prompt`, then its output's (after preemption).
-  void reset_counts(Stream stream, int32_t slot, const int32_t* tokens, int32_t num_prompt, int32_t length);
+  // A sequence with penalties takes `slot`: tokens [length] on the device, its prompt's
+  // `num_prompt`, then its output's (after preemption).
+  void reset_counts(Stream stream, int32_t slot, const int32_t* tokens, int32_t num_prompt,
+                    int32_t length);
 
   static size_t buffer_bytes(int ranks, Range vocab, int64_t max_rows, int64_t num_slots);
 
@@ -56,9 +61,10 @@ class Sampler {
   const Backend& backend_;
   Communicator& comm_;
   Range vocab_;
-  Tensor raw_logits_;    // [max_rows, V] float32: logits before edits, where logprobs are wanted as well
-  Tensor counts_;        // [num_slots, V] int32
-  Tensor row_max_;       // [max_rows]
+  Tensor
+      raw_logits_;  // [max_rows, V] float32: logits before edits, where logprobs are wanted as well
+  Tensor counts_;   // [num_slots, V] int32
+  Tensor row_max_;  // [max_rows]
   Tensor selections_, histogram_;
   Tensor best_, gathered_;  // [max_rows], [ranks, max_rows] Candidate
   Tensor tokens_;           // [max_rows]

@@ -85,7 +85,9 @@ class Reader {
 };
 
 void put(Writer& w, const SlotSampling& s) {
-  for (float v : {s.temperature, s.top_p, s.min_p, s.repetition_penalty, s.presence_penalty, s.frequency_penalty}) w.put(v);
+  for (float v : {s.temperature, s.top_p, s.min_p, s.repetition_penalty, s.presence_penalty,
+                  s.frequency_penalty})
+    w.put(v);
   w.put(s.top_k);
   w.put(s.seed);
   w.put(s.num_logprobs);
@@ -96,7 +98,9 @@ void put(Writer& w, const SlotSampling& s) {
 }
 
 void get(Reader& r, SlotSampling& s) {
-  for (float* v : {&s.temperature, &s.top_p, &s.min_p, &s.repetition_penalty, &s.presence_penalty, &s.frequency_penalty}) r.get(*v);
+  for (float* v : {&s.temperature, &s.top_p, &s.min_p, &s.repetition_penalty, &s.presence_penalty,
+                   &s.frequency_penalty})
+    r.get(*v);
   r.get(s.top_k);
   r.get(s.seed);
   r.get(s.num_logprobs);
@@ -141,7 +145,8 @@ std::vector<int32_t> StepPlan::encode() const {
 }
 
 StepPlan StepPlan::decode_from(std::span<const int32_t> flat) {
-  ensure(!flat.empty() && checksum(flat.first(flat.size() - 1)) == flat.back(), "step plan: bad checksum; ranks diverged");
+  ensure(!flat.empty() && checksum(flat.first(flat.size() - 1)) == flat.back(),
+         "step plan: bad checksum; ranks diverged");
   Reader r(flat.first(flat.size() - 1));
   StepPlan p;
   r.get(p.id);

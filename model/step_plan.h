@@ -1,6 +1,7 @@
 #pragma once
-// One step of all sequences as rank 0 planned it: deltas, not state, so that every rank can follow. It travels as one flat buffer of
-// int32 and holds no pointers. Decode rows carry no token: every rank has the previous step's tokens on its own device.
+// One step of all sequences as rank 0 planned it: deltas, not state, so that every rank can follow.
+// It travels as one flat buffer of int32 and holds no pointers. Decode rows carry no token: every
+// rank has the previous step's tokens on its own device.
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -15,8 +16,9 @@ struct SlotSampling {
   int32_t top_k = 0;
   float repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
   uint64_t seed = 0;
-  int32_t num_logprobs = -1;     // -1: none; else the chosen token's and this many of the largest
-  int32_t min_position = 0;      // before this position the tokens of `banned_before` cannot be drawn (min_tokens)
+  int32_t num_logprobs = -1;  // -1: none; else the chosen token's and this many of the largest
+  int32_t min_position =
+      0;  // before this position the tokens of `banned_before` cannot be drawn (min_tokens)
   std::vector<int32_t> banned_before;
   std::vector<std::pair<int32_t, float>> logit_bias;  // token, bias
 
@@ -43,11 +45,13 @@ struct StepPlan {
   struct PromptChunk {
     int32_t slot = 0;
     int32_t first_position = 0;
-    int32_t num_prompt_logprobs = -1;  // per row: logprob of the next prompt token and this many of the largest; -1: none
+    int32_t num_prompt_logprobs =
+        -1;  // per row: logprob of the next prompt token and this many of the largest; -1: none
     std::vector<int32_t> tokens;
     int32_t next_token = -1;  // the prompt token after the chunk; -1 when the prompt ends with it
   };
-  // A token is drawn for `slot` from row `row` of the step (several slots may share the row: n > 1).
+  // A token is drawn for `slot` from row `row` of the step (several slots may share the row: n >
+  // 1).
   struct Sample {
     int32_t row = 0;
     int32_t slot = 0;

@@ -49,11 +49,13 @@ void fill_piece(const WeightStore& store, const WeightPlacement& p, const Piece&
   }
   int64_t row = 0;  // of the placement, where the block starts
   for (const WeightPlacement::Block& block : p.blocks) {
-    int64_t from = std::max(row, piece.begin), to = std::min(row + block.part.rows.size, piece.begin + piece.count);
+    int64_t from = std::max(row, piece.begin),
+            to = std::min(row + block.part.rows.size, piece.begin + piece.count);
     if (from < to) {
       ShardSpec part = block.part;
       part.rows = {part.rows.begin + from - row, to - from};
-      store.read(block.name, part, dtype, out + static_cast<size_t>(from - piece.begin) * row_bytes);
+      store.read(block.name, part, dtype,
+                 out + static_cast<size_t>(from - piece.begin) * row_bytes);
     }
     row += block.part.rows.size;
   }
@@ -74,8 +76,9 @@ class Staging {
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
-  // The number of the next piece and a buffer for it; null when all are taken or a reader failed. Both at once: a reader that
-  // held a piece without a buffer could starve the one that is waited for.
+  // The number of the next piece and a buffer for it; null when all are taken or a reader failed.
+  // Both at once: a reader that held a piece without a buffer could starve the one that is waited
+  // for.
   std::byte* next(size_t num_pieces, size_t& piece) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return error_ || next_ == num_pieces || !free_.empty(); });
@@ -140,11 +143,13 @@ class Readers {
 }  // namespace
 
 void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
-                        const std::function<void(size_t, Tensor)>& done, const LoadProgress& progress) {
+                        const std::function<void(size_t, Tensor)>& done,
+                        const LoadProgress& progress) {
   std::vector<Piece> pieces = cut(placements, dtype_);
   size_t largest = 1, total = 0, copied = 0;
   for (const Piece& piece : pieces) {
-    size_t bytes = static_cast<size_t>(piece.count * placements[piece.placement]->cols) * size_of(dtype_);
+    size_t bytes =
+        static_cast<size_t>(piece.count * placements[piece.placement]->cols) * size_of(dtype_);
     largest = std::max(largest, bytes);
     total += bytes;
   }
@@ -173,7 +178,8 @@ void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
     const Piece& piece = pieces[i];
     const WeightPlacement& p = *placements[piece.placement];
     if (piece.begin == 0)
-      target = p.is_matrix ? Tensor(backend_.device, dtype_, {p.rows, p.cols}) : Tensor(backend_.device, dtype_, {p.rows});
+      target = p.is_matrix ? Tensor(backend_.device, dtype_, {p.rows, p.cols})
+                           : Tensor(backend_.device, dtype_, {p.rows});
     std::byte* buffer = staging.wait_filled(i);
     size_t bytes = static_cast<size_t>(piece.count * p.cols) * size_of(dtype_);
     retire();

@@ -1,5 +1,6 @@
 #pragma once
-// Streams weights from the file to the device: several readers fill staging buffers while earlier ones are copied.
+// Streams weights from the file to the device: several readers fill staging buffers while earlier
+// ones are copied.
 #include <functional>
 #include <vector>
 
@@ -11,11 +12,16 @@ namespace ll {
 
 class WeightReader {
  public:
-  WeightReader(const WeightStore& store, DType dtype, const Backend& backend, Stream stream, int num_threads)
-      : store_(store), dtype_(dtype), backend_(backend), stream_(stream), num_threads_(num_threads) {}
+  WeightReader(const WeightStore& store, DType dtype, const Backend& backend, Stream stream,
+               int num_threads)
+      : store_(store),
+        dtype_(dtype),
+        backend_(backend),
+        stream_(stream),
+        num_threads_(num_threads) {}
 
-  // Reads the placements in order. `done(i, tensor)` gets the i-th, complete on the device, on the calling thread. An error of a reader is
-  // thrown here.
+  // Reads the placements in order. `done(i, tensor)` gets the i-th, complete on the device, on the
+  // calling thread. An error of a reader is thrown here.
   void read(const std::vector<const WeightPlacement*>& placements,
             const std::function<void(size_t, Tensor)>& done, const LoadProgress& progress);
 

@@ -1,7 +1,7 @@
 #pragma once
-// Collectives on tensors of one device, in the order of a stream. Two kinds: MPI on host memory (the CPU backend) and NCCL on
-// device memory. Every member calls the same collectives in the same order; a group of one returns at once. Sums run in
-// rank order, so all members hold the same bits.
+// Collectives on tensors of one device, in the order of a stream. Two kinds: MPI on host memory
+// (the CPU backend) and NCCL on device memory. Every member calls the same collectives in the same
+// order; a group of one returns at once. Sums run in rank order, so all members hold the same bits.
 #include <cstddef>
 
 #include "kernels/ops.h"
@@ -23,8 +23,8 @@ class Communicator {
   void all_reduce_max(Stream stream, TensorView x);
   // receive[r] = member r's `bytes` bytes of send.
   void all_gather(Stream stream, const void* send, void* receive, size_t bytes);
-  // Ops::add_rms_norm with delta summed over the members first; delta is clobbered. The hook where an implementation
-  // fuses the all-reduce with what follows it.
+  // Ops::add_rms_norm with delta summed over the members first; delta is clobbered. The hook where
+  // an implementation fuses the all-reduce with what follows it.
   void all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args);
 
   // The collective this process is in, for the message of a watchdog; null outside.

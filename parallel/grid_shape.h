@@ -3,8 +3,9 @@
 //
 //   world = dp * Y * x,  Y = y * z = heads * c          rank = (d * Y + J) * x + i
 //
-// x splits the hidden dimension, y is Megatron tensor parallelism over heads and FFN columns, z splits a step's tokens and
-// gathers weights over merged columns J, c splits the KV positions of one head group, dp replicas share rank 0's queue.
+// x splits the hidden dimension, y is Megatron tensor parallelism over heads and FFN columns, z
+// splits a step's tokens and gathers weights over merged columns J, c splits the KV positions of
+// one head group, dp replicas share rank 0's queue.
 #include <string>
 
 namespace ll {
@@ -13,7 +14,7 @@ struct GridShape {
   int dp = 1, x = 1, y = 1, z = 1;
   int heads = 0;  // head groups; 0: as many as y allows (c = 1 wherever the heads suffice)
 
-  int columns() const { return y * z; }             // Y
+  int columns() const { return y * z; }  // Y
   int replica_size() const { return columns() * x; }
   int num_ranks() const { return dp * replica_size(); }
   std::string str() const;  // "dp 1 x 1 y 2 z 1"

@@ -1,5 +1,6 @@
-// A sum is done in two exchanges so that its order is the ranks': each member gets its part of every rank's data, adds the
-// copies in rank order, and the parts are gathered. MPI_Allreduce leaves the order to the library.
+// A sum is done in two exchanges so that its order is the ranks': each member gets its part of
+// every rank's data, adds the copies in rank order, and the parts are gathered. MPI_Allreduce
+// leaves the order to the library.
 #include "parallel/mpi_communicator.h"
 
 #include <mpi.h>
@@ -42,10 +43,14 @@ class MpiCommunicator final : public Communicator {
 
   void do_all_reduce_sum(Stream, TensorView x) override {
     switch (x.dtype) {
-      case DType::f32: return sum(x.as<float>(), x.numel());
-      case DType::bf16: return sum(x.as<bf16>(), x.numel());
-      case DType::i64: return sum(x.as<int64_t>(), x.numel());
-      default: ensure(false, "all_reduce_sum: dtype");
+      case DType::f32:
+        return sum(x.as<float>(), x.numel());
+      case DType::bf16:
+        return sum(x.as<bf16>(), x.numel());
+      case DType::i64:
+        return sum(x.as<int64_t>(), x.numel());
+      default:
+        ensure(false, "all_reduce_sum: dtype");
     }
   }
 
@@ -71,11 +76,13 @@ class MpiCommunicator final : public Communicator {
       for (int64_t r = 0; r < size(); ++r) total = accumulate(total, copies[r * mine.size + i]);
       store(data + mine.begin + i, total);
     }
-    mpi_check(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, data, sizes.data(), offsets.data(), MPI_BYTE, comm()));
+    mpi_check(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, data, sizes.data(), offsets.data(),
+                             MPI_BYTE, comm()));
   }
 
   void do_all_reduce_max(Stream, TensorView x) override {
-    mpi_check(MPI_Allreduce(MPI_IN_PLACE, x.as<float>(), static_cast<int>(x.numel()), MPI_FLOAT, MPI_MAX, comm()));
+    mpi_check(MPI_Allreduce(MPI_IN_PLACE, x.as<float>(), static_cast<int>(x.numel()), MPI_FLOAT,
+                            MPI_MAX, comm()));
   }
 
   void do_all_gather(Stream, const void* send, void* receive, size_t bytes) override {
@@ -83,7 +90,8 @@ class MpiCommunicator final : public Communicator {
       if (receive != send) std::memcpy(receive, send, bytes);
       return;
     }
-    mpi_check(MPI_Allgather(send, static_cast<int>(bytes), MPI_BYTE, receive, static_cast<int>(bytes), MPI_BYTE, comm()));
+    mpi_check(MPI_Allgather(send, static_cast<int>(bytes), MPI_BYTE, receive,
+                            static_cast<int>(bytes), MPI_BYTE, comm()));
   }
 
   MpiGroup group_;

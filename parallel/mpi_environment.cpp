@@ -11,7 +11,8 @@ namespace ll {
 MpiEnvironment::MpiEnvironment(int* argc, char*** argv) {
   int provided = 0;
   mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
-  check(provided >= MPI_THREAD_FUNNELED, "this MPI library has no thread support; use one built with MPI_THREAD_FUNNELED");
+  check(provided >= MPI_THREAD_FUNNELED,
+        "this MPI library has no thread support; use one built with MPI_THREAD_FUNNELED");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   world_ = MpiGroup(std::make_shared<MpiGroup::Handle>(MPI_COMM_WORLD, false));
   MpiGroup host = world_.same_host();

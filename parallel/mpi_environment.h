@@ -1,5 +1,6 @@
 #pragma once
-// MPI for the life of the program: MPI_Init to MPI_Finalize. All communicators must be gone before it.
+// MPI for the life of the program: MPI_Init to MPI_Finalize. All communicators must be gone before
+// it.
 #include <string>
 
 #include "kernels/check.h"

@@ -13,8 +13,10 @@
 namespace ll {
 namespace {
 
-constexpr auto kSpin = std::chrono::microseconds(200);  // longer than a step of a busy engine takes to be planned
-constexpr auto kShortestSleep = std::chrono::microseconds(20), kLongestSleep = std::chrono::microseconds(1000);
+constexpr auto kSpin =
+    std::chrono::microseconds(200);  // longer than a step of a busy engine takes to be planned
+constexpr auto kShortestSleep = std::chrono::microseconds(20),
+               kLongestSleep = std::chrono::microseconds(1000);
 
 // MPI's own waits poll without end; an idle server should not heat the node.
 void wait(MPI_Request request) {
@@ -89,7 +91,8 @@ std::vector<int64_t> MpiGroup::all_gather(int64_t value) const {
   std::vector<int64_t> all(static_cast<size_t>(size_), value);
   if (size_ == 1) return all;
   MPI_Request request;
-  mpi_check(MPI_Iallgather(&value, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, handle_->comm, &request));
+  mpi_check(
+      MPI_Iallgather(&value, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, handle_->comm, &request));
   wait(request);
   return all;
 }

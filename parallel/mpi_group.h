@@ -1,6 +1,6 @@
 #pragma once
-// A group of ranks and its host-memory collectives: the control plane (plans, memory minima, unique ids). Every member calls
-// the same collectives in the same order. A group of one returns at once.
+// A group of ranks and its host-memory collectives: the control plane (plans, memory minima, unique
+// ids). Every member calls the same collectives in the same order. A group of one returns at once.
 #include <cstddef>
 #include <cstdint>
 #include <memory>

@@ -7,7 +7,8 @@
 
 namespace ll {
 
-// Collectives on device memory, ordered by the stream. Collective over the group. A build without CUDA links no_nccl.cpp, which throws.
+// Collectives on device memory, ordered by the stream. Collective over the group. A build without
+// CUDA links no_nccl.cpp, which throws.
 std::unique_ptr<Communicator> make_nccl_communicator(const Backend& backend, const MpiGroup& group);
 
 }  // namespace ll

@@ -17,7 +17,8 @@ class ProcessGrid {
   const GridShape& shape() const { return shape_; }
   const GridPlace& place() const { return place_; }
 
-  // Ranks of my replica, in rank order: its control plane, and the vocabulary's communicator (the vocabulary is split over all).
+  // Ranks of my replica, in rank order: its control plane, and the vocabulary's communicator (the
+  // vocabulary is split over all).
   const MpiGroup& replica() const { return replica_; }
   Communicator& replica_comm() const { return *replica_comm_; }
   // Fixed part of the hidden dimension, all columns: the all-reduces of o_proj and down_proj.

@@ -12,8 +12,9 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
-// Part `index` of `parts` of [0, extent), cut at multiples of `unit` (the last part takes what is left over); parts differ by one unit
-// at most, the larger ones first. Parts may be empty when there are fewer units than parts.
+// Part `index` of `parts` of [0, extent), cut at multiples of `unit` (the last part takes what is
+// left over); parts differ by one unit at most, the larger ones first. Parts may be empty when
+// there are fewer units than parts.
 Range split(int64_t extent, int64_t parts, int64_t index, int64_t unit = 1);
 
 // A block of a matrix [rows, cols] (or of a vector: cols is [0, 1)).

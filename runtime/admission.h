@@ -1,6 +1,7 @@
 #pragma once
-// How much KV memory the running sequences may come to need [Gong et al. 2025, LightLLM's past-future scheduler]: sequences end
-// when their remaining length is used up, so the peak is reached at one of those ends.
+// How much KV memory the running sequences may come to need [Gong et al. 2025, LightLLM's
+// past-future scheduler]: sequences end when their remaining length is used up, so the peak is
+// reached at one of those ends.
 #include <cstdint>
 #include <vector>
 

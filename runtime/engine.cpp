@@ -44,7 +44,8 @@ void Engine::commit_oldest() {
   for (const auto& chunk : step.plan.chunks) {
     if (chunk.num_prompt_logprobs < 0) continue;
     Sequence& s = *step.prompt_scores[chunk_index];
-    events_.on_prompt_logprobs(s, chunk.first_position + 1, std::move(result.prompt_logprobs[chunk_index]));
+    events_.on_prompt_logprobs(s, chunk.first_position + 1,
+                               std::move(result.prompt_logprobs[chunk_index]));
     ++chunk_index;
   }
   scheduler_.commit(

@@ -1,6 +1,6 @@
 #pragma once
-// The step loop. Rank 0 of a replica runs an Engine: it plans, sends the plan to the other ranks, runs it, and hands out tokens one
-// step later. The others are in run_worker().
+// The step loop. Rank 0 of a replica runs an Engine: it plans, sends the plan to the other ranks,
+// runs it, and hands out tokens one step later. The others are in run_worker().
 #include <deque>
 
 #include "runtime/model_runner.h"
@@ -12,9 +12,11 @@ namespace ll {
 
 // What the owner of a request hears. Called inside Engine::step().
 struct EngineEvents {
-  // A new token, the last of sequence.tokens; logprob only if asked for. Returns whether a stop string ends the sequence.
+  // A new token, the last of sequence.tokens; logprob only if asked for. Returns whether a stop
+  // string ends the sequence.
   std::function<bool(Sequence&, const TokenLogprob*)> on_token;
-  // Logprobs of prompt tokens [first, first + n) of a sequence that asked for them; again from the start after a preemption.
+  // Logprobs of prompt tokens [first, first + n) of a sequence that asked for them; again from the
+  // start after a preemption.
   std::function<void(Sequence&, int32_t first, std::vector<TokenLogprob>)> on_prompt_logprobs;
   Scheduler::OnFinish on_finish;
 };
@@ -34,7 +36,8 @@ class Engine {
   SchedulerStats stats() const { return scheduler_.stats(); }
   int64_t num_steps() const { return num_steps_; }
 
-  // Plans and launches a step, and hands out the tokens of the one before it. Without work: a sign of life to the workers.
+  // Plans and launches a step, and hands out the tokens of the one before it. Without work: a sign
+  // of life to the workers.
   void step();
 
  private:

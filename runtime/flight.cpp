@@ -8,7 +8,8 @@ namespace ll {
 Flight::Flight(const Backend& b, int64_t max_rows)
     : backend(b),
       done(b.device.create_event()),
-      tokens(static_cast<int32_t*>(b.device.alloc_host(static_cast<size_t>(max_rows) * sizeof(int32_t)))) {}
+      tokens(static_cast<int32_t*>(
+          b.device.alloc_host(static_cast<size_t>(max_rows) * sizeof(int32_t)))) {}
 
 Flight::~Flight() {
   backend.device.free_host(tokens);
@@ -20,7 +21,8 @@ TokenLogprob Scores::at(int64_t row, int32_t token) const {
   auto part = [&](int64_t rank) { return max_and_sum.data() + (rank * rows + row) * 2; };
   for (int64_t r = 0; r < ranks; ++r) max = std::max(max, part(r)[0]);
   double sum = 0;
-  for (int64_t r = 0; r < ranks; ++r) sum += part(r)[1] * std::exp(static_cast<double>(part(r)[0]) - max);
+  for (int64_t r = 0; r < ranks; ++r)
+    sum += part(r)[1] * std::exp(static_cast<double>(part(r)[0]) - max);
   auto normaliser = static_cast<float>(max + std::log(sum));
   std::vector<Candidate> best;
   for (int64_t r = 0; r < ranks; ++r) {
@@ -48,14 +50,16 @@ StepResult Flight::take() {
   if (has_scores)
     for (int64_t i = 0; i < num_samples; ++i) {
       auto k = static_cast<size_t>(i);
-      result.logprobs.push_back(wanted[k] < 0 ? TokenLogprob{} : trimmed(scores.at(i, result.tokens[k]), wanted[k]));
+      result.logprobs.push_back(wanted[k] < 0 ? TokenLogprob{}
+                                              : trimmed(scores.at(i, result.tokens[k]), wanted[k]));
     }
   result.prompt_logprobs.resize(num_prompt_chunks);
   size_t row = 0;
   for (const Scores& block : prompt_blocks)
     for (int64_t i = 0; i < block.rows; ++i, ++row) {
       const PromptRow& p = prompt_rows[row];
-      result.prompt_logprobs[static_cast<size_t>(p.chunk)].push_back(trimmed(block.at(i, p.target), p.num_logprobs));
+      result.prompt_logprobs[static_cast<size_t>(p.chunk)].push_back(
+          trimmed(block.at(i, p.target), p.num_logprobs));
     }
   return result;
 }

@@ -7,7 +7,8 @@
 
 namespace ll {
 
-// Logprob ingredients of `rows` scored rows over `ranks` parts of the vocabulary, as ScoredRows has them.
+// Logprob ingredients of `rows` scored rows over `ranks` parts of the vocabulary, as ScoredRows has
+// them.
 struct Scores {
   int num_logprobs = 0;
   int64_t ranks = 0, rows = 0;

@@ -29,9 +29,11 @@ namespace {
 
 int64_t max_pages(const RunnerOptions& o) { return (o.max_length + o.page_size - 1) / o.page_size; }
 
-// Rows of the longest decode step and their samples; what chunks bring on top grows the buffer as needed.
+// Rows of the longest decode step and their samples; what chunks bring on top grows the buffer as
+// needed.
 size_t upload_bytes(const RunnerOptions& o) {
-  return static_cast<size_t>(o.max_num_batched_tokens) * 16 + static_cast<size_t>(o.max_num_seqs) * 256 + 65536;
+  return static_cast<size_t>(o.max_num_batched_tokens) * 16 +
+         static_cast<size_t>(o.max_num_seqs) * 256 + 65536;
 }
 
 template <class T>
@@ -47,9 +49,11 @@ ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
     : options_(options),
       backend_(backend),
       stream_(stream),
-      model_(config, shard, std::move(weights), backend, grid, options.max_num_batched_tokens, options.max_length),
+      model_(config, shard, std::move(weights), backend, grid, options.max_num_batched_tokens,
+             options.max_length),
       kv_(backend, config, shard, model_.dtype(), options.num_pages, options.page_size),
-      sampler_(backend, grid.replica_comm(), shard.vocab, options.max_num_seqs, options.max_num_seqs),
+      sampler_(backend, grid.replica_comm(), shard.vocab, options.max_num_seqs,
+               options.max_num_seqs),
       upload_(backend, stream, upload_bytes(options)),
       page_table_(backend.device, DType::i32, {options.max_num_seqs, max_pages(options)}),
       last_tokens_(backend.device, DType::i32, {options.max_num_seqs}),
@@ -62,11 +66,16 @@ ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
 
 ModelRunner::~ModelRunner() { backend_.device.synchronize(stream_); }
 
-size_t ModelRunner::buffer_bytes(const RunnerOptions& o, const ModelConfig& config, const ModelShard& shard, DType dtype, int ranks) {
+size_t ModelRunner::buffer_bytes(const RunnerOptions& o, const ModelConfig& config,
+                                 const ModelShard& shard, DType dtype, int ranks) {
   auto seqs = static_cast<size_t>(o.max_num_seqs);
-  return Qwen2Model::activation_bytes(config, shard, dtype, o.max_num_batched_tokens, o.max_length) +
-         Sampler::buffer_bytes(ranks, shard.vocab, o.max_num_seqs, o.max_num_seqs) + upload_bytes(o) +
-         seqs * (static_cast<size_t>(max_pages(o)) * 4 + 4 + static_cast<size_t>(config.hidden_size) * size_of(dtype) + static_cast<size_t>(shard.vocab.size) * 4);
+  return Qwen2Model::activation_bytes(config, shard, dtype, o.max_num_batched_tokens,
+                                      o.max_length) +
+         Sampler::buffer_bytes(ranks, shard.vocab, o.max_num_seqs, o.max_num_seqs) +
+         upload_bytes(o) +
+         seqs * (static_cast<size_t>(max_pages(o)) * 4 + 4 +
+                 static_cast<size_t>(config.hidden_size) * size_of(dtype) +
+                 static_cast<size_t>(shard.vocab.size) * 4);
 }
 
 SamplingRow ModelRunner::sampling_row(const StepPlan::Sample& sample) const {
@@ -98,7 +107,8 @@ Rows list_rows(const StepPlan& plan, std::vector<Chunk>& chunks) {
     r.slots.push_back(d.slot);
   }
   for (const auto& c : plan.chunks) {
-    chunks.push_back({c.slot, static_cast<int32_t>(r.ids.size()), static_cast<int32_t>(c.tokens.size()), c.first_position});
+    chunks.push_back({c.slot, static_cast<int32_t>(r.ids.size()),
+                      static_cast<int32_t>(c.tokens.size()), c.first_position});
     for (size_t i = 0; i < c.tokens.size(); ++i) {
       r.ids.push_back(c.tokens[i]);
       r.positions.push_back(c.first_position + static_cast<int32_t>(i));
@@ -184,11 +194,13 @@ void ModelRunner::describe(const StepPlan& plan, Step& step) {
     std::vector<int32_t> tokens = s.prompt;
     tokens.insert(tokens.end(), s.output.begin(), s.output.end());
     count_places.push_back(upload_.add(tokens));
-    step.counts.push_back({s.slot, static_cast<int32_t>(s.prompt.size()), static_cast<int32_t>(tokens.size()), nullptr});
+    step.counts.push_back({s.slot, static_cast<int32_t>(s.prompt.size()),
+                           static_cast<int32_t>(tokens.size()), nullptr});
   }
   upload_.upload();
 
-  for (size_t i = 0; i < step.counts.size(); ++i) step.counts[i].tokens = upload_.get(count_places[i]);
+  for (size_t i = 0; i < step.counts.size(); ++i)
+    step.counts[i].tokens = upload_.get(count_places[i]);
   int32_t longest = 0;
   for (int32_t p : rows.positions) longest = std::max(longest, p + 1);
   step.inputs.batch = {.num_tokens = static_cast<int32_t>(rows.ids.size()),
@@ -217,9 +229,11 @@ void ModelRunner::launch(const StepPlan& plan) {
   describe(plan, step);
   const Ops& ops = backend_.ops;
   if (!plan.page_deltas.empty())
-    ops.update_page_table(stream_, data_of<int32_t>(page_table_), page_table_.view().dim(1), step.page_deltas, static_cast<int32_t>(plan.page_deltas.size()));
+    ops.update_page_table(stream_, data_of<int32_t>(page_table_), page_table_.view().dim(1),
+                          step.page_deltas, static_cast<int32_t>(plan.page_deltas.size()));
   kv_.copy_pages(stream_, ops, step.page_copies, static_cast<int32_t>(plan.page_copies.size()));
-  for (const auto& c : step.counts) sampler_.reset_counts(stream_, c.slot, c.tokens, c.num_prompt, c.length);
+  for (const auto& c : step.counts)
+    sampler_.reset_counts(stream_, c.slot, c.tokens, c.num_prompt, c.length);
 
   std::unique_ptr<Flight> flight;
   if (idle_flights_.empty()) {
@@ -239,12 +253,14 @@ void ModelRunner::launch(const StepPlan& plan) {
   flights_.push_back(std::move(flight));
 }
 
-void ModelRunner::run_samples(const StepPlan& plan, const Step& step, TensorView hidden, Flight& flight) {
+void ModelRunner::run_samples(const StepPlan& plan, const Step& step, TensorView hidden,
+                              Flight& flight) {
   auto rows = static_cast<int64_t>(plan.samples.size());
   flight.num_samples = rows;
   flight.has_scores = step.needs.num_logprobs >= 0;
   flight.wanted.clear();
-  for (const auto& s : plan.samples) flight.wanted.push_back(slots_[static_cast<size_t>(s.slot)].num_logprobs);
+  for (const auto& s : plan.samples)
+    flight.wanted.push_back(slots_[static_cast<size_t>(s.slot)].num_logprobs);
   if (rows == 0) return;
   TensorView picked = hidden.rows(0, std::min(rows, hidden.dim(0)));
   if (step.sample_rows) {
@@ -253,14 +269,17 @@ void ModelRunner::run_samples(const StepPlan& plan, const Step& step, TensorView
   }
   TensorView logits = logits_.view().rows(0, rows);
   model_.logits(stream_, picked, logits);
-  Sampler::Result drawn = sampler_.sample(stream_, {logits, step.sampling, step.edits, step.needs, data_of<int32_t>(last_tokens_)});
+  Sampler::Result drawn = sampler_.sample(
+      stream_, {logits, step.sampling, step.edits, step.needs, data_of<int32_t>(last_tokens_)});
   if (!options_.collects) return;
-  backend_.device.copy(stream_, flight.tokens, drawn.tokens, static_cast<size_t>(rows) * sizeof(int32_t));
+  backend_.device.copy(stream_, flight.tokens, drawn.tokens,
+                       static_cast<size_t>(rows) * sizeof(int32_t));
   if (flight.has_scores) copy_scores(drawn.scores, step.needs.num_logprobs, rows, flight.scores);
 }
 
 // Prompt rows in blocks of as many logits as there is room for.
-void ModelRunner::run_prompt_scores(const StepPlan& plan, const Step& step, TensorView hidden, Flight& flight) {
+void ModelRunner::run_prompt_scores(const StepPlan& plan, const Step& step, TensorView hidden,
+                                    Flight& flight) {
   flight.prompt_rows = step.prompts;
   flight.prompt_blocks.clear();
   flight.num_prompt_chunks = 0;
@@ -280,7 +299,8 @@ void ModelRunner::run_prompt_scores(const StepPlan& plan, const Step& step, Tens
   }
 }
 
-void ModelRunner::copy_scores(const ScoredRows& scores, int num_logprobs, int64_t rows, Scores& to) {
+void ModelRunner::copy_scores(const ScoredRows& scores, int num_logprobs, int64_t rows,
+                              Scores& to) {
   int64_t ranks = scores.max_and_sum.dim(0);
   to.num_logprobs = num_logprobs;
   to.ranks = ranks;
@@ -289,7 +309,8 @@ void ModelRunner::copy_scores(const ScoredRows& scores, int num_logprobs, int64_
   to.chosen.resize(static_cast<size_t>(rows));
   to.top.resize(static_cast<size_t>(ranks * rows * num_logprobs));
   auto bring = [&](auto& host, const void* device) {
-    if (!host.empty()) backend_.device.copy(stream_, host.data(), device, host.size() * sizeof(host[0]));
+    if (!host.empty())
+      backend_.device.copy(stream_, host.data(), device, host.size() * sizeof(host[0]));
   };
   bring(to.max_and_sum, scores.max_and_sum.data);
   bring(to.chosen, scores.chosen.data);
@@ -304,6 +325,8 @@ StepResult ModelRunner::collect() {
   return result;
 }
 
-bool ModelRunner::is_done() const { return !flights_.empty() && backend_.device.is_done(flights_.front()->done); }
+bool ModelRunner::is_done() const {
+  return !flights_.empty() && backend_.device.is_done(flights_.front()->done);
+}
 
 }  // namespace ll

@@ -1,6 +1,7 @@
 #pragma once
-// Mechanism: runs plans on this rank's shard. launch() only enqueues; on a GPU nothing in it waits for the device. Every rank of a
-// replica launches the same plans in the same order; one of them collects.
+// Mechanism: runs plans on this rank's shard. launch() only enqueues; on a GPU nothing in it waits
+// for the device. Every rank of a replica launches the same plans in the same order; one of them
+// collects.
 #include <deque>
 #include <memory>
 

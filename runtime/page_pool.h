@@ -1,6 +1,6 @@
 #pragma once
-// The ids of the KV pages and who holds them: a page is free, or held once by each sequence that reads it and once by the radix cache.
-// Ids only; the memory is every rank's KvCache.
+// The ids of the KV pages and who holds them: a page is free, or held once by each sequence that
+// reads it and once by the radix cache. Ids only; the memory is every rank's KvCache.
 #include <cstddef>
 #include <cstdint>
 #include <vector>

@@ -14,7 +14,8 @@ void PlanChannel::send(const StepPlan& plan) {
   buffer_.resize(std::max(buffer_.size(), kFirstWords));
   group_.broadcast(buffer_.data(), kFirstWords * sizeof(int32_t), 0);
   if (buffer_.size() > kFirstWords)
-    group_.broadcast(buffer_.data() + kFirstWords, (buffer_.size() - kFirstWords) * sizeof(int32_t), 0);
+    group_.broadcast(buffer_.data() + kFirstWords, (buffer_.size() - kFirstWords) * sizeof(int32_t),
+                     0);
 }
 
 StepPlan PlanChannel::receive() {

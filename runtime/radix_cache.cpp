@@ -21,7 +21,7 @@ struct RadixCache::Node {
   Node* parent = nullptr;
   std::vector<int32_t> tokens;
   int32_t page = -1;
-  int64_t step = 0;  // that computed the page
+  int64_t step = 0;   // that computed the page
   int32_t locks = 0;  // of this node and of all below it
   uint64_t last_use = 0;
   std::set<std::unique_ptr<Node>, ByTokens> children;
@@ -79,8 +79,8 @@ RadixCache::Match RadixCache::match(std::span<const int32_t> tokens, int64_t ste
   return m;
 }
 
-RadixCache::Node* RadixCache::insert(std::span<const int32_t> tokens, std::span<const int32_t> pages,
-                                     int64_t step) {
+RadixCache::Node* RadixCache::insert(std::span<const int32_t> tokens,
+                                     std::span<const int32_t> pages, int64_t step) {
   Node *at = root_.get(), *last_whole = nullptr;
   auto size = static_cast<size_t>(page_size_);
   for (size_t i = 0; !tokens.empty(); ++i) {
@@ -180,13 +180,15 @@ void RadixCache::check_integrity() const {
       ensure(child->parent == node && !child->tokens.empty(), "radix cache: broken link");
       ensure(child->children.empty() || static_cast<int64_t>(child->tokens.size()) == page_size_,
              "radix cache: an inner page is not full");
-      ensure(child->last_use <= node->last_use || node == root_.get(), "radix cache: a child is younger than its parent");
+      ensure(child->last_use <= node->last_use || node == root_.get(),
+             "radix cache: a child is younger than its parent");
       ensure(pool_.holders(child->page) > 0, "radix cache: holds a free page");
       below += child->locks;
       ++pages;
       evictable += child->locks == 0;
       leaves += is_evictable_leaf(child.get());
-      ensure(leaves_.contains(const_cast<Node*>(child.get())) == is_evictable_leaf(child.get()), "radix cache: leaf list");
+      ensure(leaves_.contains(const_cast<Node*>(child.get())) == is_evictable_leaf(child.get()),
+             "radix cache: leaf list");
       self(self, child.get());
     }
     ensure(node->locks >= below, "radix cache: lock counts");

@@ -1,5 +1,6 @@
 #pragma once
-// What a user asks for: token ids in, and how to draw tokens. Names and defaults are OpenAI's and vLLM's.
+// What a user asks for: token ids in, and how to draw tokens. Names and defaults are OpenAI's and
+// vLLM's.
 #include <cstdint>
 #include <string>
 #include <utility>

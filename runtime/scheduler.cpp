@@ -16,8 +16,10 @@ bool arrived_before(const std::shared_ptr<Sequence>& a, const std::shared_ptr<Se
 
 }  // namespace
 
-Scheduler::Scheduler(const SchedulerOptions& options) : options_(options), pool_(options.num_pages) {
-  ensure(options.max_num_batched_tokens >= options.max_num_seqs, "fewer tokens than sequences a step");
+Scheduler::Scheduler(const SchedulerOptions& options)
+    : options_(options), pool_(options.num_pages) {
+  ensure(options.max_num_batched_tokens >= options.max_num_seqs,
+         "fewer tokens than sequences a step");
   if (options.radix) cache_ = std::make_unique<RadixCache>(pool_, options.page_size);
   for (int32_t slot = options.max_num_seqs; slot-- > 0;) free_slots_.push_back(slot);
 }
@@ -28,12 +30,15 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
   int64_t positions = prompt + request->params.max_tokens;
   check(prompt > 0, "the prompt has no tokens");
   check(positions <= capacity,
-        "prompt of {} tokens and max_tokens {} need {} KV positions, but there are {}; lower max_tokens or raise kv_cache.memory_bytes",
+        "prompt of {} tokens and max_tokens {} need {} KV positions, but there are {}; lower "
+        "max_tokens or raise kv_cache.memory_bytes",
         prompt, request->params.max_tokens, positions, capacity);
   check(options_.chunked_prefill || positions <= options_.max_num_batched_tokens,
-        "prompt of {} tokens and max_tokens {} exceed scheduler.max_num_batched_tokens = {}, which chunked_prefill: false makes the limit",
+        "prompt of {} tokens and max_tokens {} exceed scheduler.max_num_batched_tokens = {}, which "
+        "chunked_prefill: false makes the limit",
         prompt, request->params.max_tokens, options_.max_num_batched_tokens);
-  check(request->params.n <= options_.max_num_seqs, "n = {} exceeds scheduler.max_num_seqs = {}", request->params.n, options_.max_num_seqs);
+  check(request->params.n <= options_.max_num_seqs, "n = {} exceeds scheduler.max_num_seqs = {}",
+        request->params.n, options_.max_num_seqs);
   waiting_.push_back(std::make_shared<Sequence>(std::move(request), 0));
 }
 
@@ -78,7 +83,8 @@ void Scheduler::start_waiting(PlannedStep& step) {
   while (!waiting_.empty()) {
     SequencePtr s = waiting_.front();
     bool has_budget = step.plan.num_tokens() < options_.max_num_batched_tokens;
-    if (!has_budget || num_unclaimed_slots() < s->num_slots_wanted() || s->num_in_flight > 0) return;
+    if (!has_budget || num_unclaimed_slots() < s->num_slots_wanted() || s->num_in_flight > 0)
+      return;
     if (!admit(step, s)) return;
     waiting_.pop_front();
     running_.insert(std::upper_bound(running_.begin(), running_.end(), s, arrived_before), s);
@@ -106,7 +112,8 @@ bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
   if (count <= 0 || (!options_.chunked_prefill && count < s->num_unprefilled())) return false;
   while (!ensure_pages(step, *s, s->num_computed + count)) {
     // What the pages at hand allow; else the newest gives way, unless it is this one.
-    auto room = static_cast<int32_t>(static_cast<int64_t>(s->pages.size()) * options_.page_size) - s->num_computed;
+    auto room = static_cast<int32_t>(static_cast<int64_t>(s->pages.size()) * options_.page_size) -
+                s->num_computed;
     if (room > 0 && s->copy_source.page < 0 && options_.chunked_prefill) {
       count = std::min(count, room);
       break;
@@ -126,7 +133,8 @@ bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
   if (!is_last) chunk.next_token = s->tokens[static_cast<size_t>(end)];
   step.plan.chunks.push_back(std::move(chunk));
   s->num_computed = end;
-  // Later sequences share these pages from this very step on: keys are written before any row reads them.
+  // Later sequences share these pages from this very step on: keys are written before any row reads
+  // them.
   cache_pages(*s, false);
   if (is_last) finish_prefill(step, s, row + count - 1);
   return true;
@@ -140,7 +148,8 @@ void Scheduler::finish_prefill(PlannedStep& step, const SequencePtr& s, int32_t 
   s->has_forked = true;
 }
 
-// The request's other answers start from the leader's prompt: they share its pages and draw from the same row.
+// The request's other answers start from the leader's prompt: they share its pages and draw from
+// the same row.
 void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) {
   int64_t whole = leader->num_prompt / options_.page_size;
   auto rows = static_cast<int32_t>(leader->num_prompt % options_.page_size);
@@ -164,8 +173,6 @@ void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) 
     start_in_slot(step, *s);
     running_.insert(std::upper_bound(running_.begin(), running_.end(), s, arrived_before), s);
     add_sample(step, s, row);
-    totals_.prompt_tokens += s->num_prompt;
-    totals_.cached_tokens += s->num_prompt;
   }
 }
 
@@ -175,8 +182,8 @@ void Scheduler::add_sample(PlannedStep& step, const SequencePtr& s, int32_t row)
   ++s->num_in_flight;
 }
 
-// Gives the sequence what the cache knows of it, a slot, and a place among the running; false, with nothing changed, when it
-// should wait.
+// Gives the sequence what the cache knows of it, a slot, and a place among the running; false, with
+// nothing changed, when it should wait.
 bool Scheduler::admit(PlannedStep& step, const SequencePtr& s) {
   RadixCache::Match match;
   if (cache_ && !s->wants_prompt_logprobs()) {
@@ -199,7 +206,8 @@ bool Scheduler::admit(PlannedStep& step, const SequencePtr& s) {
   }
   s->pages = match.pages;
   for (int32_t page : s->pages) pool_.retain(page);
-  s->num_computed = static_cast<int32_t>(static_cast<int64_t>(s->pages.size()) * options_.page_size + match.partial_rows);
+  s->num_computed = static_cast<int32_t>(
+      static_cast<int64_t>(s->pages.size()) * options_.page_size + match.partial_rows);
   if (match.partial) {
     s->copy_source = {cache_->page_of(match.partial), static_cast<int32_t>(match.partial_rows)};
     pool_.retain(s->copy_source.page);
@@ -274,31 +282,35 @@ int32_t Scheduler::allocate_page() {
   return pool_.num_free() > 0 ? pool_.allocate() : -1;
 }
 
-// Shows the cache the whole pages this sequence has computed (and the part-full one when it leaves).
+// Shows the cache the whole pages this sequence has computed (and the part-full one when it
+// leaves).
 void Scheduler::cache_pages(Sequence& s, bool include_partial) {
   if (!cache_ || s.copy_source.page >= 0) return;
   int64_t known = std::min<int64_t>(s.num_computed, static_cast<int64_t>(s.tokens.size()));
   if (!include_partial) known = known / options_.page_size * options_.page_size;
   if (known == 0) return;
-  RadixCache::Node* node = cache_->insert(std::span(s.tokens).first(static_cast<size_t>(known)), s.pages, step_);
+  RadixCache::Node* node =
+      cache_->insert(std::span(s.tokens).first(static_cast<size_t>(known)), s.pages, step_);
   cache_->lock(node);
   if (s.has_lock) cache_->unlock(s.lock);
   s.lock = node;
   s.has_lock = true;
 }
 
-// Takes a sequence out of the running; it starts over from what the cache keeps, ahead of those that never ran.
+// Takes a sequence out of the running; it starts over from what the cache keeps, ahead of those
+// that never ran.
 void Scheduler::preempt(const SequencePtr& victim) {
   release(*victim);
   std::erase(running_, victim);
   victim->state = Sequence::State::kWaiting;
   victim->num_computed = 0;
   ++totals_.num_preemptions;
-  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), victim, arrived_before), victim);
+  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), victim, arrived_before),
+                  victim);
 }
 
-// Every page of the sequence goes: whole and part-full pages of known tokens to the cache, which retains them; this sequence's hold on
-// all of them, and on a copy source, is dropped.
+// Every page of the sequence goes: whole and part-full pages of known tokens to the cache, which
+// retains them; this sequence's hold on all of them, and on a copy source, is dropped.
 void Scheduler::release(Sequence& s) {
   cache_pages(s, true);
   for (int32_t page : s.pages) pool_.release(page);
@@ -319,7 +331,8 @@ void Scheduler::commit(const PlannedStep& step, std::span<const int32_t> tokens,
   for (size_t i = 0; i < tokens.size(); ++i) {
     const SequencePtr& s = step.samples[i];
     --s->num_in_flight;
-    if (s->state == Sequence::State::kFinished) continue;  // the row planned before the end was known
+    if (s->state == Sequence::State::kFinished)
+      continue;  // the row planned before the end was known
     s->tokens.push_back(tokens[i]);
     FinishReason reason = s->finish_after_last_token();
     if (on_token(*s, i) && reason != FinishReason::kStop) reason = FinishReason::kStop;
@@ -353,7 +366,8 @@ SchedulerStats Scheduler::stats() const {
   s.num_waiting = static_cast<int64_t>(waiting_.size());
   s.num_running = static_cast<int64_t>(running_.size());
   int64_t in_use = pool_.num_used() - (cache_ ? cache_->num_evictable() : 0);
-  s.kv_usage = static_cast<double>(in_use) / static_cast<double>(std::max<int64_t>(1, pool_.num_pages()));
+  s.kv_usage =
+      static_cast<double>(in_use) / static_cast<double>(std::max<int64_t>(1, pool_.num_pages()));
   return s;
 }
 
@@ -364,17 +378,20 @@ void Scheduler::check_integrity() const {
   std::vector<int32_t> slots = free_slots_;
   for (const SequencePtr& s : running_) {
     ensure(s->is_running(), "scheduler: a running sequence is not");
-    ensure(static_cast<int64_t>(s->pages.size()) * options_.page_size >= s->num_computed || s->copy_source.page >= 0,
+    ensure(static_cast<int64_t>(s->pages.size()) * options_.page_size >= s->num_computed ||
+               s->copy_source.page >= 0,
            "scheduler: positions without a page");
     held += static_cast<int64_t>(s->pages.size()) + (s->copy_source.page >= 0);
     slots.push_back(s->slot);
   }
   for (const SequencePtr& s : waiting_)
-    ensure(s->state == Sequence::State::kWaiting && s->pages.empty() && s->slot < 0, "scheduler: a waiting sequence holds something");
+    ensure(s->state == Sequence::State::kWaiting && s->pages.empty() && s->slot < 0,
+           "scheduler: a waiting sequence holds something");
   for (int32_t page = 0; page < pool_.num_pages(); ++page) counted += pool_.holders(page);
   ensure(held == counted, "scheduler: page holders");
   std::sort(slots.begin(), slots.end());
-  for (size_t i = 0; i < slots.size(); ++i) ensure(slots[i] == static_cast<int32_t>(i), "scheduler: slots");
+  for (size_t i = 0; i < slots.size(); ++i)
+    ensure(slots[i] == static_cast<int32_t>(i), "scheduler: slots");
   ensure(slots.size() == static_cast<size_t>(options_.max_num_seqs), "scheduler: slots missing");
 }
 

@@ -1,8 +1,9 @@
 #pragma once
-// Policy: which sequences run in the next step, with which pages. Knows no model, no device and no text.
+// Policy: which sequences run in the next step, with which pages. Knows no model, no device and no
+// text.
 //
-// plan() may run one step ahead of commit(): it counts on tokens that are still being drawn and needs only their number. A sequence that
-// turns out to have ended costs one discarded row.
+// plan() may run one step ahead of commit(): it counts on tokens that are still being drawn and
+// needs only their number. A sequence that turns out to have ended costs one discarded row.
 #include <deque>
 #include <functional>
 #include <memory>
@@ -21,7 +22,8 @@ struct SchedulerOptions {
   int32_t max_num_batched_tokens = 8192;
   bool chunked_prefill = true;
   bool radix = true;
-  double busy_scale = 0.5;  // below this share of KV in use, expect only 0.6 of each remaining length
+  double busy_scale =
+      0.5;  // below this share of KV in use, expect only 0.6 of each remaining length
   int64_t num_pages = 0;
   int64_t page_size = 64;
 };
@@ -29,8 +31,9 @@ struct SchedulerOptions {
 // A plan and who its samples are for.
 struct PlannedStep {
   StepPlan plan;
-  std::vector<std::shared_ptr<Sequence>> samples;        // as plan.samples
-  std::vector<std::shared_ptr<Sequence>> prompt_scores;  // of the chunks with prompt logprobs, in order
+  std::vector<std::shared_ptr<Sequence>> samples;  // as plan.samples
+  std::vector<std::shared_ptr<Sequence>>
+      prompt_scores;  // of the chunks with prompt logprobs, in order
 
   bool is_empty() const { return plan.num_tokens() == 0; }
 };
@@ -46,7 +49,8 @@ class Scheduler {
  public:
   explicit Scheduler(const SchedulerOptions& options);
 
-  // Queues request->params.n sequences. Throws Error when even an empty machine could not hold one of them.
+  // Queues request->params.n sequences. Throws Error when even an empty machine could not hold one
+  // of them.
   void add(std::shared_ptr<const Request> request);
 
   bool has_work() const { return !waiting_.empty() || !running_.empty(); }
@@ -54,7 +58,8 @@ class Scheduler {
 
   PlannedStep plan();
 
-  // Called with each new token, newest in sequence.tokens; returning true ends the sequence (a stop string).
+  // Called with each new token, newest in sequence.tokens; returning true ends the sequence (a stop
+  // string).
   using OnToken = std::function<bool(Sequence&, size_t sample)>;
   // Called once for each sequence when it has ended.
   using OnFinish = std::function<void(const std::shared_ptr<Sequence>&)>;

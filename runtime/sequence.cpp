@@ -35,7 +35,8 @@ SlotSampling Sequence::slot_sampling() const {
 FinishReason Sequence::finish_after_last_token() const {
   const SamplingParams& p = params();
   if (num_output() >= p.min_tokens) {
-    if (!p.ignore_eos && contains(request->eos_token_ids, tokens.back())) return FinishReason::kStop;
+    if (!p.ignore_eos && contains(request->eos_token_ids, tokens.back()))
+      return FinishReason::kStop;
     if (contains(p.stop_token_ids, tokens.back())) return FinishReason::kStop;
   }
   return num_output() >= p.max_tokens ? FinishReason::kLength : FinishReason::kNone;

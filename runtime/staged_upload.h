@@ -1,6 +1,7 @@
 #pragma once
-// Small arrays on their way to the device: gathered in host memory, sent in one copy. A ring of host buffers lets the host fill the next
-// step while earlier copies are still under way; the device buffer is one, in stream order. Both grow when a step needs more.
+// Small arrays on their way to the device: gathered in host memory, sent in one copy. A ring of
+// host buffers lets the host fill the next step while earlier copies are still under way; the
+// device buffer is one, in stream order. Both grow when a step needs more.
 #include <span>
 #include <vector>
 
@@ -15,7 +16,8 @@ class StagedUpload {
   StagedUpload(const StagedUpload&) = delete;
   StagedUpload& operator=(const StagedUpload&) = delete;
 
-  // Where an array will be; get() tells after upload(). Arrays added in the same order with the same sizes land in the same places.
+  // Where an array will be; get() tells after upload(). Arrays added in the same order with the
+  // same sizes land in the same places.
   template <class T>
   struct Place {
     size_t offset = 0;
@@ -35,7 +37,9 @@ class StagedUpload {
   void upload();
   template <class T>
   const T* get(Place<T> place) const {
-    return place.is_empty ? nullptr : reinterpret_cast<const T*>(static_cast<const std::byte*>(device_.view().data) + place.offset);
+    return place.is_empty ? nullptr
+                          : reinterpret_cast<const T*>(
+                                static_cast<const std::byte*>(device_.view().data) + place.offset);
   }
 
   // Changes whenever the device buffer moves.

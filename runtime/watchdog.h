@@ -1,6 +1,6 @@
 #pragma once
-// Ends the process when a step takes too long: a peer that died or stopped would otherwise leave the others waiting in a collective
-// for ever. mpirun and srun then end the job.
+// Ends the process when a step takes too long: a peer that died or stopped would otherwise leave
+// the others waiting in a collective for ever. mpirun and srun then end the job.
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -12,13 +12,15 @@ namespace ll {
 
 class Watchdog {
  public:
-  // `who` names the process in the message: "rank 3 on node7". A limit of zero seconds switches it off.
+  // `who` names the process in the message: "rank 3 on node7". A limit of zero seconds switches it
+  // off.
   Watchdog(std::chrono::seconds limit, std::string who);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  // Progress: a step began, or there is nothing to do for now. Ranks of a group call one or the other at least every `limit`.
+  // Progress: a step began, or there is nothing to do for now. Ranks of a group call one or the
+  // other at least every `limit`.
   void begin_step(int32_t id) { note(id); }
   void rest() { note(kIdle); }
   // Not watched from here to the next begin_step or rest (loading, for instance).

@@ -1,7 +1,8 @@
-// Attention over paged KV, causal, ragged, grouped heads; online softmax over blocks of 64 positions [Dao et al. 2022].
-// Blocks are cut at absolute positions, so a float32 row comes out the same whether it runs in a chunk or alone, and for
-// any page size. One task is one KV head and up to 64 rows of one sequence: its keys and values are packed into panels once for all
-// query heads of the group. Decode rows of bfloat16 skip the packing and read the pages directly.
+// Attention over paged KV, causal, ragged, grouped heads; online softmax over blocks of 64
+// positions [Dao et al. 2022]. Blocks are cut at absolute positions, so a float32 row comes out the
+// same whether it runs in a chunk or alone, and for any page size. One task is one KV head and up
+// to 64 rows of one sequence: its keys and values are packed into panels once for all query heads
+// of the group. Decode rows of bfloat16 skip the packing and read the pages directly.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -39,12 +40,12 @@ struct Workspace {
         out(static_cast<size_t>(s.group() * kTileRows * s.padded_dim)),
         max(static_cast<size_t>(s.group() * kTileRows)),
         sum(max.size()) {}
-  std::vector<T> keys, values;   // panels: [D][64], and [64][padded D]
-  std::vector<T> queries;        // [group][rows][D]
-  std::vector<float> scores;     // [rows][64]
-  std::vector<T> weights;        // the same, for the product with the values
+  std::vector<T> keys, values;        // panels: [D][64], and [64][padded D]
+  std::vector<T> queries;             // [group][rows][D]
+  std::vector<float> scores;          // [rows][64]
+  std::vector<T> weights;             // the same, for the product with the values
   std::vector<float> block_out, out;  // [rows][padded D], [group][rows][padded D]
-  std::vector<float> max, sum;   // [group][rows]
+  std::vector<float> max, sum;        // [group][rows]
 };
 
 // The row of (page of position, kv head, position) in the pool.
@@ -56,7 +57,8 @@ const T* kv_row(const TensorView& pool, const int32_t* pages, int64_t kv_head, i
          ((page * pool.dim(1) + kv_head) * page_size + position % page_size) * pool.dim(3);
 }
 
-// Positions [begin, begin + count) of one head; what is missing of 64 is zero, so that no stale memory meets a zero weight.
+// Positions [begin, begin + count) of one head; what is missing of 64 is zero, so that no stale
+// memory meets a zero weight.
 template <class T>
 void pack_block(const AttentionArgs& a, const int32_t* pages, int64_t kv_head, int64_t begin,
                 int64_t count, const Shape2& s, Workspace<T>& w) {
@@ -94,13 +96,14 @@ void value_product(const bf16* p, const bf16* values, int64_t padded_dim, int ro
 void to_weights(float* p, const float* s, int64_t n) { std::copy_n(s, n, p); }
 void to_weights(bf16* p, const float* s, int64_t n) { simd().narrow(p, s, n); }
 
-// Folds one block into the running softmax of `rows` rows of one query head. Row r may see valid[r] of the block's positions.
+// Folds one block into the running softmax of `rows` rows of one query head. Row r may see valid[r]
+// of the block's positions.
 template <class T>
 void fold_block(const Shape2& s, int rows, const int* valid, const T* queries, float scale,
                 float* max, float* sum, float* out, Workspace<T>& w) {
   for (int r = 0; r < rows; r += kMaxGemmRows)
-    key_product(queries + r * s.dim, s.dim, w.keys.data(), s.dim,
-                std::min(kMaxGemmRows, rows - r), w.scores.data() + r * kBlock);
+    key_product(queries + r * s.dim, s.dim, w.keys.data(), s.dim, std::min(kMaxGemmRows, rows - r),
+                w.scores.data() + r * kBlock);
   float correction[kTileRows];
   for (int r = 0; r < rows; ++r) {
     float* score = w.scores.data() + r * kBlock;
@@ -133,9 +136,9 @@ void attend_tile(const AttentionArgs& a, const Task& task, const Shape2& s, Work
   int64_t tile = static_cast<int64_t>(rows) * s.dim, padded_tile = rows * s.padded_dim;
   for (int64_t g = 0; g < s.group(); ++g)
     for (int r = 0; r < rows; ++r)
-      std::copy_n(a.qkv.as<T>() + (task.first_row + r) * s.qkv() +
-                      (task.kv_head * s.group() + g) * s.dim,
-                  s.dim, w.queries.data() + g * tile + r * s.dim);
+      std::copy_n(
+          a.qkv.as<T>() + (task.first_row + r) * s.qkv() + (task.kv_head * s.group() + g) * s.dim,
+          s.dim, w.queries.data() + g * tile + r * s.dim);
   std::fill(w.out.begin(), w.out.end(), 0.0f);
   std::fill(w.sum.begin(), w.sum.end(), 0.0f);
   std::fill(w.max.begin(), w.max.end(), -std::numeric_limits<float>::infinity());
@@ -169,8 +172,7 @@ void attend_row(const AttentionArgs& a, const Task& task, const Shape2& s,
   const int32_t* pages = b.page_table + b.slots[task.first_row] * b.page_table_stride;
   scratch.resize(static_cast<size_t>(group * (2 * s.dim + length)));
   float *queries = scratch.data(), *out = queries + group * s.dim, *scores = out + group * s.dim;
-  simd().widen(queries,
-               a.qkv.as<bf16>() + task.first_row * s.qkv() + task.kv_head * group * s.dim,
+  simd().widen(queries, a.qkv.as<bf16>() + task.first_row * s.qkv() + task.kv_head * group * s.dim,
                group * s.dim);
   for (int64_t j = 0; j < length; ++j) {
     const bf16* k = kv_row<bf16>(a.kv.k, pages, task.kv_head, j);
@@ -205,7 +207,9 @@ std::vector<Task> list_tasks(const AttentionArgs& a) {
     if (b.positions[row] >= 0)
       for (int32_t h = 0; h < a.num_kv_heads; ++h) tasks.push_back({row, 1, h});
   // The most work first: rows times the positions they see.
-  auto work = [&](const Task& t) { return int64_t{t.num_rows} * (b.positions[t.first_row] + t.num_rows); };
+  auto work = [&](const Task& t) {
+    return int64_t{t.num_rows} * (b.positions[t.first_row] + t.num_rows);
+  };
   std::stable_sort(tasks.begin(), tasks.end(),
                    [&](const Task& x, const Task& y) { return work(x) > work(y); });
   return tasks;

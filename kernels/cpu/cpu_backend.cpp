@@ -9,42 +9,38 @@ namespace ll {
 namespace cpu {
 
 const Ops& cpu_ops() {
-  static const Ops ops{
-      .begin_step = begin_step,
-      .packed_bytes = packed_bytes,
-      .pack_weight = pack_weight,
-      .embed = embed,
-      .add_rms_norm = add_rms_norm,
-      .linear = linear,
-      .rope_and_store_kv = rope_and_store_kv,
-      .attention = attention,
-      .gather_rows = gather_rows,
-      .update_page_table = update_page_table,
-      .copy_pages = copy_pages,
-      .fill_random = fill_random,
-      .sampling = {.edit_logits = edit_logits,
-                   .apply_penalties = apply_penalties,
-                   .reset_counts = reset_counts,
-                   .row_max = row_max,
-                   .begin_selection = begin_selection,
-                   .histogram = histogram,
-                   .narrow = narrow,
-                   .draw = draw,
-                   .choose = choose,
-                   .log_sum_exp = log_sum_exp,
-                   .target_logits = target_logits,
-                   .top_logits = top_logits}};
+  static const Ops ops{.begin_step = begin_step,
+                       .packed_bytes = packed_bytes,
+                       .pack_weight = pack_weight,
+                       .embed = embed,
+                       .add_rms_norm = add_rms_norm,
+                       .linear = linear,
+                       .rope_and_store_kv = rope_and_store_kv,
+                       .attention = attention,
+                       .gather_rows = gather_rows,
+                       .update_page_table = update_page_table,
+                       .copy_pages = copy_pages,
+                       .fill_random = fill_random,
+                       .sampling = {.edit_logits = edit_logits,
+                                    .apply_penalties = apply_penalties,
+                                    .reset_counts = reset_counts,
+                                    .row_max = row_max,
+                                    .begin_selection = begin_selection,
+                                    .histogram = histogram,
+                                    .narrow = narrow,
+                                    .draw = draw,
+                                    .choose = choose,
+                                    .log_sum_exp = log_sum_exp,
+                                    .target_logits = target_logits,
+                                    .top_logits = top_logits}};
   return ops;
 }
 
 Backend open(int num_threads) {
   if (num_threads > 0) omp_set_num_threads(num_threads);
-  return {BackendKind::kCpu,
-          fmt::format("CPU, {} threads, {}", omp_get_max_threads(), simd().name),
-          cpu_device(),
-          cpu_ops(),
-          nullptr,
-          0};
+  return {BackendKind::kCpu, fmt::format("CPU, {} threads, {}", omp_get_max_threads(), simd().name),
+          cpu_device(),      cpu_ops(),
+          nullptr,           0};
 }
 
 }  // namespace cpu

@@ -1,4 +1,5 @@
-// The CPU as a device: one stream whose ops run before they return, so streams and events have nothing to do.
+// The CPU as a device: one stream whose ops run before they return, so streams and events have
+// nothing to do.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -20,7 +21,8 @@ void* alloc(size_t bytes) {
   size_t alignment = bytes >= kHugePage ? kHugePage : 64;
   size_t size = (bytes + alignment - 1) / alignment * alignment;
   void* p = std::aligned_alloc(alignment, size);
-  check(p != nullptr, "out of memory: {} bytes asked for, {} of {} free; use a smaller model, KV cache or batch",
+  check(p != nullptr,
+        "out of memory: {} bytes asked for, {} of {} free; use a smaller model, KV cache or batch",
         bytes, memory_info().free_bytes, memory_info().total_bytes);
   if (alignment == kHugePage) madvise(p, size, MADV_HUGEPAGE);
   return p;
@@ -54,9 +56,10 @@ MemoryInfo memory_info() {
 }
 
 const DeviceApi& cpu_device() {
-  static const DeviceApi api{alloc,        release,       alloc,   release, copy,      fill,
-                             create_stream, destroy_stream, synchronize, create_event, destroy_event,
-                             record,       is_done,       wait_host, wait_stream, elapsed_ms, memory_info};
+  static const DeviceApi api{
+      alloc,         release,        alloc,       release,      copy,          fill,
+      create_stream, destroy_stream, synchronize, create_event, destroy_event, record,
+      is_done,       wait_host,      wait_stream, elapsed_ms,   memory_info};
   return api;
 }
 

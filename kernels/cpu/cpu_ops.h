@@ -1,6 +1,7 @@
 #pragma once
-// The CPU backend: plain loops over the ops, sums in float32, hot inner loops through simd.h. Float32 results do not
-// depend on the batch a row is in, on chunking or on the page size: each output is summed in one fixed order.
+// The CPU backend: plain loops over the ops, sums in float32, hot inner loops through simd.h.
+// Float32 results do not depend on the batch a row is in, on chunking or on the page size: each
+// output is summed in one fixed order.
 #include "kernels/ops.h"
 
 namespace ll::cpu {
@@ -18,7 +19,8 @@ void linear(Stream, const LinearArgs&);
 void rope_and_store_kv(Stream, const RopeAndStoreArgs&);
 void attention(Stream, const AttentionArgs&);
 void gather_rows(Stream, TensorView out, TensorView x, const int32_t* rows);
-void update_page_table(Stream, int32_t* page_table, int64_t stride, const PageDelta*, int32_t count);
+void update_page_table(Stream, int32_t* page_table, int64_t stride, const PageDelta*,
+                       int32_t count);
 void copy_pages(Stream, TensorView pools, int64_t page_size, const PageCopy*, int32_t count);
 void fill_random(Stream, TensorView out, uint64_t seed, float scale, int64_t row0, int64_t col0,
                  int64_t full_cols);

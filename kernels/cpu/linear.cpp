@@ -1,5 +1,6 @@
-// Matrix products with weights in panels. Bytes of weights decide up to about a dozen rows, where one pass over each panel serves
-// all rows; above that bfloat16 goes to oneDNN when it is there. Float32 always takes the fixed summation order of simd.h.
+// Matrix products with weights in panels. Bytes of weights decide up to about a dozen rows, where
+// one pass over each panel serves all rows; above that bfloat16 goes to oneDNN when it is there.
+// Float32 always takes the fixed summation order of simd.h.
 #include <algorithm>
 #include <vector>
 
@@ -55,7 +56,8 @@ void finish_row(const LinearArgs& a, int64_t row, int64_t first, int64_t count, 
 
 template <class T, class Out>
 void multiply(const LinearArgs& a, const T* x, int64_t ldx) {
-  int64_t num_rows = a.x.dim(0), depth = dtype_of<T>() == DType::bf16 ? round_up(a.weight.cols, 2) : a.weight.cols;
+  int64_t num_rows = a.x.dim(0),
+          depth = dtype_of<T>() == DType::bf16 ? round_up(a.weight.cols, 2) : a.weight.cols;
   const T* panels = a.weight.data.as<T>();
   for (int64_t begin = 0; begin < num_rows; begin += kRowBlock) {
     int64_t end = std::min(num_rows, begin + kRowBlock);
@@ -125,8 +127,7 @@ void linear(Stream, const LinearArgs& a) {
   ensure(a.out.dim(1) == (a.epilogue == Epilogue::kSiluAndMul ? a.weight.rows / 2 : a.weight.rows),
          "linear: output width");
   if (a.out.empty()) return;
-  if (a.x.dtype == DType::f32)
-    return multiply<float, float>(a, a.x.as<float>(), a.x.dim(1));
+  if (a.x.dtype == DType::f32) return multiply<float, float>(a, a.x.as<float>(), a.x.dim(1));
   if (library_product(a)) return;
   std::vector<bf16> padded;
   const bf16* x = a.x.as<bf16>();

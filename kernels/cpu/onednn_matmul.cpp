@@ -23,7 +23,8 @@ dnnl::engine& engine() {
   return cpu;
 }
 
-// The panels are oneDNN's BA16a64b2a with N padded to 64 and K to 32; extents below are the true ones.
+// The panels are oneDNN's BA16a64b2a with N padded to 64 and K to 32; extents below are the true
+// ones.
 std::optional<Product> make_product(int64_t m, int64_t n, int64_t k, bool float_out, bool bias) {
   using Tag = memory::format_tag;
   auto bf16_type = memory::data_type::bf16;

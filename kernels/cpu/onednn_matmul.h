@@ -6,8 +6,8 @@
 
 namespace ll::cpu {
 
-// out [M, N] (bfloat16 or float32) = x [M, K] W^T + bias [N, bfloat16, or null]. False, with nothing done, when oneDNN is not in the
-// build or has no fast path for this machine and shape.
+// out [M, N] (bfloat16 or float32) = x [M, K] W^T + bias [N, bfloat16, or null]. False, with
+// nothing done, when oneDNN is not in the build or has no fast path for this machine and shape.
 bool onednn_matmul(TensorView out, TensorView x, const Weight& weight, const TensorView& bias);
 
 }  // namespace ll::cpu

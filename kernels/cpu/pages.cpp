@@ -10,9 +10,11 @@ void update_page_table(Stream, int32_t* page_table, int64_t stride, const PageDe
     page_table[deltas[i].slot * stride + deltas[i].index] = deltas[i].page;
 }
 
-void copy_pages(Stream, TensorView pools, int64_t page_size, const PageCopy* copies, int32_t count) {
+void copy_pages(Stream, TensorView pools, int64_t page_size, const PageCopy* copies,
+                int32_t count) {
   size_t head = static_cast<size_t>(pools.dim(3)) * size_of(pools.dtype);
-  size_t row = head / static_cast<size_t>(page_size), page = static_cast<size_t>(pools.dim(2)) * head;
+  size_t row = head / static_cast<size_t>(page_size),
+         page = static_cast<size_t>(pools.dim(2)) * head;
 #pragma omp parallel for schedule(static)
   for (int64_t pool = 0; pool < pools.dim(0); ++pool) {
     auto* base = static_cast<std::byte*>(pools.rows(pool, 1).data);

@@ -13,7 +13,8 @@ void load_row(float* to, const bf16* from, int64_t n) { simd().widen(to, from, n
 void store_row(float* to, const float* from, int64_t n) { std::copy_n(from, n, to); }
 void store_row(bf16* to, const float* from, int64_t n) { simd().narrow(to, from, n); }
 
-// The residual is rounded to its dtype before it is normalised: what the next layer adds to is what this layer saw.
+// The residual is rounded to its dtype before it is normalised: what the next layer adds to is what
+// this layer saw.
 template <class T>
 void norm_row(const AddRmsNormArgs& a, int64_t row, float* x, float* weight) {
   int64_t n = a.out.dim(1);
@@ -46,7 +47,8 @@ void norm(const AddRmsNormArgs& a) {
 }  // namespace
 
 void add_rms_norm(Stream, const AddRmsNormArgs& a) {
-  ensure(a.out.shape == a.residual.shape && a.weight.numel() == a.out.dim(1), "add_rms_norm: shapes");
+  ensure(a.out.shape == a.residual.shape && a.weight.numel() == a.out.dim(1),
+         "add_rms_norm: shapes");
   ensure(a.delta.empty() || a.delta.shape == a.out.shape, "add_rms_norm: delta's shape");
   a.out.dtype == DType::f32 ? norm<float>(a) : norm<bf16>(a);
 }

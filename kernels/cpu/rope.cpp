@@ -26,7 +26,8 @@ void rope_row(const RopeAndStoreArgs& a, int64_t row) {
   T* q = a.qkv.as<T>() + row * (a.num_heads + 2 * kv_heads) * dim;
   T *k = q + a.num_heads * dim, *v = k + kv_heads * dim;
   for (int64_t h = 0; h < a.num_heads; ++h) rotate(q + h * dim, q + h * dim, cos_sin, dim);
-  int64_t page = a.batch.page_table[a.batch.slots[row] * a.batch.page_table_stride + position / page_size];
+  int64_t page =
+      a.batch.page_table[a.batch.slots[row] * a.batch.page_table_stride + position / page_size];
   for (int64_t h = 0; h < kv_heads; ++h) {
     int64_t at = ((page * kv_heads + h) * page_size + position % page_size) * dim;
     rotate(k + h * dim, a.kv.k.as<T>() + at, cos_sin, dim);

@@ -16,7 +16,9 @@ constexpr float kMaxGumbel = 22.9f;
 
 uint32_t key_of(float logit) { return ordered_key(std::bit_cast<uint32_t>(logit)); }
 
-float* row_of(const TensorView& logits, int64_t row) { return logits.as<float>() + row * logits.dim(1); }
+float* row_of(const TensorView& logits, int64_t row) {
+  return logits.as<float>() + row * logits.dim(1);
+}
 
 float gumbel(const SamplingRow& row, int32_t token) {
   float u = to_uniform(token_bits(row.seed, row.position, token));
@@ -37,7 +39,8 @@ Candidate draw_row(const float* logits, int64_t vocab, const SamplingRow& row, u
     Candidate c{logits[i] * inverse + (greedy ? 0.0f : gumbel(row, token)), token};
     if (key_of(logits[i]) >= low && better(c, best)) best = c;
   };
-  // The likeliest token first: its score rules out nearly all others before their noise is computed.
+  // The likeliest token first: its score rules out nearly all others before their noise is
+  // computed.
   float highest = simd().max(logits, vocab);
   const float* top = std::find(logits, logits + vocab, highest);
   if (top == logits + vocab) return best;  // not a number anywhere
@@ -80,7 +83,8 @@ void apply_penalties(Stream, TensorView logits, const SamplingRow* rows,
     float* logit = row_of(logits, r);
     for (int64_t i = 0; i < logits.dim(1); ++i) {
       if (counts[i] == 0) continue;
-      logit[i] = logit[i] > 0 ? logit[i] / row.repetition_penalty : logit[i] * row.repetition_penalty;
+      logit[i] =
+          logit[i] > 0 ? logit[i] / row.repetition_penalty : logit[i] * row.repetition_penalty;
       int32_t times = counts[i] & ~kInPrompt;
       if (times > 0)
         logit[i] -= row.presence_penalty + row.frequency_penalty * static_cast<float>(times);
@@ -148,7 +152,8 @@ void narrow(Stream, const SamplingRow* rows, const int64_t* histogram, SelectBy 
       double wanted = by == SelectBy::kTopK ? rows[r].top_k
                                             : std::ceil(rows[r].top_p * static_cast<double>(total));
       s.prefix = 0;
-      s.remaining = std::clamp<int64_t>(static_cast<int64_t>(wanted), 1, std::max<int64_t>(total, 1));
+      s.remaining =
+          std::clamp<int64_t>(static_cast<int64_t>(wanted), 1, std::max<int64_t>(total, 1));
     }
     int bin = (1 << select_width(round)) - 1;
     while (bins[bin] < s.remaining && bin > 0) s.remaining -= bins[bin--];

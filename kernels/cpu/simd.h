@@ -1,10 +1,11 @@
 #pragma once
-// The inner loops of the CPU backend, compiled once per instruction set (simd_*.cpp, all from simd_impl.inl); the table for this
-// machine is chosen once. Raw pointers only: the files are built with different flags, so no inline function may be shared with
-// the rest of the program.
+// The inner loops of the CPU backend, compiled once per instruction set (simd_*.cpp, all from
+// simd_impl.inl); the table for this machine is chosen once. Raw pointers only: the files are built
+// with different flags, so no inline function may be shared with the rest of the program.
 //
-// A panel holds 64 columns of the right-hand matrix: float32 [K][64]; bfloat16 [K/2][64][2], the pairs of inputs
-// beside each other as vdpbf16ps and AMX want them (oneDNN's BA16a64b2a). K of a bfloat16 panel is padded to 32.
+// A panel holds 64 columns of the right-hand matrix: float32 [K][64]; bfloat16 [K/2][64][2], the
+// pairs of inputs beside each other as vdpbf16ps and AMX want them (oneDNN's BA16a64b2a). K of a
+// bfloat16 panel is padded to 32.
 #include <cstdint>
 
 #include "kernels/dtype.h"
@@ -19,17 +20,19 @@ struct Simd {
   const char* name;
   bool has_bf16_dot;  // vdpbf16ps
 
-  // y[m][0..63] = sum over k of x[m][k] panel[k][..], m < rows <= kMaxGemmRows; each output is summed in the order of k,
-  // whatever `rows` is. `panel_stride`: elements from one k (float32) or pair of k (bfloat16) to the next.
+  // y[m][0..63] = sum over k of x[m][k] panel[k][..], m < rows <= kMaxGemmRows; each output is
+  // summed in the order of k, whatever `rows` is. `panel_stride`: elements from one k (float32) or
+  // pair of k (bfloat16) to the next.
   void (*gemm_f32)(const float* x, int64_t ldx, const float* panel, int64_t panel_stride, int64_t k,
                    int rows, float* y, int64_t ldy);
   void (*gemm_bf16)(const bf16* x, int64_t ldx, const bf16* panel, int64_t panel_stride, int64_t k,
                     int rows, float* y, int64_t ldy);
 
-  float (*max)(const float* x, int64_t n);               // -inf for n = 0
-  float (*exp_sum)(float* x, int64_t n, float shift);    // x = exp(x - shift); returns the sum
-  float (*sum_exp)(const float* x, int64_t n, float shift, float scale);  // of exp((x - shift) * scale)
-  void (*scale_add)(float* y, const float* x, float scale, int64_t n);    // y = y * scale + x
+  float (*max)(const float* x, int64_t n);             // -inf for n = 0
+  float (*exp_sum)(float* x, int64_t n, float shift);  // x = exp(x - shift); returns the sum
+  float (*sum_exp)(const float* x, int64_t n, float shift,
+                   float scale);  // of exp((x - shift) * scale)
+  void (*scale_add)(float* y, const float* x, float scale, int64_t n);  // y = y * scale + x
   float (*dot)(const float* a, const float* b, int64_t n);
   float (*dot_bf16)(const float* a, const bf16* b, int64_t n);
   void (*axpy_bf16)(float* y, const bf16* x, float a, int64_t n);  // y += a x
@@ -39,7 +42,8 @@ struct Simd {
   void (*silu_and_mul)(float* y, const float* x, int64_t n);
 };
 
-// Of this machine. LITELANG_SIMD=generic|avx2|avx512|avx512_bf16 in the environment picks a lower one.
+// Of this machine. LITELANG_SIMD=generic|avx2|avx512|avx512_bf16 in the environment picks a lower
+// one.
 const Simd& simd();
 
 namespace generic {

@@ -50,10 +50,17 @@ void gemm_bf16_dot(const bf16* x, int64_t ldx, const bf16* panel, int64_t stride
     const bf16* from = x + m * ldx;
     float* to = y + m * ldy;
     switch (rows - m) {
-      case 1: dot_rows<1>(from, ldx, panel, stride, k, to, ldy); break;
-      case 2: dot_rows<2>(from, ldx, panel, stride, k, to, ldy); break;
-      case 3: dot_rows<3>(from, ldx, panel, stride, k, to, ldy); break;
-      default: dot_rows<4>(from, ldx, panel, stride, k, to, ldy);
+      case 1:
+        dot_rows<1>(from, ldx, panel, stride, k, to, ldy);
+        break;
+      case 2:
+        dot_rows<2>(from, ldx, panel, stride, k, to, ldy);
+        break;
+      case 3:
+        dot_rows<3>(from, ldx, panel, stride, k, to, ldy);
+        break;
+      default:
+        dot_rows<4>(from, ldx, panel, stride, k, to, ldy);
     }
   }
 }

@@ -41,23 +41,15 @@ struct AttentionCounters {
 };
 AttentionCounters* attention_counters();
 
-#ifdef __CUDACC__
 constexpr float kInfinity = __builtin_inff();
-
-// One instruction: exp2f would also bring subnormal results, which no probability needs.
-__device__ inline float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
 
 // Lines [first, last) of a tile become zero. What a page holds behind its sequence may be NaN, and a NaN value times a
 // probability of zero is NaN. All 128 threads of a warpgroup take part.
 __device__ inline void zero_lines(bf16* tile, int first, int last) {
   auto* vectors = reinterpret_cast<uint4*>(tile);
+#pragma unroll 1
   for (int i = first * 8 + static_cast<int>(threadIdx.x % 128); i < last * 8; i += 128)
     vectors[i] = make_uint4(0, 0, 0, 0);
 }
-#endif
 
 }  // namespace ll::cuda

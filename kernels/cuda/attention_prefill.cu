@@ -218,7 +218,7 @@ __device__ void store_rows(const PrefillArgs& a, const PrefillWork& work, RowPai
   for (int r = 0; r < 2; ++r) {
     rows.sum[r] += __shfl_xor_sync(kFullWarp, rows.sum[r], 1);
     rows.sum[r] += __shfl_xor_sync(kFullWarp, rows.sum[r], 2);
-    float inverse = 1.0f / rows.sum[r];
+    float inverse = __fdividef(1.0f, rows.sum[r]);
     int row = first_row + 8 * r, token = row / a.pack, head = work.head + row % a.pack;
     if (token >= work.num_tokens) continue;
     bf16* to = a.out + (int64_t{work.first_row + token} * a.num_heads + head) * S::kHeadDim +

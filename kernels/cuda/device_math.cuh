@@ -60,8 +60,8 @@ __device__ inline unsigned long long warp_max(unsigned long long x) {
   return static_cast<unsigned long long>(highest) << 32 | low;
 }
 
-// Over all warps of the block (whole warps, at most 32), in every thread. `shared` holds a value a warp; it must not be in use,
-// and the next use must be behind a barrier.
+// Over all warps of the block (whole warps, at most 32), in every thread. `shared` holds a value a
+// warp; it must not be in use, and the next use must be behind a barrier.
 __device__ inline float block_sum(float x, float* shared) {
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32, num_warps = blockDim.x / 32;
   x = warp_sum(x);

@@ -8,16 +8,15 @@
 
 namespace ll::cuda {
 
+__device__ inline uint32_t shared_address(const void* p) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+
 // The block's dynamic shared memory, from its next multiple of 1024 bytes on; launch with kSharedSlack bytes more.
 constexpr size_t kSharedSlack = 1024;
 __device__ inline char* dynamic_shared() {
   extern __shared__ char shared_bytes[];
-  return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(shared_bytes) + 1023) &
-                                 ~uintptr_t{1023});
-}
-
-__device__ inline uint32_t shared_address(const void* p) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+  return shared_bytes + (-shared_address(shared_bytes) & 1023);  // a sum, so that the compiler knows it for shared memory
 }
 
 // ---- mbarriers
@@ -133,6 +132,25 @@ __device__ inline void fence_copy_engine() { asm volatile("fence.proxy.async;" :
 // Orders a thread's ordinary writes to shared memory before reads of wgmma and the copy engine; a barrier must follow.
 __device__ inline void fence_shared_writes() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+// ---- arithmetic
+
+// One instruction: exp2f would spend three more on subnormal results.
+__device__ inline float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// The counter before. What this thread knew to be written is visible to whoever adds later, and the other way round.
+__device__ inline uint32_t add_ordered(uint32_t* counter, uint32_t x) {
+  uint32_t before;
+  asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;"
+               : "=r"(before)
+               : "l"(counter), "r"(x)
+               : "memory");
+  return before;
 }
 
 // ---- wgmma: products of a warpgroup, sums in registers

@@ -1,9 +1,10 @@
-// y = x W^T + bias: which way is the fastest depends on the shape, so each shape's first call times all that can do it, on cold
-// caches, and keeps the winner. Numbers of rows of x share a choice in buckets: powers of two and the middles between.
+// y = x W^T + bias: which way is the fastest depends on the shape, so each shape's first call times
+// all that can do it, on cold caches, and keeps the winner. Numbers of rows of x share a choice in
+// buckets: powers of two and the middles between.
 //
-// LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile64, tile128, library, plain) and measures
-// nothing; LITELANG_LINEAR=first takes the first of all. Either makes a run's arithmetic the same on every start.
-// LITELANG_LINEAR_LOG=1 prints what was measured.
+// LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile64, tile128,
+// library, plain) and measures nothing; LITELANG_LINEAR=first takes the first of all. Either makes
+// a run's arithmetic the same on every start. LITELANG_LINEAR_LOG=1 prints what was measured.
 #include "kernels/cuda/linear.h"
 
 #include <cuda_runtime_api.h>
@@ -29,10 +30,12 @@ namespace {
 
 constexpr int kLibraryCandidates = 8;
 constexpr int kTimings = 3;
-constexpr float kLongUs = 500;       // longer than this is timed once
-constexpr float kLibraryGapUs = 1;   // a library's kernel neither starts before its predecessor ends nor lets its successor do so
+constexpr float kLongUs = 500;      // longer than this is timed once
+constexpr float kLibraryGapUs = 2;  // the library's kernels neither load weights before their
+                                    // predecessor ends nor let their successor
 constexpr float kClearlyFaster = 0.97f;
-constexpr int64_t kRowBlock = 64;  // rows of x in a block of a product too large for the scratch memory are a multiple of it
+constexpr int64_t kRowBlock =
+    64;  // rows of x in a block of a product too large for the scratch memory are a multiple of it
 
 // One way to do a product: a kernel of ours, or an algorithm of the library.
 struct Way {
@@ -59,8 +62,8 @@ int64_t bucket_of(int64_t num_x) {
 }
 
 ShapeKey key_of(const LinearArgs& a) {
-  return {bucket_of(a.x.dim(0)), a.weight.rows, a.weight.cols, a.out.dtype == DType::f32, !a.bias.empty(),
-          a.epilogue == Epilogue::kSiluAndMul};
+  return {bucket_of(a.x.dim(0)),     a.weight.rows,   a.weight.cols,
+          a.out.dtype == DType::f32, !a.bias.empty(), a.epilogue == Epilogue::kSiluAndMul};
 }
 
 std::string_view setting(const char* name) {
@@ -145,8 +148,8 @@ const Way& fastest(Stream stream, const LinearArgs& a, const std::vector<Way>& w
     if (us < kClearlyFaster * best_us) best = &way, best_us = us;
   }
   if (!setting("LITELANG_LINEAR_LOG").empty())
-    fmt::print(stderr, "linear {} x [{}, {}]{}: {}; us:{}\n", a.x.dim(0), a.weight.rows, a.weight.cols,
-               a.epilogue == Epilogue::kSiluAndMul ? " silu" : "", best->name, log);
+    fmt::print(stderr, "linear {} x [{}, {}]{}: {}; us:{}\n", a.x.dim(0), a.weight.rows,
+               a.weight.cols, a.epilogue == Epilogue::kSiluAndMul ? " silu" : "", best->name, log);
   return *best;
 }
 
@@ -185,7 +188,8 @@ void run_first(Stream stream, const LinearArgs& a, const ShapeKey& key) {
 // SiLU-and-mul of a product that does not fit the scratch memory, block of rows by block of rows.
 bool run_in_blocks(Stream stream, const LinearArgs& a) {
   int64_t num_x = a.x.dim(0), row_bytes = a.weight.rows * 2;
-  int64_t most = std::max(static_cast<int64_t>(scratch().bytes) / row_bytes / kRowBlock * kRowBlock, kRowBlock);
+  int64_t most = std::max(static_cast<int64_t>(scratch().bytes) / row_bytes / kRowBlock * kRowBlock,
+                          kRowBlock);
   if (a.epilogue != Epilogue::kSiluAndMul || num_x <= most) return false;
   for (int64_t row = 0; row < num_x; row += most) {
     LinearArgs block = a;
@@ -198,7 +202,9 @@ bool run_in_blocks(Stream stream, const LinearArgs& a) {
 
 }  // namespace
 
-size_t packed_bytes(int64_t rows, int64_t cols, DType dtype) { return static_cast<size_t>(rows * cols) * size_of(dtype); }
+size_t packed_bytes(int64_t rows, int64_t cols, DType dtype) {
+  return static_cast<size_t>(rows * cols) * size_of(dtype);
+}
 
 // The natural layout, rows of W one after the other, is what every way reads.
 Weight pack_weight(Stream, const Tensor& natural, Tensor& storage) {
@@ -218,7 +224,8 @@ void linear(Stream stream, const LinearArgs& a) {
   auto chosen = choices().find(key);
   if (chosen == choices().end()) return run_first(stream, a, key);
   const Way& way = chosen->second;
-  bool fits = way.kernel ? way.kernel->takes(a) : library_takes(a) && library_accepts(a, way.algorithm);
+  bool fits =
+      way.kernel ? way.kernel->takes(a) : library_takes(a) && library_accepts(a, way.algorithm);
   if (!fits || !run(stream, a, way)) run_any(stream, a, ways_of(a));
 }
 

@@ -6,7 +6,8 @@
 
 namespace ll::cuda {
 
-// The name of what `linear` chose for products like this one, "" before the first of them has run outside of a graph capture.
+// The name of what `linear` chose for products like this one, "" before the first of them has run
+// outside of a graph capture.
 std::string linear_choice(const LinearArgs& a);
 
 }  // namespace ll::cuda

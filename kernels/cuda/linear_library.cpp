@@ -9,7 +9,8 @@
 namespace ll::cuda {
 namespace {
 
-void check_library(cublasStatus_t status, std::source_location where = std::source_location::current()) {
+void check_library(cublasStatus_t status,
+                   std::source_location where = std::source_location::current()) {
   if (status != CUBLAS_STATUS_SUCCESS) [[unlikely]]
     throw_cuda(cublasLtGetStatusString(status), where);
 }
@@ -41,21 +42,25 @@ TensorView product_of(const LinearArgs& a) {
   return {scratch().data, DType::bf16, {a.x.dim(0), a.weight.rows}};
 }
 
-// The library's descriptors of one product. It counts column by column, so that to it W [N, K] is [K, N], x is [K, M], and out,
-// [N, M], is W transposed times x. They own nothing.
+// The library's descriptors of one product. It counts column by column, so that to it W [N, K] is
+// [K, N], x is [K, M], and out, [N, M], is W transposed times x. They own nothing.
 class Product {
  public:
-  explicit Product(const LinearArgs& a) : weight_(a.weight.data.data), x_(a.x.data), cols_(a.weight.cols), out_(product_of(a)) {
+  explicit Product(const LinearArgs& a)
+      : weight_(a.weight.data.data), x_(a.x.data), cols_(a.weight.cols), out_(product_of(a)) {
     check_library(cublasLtMatmulDescInit(&operation_, CUBLAS_COMPUTE_32F, CUDA_R_32F));
     set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
     if (!a.bias.empty()) {
       set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
       set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(a.bias.data));
     }
-    auto rows = static_cast<uint64_t>(a.weight.rows), cols = static_cast<uint64_t>(a.weight.cols), num_x = static_cast<uint64_t>(a.x.dim(0));
-    check_library(cublasLtMatrixLayoutInit(&weight_layout_, CUDA_R_16BF, cols, rows, a.weight.cols));
+    auto rows = static_cast<uint64_t>(a.weight.rows), cols = static_cast<uint64_t>(a.weight.cols),
+         num_x = static_cast<uint64_t>(a.x.dim(0));
+    check_library(
+        cublasLtMatrixLayoutInit(&weight_layout_, CUDA_R_16BF, cols, rows, a.weight.cols));
     check_library(cublasLtMatrixLayoutInit(&x_layout_, CUDA_R_16BF, cols, num_x, a.weight.cols));
-    check_library(cublasLtMatrixLayoutInit(&out_layout_, type_of(out_.dtype), rows, num_x, a.weight.rows));
+    check_library(
+        cublasLtMatrixLayoutInit(&out_layout_, type_of(out_.dtype), rows, num_x, a.weight.rows));
   }
 
   std::vector<LibraryAlgorithm> algorithms(int most) {
@@ -64,8 +69,11 @@ class Product {
     auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, auto value) {
       check_library(cublasLtMatmulPreferenceSetAttribute(&preference, what, &value, sizeof(value)));
     };
-    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(matmul_workspace().bytes));
-    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));  // sums in float32, in a fixed order
+    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+           static_cast<uint64_t>(matmul_workspace().bytes));
+    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+           static_cast<uint32_t>(
+               CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));  // sums in float32, in a fixed order
     // Of the shapes, not of these addresses: an algorithm found here serves other rows, too.
     uint32_t in = alignment_of(cols_, DType::bf16), out = alignment_of(out_.dim(1), out_.dtype);
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, in);
@@ -74,18 +82,21 @@ class Product {
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, out);
     std::vector<cublasLtMatmulHeuristicResult_t> found(static_cast<size_t>(most));
     int count = 0;
-    cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(library(), &operation_, &weight_layout_, &x_layout_, &out_layout_,
-                                                           &out_layout_, &preference, most, found.data(), &count);
+    cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(library(), &operation_, &weight_layout_,
+                                                           &x_layout_, &out_layout_, &out_layout_,
+                                                           &preference, most, found.data(), &count);
     if (status != CUBLAS_STATUS_SUCCESS) return {};
     std::vector<LibraryAlgorithm> algorithms;
     for (int i = 0; i < count; ++i)
-      if (found[static_cast<size_t>(i)].state == CUBLAS_STATUS_SUCCESS) algorithms.push_back(found[static_cast<size_t>(i)].algo);
+      if (found[static_cast<size_t>(i)].state == CUBLAS_STATUS_SUCCESS)
+        algorithms.push_back(found[static_cast<size_t>(i)].algo);
     return algorithms;
   }
 
   bool accepts(const LibraryAlgorithm& algorithm) {
     cublasLtMatmulHeuristicResult_t result;
-    return cublasLtMatmulAlgoCheck(library(), &operation_, &weight_layout_, &x_layout_, &out_layout_, &out_layout_, &algorithm,
+    return cublasLtMatmulAlgoCheck(library(), &operation_, &weight_layout_, &x_layout_,
+                                   &out_layout_, &out_layout_, &algorithm,
                                    &result) == CUBLAS_STATUS_SUCCESS &&
            result.workspaceSize <= matmul_workspace().bytes;
   }
@@ -93,8 +104,10 @@ class Product {
   bool run(Stream stream, const LibraryAlgorithm& algorithm) {
     const float one = 1, zero = 0;
     Scratch workspace = matmul_workspace();
-    return cublasLtMatmul(library(), &operation_, &one, /*A=*/weight_, &weight_layout_, /*B=*/x_, &x_layout_, &zero,
-                          /*C=*/out_.data, &out_layout_, /*D=*/out_.data, &out_layout_, &algorithm, workspace.data, workspace.bytes,
+    return cublasLtMatmul(library(), &operation_, &one, /*A=*/weight_, &weight_layout_, /*B=*/x_,
+                          &x_layout_, &zero,
+                          /*C=*/out_.data, &out_layout_, /*D=*/out_.data, &out_layout_, &algorithm,
+                          workspace.data, workspace.bytes,
                           static_cast<cudaStream_t>(stream.handle)) == CUBLAS_STATUS_SUCCESS;
   }
 
@@ -120,9 +133,13 @@ bool library_takes(const LinearArgs& a) {
   return a.out.dtype == DType::bf16 && product_of(a).bytes() <= scratch().bytes;
 }
 
-std::vector<LibraryAlgorithm> library_algorithms(const LinearArgs& a, int most) { return Product(a).algorithms(most); }
+std::vector<LibraryAlgorithm> library_algorithms(const LinearArgs& a, int most) {
+  return Product(a).algorithms(most);
+}
 
-bool library_accepts(const LinearArgs& a, const LibraryAlgorithm& algorithm) { return Product(a).accepts(algorithm); }
+bool library_accepts(const LinearArgs& a, const LibraryAlgorithm& algorithm) {
+  return Product(a).accepts(algorithm);
+}
 
 bool run_library(Stream stream, const LinearArgs& a, const LibraryAlgorithm& algorithm) {
   if (!Product(a).run(stream, algorithm)) return false;

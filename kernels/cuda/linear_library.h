@@ -10,8 +10,8 @@ namespace ll::cuda {
 
 using LibraryAlgorithm = cublasLtMatmulAlgo_t;
 
-// bfloat16 x and W. After SiLU-and-mul the product goes through scratch memory, which must hold it, and out is bfloat16; a bias
-// has out's dtype.
+// bfloat16 x and W. After SiLU-and-mul the product goes through scratch memory, which must hold it,
+// and out is bfloat16; a bias has out's dtype.
 bool library_takes(const LinearArgs& a);
 
 // What the library proposes for this product, its favourite first; empty when it knows nothing.

@@ -31,8 +31,12 @@ struct LinearOutput {
 };
 
 inline LinearOutput output_of(const LinearArgs& a) {
-  return {a.out.data, a.bias.empty() ? nullptr : a.bias.as<bf16>(), static_cast<int>(a.x.dim(0)), static_cast<int>(a.weight.rows),
-          a.out.dtype == DType::f32, a.epilogue == Epilogue::kSiluAndMul};
+  return {a.out.data,
+          a.bias.empty() ? nullptr : a.bias.as<bf16>(),
+          static_cast<int>(a.x.dim(0)),
+          static_cast<int>(a.weight.rows),
+          a.out.dtype == DType::f32,
+          a.epilogue == Epilogue::kSiluAndMul};
 }
 
 }  // namespace ll::cuda

@@ -1,15 +1,16 @@
-// y = x W^T for up to 64 rows of x on tensor cores, at the speed of reading W: 64 rows of W are the matrix unit's lines, the rows
-// of x (8, 16, 32 or 64, the missing ones zero) its columns. All tiles of W, 64 K wide, row after row of tiles, are cut into equal
-// runs, one a block, so that every block reads the same number of bytes; where a cut falls inside a row of tiles, its blocks
+// y = x W^T for up to 64 rows of x on tensor cores, at the speed of reading W: 64 rows of W are the
+// matrix unit's lines, the rows of x (8, 16, 32 or 64, the missing ones zero) its columns. All
+// tiles of W, 64 K wide, row after row of tiles, are cut into equal runs, one a block, so that
+// every block reads the same number of bytes; where a cut falls inside a row of tiles, its blocks
 // leave their sums in scratch memory and the last of them adds them up, in the order of K.
 #include <algorithm>
 
 #include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/hopper.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/linear_kernels.h"
 #include "kernels/cuda/linear_output.cuh"
-#include "kernels/cuda/linear_ptx.cuh"
-#include "kernels/cuda/linear_tile_map.h"
+#include "kernels/cuda/tensor_map.h"
 
 namespace ll::cuda {
 namespace {
@@ -24,19 +25,20 @@ struct Tiling {
   static constexpr int kGroups = kGroups_, kTiles = kTiles_, kColumns = kColumns_;
   static constexpr int kConsumers = 128 * kGroups, kThreads = kConsumers + 32;
   static constexpr int kRows = 64 * kGroups * kTiles;
-  static constexpr int kWeightBytes = kRows * kLineBytes, kStageBytes = kWeightBytes + kColumns * kLineBytes;
-  static constexpr int kFixedBytes = 1024 + 256;  // alignment; barriers
+  static constexpr int kWeightBytes = kRows * kLineBytes,
+                       kStageBytes = kWeightBytes + kColumns * kLineBytes;
+  static constexpr int kFixedBytes = kSharedSlack + 256;  // and barriers
   static constexpr int kStages = std::min<int>(12, (kShared_ - kFixedBytes) / kStageBytes);
   static constexpr size_t kShared = kFixedBytes + kStages * kStageBytes;
   static constexpr int kResident = kShared <= kSharedBytes ? 2 : 1;
-  static constexpr int kSums = kColumns / 2;           // that a thread has of 64 rows
-  static constexpr int kPartial = kRows * kColumns;    // floats of a block's sums
+  static constexpr int kSums = kColumns / 2;         // that a thread has of 64 rows
+  static constexpr int kPartial = kRows * kColumns;  // floats of a block's sums
 };
 
 struct TileArgs {
   LinearOutput out;
   int row_tiles, k_tiles;
-  float4* partials;    // [blocks, 2]: sums of a run's first and last row of tiles
+  float4* partials;   // [blocks, 2]: sums of a run's first and last row of tiles
   uint32_t* tickets;  // [row_tiles]
 };
 
@@ -57,14 +59,19 @@ struct Ring {
   __device__ char* x(int stage) const { return weight(stage) + T::kWeightBytes; }
 };
 
-// The producer: weights before the inputs are ready, as far as the ring goes; then x for these; then both.
+// The producer: weights before the inputs are ready, as far as the ring goes; then x for these;
+// then both.
 template <class T>
-__device__ void load_tiles(const Ring<T>& ring, const CUtensorMap* weight, const CUtensorMap* x, int k_tiles, int begin, int end) {
+__device__ void load_tiles(const Ring<T>& ring, const CUtensorMap* weight, const CUtensorMap* x,
+                           int k_tiles, int begin, int end) {
   auto load_weight = [&](int stage, int tile) {
     arrive_expecting(ring.full + stage, T::kStageBytes);
-    copy_tile(ring.weight(stage), weight, tile % k_tiles * kDepth, tile / k_tiles * T::kRows, ring.full + stage);
+    copy_tile(ring.weight(stage), weight, tile % k_tiles * kDepth, tile / k_tiles * T::kRows,
+              ring.full + stage);
   };
-  auto load_x = [&](int stage, int tile) { copy_tile(ring.x(stage), x, tile % k_tiles * kDepth, 0, ring.full + stage); };
+  auto load_x = [&](int stage, int tile) {
+    copy_tile(ring.x(stage), x, tile % k_tiles * kDepth, 0, ring.full + stage);
+  };
   int ahead = min(end - begin, T::kStages);
   for (int i = 0; i < ahead; ++i) load_weight(i, begin + i);
   if (begin + ahead == end) let_next_start();
@@ -84,11 +91,13 @@ __device__ void load_tiles(const Ring<T>& ring, const CUtensorMap* weight, const
 
 // Adds up `count` tiles of one row of tiles.
 template <class T>
-__device__ void multiply_tiles(const Ring<T>& ring, RingPosition& at, int count, float (&sums)[T::kTiles][T::kSums]) {
+__device__ void multiply_tiles(const Ring<T>& ring, RingPosition& at, int count,
+                               float (&sums)[T::kTiles][T::kSums]) {
   int group = threadIdx.x / 128;
   for (int i = 0; i < count; ++i) {
     wait_barrier(ring.full + at.stage, at.parity);
-    uint64_t w = tile_descriptor(ring.weight(at.stage) + group * T::kTiles * kTileBytes), x = tile_descriptor(ring.x(at.stage));
+    uint64_t w = tile_descriptor(ring.weight(at.stage) + group * T::kTiles * kTileBytes),
+             x = tile_descriptor(ring.x(at.stage));
     begin_products();
 #pragma unroll
     for (int k = 0; k < kDepth / 16; ++k)
@@ -103,7 +112,8 @@ __device__ void multiply_tiles(const Ring<T>& ring, RingPosition& at, int count,
 }
 
 template <class T>
-__device__ void store_outputs(const LinearOutput& out, const float (&sums)[T::kTiles][T::kSums], int first_row) {
+__device__ void store_outputs(const LinearOutput& out, const float (&sums)[T::kTiles][T::kSums],
+                              int first_row) {
   int group = threadIdx.x / 128, warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
 #pragma unroll
   for (int t = 0; t < T::kTiles; ++t)
@@ -126,20 +136,27 @@ __device__ void store_outputs(const LinearOutput& out, const float (&sums)[T::kT
     }
 }
 
-// Leaves this block's sums; true in all consumers of the last block of the row of tiles, whose sums are then the whole.
+// Leaves this block's sums; true in all consumers of the last block of the row of tiles, whose sums
+// are then the whole.
 template <class T>
-__device__ bool add_to_others(const TileArgs& a, float (&sums)[T::kTiles][T::kSums], int row_tile, bool is_first_of_run) {
+__device__ bool add_to_others(const TileArgs& a, float (&sums)[T::kTiles][T::kSums], int row_tile,
+                              bool is_first_of_run) {
   __shared__ bool is_last;
-  constexpr int kVectors = T::kTiles * T::kSums / 4;  // of this thread's sums, in the order of threads: [kVectors, kConsumers]
+  constexpr int kVectors =
+      T::kTiles * T::kSums /
+      4;  // of this thread's sums, in the order of threads: [kVectors, kConsumers]
   int tiles = a.row_tiles * a.k_tiles, blocks = gridDim.x, first_tile = row_tile * a.k_tiles;
-  auto partial = [&](int block, bool is_first) { return a.partials + (2 * int64_t{block} + !is_first) * (T::kPartial / 4) + threadIdx.x; };
+  auto partial = [&](int block, bool is_first) {
+    return a.partials + (2 * int64_t{block} + !is_first) * (T::kPartial / 4) + threadIdx.x;
+  };
   float4* mine = partial(blockIdx.x, is_first_of_run);
 #pragma unroll
   for (int v = 0; v < kVectors; ++v) {
     const float* s = &sums[v * 4 / T::kSums][v * 4 % T::kSums];
     __stcg(mine + v * T::kConsumers, make_float4(s[0], s[1], s[2], s[3]));
   }
-  int first = block_of_tile(tiles, first_tile, blocks), last = block_of_tile(tiles, first_tile + a.k_tiles - 1, blocks);
+  int first = block_of_tile(tiles, first_tile, blocks),
+      last = block_of_tile(tiles, first_tile + a.k_tiles - 1, blocks);
   __threadfence();
   sync_some(1, T::kConsumers);
   if (threadIdx.x == 0) {
@@ -180,7 +197,8 @@ __device__ void multiply_run(const TileArgs& a, const Ring<T>& ring, int begin, 
 
 template <class T>
 __global__ void __launch_bounds__(T::kThreads, T::kResident)
-    multiply_skinny(const __grid_constant__ CUtensorMap weight, const __grid_constant__ CUtensorMap x, const __grid_constant__ TileArgs a) {
+    multiply_skinny(const __grid_constant__ CUtensorMap weight,
+                    const __grid_constant__ CUtensorMap x, const __grid_constant__ TileArgs a) {
   char* shared = dynamic_shared();
   auto* barriers = reinterpret_cast<uint64_t*>(shared + T::kStages * T::kStageBytes);
   Ring<T> ring{shared, barriers, barriers + T::kStages};
@@ -190,10 +208,13 @@ __global__ void __launch_bounds__(T::kThreads, T::kResident)
       init_barrier(ring.empty + s, T::kConsumers / 32);
     }
     publish_barriers();
+    prefetch_map(&weight);
+    prefetch_map(&x);
   }
   __syncthreads();
   int tiles = a.row_tiles * a.k_tiles;
-  int begin = run_begin(tiles, blockIdx.x, gridDim.x), end = run_begin(tiles, blockIdx.x + 1, gridDim.x);
+  int begin = run_begin(tiles, blockIdx.x, gridDim.x),
+      end = run_begin(tiles, blockIdx.x + 1, gridDim.x);
   if (threadIdx.x < T::kConsumers)
     multiply_run<T>(a, ring, begin, end);
   else if (threadIdx.x == T::kConsumers)
@@ -202,21 +223,33 @@ __global__ void __launch_bounds__(T::kThreads, T::kResident)
 
 // ---- launching
 
+// Boxes [box_rows, kDepth] of a row-major matrix [rows, cols].
+CUtensorMap tile_map(const void* data, int64_t rows, int64_t cols, int box_rows) {
+  auto width = static_cast<uint64_t>(cols);
+  return tensor_map({.data = data,
+                     .dims = {width, static_cast<uint64_t>(rows)},
+                     .strides = {width},
+                     .box = {kDepth, static_cast<uint32_t>(box_rows)}});
+}
+
 bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 
 template <class T>
 TileArgs args_of(const LinearArgs& a) {
   auto tiles_of = [](int64_t n, int size) { return static_cast<int>((n + size - 1) / size); };
-  return {output_of(a), tiles_of(a.weight.rows, T::kRows), tiles_of(a.weight.cols, kDepth), static_cast<float4*>(scratch().data),
-          static_cast<uint32_t*>(zeroed_counters().data)};
+  return {output_of(a), tiles_of(a.weight.rows, T::kRows), tiles_of(a.weight.cols, kDepth),
+          static_cast<float4*>(scratch().data), static_cast<uint32_t*>(zeroed_counters().data)};
 }
 
 // x: more rows than the next smaller tiling takes; K: whole 16-byte vectors.
 template <class T>
 bool takes(const LinearArgs& a) {
   int64_t x = a.x.dim(0);
-  return x <= T::kColumns && (T::kColumns == 8 || x > T::kColumns / 2) && a.weight.cols % kVectorWidth == 0 && is_aligned(a.x.data) &&
-         is_aligned(a.weight.data.data) && static_cast<size_t>(args_of<T>(a).row_tiles) * sizeof(uint32_t) <= zeroed_counters().bytes &&
+  return x <= T::kColumns && (T::kColumns == 8 || x > T::kColumns / 2) &&
+         a.weight.cols % kVectorWidth == 0 && is_aligned(a.x.data) &&
+         is_aligned(a.weight.data.data) &&
+         static_cast<size_t>(args_of<T>(a).row_tiles) * sizeof(uint32_t) <=
+             zeroed_counters().bytes &&
          2 * sizeof(float) * T::kPartial * static_cast<size_t>(num_sms()) <= scratch().bytes;
 }
 
@@ -227,7 +260,8 @@ void run(Stream stream, const LinearArgs& a) {
   CUtensorMap x = tile_map(a.x.data, a.x.dim(0), a.weight.cols, T::kColumns);
   auto blocks = static_cast<unsigned>(std::min(num_sms(), args.row_tiles * args.k_tiles));
   allow_shared(reinterpret_cast<const void*>(multiply_skinny<T>), T::kShared);
-  launch(stream, {dim3(blocks), dim3(T::kThreads), T::kShared}, multiply_skinny<T>, weight, x, args);
+  launch(stream, {dim3(blocks), dim3(T::kThreads), T::kShared}, multiply_skinny<T>, weight, x,
+         args);
 }
 
 template <class T>
@@ -238,10 +272,15 @@ constexpr LinearKernel kernel(const char* name) {
 }  // namespace
 
 std::span<const LinearKernel> tile_kernels() {
-  static const LinearKernel kernels[] = {
-      kernel<Tiling<1, 1, 8>>("tile64x8"),   kernel<Tiling<2, 1, 8>>("tile128x8"),   kernel<Tiling<1, 1, 16>>("tile64x16"),
-      kernel<Tiling<2, 1, 16>>("tile128x16"), kernel<Tiling<1, 1, 32>>("tile64x32"),  kernel<Tiling<2, 1, 32>>("tile128x32"),
-      kernel<Tiling<1, 1, 64>>("tile64x64"), kernel<Tiling<2, 1, 64>>("tile128x64"), kernel<Tiling<2, 2, 64, 164 << 10>>("tile256x64")};
+  static const LinearKernel kernels[] = {kernel<Tiling<1, 1, 8>>("tile64x8"),
+                                         kernel<Tiling<2, 1, 8>>("tile128x8"),
+                                         kernel<Tiling<1, 1, 16>>("tile64x16"),
+                                         kernel<Tiling<2, 1, 16>>("tile128x16"),
+                                         kernel<Tiling<1, 1, 32>>("tile64x32"),
+                                         kernel<Tiling<2, 1, 32>>("tile128x32"),
+                                         kernel<Tiling<1, 1, 64>>("tile64x64"),
+                                         kernel<Tiling<2, 1, 64>>("tile128x64"),
+                                         kernel<Tiling<2, 2, 64, 164 << 10>>("tile256x64")};
   return kernels;
 }
 

@@ -1,16 +1,17 @@
-// y = x W^T for one to four rows of x: nothing but reading W counts. Each block owns a run of W's rows, which lie in one piece
-// of memory. One thread streams them through a ring of stages in shared memory, from before the kernel's inputs are ready on;
-// eight warps multiply. A stage is whole rows, a row `segments` pieces, a piece one warp's work: a warp always has the same
-// piece of x, in registers. Sums are over lanes, then over segments, in a fixed order.
+// y = x W^T for one to four rows of x: nothing but reading W counts. Each block owns a run of W's
+// rows, which lie in one piece of memory. One thread streams them through a ring of stages in
+// shared memory, from before the kernel's inputs are ready on; eight warps multiply. A stage is
+// whole rows, a row `segments` pieces, a piece one warp's work: a warp always has the same piece of
+// x, in registers. Sums are over lanes, then over segments, in a fixed order.
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/hopper.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/linear_kernels.h"
 #include "kernels/cuda/linear_output.cuh"
-#include "kernels/cuda/linear_ptx.cuh"
 
 namespace ll::cuda {
 namespace {
@@ -65,8 +66,8 @@ __device__ void load_weights(const StreamArgs& a, const Ring& ring, RowRange row
   let_next_start();
 }
 
-// What widens pairs of bfloat16, known at run time only: the compiler would otherwise widen the x of a row once and for all,
-// to twice the registers there are for it.
+// What widens pairs of bfloat16, known at run time only: the compiler would otherwise widen the x
+// of a row once and for all, to twice the registers there are for it.
 struct Widener {
   uint32_t factor, mask;  // 2^16, the upper half
 
@@ -84,9 +85,11 @@ __device__ void multiply_add(uint4 w, uint4 x, Widener widener, float& even, flo
   }
 }
 
-// This lane's part of a warp's piece of x; past the piece's end, and in rows that x does not have, zero.
+// This lane's part of a warp's piece of x; past the piece's end, and in rows that x does not have,
+// zero.
 template <int kRows, int kVectors>
-__device__ void load_inputs(const StreamArgs& a, int segment, int lane, uint4 (&x)[kRows][kVectors]) {
+__device__ void load_inputs(const StreamArgs& a, int segment, int lane,
+                            uint4 (&x)[kRows][kVectors]) {
 #pragma unroll
   for (int m = 0; m < kRows; ++m) {
     const uint4* from = a.x + (m * a.segments + segment) * a.segment_vectors;
@@ -98,11 +101,11 @@ __device__ void load_inputs(const StreamArgs& a, int segment, int lane, uint4 (&
   }
 }
 
-// One piece of a row of W times x; the sums are in every lane. Past the piece's end x is zero and the weight is read from inside
-// it, so that no lane leaves the others.
+// One piece of a row of W times x; the sums are in every lane. Past the piece's end x is zero and
+// the weight is read from inside it, so that no lane leaves the others.
 template <int kRows, int kVectors>
-__device__ void multiply_piece(const uint4* weight, const uint4 (&x)[kRows][kVectors], int lane, int last, Widener widener,
-                               float (&sums)[kRows]) {
+__device__ void multiply_piece(const uint4* weight, const uint4 (&x)[kRows][kVectors], int lane,
+                               int last, Widener widener, float (&sums)[kRows]) {
   float even[kRows][2] = {}, odd[kRows][2] = {};
   uint4 w[kVectors];
 #pragma unroll
@@ -110,9 +113,11 @@ __device__ void multiply_piece(const uint4* weight, const uint4 (&x)[kRows][kVec
 #pragma unroll
   for (int c = 0; c < kVectors; ++c)
 #pragma unroll
-    for (int m = 0; m < kRows; ++m) multiply_add(w[c], x[m][c], widener, even[m][c % 2], odd[m][c % 2]);
+    for (int m = 0; m < kRows; ++m)
+      multiply_add(w[c], x[m][c], widener, even[m][c % 2], odd[m][c % 2]);
 #pragma unroll
-  for (int m = 0; m < kRows; ++m) sums[m] = warp_sum((even[m][0] + odd[m][0]) + (even[m][1] + odd[m][1]));
+  for (int m = 0; m < kRows; ++m)
+    sums[m] = warp_sum((even[m][0] + odd[m][0]) + (even[m][1] + odd[m][1]));
 }
 
 // Outputs of `count` rows of W from `first_row` on; sums [count, segments, kRows].
@@ -126,7 +131,8 @@ __device__ void store_batch(const StreamArgs& a, const float* sums, int first_ro
   };
   if (a.out.is_silu) {
     int row = thread % (kBatchRows / 2) * 2, m = thread / (kBatchRows / 2);
-    if (row < count && m < a.out.num_x) a.out.store_pair(m, first_row + row, sum_of(row, m), sum_of(row + 1, m));
+    if (row < count && m < a.out.num_x)
+      a.out.store_pair(m, first_row + row, sum_of(row, m), sum_of(row + 1, m));
   } else {
     int row = thread % kBatchRows, m = thread / kBatchRows;
     if (row < count && m < a.out.num_x) a.out.store(m, first_row + row, sum_of(row, m));
@@ -149,10 +155,12 @@ __device__ void multiply_rows(const StreamArgs& a, const Ring& ring, RowRange ro
       wait_barrier(ring.full + at.stage, at.parity);
       for (int piece = warp; piece < pieces; piece += kWarps) {
         float s[kRows];
-        multiply_piece(stage + piece * a.segment_vectors, x, lane, last, {ring.widener[0], ring.widener[1]}, s);
+        multiply_piece(stage + piece * a.segment_vectors, x, lane, last,
+                       {ring.widener[0], ring.widener[1]}, s);
         if (lane == 0) {
 #pragma unroll
-          for (int m = 0; m < kRows; ++m) sums[((row - begin) * a.segments + piece) * kRows + m] = s[m];
+          for (int m = 0; m < kRows; ++m)
+            sums[((row - begin) * a.segments + piece) * kRows + m] = s[m];
         }
       }
       __syncwarp();
@@ -202,7 +210,9 @@ Kernel kernel_of(int vectors) {
   return kKernels[static_cast<size_t>(vectors - 1)];
 }
 
-constexpr int most_vectors(int num_x) { return num_x == 1 ? 10 : num_x == 2 ? 7 : 3; }  // registers hold x
+constexpr int most_vectors(int num_x) {
+  return num_x == 1 ? 10 : num_x == 2 ? 7 : 3;
+}  // registers hold x
 
 struct StreamPlan {
   int segments = 0, vectors = 0;  // segments 0: the kernel does not take the product
@@ -214,7 +224,8 @@ StreamPlan plan_of(int64_t cols, int num_x) {
     if (cols % (kVectorWidth * segments) != 0) break;
     int64_t vectors = (cols / kVectorWidth / segments + 31) / 32;
     int64_t stage_bytes = kWarps / segments * cols * 2;
-    if (vectors <= most_vectors(num_x) && stage_bytes <= (segments == kWarps ? kSingleRowBytes : kStageBytes))
+    if (vectors <= most_vectors(num_x) &&
+        stage_bytes <= (segments == kWarps ? kSingleRowBytes : kStageBytes))
       return {segments, static_cast<int>(vectors)};
   }
   return {};
@@ -223,7 +234,8 @@ StreamPlan plan_of(int64_t cols, int num_x) {
 bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 
 bool takes(const LinearArgs& a) {
-  return a.x.dim(0) <= 4 && is_aligned(a.x.data) && is_aligned(a.weight.data.data) && plan_of(a.weight.cols, static_cast<int>(a.x.dim(0))).segments > 0;
+  return a.x.dim(0) <= 4 && is_aligned(a.x.data) && is_aligned(a.weight.data.data) &&
+         plan_of(a.weight.cols, static_cast<int>(a.x.dim(0))).segments > 0;
 }
 
 template <int kRows>
@@ -233,16 +245,28 @@ void run_rows(Stream stream, const LinearArgs& a, StreamPlan plan) {
   int unit = out.is_silu ? 2 : 1, blocks = std::min(num_sms(), rows / unit);
   int most_rows = ((rows / unit + blocks - 1) / blocks) * unit, row_bytes = cols * 2;
   int rows_per_stage = kWarps / plan.segments;
-  while (2 * rows_per_stage <= kBatchRows && 2 * rows_per_stage * row_bytes <= kStageBytes && 6 * rows_per_stage <= most_rows) rows_per_stage *= 2;
+  while (2 * rows_per_stage <= kBatchRows && 2 * rows_per_stage * row_bytes <= kStageBytes &&
+         6 * rows_per_stage <= most_rows)
+    rows_per_stage *= 2;
   int stage_bytes = (rows_per_stage * row_bytes + 127) / 128 * 128;
-  size_t fixed_bytes = 1024 + kHeaderBytes + sum_bytes(plan.segments, kRows);
-  auto num_stages = static_cast<int>((kSharedBytes - fixed_bytes) / static_cast<size_t>(stage_bytes));
-  num_stages = std::min({num_stages, kMaxStages, (most_rows + rows_per_stage - 1) / rows_per_stage});
+  size_t fixed_bytes = kSharedSlack + kHeaderBytes + sum_bytes(plan.segments, kRows);
+  auto num_stages =
+      static_cast<int>((kSharedBytes - fixed_bytes) / static_cast<size_t>(stage_bytes));
+  num_stages =
+      std::min({num_stages, kMaxStages, (most_rows + rows_per_stage - 1) / rows_per_stage});
   Kernel kernel = kernel_of<kRows, most_vectors(kRows)>(plan.vectors);
-  size_t shared_bytes = fixed_bytes + static_cast<size_t>(num_stages) * static_cast<size_t>(stage_bytes);
+  size_t shared_bytes =
+      fixed_bytes + static_cast<size_t>(num_stages) * static_cast<size_t>(stage_bytes);
   allow_shared(reinterpret_cast<const void*>(kernel), kSharedBytes);
-  StreamArgs args{static_cast<const char*>(a.weight.data.data), static_cast<const uint4*>(a.x.data), out, row_bytes,
-                  plan.segments, cols / kVectorWidth / plan.segments, rows_per_stage, num_stages, stage_bytes};
+  StreamArgs args{static_cast<const char*>(a.weight.data.data),
+                  static_cast<const uint4*>(a.x.data),
+                  out,
+                  row_bytes,
+                  plan.segments,
+                  cols / kVectorWidth / plan.segments,
+                  rows_per_stage,
+                  num_stages,
+                  stage_bytes};
   launch(stream, {dim3(static_cast<unsigned>(blocks)), dim3(kThreads), shared_bytes}, kernel, args);
 }
 

@@ -15,9 +15,11 @@ __global__ void __launch_bounds__(kThreads)
   if (i < count) page_table[deltas[i].slot * stride + deltas[i].index] = deltas[i].page;
 }
 
-// Block (copy, head, pool); a pool [num_pages, heads] of heads of `head_vectors` vectors of 16 bytes, a position `row_vectors` of them.
+// Block (copy, head, pool); a pool [num_pages, heads] of heads of `head_vectors` vectors of 16
+// bytes, a position `row_vectors` of them.
 __global__ void __launch_bounds__(kThreads)
-    copy_heads(uint4* pools, int64_t pool_vectors, const PageCopy* copies, int row_vectors, int head_vectors) {
+    copy_heads(uint4* pools, int64_t pool_vectors, const PageCopy* copies, int row_vectors,
+               int head_vectors) {
   let_next_start();
   wait_for_previous();
   PageCopy copy = copies[blockIdx.x];
@@ -31,21 +33,26 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 // No two deltas name the same entry.
-void update_page_table(Stream stream, int32_t* page_table, int64_t stride, const PageDelta* deltas, int32_t count) {
+void update_page_table(Stream stream, int32_t* page_table, int64_t stride, const PageDelta* deltas,
+                       int32_t count) {
   if (count == 0) return;
   launch(stream, {dim3(static_cast<unsigned>((count + kThreads - 1) / kThreads)), dim3(kThreads)},
          apply_deltas, page_table, stride, deltas, count);
 }
 
-void copy_pages(Stream stream, TensorView pools, int64_t page_size, const PageCopy* copies, int32_t count) {
+void copy_pages(Stream stream, TensorView pools, int64_t page_size, const PageCopy* copies,
+                int32_t count) {
   if (count == 0 || pools.empty()) return;
   constexpr auto kBytes = static_cast<int64_t>(sizeof(uint4));
-  int64_t head_bytes = pools.dim(3) * static_cast<int64_t>(size_of(pools.dtype)), row_bytes = head_bytes / page_size;
-  require(head_bytes % page_size == 0 && row_bytes % kBytes == 0, "copy_pages: a position must have a multiple of 16 bytes");
-  dim3 grid(static_cast<unsigned>(count), static_cast<unsigned>(pools.dim(2)), static_cast<unsigned>(pools.dim(0)));
+  int64_t head_bytes = pools.dim(3) * static_cast<int64_t>(size_of(pools.dtype)),
+          row_bytes = head_bytes / page_size;
+  require(head_bytes % page_size == 0 && row_bytes % kBytes == 0,
+          "copy_pages: a position must have a multiple of 16 bytes");
+  dim3 grid(static_cast<unsigned>(count), static_cast<unsigned>(pools.dim(2)),
+            static_cast<unsigned>(pools.dim(0)));
   launch(stream, {grid, dim3(kThreads)}, copy_heads, static_cast<uint4*>(pools.data),
-         pools.dim(1) * pools.dim(2) * head_bytes / kBytes, copies, static_cast<int>(row_bytes / kBytes),
-         static_cast<int>(head_bytes / kBytes));
+         pools.dim(1) * pools.dim(2) * head_bytes / kBytes, copies,
+         static_cast<int>(row_bytes / kBytes), static_cast<int>(head_bytes / kBytes));
 }
 
 }  // namespace ll::cuda

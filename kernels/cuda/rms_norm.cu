@@ -36,7 +36,8 @@ __device__ uint4 scaled(uint4 v, float scale, uint4 weight) {
   return pack(x);
 }
 
-// out, residual, delta [rows, width / 8] and weight [width / 8] in vectors of 8; a thread keeps kVectors of its row.
+// out, residual, delta [rows, width / 8] and weight [width / 8] in vectors of 8; a thread keeps
+// kVectors of its row.
 template <int kVectors>
 __global__ void __launch_bounds__(kMaxThreads)
     norm_in_registers(uint4* out, uint4* residual, const uint4* delta, const uint4* weight,
@@ -72,7 +73,8 @@ __global__ void __launch_bounds__(kMaxThreads)
 
 // Any width and alignment.
 __global__ void __launch_bounds__(kPlainThreads)
-    norm_plain(bf16* out, bf16* residual, const bf16* delta, const bf16* weight, int width, float eps) {
+    norm_plain(bf16* out, bf16* residual, const bf16* delta, const bf16* weight, int width,
+               float eps) {
   __shared__ float shared[32];
   let_next_start();
   wait_for_previous();
@@ -94,8 +96,10 @@ void launch_in_registers(Stream stream, const AddRmsNormArgs& a) {
   int threads = ((vectors + kVectors - 1) / kVectors + 31) / 32 * 32;
   launch(stream, {dim3(static_cast<unsigned>(a.out.dim(0))), dim3(static_cast<unsigned>(threads))},
          norm_in_registers<kVectors>, static_cast<uint4*>(a.out.data),
-         static_cast<uint4*>(a.residual.data), static_cast<const uint4*>(a.delta.empty() ? nullptr : a.delta.data),
-         static_cast<const uint4*>(a.weight.data), vectors, static_cast<float>(a.out.dim(1)), a.eps);
+         static_cast<uint4*>(a.residual.data),
+         static_cast<const uint4*>(a.delta.empty() ? nullptr : a.delta.data),
+         static_cast<const uint4*>(a.weight.data), vectors, static_cast<float>(a.out.dim(1)),
+         a.eps);
 }
 
 bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % sizeof(uint4) == 0; }
@@ -103,18 +107,23 @@ bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % sizeof(
 }  // namespace
 
 void add_rms_norm(Stream stream, const AddRmsNormArgs& a) {
-  require(a.out.shape == a.residual.shape && a.weight.numel() == a.out.dim(1), "add_rms_norm: shapes");
+  require(a.out.shape == a.residual.shape && a.weight.numel() == a.out.dim(1),
+          "add_rms_norm: shapes");
   require(a.delta.empty() || a.delta.shape == a.out.shape, "add_rms_norm: delta's shape");
-  require(a.out.dtype == DType::bf16 && a.weight.dtype == DType::bf16, "add_rms_norm: bfloat16 only");
+  require(a.out.dtype == DType::bf16 && a.weight.dtype == DType::bf16,
+          "add_rms_norm: bfloat16 only");
   if (a.out.empty()) return;
   int64_t width = a.out.dim(1);
-  bool in_vectors = width % kVectorWidth == 0 && is_aligned(a.out.data) && is_aligned(a.residual.data) &&
-                    is_aligned(a.delta.data) && is_aligned(a.weight.data);
+  bool in_vectors = width % kVectorWidth == 0 && is_aligned(a.out.data) &&
+                    is_aligned(a.residual.data) && is_aligned(a.delta.data) &&
+                    is_aligned(a.weight.data);
   if (in_vectors && width <= kMaxThreads * kVectorWidth) return launch_in_registers<1>(stream, a);
-  if (in_vectors && width <= 4 * kMaxThreads * kVectorWidth) return launch_in_registers<4>(stream, a);
+  if (in_vectors && width <= 4 * kMaxThreads * kVectorWidth)
+    return launch_in_registers<4>(stream, a);
   const bf16* delta = a.delta.empty() ? nullptr : a.delta.as<bf16>();
   launch(stream, {dim3(static_cast<unsigned>(a.out.dim(0))), dim3(kPlainThreads)}, norm_plain,
-         a.out.as<bf16>(), a.residual.as<bf16>(), delta, a.weight.as<bf16>(), static_cast<int>(width), a.eps);
+         a.out.as<bf16>(), a.residual.as<bf16>(), delta, a.weight.as<bf16>(),
+         static_cast<int>(width), a.eps);
 }
 
 }  // namespace ll::cuda

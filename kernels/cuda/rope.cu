@@ -33,15 +33,18 @@ __device__ void rotate(uint4& low, uint4& high, const float4* cosines, const flo
   high = pack(b);
 }
 
-// A thread's item is 16 values of a head: eight of its first half and the eight that turn with them.
+// A thread's item is 16 values of a head: eight of its first half and the eight that turn with
+// them.
 __global__ void __launch_bounds__(kMaxThreads)
-    rope_rows(bf16* qkv, const float* cos_sin, bf16* k_pages, bf16* v_pages, const int32_t* positions,
-              const int32_t* slots, const int32_t* page_table, RopeShape shape) {
+    rope_rows(bf16* qkv, const float* cos_sin, bf16* k_pages, bf16* v_pages,
+              const int32_t* positions, const int32_t* slots, const int32_t* page_table,
+              RopeShape shape) {
   let_next_start();
   wait_for_previous();
   int32_t position = positions[blockIdx.x];
   if (position < 0) return;
-  int64_t page = page_table[slots[blockIdx.x] * shape.page_table_stride + position / shape.page_size];
+  int64_t page =
+      page_table[slots[blockIdx.x] * shape.page_table_stride + position / shape.page_size];
   int half = shape.dim / 2, items_a_head = half / kVectorWidth;
   int num_heads = shape.num_heads + 2 * shape.num_kv_heads;
   bf16* row = qkv + int64_t{blockIdx.x} * num_heads * shape.dim;
@@ -52,7 +55,8 @@ __global__ void __launch_bounds__(kMaxThreads)
     uint4 low = *reinterpret_cast<uint4*>(from), high = *reinterpret_cast<uint4*>(from + half);
     int kv_head = head - shape.num_heads;
     if (kv_head < shape.num_kv_heads)
-      rotate(low, high, reinterpret_cast<const float4*>(angles + at), reinterpret_cast<const float4*>(angles + half + at));
+      rotate(low, high, reinterpret_cast<const float4*>(angles + at),
+             reinterpret_cast<const float4*>(angles + half + at));
     if (kv_head >= 0) {
       bool is_value = kv_head >= shape.num_kv_heads;
       int64_t line = (page * shape.num_kv_heads + kv_head % shape.num_kv_heads) * shape.page_size +
@@ -75,7 +79,8 @@ void rope_and_store_kv(Stream stream, const RopeAndStoreArgs& a) {
                   static_cast<int>(a.kv.page_size()), a.batch.page_table_stride};
   int items = (a.num_heads + 2 * a.num_kv_heads) * shape.dim / (2 * kVectorWidth);
   int threads = std::min((items + 31) / 32 * 32, kMaxThreads);
-  launch(stream, {dim3(static_cast<unsigned>(a.batch.num_tokens)), dim3(static_cast<unsigned>(threads))},
+  launch(stream,
+         {dim3(static_cast<unsigned>(a.batch.num_tokens)), dim3(static_cast<unsigned>(threads))},
          rope_rows, a.qkv.as<bf16>(), a.cos_sin.as<float>(), a.kv.k.as<bf16>(), a.kv.v.as<bf16>(),
          a.batch.positions, a.batch.slots, a.batch.page_table, shape);
 }

@@ -37,7 +37,8 @@ __global__ void __launch_bounds__(kSliceThreads)
   wait_for_previous();
   const SamplingRow& row = rows[blockIdx.y];
   if (row.slot < 0 || !row.has_counts) return;
-  float repetition = row.repetition_penalty, presence = row.presence_penalty, frequency = row.frequency_penalty;
+  float repetition = row.repetition_penalty, presence = row.presence_penalty,
+        frequency = row.frequency_penalty;
   const int32_t* counts = token_counts + int64_t{row.slot} * logits.vocab;
   float* logit = logits.row(blockIdx.y);
   int end = min(static_cast<int>(blockIdx.x + 1) * kSlice, logits.vocab);
@@ -46,7 +47,8 @@ __global__ void __launch_bounds__(kSliceThreads)
     if (count == 0) continue;
     float x = logit[i];
     x = x > 0 ? x / repetition : x * repetition;
-    if (times > 0) x = __fsub_rn(x, __fadd_rn(presence, __fmul_rn(frequency, static_cast<float>(times))));
+    if (times > 0)
+      x = __fsub_rn(x, __fadd_rn(presence, __fmul_rn(frequency, static_cast<float>(times))));
     logit[i] = x;
   }
 }
@@ -58,7 +60,8 @@ __global__ void __launch_bounds__(kThreads) clear_counts(int32_t* counts, int64_
 }
 
 __global__ void __launch_bounds__(kThreads)
-    count_tokens(int32_t* counts, int64_t vocab, const int32_t* tokens, int num_prompt, int length, int64_t vocab_begin) {
+    count_tokens(int32_t* counts, int64_t vocab, const int32_t* tokens, int num_prompt, int length,
+                 int64_t vocab_begin) {
   let_next_start();
   wait_for_previous();
   auto i = static_cast<int>(thread_index());
@@ -73,8 +76,9 @@ __global__ void __launch_bounds__(kThreads)
 
 // gathered [num_ranks, num_rows]
 __global__ void __launch_bounds__(kThreads)
-    choose_best(const Candidate* gathered, int num_ranks, const SamplingRow* rows, int num_rows, int32_t* tokens,
-                int32_t* last_tokens, int32_t* token_counts, int64_t vocab_begin, int64_t vocab) {
+    choose_best(const Candidate* gathered, int num_ranks, const SamplingRow* rows, int num_rows,
+                int32_t* tokens, int32_t* last_tokens, int32_t* token_counts, int64_t vocab_begin,
+                int64_t vocab) {
   let_next_start();
   wait_for_previous();
   auto r = static_cast<int>(thread_index());
@@ -93,7 +97,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    pick_targets(Logits logits, const int32_t* targets, int num_rows, int64_t vocab_begin, float* out) {
+    pick_targets(Logits logits, const int32_t* targets, int num_rows, int64_t vocab_begin,
+                 float* out) {
   let_next_start();
   wait_for_previous();
   auto r = static_cast<int>(thread_index());
@@ -161,22 +166,25 @@ __global__ void __launch_bounds__(kSliceThreads)
 
 }  // namespace
 
-void edit_logits(Stream stream, TensorView logits, const LogitEdit* edits, int32_t count, int64_t vocab_begin) {
+void edit_logits(Stream stream, TensorView logits, const LogitEdit* edits, int32_t count,
+                 int64_t vocab_begin) {
   if (count == 0 || logits.empty()) return;
   launch(stream, one_thread_each(count), apply_edits, logits_of(logits), edits, count, vocab_begin);
 }
 
-void apply_penalties(Stream stream, TensorView logits, const SamplingRow* rows, const int32_t* token_counts) {
+void apply_penalties(Stream stream, TensorView logits, const SamplingRow* rows,
+                     const int32_t* token_counts) {
   if (logits.empty()) return;
   launch(stream, slices_of(logits), penalize_slices, logits_of(logits), rows, token_counts);
 }
 
-void reset_counts(Stream stream, int32_t* counts, int64_t vocab, const int32_t* tokens, int32_t num_prompt, int32_t length,
-                  int64_t vocab_begin) {
+void reset_counts(Stream stream, int32_t* counts, int64_t vocab, const int32_t* tokens,
+                  int32_t num_prompt, int32_t length, int64_t vocab_begin) {
   if (vocab == 0) return;
   launch(stream, one_thread_each(vocab), clear_counts, counts, vocab);
   if (length > 0)
-    launch(stream, one_thread_each(length), count_tokens, counts, vocab, tokens, num_prompt, length, vocab_begin);
+    launch(stream, one_thread_each(length), count_tokens, counts, vocab, tokens, num_prompt, length,
+           vocab_begin);
 }
 
 void row_max(Stream stream, TensorView logits, float* out) {
@@ -186,11 +194,12 @@ void row_max(Stream stream, TensorView logits, float* out) {
          slice_results<float>(rows * num_slices(logits.dim(1))), row_counters<uint32_t>(rows), out);
 }
 
-void choose(Stream stream, const Candidate* gathered, int num_ranks, const SamplingRow* rows, int32_t num_rows, int32_t* tokens,
-            int32_t* last_tokens, int32_t* token_counts, int64_t vocab_begin, int64_t vocab) {
+void choose(Stream stream, const Candidate* gathered, int num_ranks, const SamplingRow* rows,
+            int32_t num_rows, int32_t* tokens, int32_t* last_tokens, int32_t* token_counts,
+            int64_t vocab_begin, int64_t vocab) {
   if (num_rows == 0) return;
-  launch(stream, one_thread_each(num_rows), choose_best, gathered, num_ranks, rows, num_rows, tokens, last_tokens, token_counts,
-         vocab_begin, vocab);
+  launch(stream, one_thread_each(num_rows), choose_best, gathered, num_ranks, rows, num_rows,
+         tokens, last_tokens, token_counts, vocab_begin, vocab);
 }
 
 void log_sum_exp(Stream stream, TensorView logits, float* max_and_sum) {
@@ -201,10 +210,11 @@ void log_sum_exp(Stream stream, TensorView logits, float* max_and_sum) {
          reinterpret_cast<float2*>(max_and_sum));
 }
 
-void target_logits(Stream stream, TensorView logits, const int32_t* targets, int64_t vocab_begin, float* out) {
+void target_logits(Stream stream, TensorView logits, const int32_t* targets, int64_t vocab_begin,
+                   float* out) {
   if (logits.empty()) return;
-  launch(stream, one_thread_each(logits.dim(0)), pick_targets, logits_of(logits), targets, static_cast<int>(logits.dim(0)),
-         vocab_begin, out);
+  launch(stream, one_thread_each(logits.dim(0)), pick_targets, logits_of(logits), targets,
+         static_cast<int>(logits.dim(0)), vocab_begin, out);
 }
 
 }  // namespace ll::cuda

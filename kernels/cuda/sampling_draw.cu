@@ -1,4 +1,5 @@
-// The draw, and the largest logits of a row: candidates as single numbers, so that the best of them is a maximum.
+// The draw, and the largest logits of a row: candidates as single numbers, so that the best of them
+// is a maximum.
 #include "kernels/cuda/sampling_rows.cuh"
 #include "kernels/random.h"
 
@@ -11,7 +12,8 @@ constexpr float kLog2 = 0.69314718f;
 constexpr float kLogError = 0.01f;  // more than __log2f is off
 constexpr float kRounding = 1e-6f;  // relative: more than the roundings of a score
 
-// One row's draw: the best candidate of the slices so far, and how many of them are done. Zero between draws.
+// One row's draw: the best candidate of the slices so far, and how many of them are done. Zero
+// between draws.
 struct DrawState {
   Packed best;
   uint32_t num_done, unused;
@@ -19,7 +21,8 @@ struct DrawState {
 
 __device__ float uniform_of(uint32_t bits) { return to_uniform(bits); }
 
-// Written out, because a sum that is fused here and not there would make a draw depend on its slice.
+// Written out, because a sum that is fused here and not there would make a draw depend on its
+// slice.
 __device__ float noisy_score(float logit, float inverse_temperature, uint32_t bits) {
   float gumbel = -logf(-log1pf(-uniform_of(bits)));
   return __fmaf_rn(logit, inverse_temperature, gumbel);
@@ -45,14 +48,18 @@ __device__ uint32_t bits_of(uint64_t seed, int32_t position, int32_t token) {
   return pick(philox({id / 4, static_cast<uint32_t>(position), 0, 0}, seed), id % 4);
 }
 
-// Random bits of four neighbouring tokens; they share a block of Philox when the first one's id is a multiple of 4.
-__device__ void bits_of_four(uint64_t seed, int32_t position, int32_t first_token, uint32_t (&bits)[4]) {
+// Random bits of four neighbouring tokens; they share a block of Philox when the first one's id is
+// a multiple of 4.
+__device__ void bits_of_four(uint64_t seed, int32_t position, int32_t first_token,
+                             uint32_t (&bits)[4]) {
   auto id = static_cast<uint32_t>(first_token);
   uint32_t offset = id % 4;
-  std::array<uint32_t, 4> block = philox({id / 4, static_cast<uint32_t>(position), 0, 0}, seed), next = block;
+  std::array<uint32_t, 4> block = philox({id / 4, static_cast<uint32_t>(position), 0, 0}, seed),
+                          next = block;
   if (offset != 0) next = philox({id / 4 + 1, static_cast<uint32_t>(position), 0, 0}, seed);
 #pragma unroll
-  for (uint32_t e = 0; e < 4; ++e) bits[e] = offset + e < 4 ? pick(block, offset + e) : pick(next, offset + e - 4);
+  for (uint32_t e = 0; e < 4; ++e)
+    bits[e] = offset + e < 4 ? pick(block, offset + e) : pick(next, offset + e - 4);
 }
 
 struct DrawRow {
@@ -63,8 +70,8 @@ struct DrawRow {
 };
 
 // The best of this thread's logits with their noise; those that cannot reach `bound` are left out.
-__device__ Packed best_with_noise(const float (&x)[kSliceValues], const DrawRow& row, int slice, int vocab, int32_t vocab_begin,
-                                  float bound) {
+__device__ Packed best_with_noise(const float (&x)[kSliceValues], const DrawRow& row, int slice,
+                                  int vocab, int32_t vocab_begin, float bound) {
   Packed best = 0;
 #pragma unroll
   for (int g = 0; g < kSliceGroups; ++g) {
@@ -73,7 +80,8 @@ __device__ Packed best_with_noise(const float (&x)[kSliceValues], const DrawRow&
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
       float logit = x[4 * g + e];
-      may_win[e] = first + e < vocab && key_of(logit) >= row.low && score_bound(logit, row.inverse_temperature) >= bound;
+      may_win[e] = first + e < vocab && key_of(logit) >= row.low &&
+                   score_bound(logit, row.inverse_temperature) >= bound;
       any |= may_win[e];
     }
     if (!any) continue;
@@ -83,14 +91,16 @@ __device__ Packed best_with_noise(const float (&x)[kSliceValues], const DrawRow&
     for (int e = 0; e < 4; ++e) {
       float logit = x[4 * g + e];
       if (!may_win[e] || score_bound(logit, row.inverse_temperature, bits[e]) < bound) continue;
-      best = max(best, pack_candidate(noisy_score(logit, row.inverse_temperature, bits[e]), vocab_begin + first + e));
+      best = max(best, pack_candidate(noisy_score(logit, row.inverse_temperature, bits[e]),
+                                      vocab_begin + first + e));
     }
   }
   return best;
 }
 
 // The likeliest accepted token of this thread, without noise.
-__device__ Packed best_without_noise(const float (&x)[kSliceValues], uint32_t low, int slice, int vocab, int32_t vocab_begin) {
+__device__ Packed best_without_noise(const float (&x)[kSliceValues], uint32_t low, int slice,
+                                     int vocab, int32_t vocab_begin) {
   Packed best = 0;
 #pragma unroll
   for (int v = 0; v < kSliceValues; ++v) {
@@ -101,8 +111,8 @@ __device__ Packed best_without_noise(const float (&x)[kSliceValues], uint32_t lo
 }
 
 __global__ void __launch_bounds__(kSliceThreads)
-    draw_slices(Logits logits, const SamplingRow* rows, const Selection* selections, int32_t vocab_begin, DrawState* states,
-                Candidate* best) {
+    draw_slices(Logits logits, const SamplingRow* rows, const Selection* selections,
+                int32_t vocab_begin, DrawState* states, Candidate* best) {
   __shared__ Packed shared[2][32];
   __shared__ float shared_bound;
   let_next_start();
@@ -120,19 +130,23 @@ __global__ void __launch_bounds__(kSliceThreads)
   float x[kSliceValues];
   load_slice(logits, r, slice, x);
   DrawState* state = states + r;
-  Packed top = block_max(best_without_noise(x, draw.low, slice, logits.vocab, vocab_begin), shared[0]);
+  Packed top =
+      block_max(best_without_noise(x, draw.low, slice, logits.vocab, vocab_begin), shared[0]);
   if (!is_greedy) {
-    // The likeliest token's score, of this slice or of one that was faster, rules out nearly all others.
+    // The likeliest token's score, of this slice or of one that was faster, rules out nearly all
+    // others.
     if (is_first_thread) {
       if (top != 0) {
         uint32_t bits = bits_of(draw.seed, draw.position, token_of(top));
-        top = pack_candidate(noisy_score(score_of(top), draw.inverse_temperature, bits), token_of(top));
+        top = pack_candidate(noisy_score(score_of(top), draw.inverse_temperature, bits),
+                             token_of(top));
       }
       Packed reached = max(top, atomicMax(&state->best, top));
       shared_bound = reached == 0 ? -kInfinity : score_of(reached);
     }
     __syncthreads();
-    top = block_max(best_with_noise(x, draw, slice, logits.vocab, vocab_begin, shared_bound), shared[1]);
+    top = block_max(best_with_noise(x, draw, slice, logits.vocab, vocab_begin, shared_bound),
+                    shared[1]);
   }
   if (!is_first_thread) return;
   atomicMax(&state->best, top);
@@ -140,10 +154,12 @@ __global__ void __launch_bounds__(kSliceThreads)
   if (atomicAdd(&state->num_done, 1u) != gridDim.x - 1) return;
   state->num_done = 0;
   Packed winner = atomicExch(&state->best, Packed{0});
-  best[r] = winner == 0 ? Candidate{-kInfinity, vocab_begin} : Candidate{score_of(winner), token_of(winner)};
+  best[r] = winner == 0 ? Candidate{-kInfinity, vocab_begin}
+                        : Candidate{score_of(winner), token_of(winner)};
 }
 
-// The n largest of all threads' candidates, in order, to `out` (shared memory); each thread gives up what was taken.
+// The n largest of all threads' candidates, in order, to `out` (shared memory); each thread gives
+// up what was taken.
 template <int kCount>
 __device__ void take_largest(Packed (&mine)[kCount], int n, Packed* out, Packed (&shared)[2][32]) {
   for (int k = 0; k < n; ++k) {
@@ -163,7 +179,8 @@ constexpr int kMaxTop = 64;
 
 // parts [rows, slices, n]; out [rows, n]
 __global__ void __launch_bounds__(kSliceThreads)
-    top_slices(Logits logits, int n, int32_t vocab_begin, Packed* parts, uint32_t* tickets, Candidate* out) {
+    top_slices(Logits logits, int n, int32_t vocab_begin, Packed* parts, uint32_t* tickets,
+               Candidate* out) {
   __shared__ Packed shared[2][32], largest[kMaxTop];
   let_next_start();
   wait_for_previous();
@@ -178,7 +195,8 @@ __global__ void __launch_bounds__(kSliceThreads)
   }
   take_largest(mine, n, largest, shared);
   Packed* row_parts = parts + int64_t{r} * slices * n;
-  for (int k = threadIdx.x; k < n; k += kSliceThreads) __stcg(row_parts + slice * n + k, largest[k]);
+  for (int k = threadIdx.x; k < n; k += kSliceThreads)
+    __stcg(row_parts + slice * n + k, largest[k]);
   if (!arrives_last(tickets + r, slices)) return;
   // The best so far go round once more with the next candidates.
   Packed kept = threadIdx.x < n ? largest[threadIdx.x] : 0;
@@ -190,24 +208,27 @@ __global__ void __launch_bounds__(kSliceThreads)
   }
   if (threadIdx.x < n)
     out[int64_t{r} * n + threadIdx.x] =
-        kept == 0 ? Candidate{-kInfinity, std::numeric_limits<int32_t>::max()} : Candidate{score_of(kept), token_of(kept)};
+        kept == 0 ? Candidate{-kInfinity, std::numeric_limits<int32_t>::max()}
+                  : Candidate{score_of(kept), token_of(kept)};
 }
 
 }  // namespace
 
-void draw(Stream stream, TensorView logits, const SamplingRow* rows, const Selection* selections, int64_t vocab_begin,
-          Candidate* best) {
+void draw(Stream stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
+          int64_t vocab_begin, Candidate* best) {
   if (logits.empty()) return;
-  launch(stream, slices_of(logits), draw_slices, logits_of(logits), rows, selections, static_cast<int32_t>(vocab_begin),
-         row_counters<DrawState>(logits.dim(0)), best);
+  launch(stream, slices_of(logits), draw_slices, logits_of(logits), rows, selections,
+         static_cast<int32_t>(vocab_begin), row_counters<DrawState>(logits.dim(0)), best);
 }
 
 void top_logits(Stream stream, TensorView logits, int n, int64_t vocab_begin, Candidate* out) {
   if (logits.empty() || n == 0) return;
   require(n <= kMaxTop, "top_logits: at most 64");
   int64_t rows = logits.dim(0);
-  launch(stream, slices_of(logits), top_slices, logits_of(logits), n, static_cast<int32_t>(vocab_begin),
-         slice_results<Packed>(rows * num_slices(logits.dim(1)) * n), row_counters<uint32_t>(rows), out);
+  launch(stream, slices_of(logits), top_slices, logits_of(logits), n,
+         static_cast<int32_t>(vocab_begin),
+         slice_results<Packed>(rows * num_slices(logits.dim(1)) * n), row_counters<uint32_t>(rows),
+         out);
 }
 
 }  // namespace ll::cuda

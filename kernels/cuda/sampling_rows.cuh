@@ -1,6 +1,7 @@
 #pragma once
-// Rows of logits cut into slices, a block each: block (slice, row). The slices of a row meet through scratch memory, and the
-// block that comes last finishes the row. A slice's size is fixed, so what a row gives does not depend on the batch.
+// Rows of logits cut into slices, a block each: block (slice, row). The slices of a row meet
+// through scratch memory, and the block that comes last finishes the row. A slice's size is fixed,
+// so what a row gives does not depend on the batch.
 #include <algorithm>
 #include <cfloat>
 #include <limits>
@@ -13,8 +14,8 @@
 namespace ll::cuda {
 
 constexpr int kSliceThreads = 256;
-constexpr int kSliceGroups = 4;                     // of four neighbouring logits, for each thread
-constexpr int kSliceValues = 4 * kSliceGroups;      // logits a thread holds
+constexpr int kSliceGroups = 4;                 // of four neighbouring logits, for each thread
+constexpr int kSliceValues = 4 * kSliceGroups;  // logits a thread holds
 constexpr int kSlice = kSliceThreads * kSliceValues;  // logits of a block
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -33,7 +34,8 @@ __device__ inline int slice_index(int slice, int v) {
 }
 
 // The slice's logits; -inf past the row's end.
-__device__ inline void load_slice(const Logits& logits, int64_t row, int slice, float (&x)[kSliceValues]) {
+__device__ inline void load_slice(const Logits& logits, int64_t row, int slice,
+                                  float (&x)[kSliceValues]) {
   const float* from = logits.row(row);
 #pragma unroll
   for (int g = 0; g < kSliceGroups; ++g) {
@@ -50,7 +52,8 @@ __device__ inline void load_slice(const Logits& logits, int64_t row, int slice, 
 
 __device__ inline uint32_t key_of(float x) { return ordered_key(__float_as_uint(x)); }
 
-// A candidate as one number: the larger score is the larger number, then the lower token. 0: none; so are NaN scores.
+// A candidate as one number: the larger score is the larger number, then the lower token. 0: none;
+// so are NaN scores.
 using Packed = unsigned long long;
 __device__ inline Packed pack_candidate(float score, int32_t token) {
   if (!(score == score)) return 0;
@@ -60,10 +63,12 @@ __device__ inline float score_of(Packed p) {
   auto key = static_cast<uint32_t>(p >> 32);
   return __uint_as_float(key & 0x80000000u ? key & 0x7fffffffu : ~key);
 }
-__device__ inline int32_t token_of(Packed p) { return static_cast<int32_t>(~static_cast<uint32_t>(p)); }
+__device__ inline int32_t token_of(Packed p) {
+  return static_cast<int32_t>(~static_cast<uint32_t>(p));
+}
 
-// Whether this block is the last of `count` to come to `ticket`; what the others wrote before is then visible to all its
-// threads. The last one leaves the ticket zero.
+// Whether this block is the last of `count` to come to `ticket`; what the others wrote before is
+// then visible to all its threads. The last one leaves the ticket zero.
 __device__ inline bool arrives_last(uint32_t* ticket, uint32_t count) {
   __shared__ bool is_last;
   __threadfence();
@@ -79,7 +84,8 @@ __device__ inline bool arrives_last(uint32_t* ticket, uint32_t count) {
 
 inline Logits logits_of(const TensorView& view) {
   require(view.dim(1) <= std::numeric_limits<int32_t>::max() / 2, "logits: too many columns");
-  bool is_aligned = view.dim(1) % 4 == 0 && reinterpret_cast<uintptr_t>(view.data) % sizeof(float4) == 0;
+  bool is_aligned =
+      view.dim(1) % 4 == 0 && reinterpret_cast<uintptr_t>(view.data) % sizeof(float4) == 0;
   return {view.as<float>(), static_cast<int>(view.dim(1)), is_aligned};
 }
 
@@ -87,20 +93,24 @@ inline int num_slices(int64_t vocab) { return static_cast<int>((vocab + kSlice -
 
 // A block for each slice of each row.
 inline LaunchShape slices_of(const TensorView& logits) {
-  return {dim3(static_cast<unsigned>(num_slices(logits.dim(1))), static_cast<unsigned>(logits.dim(0))), dim3(kSliceThreads)};
+  return {
+      dim3(static_cast<unsigned>(num_slices(logits.dim(1))), static_cast<unsigned>(logits.dim(0))),
+      dim3(kSliceThreads)};
 }
 
 // Room for `count` entries that the slices of one op leave for the last of them.
 template <class T>
 T* slice_results(int64_t count) {
-  require(static_cast<size_t>(count) * sizeof(T) <= scratch().bytes, "sampling: too many rows at once");
+  require(static_cast<size_t>(count) * sizeof(T) <= scratch().bytes,
+          "sampling: too many rows at once");
   return static_cast<T*>(scratch().data);
 }
 
 // One zeroed T a row, left zero.
 template <class T>
 T* row_counters(int64_t rows) {
-  require(static_cast<size_t>(rows) * sizeof(T) <= zeroed_counters().bytes, "sampling: too many rows at once");
+  require(static_cast<size_t>(rows) * sizeof(T) <= zeroed_counters().bytes,
+          "sampling: too many rows at once");
   return static_cast<T*>(zeroed_counters().data);
 }
 

@@ -33,7 +33,8 @@ __global__ void __launch_bounds__(kThreads) clear_bins(int64_t* histogram, int64
   if (i < count) histogram[i] = 0;
 }
 
-// Sixty-four-bit counters as two words each: shared memory adds 32 bits at once, and each carry is seen by exactly one thread.
+// Sixty-four-bit counters as two words each: shared memory adds 32 bits at once, and each carry is
+// seen by exactly one thread.
 struct Bins {
   uint32_t low[kSelectBins], high[kSelectBins];
 
@@ -52,8 +53,8 @@ __device__ uint64_t mass_of(float logit, float max, float inverse_temperature) {
 }
 
 __global__ void __launch_bounds__(kThreads)
-    count_slices(Logits logits, const SamplingRow* rows, const Selection* selections, SelectBy by, int round,
-                 unsigned long long* histogram) {
+    count_slices(Logits logits, const SamplingRow* rows, const Selection* selections, SelectBy by,
+                 int round, unsigned long long* histogram) {
   __shared__ Bins bins;
   let_next_start();
   wait_for_previous();
@@ -82,7 +83,8 @@ __global__ void __launch_bounds__(kThreads)
   }
   __syncthreads();
   for (int i = threadIdx.x; i < kSelectBins; i += kThreads)
-    if (uint64_t total = bins.total(i)) atomicAdd(histogram + int64_t{blockIdx.y} * kSelectBins + i, total);
+    if (uint64_t total = bins.total(i))
+      atomicAdd(histogram + int64_t{blockIdx.y} * kSelectBins + i, total);
 }
 
 // The sum of `mine` over the threads before this one; `total` becomes the sum over all.
@@ -106,28 +108,35 @@ __device__ int64_t sum_before(int64_t mine, int64_t* shared, int64_t& total) {
 }
 
 __device__ int64_t wanted_of(const SamplingRow& row, SelectBy by, int64_t total) {
-  double wanted = by == SelectBy::kTopK ? row.top_k : ceil(static_cast<double>(row.top_p) * static_cast<double>(total));
+  double wanted = by == SelectBy::kTopK
+                      ? row.top_k
+                      : ceil(static_cast<double>(row.top_p) * static_cast<double>(total));
   return max(int64_t{1}, min(static_cast<int64_t>(wanted), max(total, int64_t{1})));
 }
 
-// Walks the bins downwards to the one in which `remaining` is reached. Thread t has the bins top - 8 t, top - 8 t - 1, ...
+// Walks the bins downwards to the one in which `remaining` is reached. Thread t has the bins top -
+// 8 t, top - 8 t - 1, ...
 __global__ void __launch_bounds__(kThreads)
-    narrow_rows(const SamplingRow* rows, const int64_t* histogram, SelectBy by, int round, Selection* selections) {
+    narrow_rows(const SamplingRow* rows, const int64_t* histogram, SelectBy by, int round,
+                Selection* selections) {
   __shared__ int64_t shared[kThreads / 32];
   let_next_start();
   wait_for_previous();
   const SamplingRow& row = rows[blockIdx.x];
   if (!takes_part(row, by)) return;
   const int64_t* bins = histogram + int64_t{blockIdx.x} * kSelectBins;
-  int top = (1 << select_width(round)) - 1, first = top - static_cast<int>(threadIdx.x) * kBinsAThread;
+  int top = (1 << select_width(round)) - 1,
+      first = top - static_cast<int>(threadIdx.x) * kBinsAThread;
   int64_t mine[kBinsAThread], sum = 0, total;
 #pragma unroll
   for (int i = 0; i < kBinsAThread; ++i) sum += mine[i] = first - i >= 0 ? bins[first - i] : 0;
   Selection s = selections[blockIdx.x];
-  int64_t before = sum_before(sum, shared, total);  // its barrier also ends every thread's reading of the selection
+  int64_t before = sum_before(
+      sum, shared, total);  // its barrier also ends every thread's reading of the selection
   if (round == 0) s.prefix = 0, s.remaining = wanted_of(row, by, total);
   bool is_mine = before < s.remaining && s.remaining <= before + sum;
-  bool falls_short = threadIdx.x == 0 && total < s.remaining;  // the lowest bin takes what is missing
+  bool falls_short =
+      threadIdx.x == 0 && total < s.remaining;  // the lowest bin takes what is missing
   if (!is_mine && !falls_short) return;
   int bin = 0;
   if (falls_short) {
@@ -150,17 +159,21 @@ __global__ void __launch_bounds__(kThreads)
   selections[blockIdx.x] = s;
 }
 
-unsigned blocks_of(int64_t count) { return static_cast<unsigned>((count + kThreads - 1) / kThreads); }
+unsigned blocks_of(int64_t count) {
+  return static_cast<unsigned>((count + kThreads - 1) / kThreads);
+}
 
 }  // namespace
 
-void begin_selection(Stream stream, const SamplingRow* rows, const float* row_max, Selection* selections, int32_t num_rows) {
+void begin_selection(Stream stream, const SamplingRow* rows, const float* row_max,
+                     Selection* selections, int32_t num_rows) {
   if (num_rows == 0) return;
-  launch(stream, {dim3(blocks_of(num_rows)), dim3(kThreads)}, begin_rows, rows, row_max, selections, num_rows);
+  launch(stream, {dim3(blocks_of(num_rows)), dim3(kThreads)}, begin_rows, rows, row_max, selections,
+         num_rows);
 }
 
-void histogram(Stream stream, TensorView logits, const SamplingRow* rows, const Selection* selections, SelectBy by, int round,
-               int64_t* out) {
+void histogram(Stream stream, TensorView logits, const SamplingRow* rows,
+               const Selection* selections, SelectBy by, int round, int64_t* out) {
   if (logits.dim(0) == 0) return;
   int64_t count = logits.dim(0) * kSelectBins;
   launch(stream, {dim3(blocks_of(count)), dim3(kThreads)}, clear_bins, out, count);
@@ -171,10 +184,11 @@ void histogram(Stream stream, TensorView logits, const SamplingRow* rows, const 
          reinterpret_cast<unsigned long long*>(out));
 }
 
-void narrow(Stream stream, const SamplingRow* rows, const int64_t* histogram, SelectBy by, int round, Selection* selections,
-            int32_t num_rows) {
+void narrow(Stream stream, const SamplingRow* rows, const int64_t* histogram, SelectBy by,
+            int round, Selection* selections, int32_t num_rows) {
   if (num_rows == 0) return;
-  launch(stream, {dim3(static_cast<unsigned>(num_rows)), dim3(kThreads)}, narrow_rows, rows, histogram, by, round, selections);
+  launch(stream, {dim3(static_cast<unsigned>(num_rows)), dim3(kThreads)}, narrow_rows, rows,
+         histogram, by, round, selections);
 }
 
 }  // namespace ll::cuda

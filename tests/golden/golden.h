@@ -11,7 +11,8 @@ namespace ll::test {
 
 struct GoldenPrompt {
   std::vector<int32_t> ids, greedy;
-  std::vector<double> margin, logprob;  // of each greedy token: top-1 minus top-2 logit; its log-probability
+  std::vector<double> margin,
+      logprob;  // of each greedy token: top-1 minus top-2 logit; its log-probability
 };
 
 class Golden {
@@ -20,7 +21,8 @@ class Golden {
       : folder(std::string(LITELANG_TEST_DATA) + "/models/" + model),
         tensors_(open_safetensors(folder + "/golden.safetensors")),
         json(nlohmann::json::parse(std::ifstream(folder + "/golden.json"))) {
-    for (const auto& p : json["prompts"]) prompts.push_back({p["input_ids"], p["greedy"], p["margin"], p["logprob"]});
+    for (const auto& p : json["prompts"])
+      prompts.push_back({p["input_ids"], p["greedy"], p["margin"], p["logprob"]});
     hidden_of_prompt = json["hidden_of_prompt"];
   }
 

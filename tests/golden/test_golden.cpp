@@ -1,4 +1,5 @@
-// The whole model against transformers in float32: logits, hidden states, greedy tokens, perplexity. Runs on any number of ranks.
+// The whole model against transformers in float32: logits, hidden states, greedy tokens,
+// perplexity. Runs on any number of ranks.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -20,7 +21,8 @@ const std::vector<std::string> kModels{"tiny-qwen2-docs", "random-hd64", "random
 
 void report(const std::string& model, DType dtype, const char* what, double value) {
   if (mpi().world().rank() == 0)
-    MESSAGE(fmt::format("{} {} np {}: {} {:.3g}", model, name_of(dtype), mpi().world().size(), what, value));
+    MESSAGE(fmt::format("{} {} np {}: {} {:.3g}", model, name_of(dtype), mpi().world().size(), what,
+                        value));
 }
 
 // Feeds the greedy tokens one by one, in the golden's footsteps, while they agree.
@@ -29,7 +31,8 @@ size_t count_greedy_errors(TestModel& m, const GoldenPrompt& p, double margin, s
   auto position = static_cast<int32_t>(p.ids.size());
   std::vector<float> logits = m.logits(hidden.rows(hidden.dim(0) - 1, 1));
   for (size_t i = 0; i < p.greedy.size(); ++i) {
-    auto token = static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    auto token =
+        static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
     if (token != p.greedy[i]) return p.margin[i] < margin ? 0 : 1;
     ++compared;
     logits = m.logits(m.forward({token}, position++));
@@ -49,7 +52,8 @@ double mean_nll(TestModel& m, const std::vector<int32_t>& ids, size_t window) {
   return sum / static_cast<double>(count);
 }
 
-// Attention of the random models is so sharp that transformers' own bfloat16 logits are up to 0.5 off its float32 ones.
+// Attention of the random models is so sharp that transformers' own bfloat16 logits are up to 0.5
+// off its float32 ones.
 double greedy_margin(const std::string& model, DType dtype) {
   bool is_random = model.starts_with("random");
   return dtype == DType::bf16 && is_random ? 0.5 : tolerance(dtype).greedy_margin;
@@ -72,7 +76,8 @@ TEST_CASE("last logits of every prompt, all logits and hidden states of one") {
       double worst = 0;
       for (size_t i = 0; i < golden.prompts.size(); ++i) {
         TensorView hidden = m.forward(golden.prompts[i].ids);
-        auto got = m.logits(hidden.rows(hidden.dim(0) - 1, 1)), want = golden.tensor(fmt::format("last_logits.{}", i));
+        auto got = m.logits(hidden.rows(hidden.dim(0) - 1, 1)),
+             want = golden.tensor(fmt::format("last_logits.{}", i));
         worst = std::max(worst, relative_error(Span(got), Span(want)));
       }
       CHECK(worst < tolerance(dtype).logits);
@@ -114,14 +119,17 @@ TEST_CASE("greedy tokens wherever the margin allows") {
 
 TEST_CASE("perplexity of held-out text") {
   Golden golden("tiny-qwen2-docs");
-  auto tokenizer = Tokenizer::from_json(read_file(golden.folder + "/tokenizer.json"), "tokenizer.json");
+  auto tokenizer =
+      Tokenizer::from_json(read_file(golden.folder + "/tokenizer.json"), "tokenizer.json");
   auto ids = tokenizer.encode(read_file(golden.folder + "/held_out.txt"));
   ids.resize(65536);
   for (DType dtype : model_dtypes()) {
     TestModel m(golden.folder, dtype);
-    double want = golden.json["perplexity"][std::string(name_of(dtype))]["mean_nll"], got = mean_nll(m, ids, 1024);
+    double want = golden.json["perplexity"][std::string(name_of(dtype))]["mean_nll"],
+           got = mean_nll(m, ids, 1024);
     CAPTURE(name_of(dtype));
     CHECK(std::abs(std::exp(got) / std::exp(want) - 1) < tolerance(dtype).perplexity);
-    report("tiny-qwen2-docs", dtype, "perplexity relative to transformers' minus one", std::exp(got - want) - 1);
+    report("tiny-qwen2-docs", dtype, "perplexity relative to transformers' minus one",
+           std::exp(got - want) - 1);
   }
 }

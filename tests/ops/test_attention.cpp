@@ -13,7 +13,8 @@ using namespace ll::test;
 
 namespace {
 
-// Sequences of a step: `rows` new positions after `cached` ones. Decode sequences (rows == 1, decode) come first.
+// Sequences of a step: `rows` new positions after `cached` ones. Decode sequences (rows == 1,
+// decode) come first.
 struct Piece {
   int32_t cached, rows;
   bool decode = false;
@@ -28,7 +29,8 @@ struct Batch {
 
 Batch make_batch(const std::vector<Piece>& pieces, int page_size) {
   Batch b;
-  for (const Piece& p : pieces) b.stride = std::max<int64_t>(b.stride, (p.cached + p.rows + page_size - 1) / page_size);
+  for (const Piece& p : pieces)
+    b.stride = std::max<int64_t>(b.stride, (p.cached + p.rows + page_size - 1) / page_size);
   b.num_pages = b.stride * static_cast<int64_t>(pieces.size()) + 1;
   std::vector<int32_t> pages(static_cast<size_t>(b.num_pages));
   std::iota(pages.begin(), pages.end(), 0);
@@ -58,8 +60,9 @@ struct Run {
   std::vector<float> out, want;
 };
 
-std::vector<float> reference(const Batch& b, const Heads& h, int page_size, const std::vector<float>& qkv,
-                             const std::vector<float>& keys, const std::vector<float>& values) {
+std::vector<float> reference(const Batch& b, const Heads& h, int page_size,
+                             const std::vector<float>& qkv, const std::vector<float>& keys,
+                             const std::vector<float>& values) {
   int64_t width = (h.heads + 2 * h.kv_heads) * h.dim;
   std::vector<float> out;
   for (size_t row = 0; row < b.positions.size(); ++row)
@@ -67,14 +70,17 @@ std::vector<float> reference(const Batch& b, const Heads& h, int page_size, cons
       int32_t kv_head = head / (h.heads / h.kv_heads);
       auto at = [&](int32_t j) {
         int64_t page = b.table[static_cast<size_t>(b.slots[row] * b.stride + j / page_size)];
-        return static_cast<size_t>(((page * h.kv_heads + kv_head) * page_size + j % page_size) * h.dim);
+        return static_cast<size_t>(((page * h.kv_heads + kv_head) * page_size + j % page_size) *
+                                   h.dim);
       };
       std::vector<double> score;
       double highest = -1e300, sum = 0;
       for (int32_t j = 0; j <= b.positions[row]; ++j) {
         double s = 0;
         for (int64_t d = 0; d < h.dim; ++d)
-          s += static_cast<double>(qkv[row * static_cast<size_t>(width) + static_cast<size_t>(head * h.dim + d)]) * keys[at(j) + static_cast<size_t>(d)];
+          s += static_cast<double>(
+                   qkv[row * static_cast<size_t>(width) + static_cast<size_t>(head * h.dim + d)]) *
+               keys[at(j) + static_cast<size_t>(d)];
         score.push_back(s / std::sqrt(static_cast<double>(h.dim)));
         highest = std::max(highest, score.back());
       }
@@ -82,7 +88,8 @@ std::vector<float> reference(const Batch& b, const Heads& h, int page_size, cons
       for (int32_t j = 0; j <= b.positions[row]; ++j) {
         double p = std::exp(score[static_cast<size_t>(j)] - highest);
         sum += p;
-        for (int64_t d = 0; d < h.dim; ++d) o[static_cast<size_t>(d)] += p * values[at(j) + static_cast<size_t>(d)];
+        for (int64_t d = 0; d < h.dim; ++d)
+          o[static_cast<size_t>(d)] += p * values[at(j) + static_cast<size_t>(d)];
       }
       for (double x : o) out.push_back(static_cast<float>(x / sum));
     }
@@ -92,31 +99,46 @@ std::vector<float> reference(const Batch& b, const Heads& h, int page_size, cons
 Run run(const std::vector<Piece>& pieces, const Heads& h, int page_size, DType dtype) {
   Batch b = make_batch(pieces, page_size);
   auto tokens = static_cast<int64_t>(b.positions.size());
-  int64_t width = (h.heads + 2 * h.kv_heads) * h.dim, pool = b.num_pages * h.kv_heads * page_size * h.dim;
-  auto qkv = random_floats(tokens * width, 1, 3), keys = random_floats(pool, 2, 2), values = random_floats(pool, 3);
+  int64_t width = (h.heads + 2 * h.kv_heads) * h.dim,
+          pool = b.num_pages * h.kv_heads * page_size * h.dim;
+  auto qkv = random_floats(tokens * width, 1, 3), keys = random_floats(pool, 2, 2),
+       values = random_floats(pool, 3);
   // What no sequence holds is NaN: it must not leak in.
   auto spoil = [&](std::vector<float> x) {
     for (size_t i = 0; i < pieces.size(); ++i)
       for (int64_t j = pieces[i].cached + pieces[i].rows; j < b.stride * page_size; ++j)
         for (int32_t kv = 0; kv < h.kv_heads; ++kv) {
-          int64_t page = b.table[i * static_cast<size_t>(b.stride) + static_cast<size_t>(j / page_size)];
+          int64_t page =
+              b.table[i * static_cast<size_t>(b.stride) + static_cast<size_t>(j / page_size)];
           float* row = x.data() + ((page * h.kv_heads + kv) * page_size + j % page_size) * h.dim;
           std::fill(row, row + h.dim, NAN);
         }
     return x;
   };
   Shape shape{b.num_pages, h.kv_heads, page_size, h.dim};
-  Tensor q = upload_floats(qkv, {tokens, width}, dtype), k = upload_floats(spoil(keys), shape, dtype), v = upload_floats(spoil(values), shape, dtype);
-  Tensor p = upload_ints(b.positions), s = upload_ints(b.slots), t = upload_ints(b.table), c = upload_structs(b.chunks);
-  BatchView batch{static_cast<int32_t>(tokens), b.num_decode, data_of<int32_t>(p), data_of<int32_t>(s), data_of<int32_t>(t), b.stride,
-                  b.chunks, data_of<Chunk>(c), static_cast<int32_t>(b.stride * page_size)};
+  Tensor q = upload_floats(qkv, {tokens, width}, dtype),
+         k = upload_floats(spoil(keys), shape, dtype),
+         v = upload_floats(spoil(values), shape, dtype);
+  Tensor p = upload_ints(b.positions), s = upload_ints(b.slots), t = upload_ints(b.table),
+         c = upload_structs(b.chunks);
+  BatchView batch{static_cast<int32_t>(tokens),
+                  b.num_decode,
+                  data_of<int32_t>(p),
+                  data_of<int32_t>(s),
+                  data_of<int32_t>(t),
+                  b.stride,
+                  b.chunks,
+                  data_of<Chunk>(c),
+                  static_cast<int32_t>(b.stride * page_size)};
   Tensor out = poisoned({tokens, h.heads * h.dim}, dtype);
   backend().ops.begin_step(stream(), batch, h.heads, h.kv_heads);
   backend().ops.attention(stream(), {out, q, {k, v}, batch, h.heads, h.kv_heads});
-  return {download_floats(out), reference(b, h, page_size, as_seen(qkv, dtype), as_seen(keys, dtype), as_seen(values, dtype))};
+  return {download_floats(out), reference(b, h, page_size, as_seen(qkv, dtype),
+                                          as_seen(keys, dtype), as_seen(values, dtype))};
 }
 
-const std::vector<Heads> kHeads{{4, 4, 64}, {4, 1, 64}, {6, 1, 128}, {14, 2, 64}, {12, 2, 128}, {16, 2, 128}, {28, 4, 128}, {7, 1, 64}, {5, 1, 64}};
+const std::vector<Heads> kHeads{{4, 4, 64},   {4, 1, 64},   {6, 1, 128}, {14, 2, 64}, {12, 2, 128},
+                                {16, 2, 128}, {28, 4, 128}, {7, 1, 64},  {5, 1, 64}};
 
 void check_pieces(const std::vector<Piece>& pieces) {
   for (DType dtype : model_dtypes())
@@ -128,7 +150,8 @@ void check_pieces(const std::vector<Piece>& pieces) {
         CAPTURE(h.kv_heads);
         CAPTURE(h.dim);
         Run r = run(pieces, h, page_size, dtype);
-        CHECK(relative_error(std::span<const float>(r.out), std::span<const float>(r.want)) < tolerance(dtype).op);
+        CHECK(relative_error(std::span<const float>(r.out), std::span<const float>(r.want)) <
+              tolerance(dtype).op);
       }
 }
 
@@ -136,11 +159,18 @@ void check_pieces(const std::vector<Piece>& pieces) {
 
 TEST_CASE("attention of prompts") { check_pieces({{0, 1}, {0, 31}, {0, 64}, {0, 65}, {0, 130}}); }
 
-TEST_CASE("attention of chunks behind cached prefixes") { check_pieces({{1, 1}, {63, 2}, {64, 64}, {100, 33}, {200, 7}}); }
+TEST_CASE("attention of chunks behind cached prefixes") {
+  check_pieces({{1, 1}, {63, 2}, {64, 64}, {100, 33}, {200, 7}});
+}
 
-TEST_CASE("attention of decode rows") { check_pieces({{0, 1, true}, {1, 1, true}, {62, 1, true}, {63, 1, true}, {64, 1, true}, {300, 1, true}}); }
+TEST_CASE("attention of decode rows") {
+  check_pieces(
+      {{0, 1, true}, {1, 1, true}, {62, 1, true}, {63, 1, true}, {64, 1, true}, {300, 1, true}});
+}
 
-TEST_CASE("decode rows and chunks in one step") { check_pieces({{5, 1, true}, {128, 1, true}, {0, 70}, {64, 3}}); }
+TEST_CASE("decode rows and chunks in one step") {
+  check_pieces({{5, 1, true}, {128, 1, true}, {0, 70}, {64, 3}});
+}
 
 TEST_CASE("one long sequence") {
   for (DType dtype : model_dtypes())
@@ -148,9 +178,12 @@ TEST_CASE("one long sequence") {
       CAPTURE(name_of(dtype));
       CAPTURE(h.dim);
       int page_size = page_sizes().back();
-      Run decode = run({{5000, 1, true}, {3, 1, true}}, h, page_size, dtype), chunk = run({{1500, 200}}, h, page_size, dtype);
-      CHECK(relative_error(std::span<const float>(decode.out), std::span<const float>(decode.want)) < tolerance(dtype).op);
-      CHECK(relative_error(std::span<const float>(chunk.out), std::span<const float>(chunk.want)) < tolerance(dtype).op);
+      Run decode = run({{5000, 1, true}, {3, 1, true}}, h, page_size, dtype),
+          chunk = run({{1500, 200}}, h, page_size, dtype);
+      CHECK(relative_error(std::span<const float>(decode.out),
+                           std::span<const float>(decode.want)) < tolerance(dtype).op);
+      CHECK(relative_error(std::span<const float>(chunk.out), std::span<const float>(chunk.want)) <
+            tolerance(dtype).op);
     }
 }
 
@@ -158,7 +191,8 @@ TEST_CASE("a float32 row is the same in any chunk, alone, and for any page size"
   if (backend().kind != BackendKind::kCpu) return;
   // The pools of different page sizes hold the same keys: copy position by position.
   constexpr int64_t kLength = 150, kDim = 64, kWidth = 3 * 64;
-  auto qkv = random_floats(kLength * kWidth, 1, 3), keys = random_floats(kLength * kDim, 2, 2), values = random_floats(kLength * kDim, 3);
+  auto qkv = random_floats(kLength * kWidth, 1, 3), keys = random_floats(kLength * kDim, 2, 2),
+       values = random_floats(kLength * kDim, 3);
   std::vector<float> first;
   for (int page_size : {1, 16, 64, 150})
     for (int32_t chunk : {1, 7, 64, 150}) {
@@ -166,19 +200,31 @@ TEST_CASE("a float32 row is the same in any chunk, alone, and for any page size"
       std::vector<int32_t> table(static_cast<size_t>(pages)), positions(kLength), slots(kLength, 0);
       std::iota(table.rbegin(), table.rend(), 0);
       std::iota(positions.begin(), positions.end(), 0);
-      Tensor k(backend().device, DType::f32, {pages, 1, page_size, kDim}), v(backend().device, DType::f32, {pages, 1, page_size, kDim});
+      Tensor k(backend().device, DType::f32, {pages, 1, page_size, kDim}),
+          v(backend().device, DType::f32, {pages, 1, page_size, kDim});
       for (int64_t j = 0; j < kLength; ++j) {
         int64_t at = (table[static_cast<size_t>(j / page_size)] * page_size + j % page_size) * kDim;
         std::copy_n(keys.data() + j * kDim, kDim, data_of<float>(k) + at);
         std::copy_n(values.data() + j * kDim, kDim, data_of<float>(v) + at);
       }
-      Tensor q = upload_floats(qkv, {kLength, kWidth}, DType::f32), out = poisoned({kLength, kDim}, DType::f32);
+      Tensor q = upload_floats(qkv, {kLength, kWidth}, DType::f32),
+             out = poisoned({kLength, kDim}, DType::f32);
       for (int32_t begin = 0; begin < kLength; begin += chunk) {
         int32_t rows = std::min<int32_t>(chunk, kLength - begin);
         std::vector<Chunk> chunks{{0, 0, rows, begin}};
         bool decode = rows == 1;
-        BatchView batch{rows, decode ? 1 : 0, positions.data() + begin, slots.data(), table.data(), pages, decode ? std::span<const Chunk>() : chunks, chunks.data(), kLength};
-        backend().ops.attention(stream(), {out.view().rows(begin, rows), q.view().rows(begin, rows), {k, v}, batch, 1, 1});
+        BatchView batch{rows,
+                        decode ? 1 : 0,
+                        positions.data() + begin,
+                        slots.data(),
+                        table.data(),
+                        pages,
+                        decode ? std::span<const Chunk>() : chunks,
+                        chunks.data(),
+                        kLength};
+        backend().ops.attention(
+            stream(),
+            {out.view().rows(begin, rows), q.view().rows(begin, rows), {k, v}, batch, 1, 1});
       }
       auto got = download_floats(out);
       if (first.empty()) first = got;

@@ -22,31 +22,36 @@ struct Result {
   std::vector<float> got, want;
 };
 
-std::vector<float> reference(const Case& c, const std::vector<float>& x, const std::vector<float>& w,
-                             const std::vector<float>& bias) {
+std::vector<float> reference(const Case& c, const std::vector<float>& x,
+                             const std::vector<float>& w, const std::vector<float>& bias) {
   std::vector<double> y(static_cast<size_t>(c.m * c.n));
   for (int64_t m = 0; m < c.m; ++m)
     for (int64_t n = 0; n < c.n; ++n) {
       double sum = c.bias ? bias[static_cast<size_t>(n)] : 0;
       for (int64_t k = 0; k < c.k; ++k)
-        sum += static_cast<double>(x[static_cast<size_t>(m * c.k + k)]) * w[static_cast<size_t>(n * c.k + k)];
+        sum += static_cast<double>(x[static_cast<size_t>(m * c.k + k)]) *
+               w[static_cast<size_t>(n * c.k + k)];
       y[static_cast<size_t>(m * c.n + n)] = sum;
     }
   std::vector<float> out;
   if (c.epilogue == Epilogue::kNone) return {y.begin(), y.end()};
-  for (size_t i = 0; i < y.size(); i += 2) out.push_back(static_cast<float>(y[i] / (1 + std::exp(-y[i])) * y[i + 1]));
+  for (size_t i = 0; i < y.size(); i += 2)
+    out.push_back(static_cast<float>(y[i] / (1 + std::exp(-y[i])) * y[i + 1]));
   return out;
 }
 
 Result run(const Case& c, DType dtype) {
-  auto x = random_floats(c.m * c.k, 1), w = random_floats(c.n * c.k, 2), bias = random_floats(c.n, 3);
+  auto x = random_floats(c.m * c.k, 1), w = random_floats(c.n * c.k, 2),
+       bias = random_floats(c.n, 3);
   Tensor natural = upload_floats(w, {c.n, c.k}, dtype), storage, b;
   Weight weight = backend().ops.pack_weight(stream(), natural, storage);
   if (c.bias) b = upload_floats(bias, {c.n}, dtype);
   Tensor input = upload_floats(x, {c.m, c.k}, dtype);
-  Tensor out = poisoned({c.m, c.epilogue == Epilogue::kSiluAndMul ? c.n / 2 : c.n}, c.float_out ? DType::f32 : dtype);
+  Tensor out = poisoned({c.m, c.epilogue == Epilogue::kSiluAndMul ? c.n / 2 : c.n},
+                        c.float_out ? DType::f32 : dtype);
   backend().ops.linear(stream(), {out, input, weight, b, c.epilogue});
-  return {download_floats(out), reference(c, as_seen(x, dtype), as_seen(w, dtype), as_seen(bias, dtype))};
+  return {download_floats(out),
+          reference(c, as_seen(x, dtype), as_seen(w, dtype), as_seen(bias, dtype))};
 }
 
 void check_case(const Case& c) {
@@ -83,7 +88,8 @@ TEST_CASE("a float32 row does not depend on its batch") {
   if (backend().kind != BackendKind::kCpu) return;
   constexpr int64_t kRows = 300, kOut = 129, kIn = 71;
   auto x = random_floats(kRows * kIn, 4), w = random_floats(kOut * kIn, 5);
-  Tensor storage, natural = upload_floats(w, {kOut, kIn}, DType::f32), input = upload_floats(x, {kRows, kIn}, DType::f32);
+  Tensor storage, natural = upload_floats(w, {kOut, kIn}, DType::f32),
+                  input = upload_floats(x, {kRows, kIn}, DType::f32);
   Weight weight = backend().ops.pack_weight(stream(), natural, storage);
   Tensor all = poisoned({kRows, kOut}, DType::f32);
   backend().ops.linear(stream(), {all, input, weight, {}});

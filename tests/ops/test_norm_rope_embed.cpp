@@ -23,10 +23,13 @@ TEST_CASE("add_rms_norm") {
           CAPTURE(name_of(dtype));
           CAPTURE(t);
           CAPTURE(e);
-          auto r = random_floats(t * e, 1, 3), d = random_floats(t * e, 2), g = random_floats(e, 3, 2);
-          Tensor residual = upload_floats(r, {t, e}, dtype), delta = upload_floats(d, {t, e}, dtype);
+          auto r = random_floats(t * e, 1, 3), d = random_floats(t * e, 2),
+               g = random_floats(e, 3, 2);
+          Tensor residual = upload_floats(r, {t, e}, dtype),
+                 delta = upload_floats(d, {t, e}, dtype);
           Tensor weight = upload_floats(g, {e}, dtype), out = poisoned({t, e}, dtype);
-          backend().ops.add_rms_norm(stream(), {out, residual, has_delta ? delta.view() : TensorView{}, weight, 1e-6f});
+          backend().ops.add_rms_norm(
+              stream(), {out, residual, has_delta ? delta.view() : TensorView{}, weight, 1e-6f});
           auto x = as_seen(r, dtype), y = as_seen(d, dtype), w = as_seen(g, dtype);
           if (has_delta)
             for (size_t i = 0; i < x.size(); ++i) x[i] += y[i];
@@ -34,7 +37,8 @@ TEST_CASE("add_rms_norm") {
           std::vector<float> want(x.size());
           for (int64_t row = 0; row < t; ++row) {
             double squares = 0;
-            for (int64_t i = 0; i < e; ++i) squares += std::pow(static_cast<double>(x[static_cast<size_t>(row * e + i)]), 2);
+            for (int64_t i = 0; i < e; ++i)
+              squares += std::pow(static_cast<double>(x[static_cast<size_t>(row * e + i)]), 2);
             double scale = 1 / std::sqrt(squares / static_cast<double>(e) + 1e-6);
             for (int64_t i = 0; i < e; ++i) {
               auto k = static_cast<size_t>(row * e + i);
@@ -56,18 +60,21 @@ TEST_CASE("embed takes its shard's rows, last tokens for decode rows, and zeros 
     std::vector<int32_t> ids{100, 169, 99, 170, ~0, ~2, 133}, last{164, 7, 101};
     std::vector<int64_t> rows{0, 69, -1, -1, 64, 1, 33};
     Tensor id = upload_ints(ids), tokens = upload_ints(last), out = poisoned({7, kWidth}, dtype);
-    backend().ops.embed(stream(), {out, weight, data_of<int32_t>(id), data_of<int32_t>(tokens), kBegin});
+    backend().ops.embed(stream(),
+                        {out, weight, data_of<int32_t>(id), data_of<int32_t>(tokens), kBegin});
     auto got = download_floats(out), seen = as_seen(table, dtype);
     for (size_t i = 0; i < rows.size(); ++i)
       for (int64_t k = 0; k < kWidth; ++k)
-        CHECK(got[i * kWidth + static_cast<size_t>(k)] == (rows[i] < 0 ? 0.0f : seen[static_cast<size_t>(rows[i] * kWidth + k)]));
+        CHECK(got[i * kWidth + static_cast<size_t>(k)] ==
+              (rows[i] < 0 ? 0.0f : seen[static_cast<size_t>(rows[i] * kWidth + k)]));
   }
 }
 
 TEST_CASE("gather_rows") {
   for (DType dtype : model_dtypes()) {
     auto x = random_floats(9 * 31, 1);
-    Tensor in = upload_floats(x, {9, 31}, dtype), rows = upload_ints({8, 0, 3, 3}), out = poisoned({4, 31}, dtype);
+    Tensor in = upload_floats(x, {9, 31}, dtype), rows = upload_ints({8, 0, 3, 3}),
+           out = poisoned({4, 31}, dtype);
     backend().ops.gather_rows(stream(), out, in, data_of<int32_t>(rows));
     auto got = download_floats(out), seen = as_seen(x, dtype);
     size_t i = 0;
@@ -86,21 +93,32 @@ TEST_CASE("rope rotates q in place and writes k and v to their pages") {
         CAPTURE(page_size);
         CAPTURE(dim);
         constexpr int32_t kHeads = 7, kKvHeads = 2, kSlots = 3;
-        const int64_t stride = 200 / page_size + 1, pages = kSlots * stride, width = (kHeads + 2 * kKvHeads) * dim;
-        std::vector<int32_t> positions{0, 1, 63, 64, 150, -1, 199}, slots{2, 2, 0, 0, 1, 0, 1}, table;
-        for (int64_t i = 0; i < pages; ++i) table.push_back(static_cast<int32_t>((i * 7 + 3) % pages));
+        const int64_t stride = 200 / page_size + 1, pages = kSlots * stride,
+                      width = (kHeads + 2 * kKvHeads) * dim;
+        std::vector<int32_t> positions{0, 1, 63, 64, 150, -1, 199}, slots{2, 2, 0, 0, 1, 0, 1},
+            table;
+        for (int64_t i = 0; i < pages; ++i)
+          table.push_back(static_cast<int32_t>((i * 7 + 3) % pages));
         if (pages % 7 == 0) continue;
         auto qkv = random_floats(7 * width, 1), angles = random_floats(200 * dim, 2);
-        Tensor device_qkv = upload_floats(qkv, {7, width}, dtype), cos_sin = upload_floats(angles, {200, dim}, DType::f32);
-        Tensor k = poisoned({pages, kKvHeads, page_size, dim}, dtype), v = poisoned({pages, kKvHeads, page_size, dim}, dtype);
+        Tensor device_qkv = upload_floats(qkv, {7, width}, dtype),
+               cos_sin = upload_floats(angles, {200, dim}, DType::f32);
+        Tensor k = poisoned({pages, kKvHeads, page_size, dim}, dtype),
+               v = poisoned({pages, kKvHeads, page_size, dim}, dtype);
         Tensor p = upload_ints(positions), s = upload_ints(slots), t = upload_ints(table);
-        BatchView batch{7, 7, data_of<int32_t>(p), data_of<int32_t>(s), data_of<int32_t>(t), stride, {}, nullptr, 200};
-        backend().ops.rope_and_store_kv(stream(), {device_qkv, cos_sin, {k, v}, batch, kHeads, kKvHeads});
-        auto got = download_floats(device_qkv), keys = download_floats(k), values = download_floats(v), x = as_seen(qkv, dtype);
+        BatchView batch{
+            7,       7,  data_of<int32_t>(p), data_of<int32_t>(s), data_of<int32_t>(t), stride, {},
+            nullptr, 200};
+        backend().ops.rope_and_store_kv(stream(),
+                                        {device_qkv, cos_sin, {k, v}, batch, kHeads, kKvHeads});
+        auto got = download_floats(device_qkv), keys = download_floats(k),
+             values = download_floats(v), x = as_seen(qkv, dtype);
         auto rotated = [&](size_t row, int64_t head, int64_t d) {
-          auto position = static_cast<size_t>(positions[row]), at = row * static_cast<size_t>(width) + static_cast<size_t>(head * dim);
+          auto position = static_cast<size_t>(positions[row]),
+               at = row * static_cast<size_t>(width) + static_cast<size_t>(head * dim);
           int64_t half = dim / 2, i = d % half;
-          double c = angles[position * static_cast<size_t>(dim) + static_cast<size_t>(i)], sn = angles[position * static_cast<size_t>(dim) + static_cast<size_t>(i + half)];
+          double c = angles[position * static_cast<size_t>(dim) + static_cast<size_t>(i)],
+                 sn = angles[position * static_cast<size_t>(dim) + static_cast<size_t>(i + half)];
           double a = x[at + static_cast<size_t>(i)], b = x[at + static_cast<size_t>(i + half)];
           return static_cast<float>(d < half ? a * c - b * sn : b * c + a * sn);
         };
@@ -110,15 +128,19 @@ TEST_CASE("rope rotates q in place and writes k and v to their pages") {
           for (int64_t h = 0; h < kHeads; ++h)
             for (int64_t d = 0; d < dim; ++d) {
               want_q.push_back(rotated(row, h, d));
-              got_q.push_back(got[row * static_cast<size_t>(width) + static_cast<size_t>(h * dim + d)]);
+              got_q.push_back(
+                  got[row * static_cast<size_t>(width) + static_cast<size_t>(h * dim + d)]);
             }
-          int64_t page = table[static_cast<size_t>(slots[row] * stride + positions[row] / page_size)];
+          int64_t page =
+              table[static_cast<size_t>(slots[row] * stride + positions[row] / page_size)];
           for (int64_t h = 0; h < kKvHeads; ++h)
             for (int64_t d = 0; d < dim; ++d) {
-              auto at = static_cast<size_t>(((page * kKvHeads + h) * page_size + positions[row] % page_size) * dim + d);
+              auto at = static_cast<size_t>(
+                  ((page * kKvHeads + h) * page_size + positions[row] % page_size) * dim + d);
               want_k.push_back(rotated(row, kHeads + h, d));
               got_k.push_back(keys[at]);
-              want_v.push_back(x[row * static_cast<size_t>(width) + static_cast<size_t>((kHeads + kKvHeads + h) * dim + d)]);
+              want_v.push_back(x[row * static_cast<size_t>(width) +
+                                 static_cast<size_t>((kHeads + kKvHeads + h) * dim + d)]);
               got_v.push_back(values[at]);
             }
         }
@@ -133,8 +155,10 @@ TEST_CASE("page tables and page copies") {
     for (int page_size : page_sizes()) {
       Tensor table = upload_ints(std::vector<int32_t>(12, -1));
       Tensor deltas = upload_structs(std::vector<PageDelta>{{0, 0, 5}, {2, 3, 7}, {1, 1, 9}});
-      backend().ops.update_page_table(stream(), data_of<int32_t>(table), 4, data_of<PageDelta>(deltas), 3);
-      CHECK(download<int32_t>(table.view().data, 12) == std::vector<int32_t>{5, -1, -1, -1, -1, 9, -1, -1, -1, -1, -1, 7});
+      backend().ops.update_page_table(stream(), data_of<int32_t>(table), 4,
+                                      data_of<PageDelta>(deltas), 3);
+      CHECK(download<int32_t>(table.view().data, 12) ==
+            std::vector<int32_t>{5, -1, -1, -1, -1, 9, -1, -1, -1, -1, -1, 7});
 
       constexpr int64_t kPools = 4, kPages = 5, kHeads = 3, kDim = 64;
       int64_t pool = kPages * kHeads * page_size * kDim;
@@ -149,14 +173,16 @@ TEST_CASE("page tables and page copies") {
           for (int64_t h = 0; h < kHeads; ++h)
             for (int64_t i = 0; i < c.num_rows * kDim; ++i)
               want[static_cast<size_t>(p * pool + (c.target * kHeads + h) * page_size * kDim + i)] =
-                  want[static_cast<size_t>(p * pool + (c.source * kHeads + h) * page_size * kDim + i)];
+                  want[static_cast<size_t>(p * pool + (c.source * kHeads + h) * page_size * kDim +
+                                           i)];
       CHECK(download_floats(pools) == want);
     }
 }
 
 TEST_CASE("random weights of a shard are the slice of the whole") {
   for (DType dtype : model_dtypes()) {
-    Tensor whole = poisoned({40, 30}, dtype), part = poisoned({7, 11}, dtype), vector = poisoned({40}, dtype);
+    Tensor whole = poisoned({40, 30}, dtype), part = poisoned({7, 11}, dtype),
+           vector = poisoned({40}, dtype);
     backend().ops.fill_random(stream(), whole, 99, 0.5f, 0, 0, 30);
     backend().ops.fill_random(stream(), part, 99, 0.5f, 20, 13, 30);
     backend().ops.fill_random(stream(), vector, 99, 0.5f, 0, 0, 1);

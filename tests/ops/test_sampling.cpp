@@ -16,16 +16,18 @@ namespace {
 
 const SamplingOps& ops() { return backend().ops.sampling; }
 
-std::vector<float> slice(const std::vector<float>& logits, size_t rows, size_t vocab, size_t begin, size_t size) {
+std::vector<float> slice(const std::vector<float>& logits, size_t rows, size_t vocab, size_t begin,
+                         size_t size) {
   std::vector<float> out;
   for (size_t r = 0; r < rows; ++r)
-    out.insert(out.end(), logits.begin() + static_cast<int64_t>(r * vocab + begin), logits.begin() + static_cast<int64_t>(r * vocab + begin + size));
+    out.insert(out.end(), logits.begin() + static_cast<int64_t>(r * vocab + begin),
+               logits.begin() + static_cast<int64_t>(r * vocab + begin + size));
   return out;
 }
 
 // Draws every row over `shards` parts of the vocabulary, as as many ranks would.
-std::vector<int32_t> sample(const std::vector<float>& logits, const std::vector<SamplingRow>& rows, size_t vocab, size_t shards,
-                            std::vector<Selection>* cut = nullptr) {
+std::vector<int32_t> sample(const std::vector<float>& logits, const std::vector<SamplingRow>& rows,
+                            size_t vocab, size_t shards, std::vector<Selection>* cut = nullptr) {
   size_t n = rows.size();
   auto count = static_cast<int32_t>(n);
   Tensor device_rows = upload_structs(rows);
@@ -36,13 +38,15 @@ std::vector<int32_t> sample(const std::vector<float>& logits, const std::vector<
   for (size_t s = 0; s < shards; ++s) {
     size_t begin = vocab * s / shards, size = vocab * (s + 1) / shards - begin;
     begins.push_back(begin);
-    parts.push_back(upload(slice(logits, n, vocab, begin, size), {count, static_cast<int64_t>(size)}, DType::f32));
+    parts.push_back(upload(slice(logits, n, vocab, begin, size),
+                           {count, static_cast<int64_t>(size)}, DType::f32));
     Tensor m = poisoned({count}, DType::f32);
     ops().row_max(stream(), parts[s], data_of<float>(m));
     auto got = download_floats(m);
     for (size_t r = 0; r < n; ++r) max[r] = std::max(max[r], got[r]);
   }
-  Tensor global_max = upload(max, {count}, DType::f32), selections = upload_structs(std::vector<Selection>(n));
+  Tensor global_max = upload(max, {count}, DType::f32),
+         selections = upload_structs(std::vector<Selection>(n));
   auto* selection = data_of<Selection>(selections);
   ops().begin_selection(stream(), row, data_of<float>(global_max), selection, count);
   for (SelectBy by : {SelectBy::kTopK, SelectBy::kTopP})
@@ -61,7 +65,8 @@ std::vector<int32_t> sample(const std::vector<float>& logits, const std::vector<
   std::vector<Candidate> gathered;
   for (size_t s = 0; s < shards; ++s) {
     Tensor best = upload_structs(std::vector<Candidate>(n));
-    ops().draw(stream(), parts[s], row, selection, static_cast<int64_t>(begins[s]), data_of<Candidate>(best));
+    ops().draw(stream(), parts[s], row, selection, static_cast<int64_t>(begins[s]),
+               data_of<Candidate>(best));
     auto got = download<Candidate>(best.view().data, n);
     gathered.insert(gathered.end(), got.begin(), got.end());
   }
@@ -69,8 +74,10 @@ std::vector<int32_t> sample(const std::vector<float>& logits, const std::vector<
   int32_t slots = 0;
   for (const SamplingRow& r : rows) slots = std::max(slots, r.slot + 1);
   Tensor last = upload_ints(std::vector<int32_t>(static_cast<size_t>(std::max(slots, 1)), -1));
-  ops().choose(stream(), data_of<Candidate>(all), static_cast<int>(shards), row, count, data_of<int32_t>(tokens), data_of<int32_t>(last), nullptr, 0, 0);
-  auto result = download<int32_t>(tokens.view().data, n), kept = download<int32_t>(last.view().data, static_cast<size_t>(std::max(slots, 1)));
+  ops().choose(stream(), data_of<Candidate>(all), static_cast<int>(shards), row, count,
+               data_of<int32_t>(tokens), data_of<int32_t>(last), nullptr, 0, 0);
+  auto result = download<int32_t>(tokens.view().data, n),
+       kept = download<int32_t>(last.view().data, static_cast<size_t>(std::max(slots, 1)));
   for (size_t r = 0; r < n; ++r)
     if (rows[r].slot >= 0) CHECK(kept[static_cast<size_t>(rows[r].slot)] == result[r]);
   return result;
@@ -83,7 +90,8 @@ std::vector<double> probabilities(const float* logits, size_t vocab, const Sampl
   for (size_t i = 0; i < vocab; ++i) p[i] = std::exp((logits[i] - max) / row.temperature);
   std::vector<size_t> order(vocab);
   for (size_t i = 0; i < vocab; ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return logits[a] > logits[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return logits[a] > logits[b]; });
   auto drop_below = [&](float cut) {
     for (size_t i = 0; i < vocab; ++i)
       if (logits[i] < cut) p[i] = 0;
@@ -91,7 +99,8 @@ std::vector<double> probabilities(const float* logits, size_t vocab, const Sampl
   if (row.min_p > 0)
     for (double& x : p)
       if (x < row.min_p) x = 0;
-  if (row.top_k > 0 && static_cast<size_t>(row.top_k) < vocab) drop_below(logits[order[static_cast<size_t>(row.top_k) - 1]]);
+  if (row.top_k > 0 && static_cast<size_t>(row.top_k) < vocab)
+    drop_below(logits[order[static_cast<size_t>(row.top_k) - 1]]);
   double total = 0, sum = 0;
   for (double x : p) total += x;
   if (row.top_p < 1)
@@ -107,13 +116,17 @@ std::vector<double> probabilities(const float* logits, size_t vocab, const Sampl
 }
 
 // Upper 0.1% point of the chi-square distribution [Wilson & Hilferty 1931].
-double chi_square_limit(double degrees) { return degrees * std::pow(1 - 2 / (9 * degrees) + 3.09 * std::sqrt(2 / (9 * degrees)), 3); }
+double chi_square_limit(double degrees) {
+  return degrees * std::pow(1 - 2 / (9 * degrees) + 3.09 * std::sqrt(2 / (9 * degrees)), 3);
+}
 
 }  // namespace
 
 TEST_CASE("Philox4x32-10 gives the published values") {
-  CHECK(philox({0, 0, 0, 0}, 0) == std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
-  CHECK(philox({~0u, ~0u, ~0u, ~0u}, ~uint64_t{0}) == std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(philox({0, 0, 0, 0}, 0) ==
+        std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  CHECK(philox({~0u, ~0u, ~0u, ~0u}, ~uint64_t{0}) ==
+        std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
   CHECK(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0x299f31d0a4093822) ==
         std::array<uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
@@ -126,7 +139,8 @@ TEST_CASE("greedy takes the largest logit, ties to the lowest id, over any shard
   logits[2 * kVocab] = 5;
   std::vector<SamplingRow> rows(3);
   for (int32_t i = 0; i < 3; ++i) rows[static_cast<size_t>(i)].slot = i;
-  for (size_t shards : {1, 2, 3, 7}) CHECK(sample(logits, rows, kVocab, shards) == std::vector<int32_t>{400, 999, 0});
+  for (size_t shards : {1, 2, 3, 7})
+    CHECK(sample(logits, rows, kVocab, shards) == std::vector<int32_t>{400, 999, 0});
 }
 
 TEST_CASE("what is accepted equals a sort's answer, over any sharding") {
@@ -171,7 +185,13 @@ TEST_CASE("draws follow the exact probabilities (chi-square)") {
     float temperature, top_p, min_p;
     int32_t top_k;
   };
-  for (Setting s : {Setting{1, 1, 0, 0}, {0.6f, 1, 0, 0}, {1.5f, 0.8f, 0, 0}, {1, 1, 0, 20}, {1, 0.9f, 0, 50}, {1, 1, 0.1f, 0}, {0.7f, 0.8f, 0.01f, 20}}) {
+  for (Setting s : {Setting{1, 1, 0, 0},
+                    {0.6f, 1, 0, 0},
+                    {1.5f, 0.8f, 0, 0},
+                    {1, 1, 0, 20},
+                    {1, 0.9f, 0, 50},
+                    {1, 1, 0.1f, 0},
+                    {0.7f, 0.8f, 0.01f, 20}}) {
     std::vector<double> seen(kVocab);
     SamplingRow row;
     row.temperature = s.temperature, row.top_p = s.top_p, row.min_p = s.min_p, row.top_k = s.top_k;
@@ -198,7 +218,8 @@ TEST_CASE("draws follow the exact probabilities (chi-square)") {
       chi_square += (seen[i] - wanted) * (seen[i] - wanted) / wanted;
       ++degrees;
     }
-    if (rest_wanted > 5) chi_square += (rest_seen - rest_wanted) * (rest_seen - rest_wanted) / rest_wanted, ++degrees;
+    if (rest_wanted > 5)
+      chi_square += (rest_seen - rest_wanted) * (rest_seen - rest_wanted) / rest_wanted, ++degrees;
     CAPTURE(s.temperature);
     CAPTURE(s.top_p);
     CAPTURE(s.top_k);
@@ -213,31 +234,43 @@ TEST_CASE("a draw depends on seed and position, not on batch or sharding") {
   std::vector<float> logits;
   for (int32_t i = 0; i < 12; ++i) {
     SamplingRow row;
-    row.slot = i, row.temperature = 1, row.seed = static_cast<uint64_t>(i / 4), row.position = i % 4;
+    row.slot = i, row.temperature = 1, row.seed = static_cast<uint64_t>(i / 4),
+    row.position = i % 4;
     rows.push_back(row);
     logits.insert(logits.end(), one.begin(), one.end());
   }
   auto together = sample(logits, rows, kVocab, 1);
   CHECK(sample(logits, rows, kVocab, 4) == together);
-  for (size_t i = 0; i < rows.size(); ++i) CHECK(sample(one, {rows[i]}, kVocab, 1)[0] == together[i]);
+  for (size_t i = 0; i < rows.size(); ++i)
+    CHECK(sample(one, {rows[i]}, kVocab, 1)[0] == together[i]);
   CHECK(std::set<int32_t>(together.begin(), together.end()).size() > 9);
 }
 
 TEST_CASE("penalties, edits and counts") {
   constexpr int64_t kVocab = 50, kBegin = 100;
-  Tensor counts = upload_ints(std::vector<int32_t>(3 * kVocab, 77)), prompt = upload_ints({101, 101, 149, 3, 150, 107, 149, 107, 99});
-  ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab, data_of<int32_t>(prompt), 5, 9, kBegin);
+  Tensor counts = upload_ints(std::vector<int32_t>(3 * kVocab, 77)),
+         prompt = upload_ints({101, 101, 149, 3, 150, 107, 149, 107, 99});
+  ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab, data_of<int32_t>(prompt),
+                     5, 9, kBegin);
   auto reset = download<int32_t>(data_of<int32_t>(counts) + kVocab, kVocab);
-  for (int32_t i = 0; i < kVocab; ++i) CHECK(reset[static_cast<size_t>(i)] == (i == 1 ? kInPrompt : i == 49 ? kInPrompt + 1 : i == 7 ? 2 : 0));
+  for (int32_t i = 0; i < kVocab; ++i)
+    CHECK(reset[static_cast<size_t>(i)] == (i == 1    ? kInPrompt
+                                            : i == 49 ? kInPrompt + 1
+                                            : i == 7  ? 2
+                                                      : 0));
 
   std::vector<SamplingRow> rows(2);
   rows[0].slot = 1, rows[0].has_counts = 1;
-  rows[0].repetition_penalty = 2, rows[0].presence_penalty = 0.5f, rows[0].frequency_penalty = 0.25f;
+  rows[0].repetition_penalty = 2, rows[0].presence_penalty = 0.5f,
+  rows[0].frequency_penalty = 0.25f;
   rows[1].slot = 2;
-  Tensor device_rows = upload_structs(rows), tokens = upload_ints({-1, -1}), last = upload_ints({-1, -1, -1});
+  Tensor device_rows = upload_structs(rows), tokens = upload_ints({-1, -1}),
+         last = upload_ints({-1, -1, -1});
   for (int32_t token : {101, 110, 110, 999}) {  // the last is another rank's
     Tensor drawn = upload_structs(std::vector<Candidate>{{1, token}, {1, 105}});
-    ops().choose(stream(), data_of<Candidate>(drawn), 1, data_of<SamplingRow>(device_rows), 2, data_of<int32_t>(tokens), data_of<int32_t>(last), data_of<int32_t>(counts), kBegin, kVocab);
+    ops().choose(stream(), data_of<Candidate>(drawn), 1, data_of<SamplingRow>(device_rows), 2,
+                 data_of<int32_t>(tokens), data_of<int32_t>(last), data_of<int32_t>(counts), kBegin,
+                 kVocab);
   }
   auto counted = download<int32_t>(data_of<int32_t>(counts) + kVocab, kVocab);
   CHECK(counted[1] == (kInPrompt | 1));
@@ -248,8 +281,10 @@ TEST_CASE("penalties, edits and counts") {
   auto before = random_floats(2 * kVocab, 9, 3);
   before[1] = 2, before[49] = -2, before[10] = 1;
   Tensor logits = upload(before, {2, kVocab}, DType::f32);
-  ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows), data_of<int32_t>(counts));
-  Tensor edits = upload_structs(std::vector<LogitEdit>{{0, 102, 4}, {1, 149, -INFINITY}, {1, 99, 1}, {0, 150, 1}});
+  ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows),
+                        data_of<int32_t>(counts));
+  Tensor edits = upload_structs(
+      std::vector<LogitEdit>{{0, 102, 4}, {1, 149, -INFINITY}, {1, 99, 1}, {0, 150, 1}});
   ops().edit_logits(stream(), logits, data_of<LogitEdit>(edits), 4, kBegin);
   auto want = before, got = download_floats(logits);
   want[1] = 2 / 2.0f - 0.75f;
@@ -265,7 +300,8 @@ TEST_CASE("log-sum-exp, target logits and top logits") {
   constexpr int64_t kVocab = 777, kBegin = 1000;
   auto x = random_floats(2 * kVocab, 8, 6);
   x[5] = x[6] = 9;
-  Tensor logits = upload(x, {2, kVocab}, DType::f32), sums = poisoned({2, 2}, DType::f32), values = poisoned({2}, DType::f32);
+  Tensor logits = upload(x, {2, kVocab}, DType::f32), sums = poisoned({2, 2}, DType::f32),
+         values = poisoned({2}, DType::f32);
   ops().log_sum_exp(stream(), logits, data_of<float>(sums));
   Tensor targets = upload_ints({1005, 999});
   ops().target_logits(stream(), logits, data_of<int32_t>(targets), kBegin, data_of<float>(values));
@@ -285,7 +321,8 @@ TEST_CASE("log-sum-exp, target logits and top logits") {
   CHECK(got[0].token == 1005);
   CHECK(got[1].token == 1006);
   for (size_t r = 0; r < 2; ++r) {
-    std::vector<float> sorted(x.begin() + static_cast<int64_t>(r) * kVocab, x.begin() + static_cast<int64_t>(r + 1) * kVocab);
+    std::vector<float> sorted(x.begin() + static_cast<int64_t>(r) * kVocab,
+                              x.begin() + static_cast<int64_t>(r + 1) * kVocab);
     std::sort(sorted.rbegin(), sorted.rend());
     for (size_t i = 0; i < 20; ++i) {
       CHECK(got[r * 20 + i].score == sorted[i]);

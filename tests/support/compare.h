@@ -13,7 +13,8 @@ struct Tolerance {
   double op;             // relative L2 error of one op against double precision
   double logits;         // relative L2 error of a whole model's logits against the float32 golden
   double hidden;         // the same of a layer's output
-  double greedy_margin;  // a token may differ from the golden only where top-1 minus top-2 is below this
+  double greedy_margin;  // a token may differ from the golden only where top-1 minus top-2 is below
+                         // this
   double perplexity;     // relative to the golden's value of the same dtype
 };
 

@@ -1,5 +1,6 @@
 #pragma once
-// The backend under test and the way of test data to its memory and back. LITELANG_TEST_BACKEND=cpu|cuda.
+// The backend under test and the way of test data to its memory and back.
+// LITELANG_TEST_BACKEND=cpu|cuda.
 #include <cstdlib>
 #include <string>
 #include <vector>

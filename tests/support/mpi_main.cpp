@@ -1,5 +1,5 @@
-// A doctest program that runs under mpirun: all ranks run all tests; the program fails when any rank's does. Ranks above 0 only print
-// what fails.
+// A doctest program that runs under mpirun: all ranks run all tests; the program fails when any
+// rank's does. Ranks above 0 only print what fails.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 

@@ -1,7 +1,8 @@
 #pragma once
-// A device on paper for scheduler tests: keys are hashes of the prefix they stand for, and the "model" draws a token from
-// the hash under its row. Whatever the scheduler shares, copies, evicts or recomputes, the drawn tokens must be those of each
-// prompt on its own; a wrong page, row or order shows as a wrong hash.
+// A device on paper for scheduler tests: keys are hashes of the prefix they stand for, and the
+// "model" draws a token from the hash under its row. Whatever the scheduler shares, copies, evicts
+// or recomputes, the drawn tokens must be those of each prompt on its own; a wrong page, row or
+// order shows as a wrong hash.
 #include <cstdint>
 #include <map>
 #include <stdexcept>
@@ -17,7 +18,11 @@ class PaperDevice {
   static constexpr uint64_t kEmpty = 0x1234567;
 
   PaperDevice(int64_t num_pages, int64_t page_size, int32_t num_slots, int32_t vocab)
-      : page_size_(page_size), vocab_(vocab), keys_(static_cast<size_t>(num_pages * page_size)), tables_(static_cast<size_t>(num_slots)), last_(static_cast<size_t>(num_slots)) {}
+      : page_size_(page_size),
+        vocab_(vocab),
+        keys_(static_cast<size_t>(num_pages * page_size)),
+        tables_(static_cast<size_t>(num_slots)),
+        last_(static_cast<size_t>(num_slots)) {}
 
   static uint64_t extend(uint64_t prefix, int32_t token) {
     uint64_t z = (prefix ^ static_cast<uint64_t>(token)) * 0x9E3779B97F4A7C15u;
@@ -36,14 +41,17 @@ class PaperDevice {
     for (const auto& s : plan.new_slots) seeds_[s.slot] = s.sampling.seed;
     for (const auto& d : plan.page_deltas) {
       auto& table = tables_[static_cast<size_t>(d.slot)];
-      if (table.size() <= static_cast<size_t>(d.index)) table.resize(static_cast<size_t>(d.index) + 1, -1);
+      if (table.size() <= static_cast<size_t>(d.index))
+        table.resize(static_cast<size_t>(d.index) + 1, -1);
       table[static_cast<size_t>(d.index)] = d.page;
     }
     copy(plan.page_copies);
     std::vector<uint64_t> rows;
-    for (const auto& d : plan.decode) rows.push_back(put(d.slot, d.position, last_[static_cast<size_t>(d.slot)]));
+    for (const auto& d : plan.decode)
+      rows.push_back(put(d.slot, d.position, last_[static_cast<size_t>(d.slot)]));
     for (const auto& c : plan.chunks)
-      for (size_t i = 0; i < c.tokens.size(); ++i) rows.push_back(put(c.slot, c.first_position + static_cast<int32_t>(i), c.tokens[i]));
+      for (size_t i = 0; i < c.tokens.size(); ++i)
+        rows.push_back(put(c.slot, c.first_position + static_cast<int32_t>(i), c.tokens[i]));
     std::vector<int32_t> tokens;
     for (const auto& s : plan.samples) {
       tokens.push_back(draw(rows.at(static_cast<size_t>(s.row)), seeds_[s.slot], vocab_));
@@ -54,7 +62,8 @@ class PaperDevice {
 
   // What a prompt leads to without any scheduling.
   static std::vector<int32_t> answer(const Request& r, int32_t index, int32_t vocab) {
-    uint64_t prefix = kEmpty, seed = r.params.seed + static_cast<uint64_t>(index) * 0x9E3779B97F4A7C15u;
+    uint64_t prefix = kEmpty,
+             seed = r.params.seed + static_cast<uint64_t>(index) * 0x9E3779B97F4A7C15u;
     for (int32_t t : r.prompt) prefix = extend(prefix, t);
     std::vector<int32_t> out;
     while (static_cast<int32_t>(out.size()) < r.params.max_tokens) {
@@ -67,7 +76,8 @@ class PaperDevice {
 
  private:
   uint64_t& key(int32_t slot, int32_t position) {
-    int32_t page = tables_[static_cast<size_t>(slot)].at(static_cast<size_t>(position / page_size_));
+    int32_t page =
+        tables_[static_cast<size_t>(slot)].at(static_cast<size_t>(position / page_size_));
     return keys_.at(static_cast<size_t>(page * page_size_ + position % page_size_));
   }
   uint64_t put(int32_t slot, int32_t position, int32_t token) {
@@ -78,11 +88,14 @@ class PaperDevice {
     std::map<int32_t, int> sources;
     for (const PageCopy& c : copies) ++sources[c.source];
     for (const PageCopy& c : copies) {
-      if (sources.contains(c.target)) throw std::logic_error("a page is both source and target of copies");
+      if (sources.contains(c.target))
+        throw std::logic_error("a page is both source and target of copies");
       for (int32_t r = 0; r < c.num_rows; ++r)
-        keys_.at(static_cast<size_t>(c.target * page_size_ + r)) = keys_.at(static_cast<size_t>(c.source * page_size_ + r));
+        keys_.at(static_cast<size_t>(c.target * page_size_ + r)) =
+            keys_.at(static_cast<size_t>(c.source * page_size_ + r));
       // The rest of a copied page must not be taken for keys.
-      for (int64_t r = c.num_rows; r < page_size_; ++r) keys_.at(static_cast<size_t>(c.target * page_size_ + r)) = 0;
+      for (int64_t r = c.num_rows; r < page_size_; ++r)
+        keys_.at(static_cast<size_t>(c.target * page_size_ + r)) = 0;
     }
   }
 

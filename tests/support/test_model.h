@@ -1,5 +1,6 @@
 #pragma once
-// A model on this test's ranks, at the level of steps: feed tokens, get logits or hidden states. One-dimensional grid over all ranks.
+// A model on this test's ranks, at the level of steps: feed tokens, get logits or hidden states.
+// One-dimensional grid over all ranks.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -22,7 +23,8 @@ class TestModel {
         shape_(choose_grid(config_, std::nullopt, mpi().world().size())),
         grid_(backend(), mpi().world(), shape_),
         shard_(shard_of(config_, shape_, grid_.place())),
-        model_(config_, shard_, load_weights(store_, shard_, dtype, backend(), stream(), 2, {}), backend(), grid_, kPositions, kPositions),
+        model_(config_, shard_, load_weights(store_, shard_, dtype, backend(), stream(), 2, {}),
+               backend(), grid_, kPositions, kPositions),
         page_size_(page_sizes().back()),
         kv_(backend(), config_, shard_, dtype, kPositions / page_size_, page_size_) {
     std::vector<int32_t> pages;
@@ -33,7 +35,8 @@ class TestModel {
   const ModelConfig& config() const { return config_; }
   Qwen2Model& model() { return model_; }
 
-  // Final hidden states of `tokens` at positions first...: one sequence, which attends to what it was fed before.
+  // Final hidden states of `tokens` at positions first...: one sequence, which attends to what it
+  // was fed before.
   TensorView forward(const std::vector<int32_t>& tokens, int32_t first = 0) {
     auto count = static_cast<int32_t>(tokens.size());
     std::vector<int32_t> positions, slots(tokens.size(), 0);
@@ -44,7 +47,15 @@ class TestModel {
     chunks_ = {{0, 0, count, first}};
     device_chunks_ = upload_structs(chunks_);
     StepInputs inputs;
-    inputs.batch = {count, 0, data_of<int32_t>(positions_), data_of<int32_t>(slots_), data_of<int32_t>(table_), table_.view().dim(0), chunks_, data_of<Chunk>(device_chunks_), first + count};
+    inputs.batch = {count,
+                    0,
+                    data_of<int32_t>(positions_),
+                    data_of<int32_t>(slots_),
+                    data_of<int32_t>(table_),
+                    table_.view().dim(0),
+                    chunks_,
+                    data_of<Chunk>(device_chunks_),
+                    first + count};
     inputs.ids = data_of<int32_t>(ids_);
     inputs.last_tokens = data_of<int32_t>(ids_);
     return model_.forward(stream(), inputs, kv_);
@@ -55,9 +66,11 @@ class TestModel {
     int64_t rows = hidden.dim(0);
     Tensor own(backend().device, DType::f32, {rows, shard_.vocab.size});
     model_.logits(stream(), hidden, own);
-    Tensor ids = upload_ints(targets), chosen(backend().device, DType::f32, {rows}), sums(backend().device, DType::f32, {rows, 2});
+    Tensor ids = upload_ints(targets), chosen(backend().device, DType::f32, {rows}),
+           sums(backend().device, DType::f32, {rows, 2});
     Tensor all(backend().device, DType::f32, {mpi().world().size(), rows * 2});
-    backend().ops.sampling.target_logits(stream(), own, data_of<int32_t>(ids), shard_.vocab.begin, data_of<float>(chosen));
+    backend().ops.sampling.target_logits(stream(), own, data_of<int32_t>(ids), shard_.vocab.begin,
+                                         data_of<float>(chosen));
     grid_.replica_comm().all_reduce_max(stream(), chosen);
     backend().ops.sampling.log_sum_exp(stream(), own, data_of<float>(sums));
     grid_.replica_comm().all_gather(stream(), sums.view().data, all.view().data, sums.bytes());
@@ -67,7 +80,8 @@ class TestModel {
       double max = -1e30, sum = 0;
       auto of_rank = [&](int64_t k) { return part.data() + (k * rows + r) * 2; };
       for (int64_t k = 0; k < mpi().world().size(); ++k) max = std::max<double>(max, of_rank(k)[0]);
-      for (int64_t k = 0; k < mpi().world().size(); ++k) sum += of_rank(k)[1] * std::exp(of_rank(k)[0] - max);
+      for (int64_t k = 0; k < mpi().world().size(); ++k)
+        sum += of_rank(k)[1] * std::exp(of_rank(k)[0] - max);
       total += max + std::log(sum) - target[static_cast<size_t>(r)];
     }
     return total;
@@ -80,16 +94,20 @@ class TestModel {
     model_.logits(stream(), hidden, own);
     auto mine = download_floats(own);
     int64_t widest = mpi().world().max(shard_.vocab.size);
-    std::vector<float> padded(static_cast<size_t>(rows * widest)), all(static_cast<size_t>(rows * config_.vocab_size));
+    std::vector<float> padded(static_cast<size_t>(rows * widest)),
+        all(static_cast<size_t>(rows * config_.vocab_size));
     for (int64_t r = 0; r < rows; ++r)
-      std::copy_n(mine.data() + r * shard_.vocab.size, shard_.vocab.size, padded.data() + r * widest);
-    Tensor send = upload(padded, {rows * widest}, DType::f32), gathered(backend().device, DType::f32, {ranks, rows * widest});
+      std::copy_n(mine.data() + r * shard_.vocab.size, shard_.vocab.size,
+                  padded.data() + r * widest);
+    Tensor send = upload(padded, {rows * widest}, DType::f32),
+           gathered(backend().device, DType::f32, {ranks, rows * widest});
     grid_.replica_comm().all_gather(stream(), send.view().data, gathered.view().data, send.bytes());
     auto parts = download_floats(gathered);
     for (int64_t k = 0; k < ranks; ++k) {
       Range vocab = shard_of(config_, shape_, place_of(shape_, static_cast<int>(k))).vocab;
       for (int64_t r = 0; r < rows; ++r)
-        std::copy_n(parts.data() + (k * rows + r) * widest, vocab.size, all.data() + r * config_.vocab_size + vocab.begin);
+        std::copy_n(parts.data() + (k * rows + r) * widest, vocab.size,
+                    all.data() + r * config_.vocab_size + vocab.begin);
     }
     return all;
   }

@@ -11,7 +11,7 @@ using namespace ll;
 
 TEST_CASE("bfloat16 rounds to nearest, ties to even") {
   CHECK(to_float(to_bf16(1.0f)) == 1.0f);
-  CHECK(to_bf16(1.0f + 0x1p-8f).bits == 0x3f80);  // tie, even below
+  CHECK(to_bf16(1.0f + 0x1p-8f).bits == 0x3f80);      // tie, even below
   CHECK(to_bf16(1.0f + 3 * 0x1p-8f).bits == 0x3f82);  // tie, even above
   CHECK(to_bf16(std::numeric_limits<float>::max()).bits == 0x7f80);
   CHECK(std::isnan(to_float(to_bf16(std::nanf("")))));

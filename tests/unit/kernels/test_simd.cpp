@@ -83,16 +83,19 @@ TEST_CASE("a row of a panel product does not depend on the rows beside it") {
     CAPTURE(s->name);
     auto x = random_floats(kMaxGemmRows * kDepth, 3), w = random_floats(kDepth * kPanelCols, 4);
     std::vector<float> all(kMaxGemmRows * kPanelCols), one(kPanelCols);
-    s->gemm_f32(x.data(), kDepth, w.data(), kPanelCols, kDepth, kMaxGemmRows, all.data(), kPanelCols);
+    s->gemm_f32(x.data(), kDepth, w.data(), kPanelCols, kDepth, kMaxGemmRows, all.data(),
+                kPanelCols);
     for (int rows = 1; rows <= kMaxGemmRows; ++rows) {
       std::vector<float> some(all.size());
       s->gemm_f32(x.data(), kDepth, w.data(), kPanelCols, kDepth, rows, some.data(), kPanelCols);
-      CHECK(std::memcmp(some.data(), all.data(), sizeof(float) * kPanelCols * static_cast<size_t>(rows)) == 0);
+      CHECK(std::memcmp(some.data(), all.data(),
+                        sizeof(float) * kPanelCols * static_cast<size_t>(rows)) == 0);
     }
     for (int c = 0; c < kPanelCols; ++c) {
       double want = 0;
       for (int64_t k = 0; k < kDepth; ++k)
-        want += static_cast<double>(x[static_cast<size_t>(k)]) * w[static_cast<size_t>(k * kPanelCols + c)];
+        want += static_cast<double>(x[static_cast<size_t>(k)]) *
+                w[static_cast<size_t>(k * kPanelCols + c)];
       CHECK(all[static_cast<size_t>(c)] == doctest::Approx(want).epsilon(1e-5));
     }
   }
@@ -100,17 +103,20 @@ TEST_CASE("a row of a panel product does not depend on the rows beside it") {
 
 TEST_CASE("bfloat16 panel products agree with double precision") {
   constexpr int64_t kDepth = 66;
-  auto x = rounded(random_floats(kMaxGemmRows * kDepth, 5)), w = rounded(random_floats(kDepth * kPanelCols, 6));
+  auto x = rounded(random_floats(kMaxGemmRows * kDepth, 5)),
+       w = rounded(random_floats(kDepth * kPanelCols, 6));
   std::vector<bf16> panel(static_cast<size_t>(panel_size<bf16>(kDepth)));
   for (int64_t k = 0; k < kDepth; ++k)
     for (int64_t c = 0; c < kPanelCols; ++c)
-      panel[static_cast<size_t>(panel_offset<bf16>(k, c))] = w[static_cast<size_t>(k * kPanelCols + c)];
+      panel[static_cast<size_t>(panel_offset<bf16>(k, c))] =
+          w[static_cast<size_t>(k * kPanelCols + c)];
   for (const Simd* s : tables())
     for (int rows = 1; rows <= kMaxGemmRows; ++rows) {
       CAPTURE(s->name);
       CAPTURE(rows);
       std::vector<float> y(static_cast<size_t>(rows) * kPanelCols), want;
-      s->gemm_bf16(x.data(), kDepth, panel.data(), 2 * kPanelCols, kDepth, rows, y.data(), kPanelCols);
+      s->gemm_bf16(x.data(), kDepth, panel.data(), 2 * kPanelCols, kDepth, rows, y.data(),
+                   kPanelCols);
       for (int m = 0; m < rows; ++m)
         for (int c = 0; c < kPanelCols; ++c) {
           double sum = 0;

@@ -13,16 +13,19 @@ namespace {
 std::vector<int32_t> repeat(int32_t token, size_t n) { return std::vector<int32_t>(n, token); }
 
 // Inserts with fresh pages and drops the caller's hold, as a finished sequence does.
-void put(RadixCache& cache, PagePool& pool, const std::vector<int32_t>& tokens, int64_t page_size, int64_t step = 0) {
+void put(RadixCache& cache, PagePool& pool, const std::vector<int32_t>& tokens, int64_t page_size,
+         int64_t step = 0) {
   std::vector<int32_t> pages;
-  for (size_t i = 0; i < tokens.size(); i += static_cast<size_t>(page_size)) pages.push_back(pool.allocate());
+  for (size_t i = 0; i < tokens.size(); i += static_cast<size_t>(page_size))
+    pages.push_back(pool.allocate());
   cache.insert(tokens, pages, step);
   for (int32_t page : pages) pool.release(page);
   cache.check_integrity();
   pool.check_integrity();
 }
 
-int64_t matched(RadixCache& cache, const std::vector<int32_t>& tokens, int64_t page_size, int64_t step = 1) {
+int64_t matched(RadixCache& cache, const std::vector<int32_t>& tokens, int64_t page_size,
+                int64_t step = 1) {
   auto m = cache.match(tokens, step);
   return static_cast<int64_t>(m.pages.size()) * page_size + m.partial_rows;
 }

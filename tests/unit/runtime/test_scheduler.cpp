@@ -16,7 +16,8 @@ namespace {
 
 constexpr int32_t kVocab = 50;
 
-std::shared_ptr<Request> make_request(int64_t id, std::vector<int32_t> prompt, int32_t max_tokens, int32_t n = 1) {
+std::shared_ptr<Request> make_request(int64_t id, std::vector<int32_t> prompt, int32_t max_tokens,
+                                      int32_t n = 1) {
   auto r = std::make_shared<Request>();
   r->id = id;
   r->prompt = std::move(prompt);
@@ -31,7 +32,11 @@ std::shared_ptr<Request> make_request(int64_t id, std::vector<int32_t> prompt, i
 class Simulation {
  public:
   Simulation(const SchedulerOptions& options, size_t lag, bool check_each_step)
-      : scheduler(options), device_(options.num_pages, options.page_size, options.max_num_seqs, kVocab), options_(options), lag_(lag), check_each_step_(check_each_step) {}
+      : scheduler(options),
+        device_(options.num_pages, options.page_size, options.max_num_seqs, kVocab),
+        options_(options),
+        lag_(lag),
+        check_each_step_(check_each_step) {}
 
   void add(std::shared_ptr<Request> r) {
     expected_ += r->params.n;
@@ -52,7 +57,9 @@ class Simulation {
     while (flying_.size() > (idle ? 0 : lag_)) {
       auto [done, tokens] = std::move(flying_.front());
       flying_.pop_front();
-      scheduler.commit(done, tokens, [](Sequence&, size_t) { return false; }, [&](const auto& s) { finished(*s); });
+      scheduler.commit(
+          done, tokens, [](Sequence&, size_t) { return false; },
+          [&](const auto& s) { finished(*s); });
       if (check_each_step_) scheduler.check_integrity();
     }
   }
@@ -89,11 +96,13 @@ class Simulation {
 
 std::vector<int32_t> random_prompt(std::mt19937& rng, int32_t max_length) {
   // Few distinct tokens and a few common heads, so that prefixes are shared at every depth.
-  static const std::vector<std::vector<int32_t>> kHeads{{}, std::vector<int32_t>(40, 1), std::vector<int32_t>(7, 2)};
+  static const std::vector<std::vector<int32_t>> kHeads{
+      {}, std::vector<int32_t>(40, 1), std::vector<int32_t>(7, 2)};
   auto prompt = kHeads[rng() % kHeads.size()];
   auto length = static_cast<size_t>(1 + rng() % static_cast<uint32_t>(max_length));
   while (prompt.size() < length) prompt.push_back(static_cast<int32_t>(1 + rng() % 2));
-  prompt.resize(std::min<size_t>(std::max<size_t>(prompt.size(), 1), static_cast<size_t>(max_length)));
+  prompt.resize(
+      std::min<size_t>(std::max<size_t>(prompt.size(), 1), static_cast<size_t>(max_length)));
   return prompt;
 }
 
@@ -122,7 +131,8 @@ TEST_CASE("answers do not depend on radix, page size, memory, batch, chunking or
               Simulation sim(o, lag, true);
               for (int64_t id = 0; id < 25; ++id) {
                 int32_t n = max_num_seqs >= 3 && id % 5 == 0 ? 3 : 1;
-                sim.add(make_request(id, random_prompt(rng, 60), static_cast<int32_t>(1 + rng() % 30), n));
+                sim.add(make_request(id, random_prompt(rng, 60),
+                                     static_cast<int32_t>(1 + rng() % 30), n));
               }
               sim.run_to_end();
             }
@@ -131,12 +141,20 @@ TEST_CASE("answers do not depend on radix, page size, memory, batch, chunking or
 TEST_CASE("random arrivals and aborts keep every invariant") {
   std::mt19937 rng(2);
   for (int round = 0; round < 8; ++round) {
-    SchedulerOptions o{.max_num_seqs = 8, .max_num_batched_tokens = 40, .busy_scale = round % 2 ? 0.5 : 1.0, .num_pages = 60, .page_size = 4};
+    SchedulerOptions o{.max_num_seqs = 8,
+                       .max_num_batched_tokens = 40,
+                       .busy_scale = round % 2 ? 0.5 : 1.0,
+                       .num_pages = 60,
+                       .page_size = 4};
     Simulation sim(o, 1, true);
     int64_t id = 0;
     for (int i = 0; i < 600; ++i) {
-      if (rng() % 3 == 0) sim.add(make_request(id++, random_prompt(rng, 70), static_cast<int32_t>(1 + rng() % 40), static_cast<int32_t>(1 + rng() % 3)));
-      if (rng() % 11 == 0 && id > 0) sim.scheduler.abort(static_cast<int64_t>(rng() % static_cast<uint64_t>(id)), [](const auto&) {});
+      if (rng() % 3 == 0)
+        sim.add(make_request(id++, random_prompt(rng, 70), static_cast<int32_t>(1 + rng() % 40),
+                             static_cast<int32_t>(1 + rng() % 3)));
+      if (rng() % 11 == 0 && id > 0)
+        sim.scheduler.abort(static_cast<int64_t>(rng() % static_cast<uint64_t>(id)),
+                            [](const auto&) {});
       sim.step();
     }
     while (sim.scheduler.has_work()) sim.step();
@@ -149,12 +167,15 @@ TEST_CASE("random arrivals and aborts keep every invariant") {
 
 TEST_CASE("a hundred thousand requests take seconds and leak no page") {
   std::mt19937 rng(3);
-  SchedulerOptions o{.max_num_seqs = 256, .max_num_batched_tokens = 8192, .num_pages = 4000, .page_size = 64};
+  SchedulerOptions o{
+      .max_num_seqs = 256, .max_num_batched_tokens = 8192, .num_pages = 4000, .page_size = 64};
   Simulation sim(o, 1, false);
   auto start = std::chrono::steady_clock::now();
   for (int64_t id = 0; id < 100'000; ++id) {
     std::vector<int32_t> prompt(100 + rng() % 100);
-    for (size_t i = 0; i < prompt.size(); ++i) prompt[i] = i < 64 ? static_cast<int32_t>(1 + id % 20) : static_cast<int32_t>(1 + rng() % (kVocab - 1));
+    for (size_t i = 0; i < prompt.size(); ++i)
+      prompt[i] = i < 64 ? static_cast<int32_t>(1 + id % 20)
+                         : static_cast<int32_t>(1 + rng() % (kVocab - 1));
     sim.add(make_request(id, std::move(prompt), 20));
   }
   sim.run_to_end();
@@ -167,7 +188,8 @@ TEST_CASE("a hundred thousand requests take seconds and leak no page") {
 }
 
 TEST_CASE("a shared prefix is computed once, from the very first step") {
-  SchedulerOptions o{.max_num_seqs = 64, .max_num_batched_tokens = 8192, .num_pages = 400, .page_size = 16};
+  SchedulerOptions o{
+      .max_num_seqs = 64, .max_num_batched_tokens = 8192, .num_pages = 400, .page_size = 16};
   Simulation sim(o, 1, true);
   for (int64_t id = 0; id < 32; ++id) {
     std::vector<int32_t> prompt(160, 3);
@@ -183,7 +205,11 @@ TEST_CASE("a shared prefix is computed once, from the very first step") {
 }
 
 TEST_CASE("n answers share their prompt's pages") {
-  SchedulerOptions o{.max_num_seqs = 8, .max_num_batched_tokens = 512, .radix = false, .num_pages = 40, .page_size = 16};
+  SchedulerOptions o{.max_num_seqs = 8,
+                     .max_num_batched_tokens = 512,
+                     .radix = false,
+                     .num_pages = 40,
+                     .page_size = 16};
   Simulation sim(o, 1, true);
   sim.add(make_request(1, std::vector<int32_t>(200, 5), 10, 8));
   sim.run_to_end();
@@ -191,7 +217,8 @@ TEST_CASE("n answers share their prompt's pages") {
 }
 
 TEST_CASE("a match inside a page is copied, not recomputed") {
-  SchedulerOptions o{.max_num_seqs = 4, .max_num_batched_tokens = 512, .num_pages = 40, .page_size = 64};
+  SchedulerOptions o{
+      .max_num_seqs = 4, .max_num_batched_tokens = 512, .num_pages = 40, .page_size = 64};
   Simulation sim(o, 0, true);
   sim.add(make_request(0, std::vector<int32_t>(100, 7), 4));
   sim.run_to_end();
@@ -201,7 +228,11 @@ TEST_CASE("a match inside a page is copied, not recomputed") {
 }
 
 TEST_CASE("what can never run is refused at once") {
-  SchedulerOptions o{.max_num_seqs = 4, .max_num_batched_tokens = 64, .chunked_prefill = false, .num_pages = 10, .page_size = 16};
+  SchedulerOptions o{.max_num_seqs = 4,
+                     .max_num_batched_tokens = 64,
+                     .chunked_prefill = false,
+                     .num_pages = 10,
+                     .page_size = 16};
   Scheduler s(o);
   CHECK_THROWS_WITH_AS(s.add(make_request(0, {}, 1)), "the prompt has no tokens", Error);
   CHECK_THROWS_AS(s.add(make_request(0, std::vector<int32_t>(150, 1), 11)), Error);
@@ -213,7 +244,7 @@ TEST_CASE("what can never run is refused at once") {
 TEST_CASE("the peak of what runs") {
   CHECK(peak_pages({}, 16) == 0);
   CHECK(peak_pages({{10, 20}}, 1) == 30);
-  CHECK(peak_pages({{10, 20}, {50, 5}}, 1) == 70);   // both at the second's end: 15 + 55
+  CHECK(peak_pages({{10, 20}, {50, 5}}, 1) == 70);    // both at the second's end: 15 + 55
   CHECK(peak_pages({{10, 100}, {50, 5}}, 1) == 110);  // the first alone at its end
   CHECK(peak_pages({{1, 0}, {1, 0}}, 16) == 2);
 }

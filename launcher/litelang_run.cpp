@@ -1,0 +1,90 @@
+// litelang-run CONFIG.yaml [--set key.path=value]...: the program every rank runs, under mpirun or
+// srun.
+#include <sys/prctl.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <thread>
+
+#include "parallel/mpi_environment.h"
+#include "runtime/job.h"
+
+namespace {
+
+struct Arguments {
+  std::string config;
+  std::vector<std::string> overrides;
+};
+
+// Nothing when the user asked for help, which rank 0 prints.
+std::optional<Arguments> parse_arguments(int argc, char** argv, bool prints) {
+  CLI::App app("Runs Qwen2 and Qwen2.5 models on the ranks mpirun or srun starts.", "litelang-run");
+  Arguments a;
+  app.add_option("CONFIG", a.config, "YAML file; see configs/reference.yaml for its keys");
+  app.add_option("--set", a.overrides, "key.path=value, over the file's; may be repeated")
+      ->allow_extra_args(false);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    if (prints) app.exit(e);
+    return std::nullopt;
+  } catch (const CLI::Error& e) {
+    ll::fail_usage("{}; --help tells how to use it", e.what());
+  }
+  if (a.config.empty() && a.overrides.empty())
+    ll::fail_usage("CONFIG is missing; --help tells how to use it");
+  return a;
+}
+
+std::string read_config(const std::string& path) {
+  if (path.empty()) return "";
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  if (!in) ll::fail_usage("{}: cannot read the configuration; check the path", path);
+  return text.str();
+}
+
+// Rank 0 reads the file, so the others need not see it.
+ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
+  std::string text = world.broadcast_text(world.rank() == 0 ? read_config(a.config) : "", 0);
+  return ll::EngineConfig::from_yaml(text, a.config.empty() ? "--set" : a.config, a.overrides);
+}
+
+// One line, one exit code, all ranks gone. What all ranks found, rank 0 says; the others wait for
+// it and speak up only for errors of their own.
+[[noreturn]] void end_job(const ll::MpiEnvironment& mpi, const char* what, ll::ExitCode code) {
+  int rank = mpi.world().rank();
+  if (rank > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  if (rank > 0)
+    std::fprintf(stderr, "litelang-run: rank %d on %s: %s\n", rank,
+                 ll::MpiEnvironment::host_name().c_str(), what);
+  else
+    std::fprintf(stderr, "litelang-run: %s\n", what);
+  std::fflush(stderr);
+  ll::MpiEnvironment::abort(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives mpirun's daemon
+  ll::MpiEnvironment mpi(&argc, &argv);
+  try {
+    if (auto arguments = parse_arguments(argc, argv, mpi.world().rank() == 0)) {
+      ll::EngineConfig config = load_config(*arguments, mpi.world());
+      ll::run_job(config, mpi);
+    }
+  } catch (const ll::Error& e) {
+    end_job(mpi, e.what(), e.code());
+  } catch (const std::exception& e) {
+    end_job(mpi, e.what(), ll::ExitCode::kError);
+  }
+  return static_cast<int>(ll::ExitCode::kDone);
+}

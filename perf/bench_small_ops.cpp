@@ -1,0 +1,215 @@
+// Speed of the ops between the products: what a row of a step costs beside its weights.
+// usage: bench_small_ops [--models 1.5b] [--rows 1,64,256] [--ops draw,embed]
+#include <fmt/core.h>
+
+#include <functional>
+
+#include "kernels/cuda/silu.h"
+#include "perf/graph_timer.h"
+
+using namespace ll;
+using namespace ll::perf;
+
+namespace {
+
+constexpr int kCalls = 20;
+constexpr int64_t kPositions = 4096, kPageSize = 64;
+
+// Everything the ops read and write for `rows` rows of one model.
+class Bench {
+ public:
+  Bench(const Backend& backend, const GraphTimer& timer, const ModelShape& model, int64_t rows,
+        std::vector<std::string> ops)
+      : backend_(backend), timer_(timer), m_(model), rows_(rows), wanted_(std::move(ops)) {}
+
+  void run() {
+    layer_ops();
+    sampling_ops();
+  }
+
+ private:
+  Tensor tensor(Shape shape, DType dtype, float scale = 1.0f) {
+    Tensor t(backend_.device, dtype, shape);
+    backend_.ops.fill_random(timer_.stream(), t, 7, scale, 0, 0, shape.rank() > 1 ? shape[1] : 1);
+    return t;
+  }
+
+  template <class T>
+  Tensor upload(const std::vector<T>& values) {
+    Tensor t(backend_.device, DType::u8, {static_cast<int64_t>(values.size() * sizeof(T))});
+    backend_.device.copy(timer_.stream(), t.view().data, values.data(), t.bytes());
+    backend_.device.synchronize(timer_.stream());
+    return t;
+  }
+
+  template <class T>
+  static T* data_of(const Tensor& t) {
+    return static_cast<T*>(t.view().data);
+  }
+
+  void time(const std::string& name, int64_t bytes, const std::function<void()>& op) {
+    if (!names(wanted_, name)) return;
+    double us = timer_.microseconds(kCalls, [&](int) { op(); });
+    fmt::print("{:5} {:22} {:5} {:9.2f} {:9.1f}\n", m_.name, name, rows_, us,
+               static_cast<double>(bytes) / us / 1e3);
+    std::fflush(stdout);
+  }
+
+  void layer_ops();
+  void rope();
+  void sampling_ops();
+  void selection(const Tensor& logits, const SamplingRow* rows, Selection* selections);
+
+  const Backend& backend_;
+  const GraphTimer& timer_;
+  const ModelShape& m_;
+  int64_t rows_;
+  std::vector<std::string> wanted_;
+};
+
+void Bench::layer_ops() {
+  Stream s = timer_.stream();
+  const Ops& ops = backend_.ops;
+  Tensor residual = tensor({rows_, m_.hidden}, DType::bf16),
+         delta = tensor({rows_, m_.hidden}, DType::bf16, 0.01f);
+  Tensor out = tensor({rows_, m_.hidden}, DType::bf16), gain = tensor({m_.hidden}, DType::bf16);
+  time("add_rms_norm", 4 * static_cast<int64_t>(out.bytes()), [&] {
+    ops.add_rms_norm(s, {out, residual, delta, gain, 1e-6f});
+  });
+
+  Tensor table = tensor({m_.vocab, m_.hidden}, DType::bf16), storage;
+  Weight weight = ops.pack_weight(s, table, storage);
+  std::vector<int32_t> id_values;
+  for (int64_t i = 0; i < rows_; ++i)
+    id_values.push_back(static_cast<int32_t>(i * 7919 % m_.vocab));
+  Tensor ids = upload(id_values);
+  time("embed", 2 * static_cast<int64_t>(out.bytes()), [&] {
+    ops.embed(s, {out, weight, data_of<int32_t>(ids), nullptr, 0});
+  });
+
+  Tensor pairs = tensor({rows_, 2 * m_.ffn}, DType::bf16),
+         act = tensor({rows_, m_.ffn}, DType::bf16);
+  time("silu_and_mul", static_cast<int64_t>(pairs.bytes() + act.bytes()),
+       [&] { cuda::silu_and_mul(s, act, pairs); });
+  rope();
+}
+
+void Bench::rope() {
+  int64_t width = (m_.heads + 2 * m_.kv_heads) * m_.head_dim, pages = rows_ + 1;
+  Tensor qkv = tensor({rows_, width}, DType::bf16),
+         angles = tensor({kPositions, m_.head_dim}, DType::f32);
+  Tensor k = tensor({pages, m_.kv_heads * kPageSize * m_.head_dim}, DType::bf16),
+         v = tensor({pages, m_.kv_heads * kPageSize * m_.head_dim}, DType::bf16);
+  Shape shape{pages, m_.kv_heads, kPageSize, m_.head_dim};
+  KvPages kv{k.view().reshaped(shape), v.view().reshaped(shape)};
+  std::vector<int32_t> positions, slots, page_table;
+  for (int32_t i = 0; i < rows_; ++i)
+    positions.push_back(i % kPageSize), slots.push_back(i), page_table.push_back(i);
+  Tensor p = upload(positions), sl = upload(slots), t = upload(page_table);
+  auto rows = static_cast<int32_t>(rows_);
+  BatchView batch{
+      rows,    rows,     data_of<int32_t>(p), data_of<int32_t>(sl), data_of<int32_t>(t), 1, {},
+      nullptr, kPageSize};
+  time("rope_and_store_kv", 2 * static_cast<int64_t>(qkv.bytes()), [&] {
+    backend_.ops.rope_and_store_kv(timer_.stream(),
+                                   {qkv, angles, kv, batch, static_cast<int32_t>(m_.heads),
+                                    static_cast<int32_t>(m_.kv_heads)});
+  });
+}
+
+void Bench::sampling_ops() {
+  Stream s = timer_.stream();
+  const SamplingOps& ops = backend_.ops.sampling;
+  Tensor logits = tensor({rows_, m_.vocab}, DType::f32, 12.0f);
+  auto bytes = static_cast<int64_t>(logits.bytes());
+  auto count = static_cast<int32_t>(rows_);
+  auto rows_of = [&](float temperature, float top_p, int32_t top_k) {
+    std::vector<SamplingRow> rows(static_cast<size_t>(rows_));
+    for (int32_t i = 0; i < count; ++i) {
+      SamplingRow& row = rows[static_cast<size_t>(i)];
+      row.slot = i, row.position = i, row.temperature = temperature, row.top_p = top_p,
+      row.top_k = top_k;
+    }
+    return upload(rows);
+  };
+  Tensor greedy = rows_of(0, 1, 0), warm = rows_of(1, 1, 0), cut = rows_of(1, 0.8f, 20);
+  std::vector<Candidate> none(static_cast<size_t>(rows_) * 20);
+  Tensor best = upload(none), tokens = tensor({rows_}, DType::f32),
+         last = tensor({rows_}, DType::f32), pairs = tensor({rows_, 2}, DType::f32);
+  Tensor selections = upload(std::vector<Selection>(static_cast<size_t>(rows_)));
+  time("draw greedy", bytes, [&] {
+    ops.draw(s, logits, data_of<SamplingRow>(greedy), nullptr, 0, data_of<Candidate>(best));
+  });
+  time("draw", bytes, [&] {
+    ops.draw(s, logits, data_of<SamplingRow>(warm), nullptr, 0, data_of<Candidate>(best));
+  });
+  selection(logits, data_of<SamplingRow>(cut), data_of<Selection>(selections));
+  time("draw after top_k", bytes, [&] {
+    ops.draw(s, logits, data_of<SamplingRow>(cut), data_of<Selection>(selections), 0,
+             data_of<Candidate>(best));
+  });
+  time("choose", rows_ * 16, [&] {
+    ops.choose(s, data_of<Candidate>(best), 1, data_of<SamplingRow>(greedy), count,
+               data_of<int32_t>(tokens), data_of<int32_t>(last), nullptr, 0, m_.vocab);
+  });
+  time("log_sum_exp", bytes, [&] { ops.log_sum_exp(s, logits, data_of<float>(pairs)); });
+  time("top_logits 20", bytes, [&] { ops.top_logits(s, logits, 20, 0, data_of<Candidate>(best)); });
+}
+
+// row_max, and the rounds of top_k and top_p.
+void Bench::selection(const Tensor& logits, const SamplingRow* rows, Selection* selections) {
+  Stream s = timer_.stream();
+  const SamplingOps& ops = backend_.ops.sampling;
+  auto count = static_cast<int32_t>(rows_);
+  auto bytes = static_cast<int64_t>(logits.bytes());
+  Tensor max(backend_.device, DType::f32, {rows_}),
+      bins(backend_.device, DType::i64, {rows_, kSelectBins});
+  auto* histogram = data_of<int64_t>(bins);
+  time("row_max", bytes, [&] { ops.row_max(s, logits, data_of<float>(max)); });
+  ops.row_max(s, logits, data_of<float>(max));
+  auto begin = [&] { ops.begin_selection(s, rows, data_of<float>(max), selections, count); };
+  begin();
+  time("histogram top_k", bytes,
+       [&] { ops.histogram(s, logits, rows, selections, SelectBy::kTopK, 0, histogram); });
+  time("histogram top_p", bytes,
+       [&] { ops.histogram(s, logits, rows, selections, SelectBy::kTopP, 0, histogram); });
+  time("narrow", static_cast<int64_t>(bins.bytes()),
+       [&] { ops.narrow(s, rows, histogram, SelectBy::kTopP, 0, selections, count); });
+  auto select_all = [&] {
+    begin();
+    for (SelectBy by : {SelectBy::kTopK, SelectBy::kTopP})
+      for (int round = 0; round < kSelectRounds; ++round) {
+        ops.histogram(s, logits, rows, selections, by, round, histogram);
+        ops.narrow(s, rows, histogram, by, round, selections, count);
+      }
+  };
+  time("top_k and top_p, whole", 6 * bytes, select_all);
+  select_all();
+}
+
+int run(int argc, char** argv) {
+  auto models = list_option(argc, argv, "models"), row_list = list_option(argc, argv, "rows"),
+       ops = list_option(argc, argv, "ops");
+  if (models.empty()) models = {"1.5b", "7b"};
+  if (row_list.empty()) row_list = {"1", "64", "256"};
+  Backend backend = open_backend(BackendKind::kCuda, 0, 0);
+  GraphTimer timer(backend);
+  fmt::print(
+      "{}; memory reads at {} GB/s\nmodel op                      rows        us      GB/s\n",
+      backend.device_name, 1000 * kReadTbs);
+  for (const ModelShape& model : kModels)
+    for (const std::string& rows : row_list)
+      if (names(models, model.name)) Bench(backend, timer, model, std::stoll(rows), ops).run();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "bench_small_ops: {}\n", e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,65 @@
+#pragma once
+// The batch job of rank 0: requests in from a JSONL file, answers out as they finish.
+#include <unordered_map>
+
+#include "runtime/completion_record.h"
+#include "runtime/engine.h"
+#include "runtime/engine_config.h"
+#include "runtime/output_file.h"
+#include "runtime/progress.h"
+#include "runtime/request_feed.h"
+#include "runtime/text_output.h"
+
+namespace ll {
+
+class BatchJob {
+ public:
+  BatchJob(const EngineConfig& config, const CompletionContext& context, OutputFile& output);
+
+  // What the engine is to tell this job; wire it before run().
+  EngineEvents events();
+  // Runs the file to its end; bad lines become error records.
+  void run(Engine& engine);
+
+ private:
+  // A request of the file, while its answers are on the way. Each of its prompts is one engine
+  // request.
+  struct Job {
+    CompletionRequest request;
+    std::vector<int64_t> ids;  // of the engine's requests
+    std::vector<Choice> choices;
+    int64_t num_open = 0;
+    Usage usage;
+  };
+  struct Prompt {
+    std::shared_ptr<Job> job;
+    int32_t index = 0;
+  };
+  // An answer while its tokens arrive.
+  struct Answer {
+    Answer(const Tokenizer* tokenizer, const SamplingParams& params) : text(tokenizer, params) {}
+    TextOutput text;
+    std::vector<TokenLogprob> logprobs;
+  };
+
+  void submit(Engine& engine, RequestFeed::Item item);
+  void fail(int64_t line, const std::string& custom_id, const std::string& message);
+  bool on_token(Sequence& sequence, const TokenLogprob* logprob);
+  void on_prompt_logprobs(Sequence& sequence, int32_t first, std::vector<TokenLogprob> logprobs);
+  void on_finish(const std::shared_ptr<Sequence>& sequence);
+  void finish(Job& job);
+  Answer& answer_of(const Sequence& sequence);
+  void count(const Engine& engine);
+
+  const EngineConfig& config_;
+  const CompletionContext& context_;
+  OutputFile& output_;
+  int64_t created_;
+  int64_t next_id_ = 1;
+  std::unordered_map<int64_t, Prompt> prompts_;  // by engine request id
+  std::unordered_map<const Sequence*, Answer> answers_;
+  std::unordered_map<int64_t, std::vector<TokenLogprob>> prompt_logprobs_;  // by engine request id
+  BatchCounts counts_;
+};
+
+}  // namespace ll

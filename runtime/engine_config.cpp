@@ -1,0 +1,272 @@
+#include "runtime/engine_config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <functional>
+#include <set>
+
+#include "kernels/check.h"
+#include "runtime/nearest_name.h"
+
+namespace ll {
+namespace {
+
+// Where a value stands: "configs/demo.yaml:12: kv_cache.page_size".
+struct Place {
+  std::string where;
+  std::string key;
+
+  template <class... Args>
+  [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
+    fail_usage("{}: {}: {}", where, key, fmt::format(format, std::forward<Args>(args)...));
+  }
+};
+
+std::string text_of(const Place& p, const YAML::Node& node) {
+  if (!node.IsScalar()) p.fail("expected a single value");
+  return node.Scalar();
+}
+
+int64_t integer_of(const Place& p, const YAML::Node& node, int64_t low, int64_t high) {
+  std::string text = text_of(p, node);
+  int64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size())
+    p.fail("'{}' is not a whole number", text);
+  if (value < low || value > high) p.fail("{} is outside {} to {}", value, low, high);
+  return value;
+}
+
+double number_of(const Place& p, const YAML::Node& node, double low, double high) {
+  std::string text = text_of(p, node);
+  double value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size())
+    p.fail("'{}' is not a number", text);
+  if (!(value >= low && value <= high)) p.fail("{} is outside {} to {}", text, low, high);
+  return value;
+}
+
+bool flag_of(const Place& p, const YAML::Node& node) {
+  std::string text = text_of(p, node);
+  if (text == "true") return true;
+  if (text == "false") return false;
+  p.fail("'{}' is neither true nor false", text);
+}
+
+// "6000000000", "6GB", "6 GiB"
+size_t bytes_of(const Place& p, const YAML::Node& node) {
+  std::string text = text_of(p, node), unit;
+  double value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || value < 0)
+    p.fail("'{}' is not a size, as 6000000000, 6GB or 6GiB", text);
+  for (const char* c = end; c != text.data() + text.size(); ++c)
+    if (*c != ' ') unit += static_cast<char>(std::tolower(static_cast<unsigned char>(*c)));
+  static const std::vector<std::pair<std::string, double>> kUnits = {
+      {"", 1},      {"b", 1},        {"kb", 1e3},     {"mb", 1e6},     {"gb", 1e9},
+      {"tb", 1e12}, {"kib", 0x1p10}, {"mib", 0x1p20}, {"gib", 0x1p30}, {"tib", 0x1p40}};
+  for (const auto& [name, factor] : kUnits)
+    if (unit == name && value * factor < 0x1p60) return static_cast<size_t>(value * factor);
+  p.fail("'{}' is not a size, as 6000000000, 6GB or 6GiB", text);
+}
+
+template <class E>
+E choice_of(const Place& p, const YAML::Node& node,
+            const std::vector<std::pair<std::string, E>>& choices) {
+  std::string text = text_of(p, node), all;
+  for (const auto& [name, value] : choices) {
+    if (text == name) return value;
+    all += (all.empty() ? "" : ", ") + name;
+  }
+  p.fail("'{}' is not one of {}", text, all);
+}
+
+using Setter = std::function<void(EngineConfig&, const Place&, const YAML::Node&)>;
+struct Key {
+  std::string name;
+  Setter set;
+};
+
+template <class T, class S>
+Setter whole(S EngineConfig::*section, T S::*member, int64_t low, int64_t high) {
+  return [=](EngineConfig& c, const Place& p, const YAML::Node& n) {
+    c.*section.*member = static_cast<T>(integer_of(p, n, low, high));
+  };
+}
+template <class S>
+Setter flag(S EngineConfig::*section, bool S::*member) {
+  return [=](EngineConfig& c, const Place& p, const YAML::Node& n) {
+    c.*section.*member = flag_of(p, n);
+  };
+}
+template <class S>
+Setter text(S EngineConfig::*section, std::string S::*member) {
+  return [=](EngineConfig& c, const Place& p, const YAML::Node& n) {
+    c.*section.*member = text_of(p, n);
+  };
+}
+Setter grid_part(int GridShape::*member, int64_t low) {
+  return [=](EngineConfig& c, const Place& p, const YAML::Node& n) {
+    if (!c.grid) c.grid = GridShape{};
+    (*c.grid).*member = static_cast<int>(integer_of(p, n, low, 4096));
+  };
+}
+
+constexpr int64_t kMany = int64_t{1} << 30;
+
+const std::vector<Key>& key_table() {
+  using C = EngineConfig;
+  static const std::vector<Key> table = {
+      {"model.path", text(&C::model, &C::Model::path)},
+      {"model.load_format",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.model.load_format = choice_of<C::LoadFormat>(
+             p, n, {{"hdf5", C::LoadFormat::kWeights}, {"dummy", C::LoadFormat::kDummy}});
+       }},
+      {"model.dtype",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.model.dtype = choice_of<std::optional<DType>>(
+             p, n, {{"auto", std::nullopt}, {"bfloat16", DType::bf16}, {"float32", DType::f32}});
+       }},
+      {"model.seed", whole(&C::model, &C::Model::seed, 0, INT64_MAX)},
+      {"backend",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.backend = choice_of<C::BackendChoice>(p, n,
+                                                 {{"auto", C::BackendChoice::kAuto},
+                                                  {"cpu", C::BackendChoice::kCpu},
+                                                  {"cuda", C::BackendChoice::kCuda}});
+       }},
+      {"grid",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.grid = choice_of<std::optional<GridShape>>(p, n, {{"auto", std::nullopt}});
+       }},
+      {"grid.dp", grid_part(&GridShape::dp, 1)},
+      {"grid.x", grid_part(&GridShape::x, 1)},
+      {"grid.y", grid_part(&GridShape::y, 1)},
+      {"grid.z", grid_part(&GridShape::z, 1)},
+      {"grid.heads", grid_part(&GridShape::heads, 0)},
+      {"threads",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.threads = static_cast<int>(integer_of(p, n, 0, 4096));
+       }},
+      {"kv_cache.page_size", whole(&C::kv_cache, &C::KvCache::page_size, 1, 65536)},
+      {"kv_cache.memory_bytes",
+       [](C& c, const Place& p, const YAML::Node& n) { c.kv_cache.memory_bytes = bytes_of(p, n); }},
+      {"kv_cache.gpu_memory_utilization",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.kv_cache.gpu_memory_utilization = number_of(p, n, 0.01, 1);
+       }},
+      {"kv_cache.radix", flag(&C::kv_cache, &C::KvCache::radix)},
+      {"kv_cache.eviction",
+       [](C&, const Place& p, const YAML::Node& n) {
+         choice_of<int>(p, n, {{"lru", 0}});
+       }},
+      {"scheduler.max_num_seqs", whole(&C::scheduler, &C::Scheduler::max_num_seqs, 1, 65536)},
+      {"scheduler.max_num_batched_tokens",
+       whole(&C::scheduler, &C::Scheduler::max_num_batched_tokens, 1, kMany)},
+      {"scheduler.chunked_prefill", flag(&C::scheduler, &C::Scheduler::chunked_prefill)},
+      {"scheduler.async", flag(&C::scheduler, &C::Scheduler::async)},
+      {"scheduler.max_input_length",
+       whole(&C::scheduler, &C::Scheduler::max_input_length, 0, kMany)},
+      {"scheduler.max_output_length",
+       whole(&C::scheduler, &C::Scheduler::max_output_length, 0, kMany)},
+      {"scheduler.max_waiting", whole(&C::scheduler, &C::Scheduler::max_waiting, 1, kMany)},
+      {"scheduler.busy_scale",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.scheduler.busy_scale = number_of(p, n, 0, 1);
+       }},
+      {"job.type",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.job.type = choice_of<C::JobType>(p, n, {{"batch", C::JobType::kBatch}});
+       }},
+      {"job.input", text(&C::job, &C::Job::input)},
+      {"job.output", text(&C::job, &C::Job::output)},
+      {"job.overwrite", flag(&C::job, &C::Job::overwrite)},
+      {"job.max_line_bytes", whole(&C::job, &C::Job::max_line_bytes, 1024, int64_t{1} << 32)},
+      {"seed",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.seed = static_cast<uint64_t>(integer_of(p, n, 0, INT64_MAX));
+       }},
+      {"step_timeout_s",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.step_timeout_s = static_cast<int>(integer_of(p, n, 0, 1'000'000));
+       }},
+      {"load_threads",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.load_threads = static_cast<int>(integer_of(p, n, 1, 64));
+       }},
+  };
+  return table;
+}
+
+void set_key(EngineConfig& config, const Place& place, const YAML::Node& node) {
+  for (const Key& key : key_table())
+    if (key.name == place.key) return key.set(config, place, node);
+  bool is_section = std::any_of(key_table().begin(), key_table().end(),
+                                [&](const Key& k) { return k.name.starts_with(place.key + "."); });
+  if (is_section) place.fail("is a section; its keys go below it");
+  std::string near = nearest_name(place.key, EngineConfig::keys());
+  fail_usage("{}: unknown key {}{}", place.where, place.key,
+             near.empty() ? "" : fmt::format("; did you mean {}?", near));
+}
+
+void read_map(EngineConfig& config, const YAML::Node& map, const std::string& prefix,
+              std::string_view where, int depth) {
+  std::set<std::string> seen;
+  for (const auto& entry : map) {
+    Place place{fmt::format("{}:{}", where, entry.first.Mark().line + 1), prefix};
+    if (!entry.first.IsScalar()) place.fail("a key must be a plain word");
+    place.key += entry.first.Scalar();
+    if (!seen.insert(place.key).second) place.fail("given twice");
+    if (entry.second.IsMap() && depth < 2)
+      read_map(config, entry.second, place.key + ".", where, depth + 1);
+    else if (!entry.second.IsNull())
+      set_key(config, place, entry.second);
+  }
+}
+
+void apply_override(EngineConfig& config, const std::string& override_text) {
+  size_t equals = override_text.find('=');
+  if (equals == std::string::npos) fail_usage("--set {}: expected key.path=value", override_text);
+  Place place{"--set", override_text.substr(0, equals)};
+  set_key(config, place, YAML::Node(override_text.substr(equals + 1)));
+}
+
+void check_whole(const EngineConfig& c, std::string_view where) {
+  if (c.model.path.empty())
+    fail_usage("{}: model.path is missing; give a .h5 file or a Hugging Face folder", where);
+  if (c.scheduler.max_num_batched_tokens < c.scheduler.max_num_seqs)
+    fail_usage(
+        "{}: scheduler.max_num_batched_tokens = {} is below scheduler.max_num_seqs = {}; every "
+        "running sequence needs one token a step",
+        where, c.scheduler.max_num_batched_tokens, c.scheduler.max_num_seqs);
+}
+
+}  // namespace
+
+std::vector<std::string> EngineConfig::keys() {
+  std::vector<std::string> names;
+  for (const Key& key : key_table()) names.push_back(key.name);
+  return names;
+}
+
+EngineConfig EngineConfig::from_yaml(std::string_view text, std::string_view where,
+                                     const std::vector<std::string>& overrides) {
+  EngineConfig config;
+  try {
+    YAML::Node root = YAML::Load(std::string(text));
+    if (!root.IsMap() && !root.IsNull()) fail_usage("{}: expected a map of keys", where);
+    if (root.IsMap()) read_map(config, root, "", where, 0);
+  } catch (const YAML::Exception& e) {
+    fail_usage("{}:{}: not valid YAML: {}", where, e.mark.line + 1, e.msg);
+  }
+  for (const std::string& o : overrides) apply_override(config, o);
+  check_whole(config, where);
+  return config;
+}
+
+}  // namespace ll

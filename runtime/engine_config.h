@@ -1,0 +1,69 @@
+#pragma once
+// What the YAML file and --set say, checked once and then constant. Keys are listed in
+// configs/reference.yaml.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/dtype.h"
+#include "parallel/grid_shape.h"
+
+namespace ll {
+
+struct EngineConfig {
+  enum class LoadFormat { kWeights, kDummy };
+  enum class BackendChoice { kAuto, kCpu, kCuda };
+  enum class JobType { kBatch };
+
+  struct Model {
+    std::string
+        path;  // .h5, or a Hugging Face folder; with load_format dummy its config.json is enough
+    LoadFormat load_format = LoadFormat::kWeights;
+    std::optional<DType> dtype;  // empty: the file's
+    uint64_t seed = 0;           // of dummy weights
+  } model;
+
+  BackendChoice backend = BackendChoice::kAuto;
+  std::optional<GridShape> grid;  // empty: auto
+  int threads = 0;                // of a CPU rank; 0: the machine's, shared by its ranks
+
+  struct KvCache {
+    int page_size = 64;
+    size_t memory_bytes = 0;  // 0: as much as fits
+    double gpu_memory_utilization = 0.9;
+    bool radix = true;
+  } kv_cache;
+
+  struct Scheduler {
+    int max_num_seqs = 256;
+    int max_num_batched_tokens = 8192;
+    bool chunked_prefill = true;
+    bool async = true;
+    int64_t max_input_length = 0, max_output_length = 0;  // 0: the model's limit
+    int64_t max_waiting = 1'000'000;
+    double busy_scale = 0.5;
+  } scheduler;
+
+  struct Job {
+    JobType type = JobType::kBatch;
+    std::string input, output;  // "-": standard input or output
+    bool overwrite = false;
+    int64_t max_line_bytes = 64 << 20;
+  } job;
+
+  uint64_t seed = 0;         // of requests that bring none
+  int step_timeout_s = 300;  // 0: none
+  int load_threads = 4;      // that read weights
+
+  // `where` names the text in errors ("configs/demo.yaml"); each override is "key.path=value".
+  // Throws Error (usage) with file, line and, for an unknown key, the nearest one.
+  static EngineConfig from_yaml(std::string_view text, std::string_view where,
+                                const std::vector<std::string>& overrides);
+
+  // The keys from_yaml knows, in the order of the reference.
+  static std::vector<std::string> keys();
+};
+
+}  // namespace ll

@@ -1,0 +1,183 @@
+#include "runtime/job.h"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "runtime/batch_job.h"
+#include "runtime/cpu_threads.h"
+#include "runtime/memory_budget.h"
+#include "runtime/version.h"
+
+namespace ll {
+namespace {
+
+// The model's files: with weights, or (load_format dummy) its shape and texts alone.
+struct ModelFiles {
+  std::optional<WeightStore> store;
+  ModelConfig config;
+  ModelTexts texts;
+  GenerationConfig generation;
+
+  explicit ModelFiles(const EngineConfig::Model& model) {
+    if (model.load_format == EngineConfig::LoadFormat::kWeights) {
+      store = WeightStore::open(model.path);
+      config = store->config();
+      texts = store->texts();
+      generation = store->generation_config();
+    } else {
+      config = load_config_only(model.path);
+      texts = load_model_texts(model.path);
+      generation = parse_generation_config(
+          texts.generation_config_json.empty() ? "{}" : texts.generation_config_json, model.path);
+    }
+  }
+};
+
+BackendKind choose_backend(const EngineConfig& config, const MpiGroup& world) {
+  if (config.backend == EngineConfig::BackendChoice::kCpu) return BackendKind::kCpu;
+  if (config.backend == EngineConfig::BackendChoice::kCuda) return BackendKind::kCuda;
+  return world.min(has_cuda()) > 0 ? BackendKind::kCuda : BackendKind::kCpu;
+}
+
+RunnerOptions runner_options(const EngineConfig& config, const ModelConfig& model,
+                             const Backend& backend, bool collects) {
+  const auto& s = config.scheduler;
+  int64_t length = model.max_position;
+  if (s.max_input_length > 0 && s.max_output_length > 0)
+    length = std::min(length, s.max_input_length + s.max_output_length);
+  if (backend.fixed_page_size > 0 && config.kv_cache.page_size != backend.fixed_page_size)
+    fail_usage("kv_cache.page_size: the CUDA backend's pages have {} positions, not {}",
+               backend.fixed_page_size, config.kv_cache.page_size);
+  return {.max_num_seqs = s.max_num_seqs,
+          .max_num_batched_tokens = s.max_num_batched_tokens,
+          .max_length = length,
+          .page_size = config.kv_cache.page_size,
+          .collects = collects};
+}
+
+SchedulerOptions scheduler_options(const EngineConfig& config, const RunnerOptions& runner) {
+  return {.max_num_seqs = runner.max_num_seqs,
+          .max_num_batched_tokens = runner.max_num_batched_tokens,
+          .chunked_prefill = config.scheduler.chunked_prefill,
+          .radix = config.kv_cache.radix,
+          .busy_scale = config.scheduler.busy_scale,
+          .num_pages = runner.num_pages,
+          .page_size = runner.page_size};
+}
+
+// One rank's part of the model, ready to run plans.
+class Rank {
+ public:
+  Rank(const EngineConfig& config, const MpiEnvironment& mpi)
+      : config_(config),
+        mpi_(mpi),
+        watchdog_(std::chrono::seconds(config.step_timeout_s),
+                  fmt::format("rank {} on {}", mpi.world().rank(), MpiEnvironment::host_name())),
+        files_(config.model),
+        shape_(choose_grid(files_.config, config.grid, mpi.world().size())),
+        backend_(
+            open_backend(choose_backend(config, mpi.world()), mpi.local_rank(), num_threads())),
+        grid_(backend_, mpi.world(), shape_),
+        shard_(shard_of(files_.config, shape_, grid_.place())),
+        options_(runner_options(config, files_.config, backend_, mpi.world().rank() == 0)) {
+    DType dtype = config.model.dtype.value_or(model_dtype(files_.config.dtype));
+    MemoryBudget budget = plan_memory(config, options_, backend_, files_.config, shard_, dtype,
+                                      shape_.replica_size(), mpi.local_size());
+    options_.num_pages = budget.num_pages = mpi.world().min(budget.num_pages);
+    say(fmt::format("litelang {}: {}, {}, {} rank{} ({}), {}", kVersion, config.model.path,
+                    name_of(dtype), mpi.world().size(), mpi.world().size() == 1 ? "" : "s",
+                    shape_.str(), backend_.device_name));
+    say("memory of a rank: " + budget.str(options_.page_size));
+    stream_ = backend_.device.create_stream();
+    runner_ = std::make_unique<ModelRunner>(options_, backend_, grid_, stream_, files_.config,
+                                            shard_, weights(dtype));
+    grid_.replica().barrier();
+  }
+
+  void run_batch(OutputFile& output);
+  void follow() { run_worker(*runner_, grid_.replica(), watchdog_); }
+
+ private:
+  int num_threads() const {
+    return config_.threads > 0 ? config_.threads : share_of_processors(mpi_.local_size());
+  }
+
+  void say(const std::string& line) const {
+    if (mpi_.world().rank() == 0) fmt::print(stderr, "{}\n", line);
+  }
+
+  Qwen2Weights weights(DType dtype) const {
+    if (!files_.store)
+      return random_weights(files_.config, shard_, dtype, backend_, stream_, config_.model.seed);
+    return load_weights(*files_.store, shard_, dtype, backend_, stream_, config_.load_threads, {});
+  }
+
+  const EngineConfig& config_;
+  const MpiEnvironment& mpi_;
+  Watchdog watchdog_;
+  ModelFiles files_;
+  GridShape shape_;
+  Backend backend_;
+  ProcessGrid grid_;
+  ModelShard shard_;
+  RunnerOptions options_;
+  Stream stream_;
+  std::unique_ptr<ModelRunner> runner_;
+};
+
+// The chat template, or why there is none.
+std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::string& reason) {
+  reason = "messages: this model has no chat template; send a rendered prompt to /v1/completions";
+  try {
+    if (!texts.chat_template.empty())
+      return ChatTemplate::from_text(texts.chat_template, "chat_template.jinja");
+    if (!texts.tokenizer_config_json.empty())
+      return ChatTemplate::from_config(texts.tokenizer_config_json, "tokenizer_config.json");
+  } catch (const Error& e) {
+    reason = fmt::format("messages: {}", e.what());
+  }
+  return std::nullopt;
+}
+
+void Rank::run_batch(OutputFile& output) {
+  std::optional<Tokenizer> tokenizer;
+  if (!files_.texts.tokenizer_json.empty())
+    tokenizer = Tokenizer::from_json(files_.texts.tokenizer_json, "tokenizer.json");
+  CompletionContext context;
+  auto chat_template = find_chat_template(files_.texts, context.no_chat_reason);
+  auto limit = [&](int64_t wanted) {
+    return wanted > 0 ? std::min(wanted, options_.max_length) : options_.max_length;
+  };
+  context.tokenizer = tokenizer ? &*tokenizer : nullptr;
+  context.chat_template = tokenizer && chat_template ? &*chat_template : nullptr;
+  context.model_name = std::filesystem::path(config_.model.path).filename().string();
+  context.eos_token_ids = files_.generation.eos_token_ids.empty() ? files_.config.eos_token_ids
+                                                                  : files_.generation.eos_token_ids;
+  context.defaults = files_.generation;
+  context.vocab_size = static_cast<int32_t>(files_.config.vocab_size);
+  context.max_input_length = limit(config_.scheduler.max_input_length);
+  context.max_output_length = limit(config_.scheduler.max_output_length);
+  context.max_length = options_.max_length;
+  context.seed = config_.seed;
+  BatchJob job(config_, context, output);
+  Engine engine(scheduler_options(config_, options_), config_.scheduler.async, *runner_,
+                grid_.replica(), watchdog_, job.events());
+  job.run(engine);
+}
+
+}  // namespace
+
+void run_job(const EngineConfig& config, const MpiEnvironment& mpi) {
+  if (config.job.input.empty() || config.job.output.empty())
+    fail_usage("job.{} is missing; give a path, or - for standard {}",
+               config.job.input.empty() ? "input" : "output",
+               config.job.input.empty() ? "input" : "output");
+  if (mpi.world().rank() > 0) return Rank(config, mpi).follow();
+  LineReader(config.job.input, config.job.max_line_bytes);  // what cannot be read or written shows
+                                                            // before the model is loaded
+  OutputFile output(config.job.output, config.job.overwrite);
+  Rank(config, mpi).run_batch(output);
+}
+
+}  // namespace ll

@@ -1,0 +1,88 @@
+#include "runtime/line_reader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "kernels/check.h"
+
+namespace ll {
+namespace {
+
+constexpr size_t kBufferBytes = size_t{1} << 20;
+
+ssize_t read_some(int fd, char* to, size_t size, const std::string& path) {
+  for (;;) {
+    ssize_t n = ::read(fd, to, size);
+    if (n >= 0) return n;
+    check(errno == EINTR, "{}: cannot read: {}", path, std::strerror(errno));
+  }
+}
+
+}  // namespace
+
+LineReader::LineReader(std::string path, int64_t max_line_bytes)
+    : path_(path == "-" ? "standard input" : std::move(path)),
+      max_bytes_(static_cast<size_t>(max_line_bytes)),
+      buffer_(kBufferBytes, '\0') {
+  fd_ = path_ == "standard input" ? STDIN_FILENO : ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  check(fd_ >= 0, "{}: cannot open: {}; check job.input", path_, std::strerror(errno));
+  struct stat info;
+  check(::fstat(fd_, &info) != 0 || !S_ISDIR(info.st_mode),
+        "{}: is a folder; job.input must be a JSONL file", path_);
+}
+
+LineReader::~LineReader() {
+  if (fd_ > STDIN_FILENO) ::close(fd_);
+}
+
+bool LineReader::fill() {
+  begin_ = 0;
+  end_ = static_cast<size_t>(read_some(fd_, buffer_.data(), buffer_.size(), path_));
+  return end_ > 0;
+}
+
+bool LineReader::next(Line& line) {
+  line = {};
+  bool any = false;
+  for (;;) {
+    if (begin_ == end_ && !fill()) break;
+    any = true;
+    const char* from = buffer_.data() + begin_;
+    const auto* newline = static_cast<const char*>(std::memchr(from, '\n', end_ - begin_));
+    size_t length = newline ? static_cast<size_t>(newline - from) : end_ - begin_;
+    if (line.text.size() + length > max_bytes_) line.is_too_long = true;
+    if (line.is_too_long)
+      std::string().swap(line.text);
+    else
+      line.text.append(from, length);
+    begin_ += length + (newline ? 1 : 0);
+    if (newline) break;
+  }
+  if (!any) return false;
+  line.number = ++number_;
+  if (!line.text.empty() && line.text.back() == '\r') line.text.pop_back();
+  return true;
+}
+
+int64_t LineReader::count_lines(const std::string& path) {
+  struct stat info;
+  if (path == "-" || ::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return -1;
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  std::string buffer(kBufferBytes, '\0');
+  int64_t lines = 0;
+  char last = '\n';
+  while (ssize_t n = read_some(fd, buffer.data(), buffer.size(), path)) {
+    lines += std::count(buffer.begin(), buffer.begin() + n, '\n');
+    last = buffer[static_cast<size_t>(n) - 1];
+  }
+  ::close(fd);
+  return lines + (last != '\n');
+}
+
+}  // namespace ll

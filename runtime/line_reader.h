@@ -1,0 +1,39 @@
+#pragma once
+// Lines of a file or of standard input, in bounded memory.
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace ll {
+
+class LineReader {
+ public:
+  // "-" is standard input. Throws Error when the file cannot be read.
+  LineReader(std::string path, int64_t max_line_bytes);
+  ~LineReader();
+  LineReader(const LineReader&) = delete;
+  LineReader& operator=(const LineReader&) = delete;
+
+  struct Line {
+    int64_t number = 0;  // from 1
+    std::string text;    // without its end; empty when the line is too long
+    bool is_too_long = false;
+  };
+  // False at the end.
+  bool next(Line& line);
+
+  // Lines of a regular file, counted ahead; -1 where they cannot be.
+  static int64_t count_lines(const std::string& path);
+
+ private:
+  bool fill();
+
+  std::string path_;
+  int fd_ = -1;
+  size_t max_bytes_;
+  std::string buffer_;
+  size_t begin_ = 0, end_ = 0;
+  int64_t number_ = 0;
+};
+
+}  // namespace ll

@@ -1,0 +1,63 @@
+#include "runtime/memory_budget.h"
+
+#include <algorithm>
+
+namespace ll {
+namespace {
+
+constexpr double kCpuShare = 0.5;  // of the host's free memory; other programs live there too
+
+double megabytes(size_t bytes) { return static_cast<double>(bytes) / 1e6; }
+
+int64_t pages_of(int64_t positions, int64_t page_size) {
+  return (positions + page_size - 1) / page_size;
+}
+
+size_t available_memory(const EngineConfig& config, const Backend& backend, int local_ranks) {
+  MemoryInfo memory = backend.device.memory_info();
+  if (backend.kind == BackendKind::kCpu) {
+    double share = config.kv_cache.memory_bytes > 0 ? 1.0 : kCpuShare;
+    return static_cast<size_t>(static_cast<double>(memory.free_bytes) * share) /
+           static_cast<size_t>(local_ranks);
+  }
+  auto limit = static_cast<size_t>(static_cast<double>(memory.total_bytes) *
+                                   config.kv_cache.gpu_memory_utilization);
+  size_t used = memory.total_bytes - memory.free_bytes;
+  return limit > used ? limit - used : 0;
+}
+
+}  // namespace
+
+std::string MemoryBudget::str(int64_t page_size) const {
+  return fmt::format(
+      "weights {:.1f} MB, buffers {:.1f} MB, KV cache {:.1f} MB ({} pages, {} tokens) of {:.1f} MB",
+      megabytes(weights), megabytes(buffers), megabytes(kv_bytes()), num_pages,
+      num_pages * page_size, megabytes(available));
+}
+
+MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& options,
+                         const Backend& backend, const ModelConfig& model, const ModelShard& shard,
+                         DType dtype, int replica_ranks, int local_ranks) {
+  MemoryBudget b;
+  b.available = available_memory(config, backend, local_ranks);
+  b.weights = weight_bytes(weight_placements(model, shard), backend.ops, dtype);
+  b.buffers = ModelRunner::buffer_bytes(options, model, shard, dtype, replica_ranks);
+  b.page_bytes = KvCache::page_bytes(model, shard, dtype, options.page_size);
+  int64_t longest = pages_of(options.max_length, options.page_size);
+  // More than all sequences at full length could never be used.
+  int64_t useful = longest * options.max_num_seqs;
+  size_t fixed = b.weights + b.buffers, room = b.available > fixed ? b.available - fixed : 0;
+  size_t wanted = config.kv_cache.memory_bytes > 0 ? config.kv_cache.memory_bytes : room;
+  b.num_pages = std::min(static_cast<int64_t>(std::min(wanted, room) / b.page_bytes), useful);
+  bool is_short = config.kv_cache.memory_bytes > room;
+  check(b.num_pages > 0 && !is_short,
+        "not enough memory: weights {:.1f} MB, buffers {:.1f} MB and {} {:.1f} MB exceed the "
+        "{:.1f} MB this rank may use; use more ranks, a lower "
+        "scheduler.max_num_batched_tokens or max_num_seqs, or a smaller kv_cache.memory_bytes",
+        megabytes(b.weights), megabytes(b.buffers),
+        is_short ? "kv_cache.memory_bytes" : "one KV page of",
+        megabytes(is_short ? config.kv_cache.memory_bytes : b.page_bytes), megabytes(b.available));
+  return b;
+}
+
+}  // namespace ll

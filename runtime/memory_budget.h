@@ -1,0 +1,29 @@
+#pragma once
+// Every byte of device memory, before the first is allocated.
+#include <string>
+
+#include "model/qwen2_weights.h"
+#include "runtime/engine_config.h"
+#include "runtime/model_runner.h"
+
+namespace ll {
+
+struct MemoryBudget {
+  size_t available = 0;  // to this rank
+  size_t weights = 0, buffers = 0;
+  size_t page_bytes = 0;
+  int64_t num_pages = 0;
+
+  size_t kv_bytes() const { return static_cast<size_t>(num_pages) * page_bytes; }
+  // "weights 988.1 MB, buffers 120.0 MB, KV cache 4000.0 MB (5000 pages, 320000 tokens) of 16000.0
+  // MB"
+  std::string str(int64_t page_size) const;
+};
+
+// What this rank can afford; throws Error with the numbers when not even one sequence fits.
+// `options.num_pages` is ignored. `local_ranks` share the host's memory on a CPU.
+MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& options,
+                         const Backend& backend, const ModelConfig& model, const ModelShard& shard,
+                         DType dtype, int replica_ranks, int local_ranks);
+
+}  // namespace ll

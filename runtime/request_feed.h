@@ -1,0 +1,51 @@
+#pragma once
+// Reads and tokenizes a batch file on a thread of its own, a bounded number of requests ahead of
+// the engine.
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "runtime/completion.h"
+#include "runtime/line_reader.h"
+
+namespace ll {
+
+class RequestFeed {
+ public:
+  struct Item {
+    int64_t line = 0;
+    std::string custom_id;
+    std::optional<CompletionRequest> request;  // empty: the line is bad
+    std::string error;
+  };
+
+  // `context` outlives the feed.
+  RequestFeed(LineReader& lines, const CompletionContext& context, size_t capacity);
+  ~RequestFeed();
+  RequestFeed(const RequestFeed&) = delete;
+  RequestFeed& operator=(const RequestFeed&) = delete;
+
+  // The next item, if there is one within `patience`. Throws what the reading thread threw.
+  std::optional<Item> pop(std::chrono::milliseconds patience);
+  // No item is left and none will come.
+  bool is_done();
+
+ private:
+  void read_all();
+  Item read_line(const LineReader::Line& line) const;
+
+  LineReader& lines_;
+  const CompletionContext& context_;
+  size_t capacity_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Item> items_;
+  bool finished_ = false, stopping_ = false;
+  std::exception_ptr error_;
+  std::thread thread_;
+};
+
+}  // namespace ll
