@@ -4,6 +4,7 @@
 #include <string>
 
 #include "kernels/device_api.h"
+#include "kernels/fused_decode.h"
 #include "kernels/ops.h"
 
 namespace ll {
@@ -16,6 +17,7 @@ struct Backend {
   const DeviceApi& device;
   const Ops& ops;
   const GraphApi* graphs;  // null: launch every op
+  const FusedDecodeApi* fused_decode;  // null: decode by ops
   int fixed_page_size;     // KV page size the kernels are built for; 0: any
 };
 

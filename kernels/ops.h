@@ -7,6 +7,7 @@
 //
 // The batch is ragged, never padded: rows [0, num_decode) are decode rows, one sequence each; the
 // chunks of prompts follow, each a run of rows of one sequence.
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -52,6 +53,12 @@ struct KvPages {
   int64_t page_size() const { return k.dim(2); }
 };
 
+// Memory that later ops will read (weights): a device may bring it into its cache while this op waits for others. A hint.
+struct Prefetch {
+  const void* data = nullptr;
+  size_t bytes = 0;
+};
+
 struct EmbedArgs {
   TensorView out;              // [T, E]
   Weight table;                // vocabulary rows [vocab_begin, vocab_begin + V) of all E
@@ -68,6 +75,7 @@ struct AddRmsNormArgs {
   TensorView delta;     // [T, E] or empty
   TensorView weight;    // [E]
   float eps;
+  Prefetch prefetch{};
 };
 
 enum class Epilogue : uint8_t {
@@ -83,6 +91,7 @@ struct LinearArgs {
   Weight weight;
   TensorView bias;  // [rows] or empty
   Epilogue epilogue = Epilogue::kNone;
+  Prefetch prefetch{};
 };
 
 // Rotates q in place (half-rotation, Su et al. 2021 as Qwen2 lays it out) and writes rotated k, and
@@ -93,6 +102,7 @@ struct RopeAndStoreArgs {
   KvPages kv;
   BatchView batch;
   int32_t num_heads, num_kv_heads;
+  std::array<Prefetch, 2> prefetch{};
 };
 
 // out = softmax(q k^T / sqrt(D)) v, causal, over the pages of each row's sequence (positions 0 to

@@ -2,6 +2,7 @@
 // Qwen2 [Yang et al. 2024]: pre-norm decoder layers of grouped-query attention with biased q, k, v,
 // and SwiGLU.
 #include <functional>
+#include <memory>
 
 #include "kernels/backend.h"
 #include "model/kv_cache.h"
@@ -38,6 +39,11 @@ class Qwen2Model {
   // [num_tokens, E], normalised, valid until the next call. Collective over the grid's replica.
   TensorView forward(Stream stream, const StepInputs& inputs, const KvCache& kv);
 
+  // The whole step of one decode row in one kernel, where the backend has one for this model on one rank.
+  void prepare_decode_one(const KvCache& kv);
+  bool can_decode_one(int32_t position) const { return decode_one_ && position < decode_one_positions_; }
+  void decode_one(Stream stream, const StepInputs& inputs, TensorView logits);
+
   // This rank's logits of normalised hidden rows [R, E]: out [R, V] float32.
   void logits(Stream stream, TensorView hidden, TensorView out) const;
 
@@ -58,7 +64,7 @@ class Qwen2Model {
                        const KvPages& kv);
   void mlp_block(Stream stream, const Qwen2Layer& layer, int64_t rows);
   // residual += sum of `partial` over the columns (if any is pending); normed = rms_norm(residual).
-  void add_and_norm(Stream stream, bool pending, const Tensor& weight, int64_t rows);
+  void add_and_norm(Stream stream, bool pending, const Tensor& weight, int64_t rows, Prefetch next);
 
   ModelConfig config_;
   ModelShard shard_;
@@ -68,6 +74,8 @@ class Qwen2Model {
   Tensor rope_;  // [num_positions, D] float32
   Activations a_;
   ResidualObserver observer_;
+  std::shared_ptr<void> decode_one_;  // FusedDecodeApi's handle
+  int64_t decode_one_positions_ = 0;
 };
 
 }  // namespace ll

@@ -15,6 +15,9 @@ struct SamplingNeeds {
   int32_t num_edits = 0;  // of this rank's list; edits are local
   bool penalties = false, top_k = false, top_p = false, min_p = false;
   int num_logprobs = -1;  // -1: none; else the chosen token's and this many of the largest
+
+  // Nothing but temperature: a draw over all logits as they are.
+  bool is_plain() const { return num_edits == 0 && !penalties && !top_k && !top_p && !min_p && num_logprobs < 0; }
 };
 
 // Logprob ingredients of R rows on the device; `ranks` parts of the vocabulary.
@@ -44,6 +47,7 @@ class Sampler {
     ScoredRows scores;
   };
   Result sample(Stream stream, const Args& args);
+  const int32_t* tokens() const { return static_cast<const int32_t*>(tokens_.view().data); }
 
   // Scores given tokens: `targets` [R] on the device.
   ScoredRows score(Stream stream, TensorView logits, const int32_t* targets, int num_logprobs);

@@ -152,6 +152,7 @@ StepPlan StepPlan::decode_from(std::span<const int32_t> flat) {
   r.get(p.id);
   int32_t kind;
   r.get(kind);
+  ensure(kind >= 0 && kind <= static_cast<int32_t>(Kind::kStop), "step plan: unknown kind");
   p.kind = static_cast<Kind>(kind);
   r.get_structs(p.decode);
   p.chunks.resize(r.size());

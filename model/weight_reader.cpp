@@ -7,11 +7,10 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace ll {
 namespace {
-
-constexpr size_t kStagingBytes = size_t{32} << 20;
 
 // Rows [begin, begin + count) of one placement: what one staging buffer takes.
 struct Piece {
@@ -19,13 +18,14 @@ struct Piece {
   int64_t begin, count;
 };
 
-std::vector<Piece> cut(const std::vector<const WeightPlacement*>& placements, DType dtype) {
+std::vector<Piece> cut(const std::vector<const WeightPlacement*>& placements, DType dtype,
+                       size_t staging_bytes) {
   std::vector<Piece> pieces;
   for (size_t i = 0; i < placements.size(); ++i) {
     const WeightPlacement& p = *placements[i];
     auto row_bytes = static_cast<int64_t>(static_cast<size_t>(p.cols) * size_of(dtype));
     // Even, so that alternating rows stay in pairs.
-    int64_t step = std::max<int64_t>(2, static_cast<int64_t>(kStagingBytes) / row_bytes / 2 * 2);
+    int64_t step = std::max<int64_t>(2, static_cast<int64_t>(staging_bytes) / row_bytes / 2 * 2);
     for (int64_t begin = 0; begin < p.rows; begin += step)
       pieces.push_back({i, begin, std::min(step, p.rows - begin)});
   }
@@ -122,18 +122,55 @@ class Staging {
   std::exception_ptr error_;
 };
 
+// The copy of one staging buffer that the device may still be at.
+class CopyInFlight {
+ public:
+  CopyInFlight(const Backend& backend, Stream stream, Staging& staging)
+      : backend_(backend),
+        stream_(stream),
+        staging_(staging),
+        done_(backend.device.create_event()) {}
+  ~CopyInFlight() {
+    if (buffer_) backend_.device.synchronize(stream_);
+    backend_.device.destroy_event(done_);
+  }
+  CopyInFlight(const CopyInFlight&) = delete;
+  CopyInFlight& operator=(const CopyInFlight&) = delete;
+
+  void start(void* to, std::byte* buffer, size_t bytes) {
+    finish();
+    backend_.device.copy(stream_, to, buffer, bytes);
+    backend_.device.record(done_, stream_);
+    buffer_ = buffer;
+  }
+  void finish() {
+    if (!buffer_) return;
+    backend_.device.wait_host(done_);
+    staging_.give_back(std::exchange(buffer_, nullptr));
+  }
+
+ private:
+  const Backend& backend_;
+  Stream stream_;
+  Staging& staging_;
+  Event done_;
+  std::byte* buffer_ = nullptr;
+};
+
 // Joins its threads however the scope is left.
 class Readers {
  public:
-  Readers(Staging& staging, int count, std::function<void()> work) : staging_(staging) {
-    for (int i = 0; i < count; ++i) threads_.emplace_back(work);
-  }
+  explicit Readers(Staging& staging) : staging_(staging) {}
   ~Readers() {
     staging_.fail(std::make_exception_ptr(Error("reading stopped")));
     for (std::thread& t : threads_) t.join();
   }
   Readers(const Readers&) = delete;
   Readers& operator=(const Readers&) = delete;
+
+  void start(int count, const std::function<void()>& work) {
+    for (int i = 0; i < count; ++i) threads_.emplace_back(work);
+  }
 
  private:
   Staging& staging_;
@@ -145,7 +182,7 @@ class Readers {
 void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
                         const std::function<void(size_t, Tensor)>& done,
                         const LoadProgress& progress) {
-  std::vector<Piece> pieces = cut(placements, dtype_);
+  std::vector<Piece> pieces = cut(placements, dtype_, staging_bytes_);
   size_t largest = 1, total = 0, copied = 0;
   for (const Piece& piece : pieces) {
     size_t bytes =
@@ -154,7 +191,8 @@ void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
     total += bytes;
   }
   Staging staging(backend_, static_cast<size_t>(num_threads_) + 2, largest);
-  Readers readers(staging, num_threads_, [&] {
+  Readers readers(staging);
+  readers.start(num_threads_, [&] {
     size_t i = 0;
     while (std::byte* buffer = staging.next(pieces.size(), i)) {
       try {
@@ -166,13 +204,7 @@ void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
     }
   });
 
-  Event copy_done = backend_.device.create_event();
-  std::byte* in_flight = nullptr;
-  auto retire = [&] {
-    if (!in_flight) return;
-    backend_.device.wait_host(copy_done);
-    staging.give_back(std::exchange(in_flight, nullptr));
-  };
+  CopyInFlight copy(backend_, stream_, staging);
   Tensor target;
   for (size_t i = 0; i < pieces.size(); ++i) {
     const Piece& piece = pieces[i];
@@ -182,17 +214,13 @@ void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
                            : Tensor(backend_.device, dtype_, {p.rows});
     std::byte* buffer = staging.wait_filled(i);
     size_t bytes = static_cast<size_t>(piece.count * p.cols) * size_of(dtype_);
-    retire();
-    backend_.device.copy(stream_, target.view().rows(piece.begin, piece.count).data, buffer, bytes);
-    backend_.device.record(copy_done, stream_);
-    in_flight = buffer;
+    copy.start(target.view().rows(piece.begin, piece.count).data, buffer, bytes);
     if (piece.begin + piece.count == p.rows) done(piece.placement, std::move(target));
     copied += bytes;
     if (progress) progress(copied, total);
   }
-  retire();
+  copy.finish();
   backend_.device.synchronize(stream_);
-  backend_.device.destroy_event(copy_done);
 }
 
 }  // namespace ll

@@ -12,6 +12,21 @@ struct Scope {
   ~Scope() { g_current.store(nullptr, std::memory_order_relaxed); }
 };
 
+class SelfCommunicator final : public Communicator {
+ public:
+  explicit SelfCommunicator(const Backend& backend)
+      : Communicator(backend.ops, 0, 1), device_(backend.device) {}
+
+ private:
+  void do_all_reduce_sum(Stream, TensorView) override {}
+  void do_all_reduce_max(Stream, TensorView) override {}
+  void do_all_gather(Stream stream, const void* send, void* receive, size_t bytes) override {
+    if (receive != send) device_.copy(stream, receive, send, bytes);
+  }
+
+  const DeviceApi& device_;
+};
+
 }  // namespace
 
 const char* Communicator::current() { return g_current.load(std::memory_order_relaxed); }
@@ -42,6 +57,10 @@ void Communicator::all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& 
 void Communicator::do_all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args) {
   do_all_reduce_sum(stream, args.delta);
   ops_.add_rms_norm(stream, args);
+}
+
+std::unique_ptr<Communicator> make_self_communicator(const Backend& backend) {
+  return std::make_unique<SelfCommunicator>(backend);
 }
 
 }  // namespace ll

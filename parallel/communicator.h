@@ -3,8 +3,9 @@
 // (the CPU backend) and NCCL on device memory. Every member calls the same collectives in the same
 // order; a group of one returns at once. Sums run in rank order, so all members hold the same bits.
 #include <cstddef>
+#include <memory>
 
-#include "kernels/ops.h"
+#include "kernels/backend.h"
 
 namespace ll {
 
@@ -42,5 +43,8 @@ class Communicator {
   const Ops& ops_;
   int rank_, size_;
 };
+
+// The group of one, on any device.
+std::unique_ptr<Communicator> make_self_communicator(const Backend& backend);
 
 }  // namespace ll

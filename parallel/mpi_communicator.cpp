@@ -6,7 +6,6 @@
 #include <mpi.h>
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "parallel/mpi_handle.h"
@@ -15,6 +14,14 @@
 
 namespace ll {
 namespace {
+
+// Longer data goes in blocks: MPI counts bytes in int, and the copies of it need memory.
+constexpr int64_t kBlockBytes = int64_t{16} << 20;
+
+int int_of(size_t bytes) {
+  ensure(bytes <= INT32_MAX, "collective of 2 GiB or more");
+  return static_cast<int>(bytes);
+}
 
 float accumulate(float sum, float x) { return sum + x; }
 float accumulate(float sum, bf16 x) { return sum + to_float(x); }
@@ -56,6 +63,13 @@ class MpiCommunicator final : public Communicator {
 
   template <class T>
   void sum(T* data, int64_t count) {
+    constexpr int64_t kBlock = kBlockBytes / static_cast<int64_t>(sizeof(T));
+    for (int64_t first = 0; first < count; first += kBlock)
+      sum_block(data + first, std::min(kBlock, count - first));
+  }
+
+  template <class T>
+  void sum_block(T* data, int64_t count) {
     auto ranks = static_cast<size_t>(size());
     std::vector<int> sizes(ranks), offsets(ranks), mine_sizes(ranks), mine_offsets(ranks);
     Range mine = split(count, size(), rank());
@@ -81,17 +95,13 @@ class MpiCommunicator final : public Communicator {
   }
 
   void do_all_reduce_max(Stream, TensorView x) override {
-    mpi_check(MPI_Allreduce(MPI_IN_PLACE, x.as<float>(), static_cast<int>(x.numel()), MPI_FLOAT,
-                            MPI_MAX, comm()));
+    mpi_check(MPI_Allreduce(MPI_IN_PLACE, x.as<float>(), int_of(x.bytes()) / 4, MPI_FLOAT, MPI_MAX,
+                            comm()));
   }
 
   void do_all_gather(Stream, const void* send, void* receive, size_t bytes) override {
-    if (size() == 1) {
-      if (receive != send) std::memcpy(receive, send, bytes);
-      return;
-    }
-    mpi_check(MPI_Allgather(send, static_cast<int>(bytes), MPI_BYTE, receive,
-                            static_cast<int>(bytes), MPI_BYTE, comm()));
+    mpi_check(
+        MPI_Allgather(send, int_of(bytes), MPI_BYTE, receive, int_of(bytes), MPI_BYTE, comm()));
   }
 
   MpiGroup group_;
@@ -105,6 +115,7 @@ std::unique_ptr<Communicator> make_mpi_communicator(const Backend& backend, cons
 }
 
 std::unique_ptr<Communicator> make_communicator(const Backend& backend, const MpiGroup& group) {
+  if (group.size() == 1) return make_self_communicator(backend);
   return backend.kind == BackendKind::kCpu ? make_mpi_communicator(backend, group)
                                            : make_nccl_communicator(backend, group);
 }

@@ -18,6 +18,7 @@ MpiEnvironment::MpiEnvironment(int* argc, char*** argv) {
   MpiGroup host = world_.same_host();
   local_rank_ = host.rank();
   local_size_ = host.size();
+  local_peers_ = LocalPeers(host, world_.rank());
 }
 
 MpiEnvironment::~MpiEnvironment() {

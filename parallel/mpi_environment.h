@@ -4,6 +4,7 @@
 #include <string>
 
 #include "kernels/check.h"
+#include "parallel/local_peers.h"
 #include "parallel/mpi_group.h"
 
 namespace ll {
@@ -18,6 +19,7 @@ class MpiEnvironment {
   const MpiGroup& world() const { return world_; }
   int local_rank() const { return local_rank_; }  // among the ranks of this host
   int local_size() const { return local_size_; }
+  const LocalPeers& local_peers() const { return local_peers_; }
   static std::string host_name();
 
   // Ends the job on all ranks with this exit code; does not return.
@@ -26,6 +28,7 @@ class MpiEnvironment {
  private:
   MpiGroup world_;
   int local_rank_ = 0, local_size_ = 1;
+  LocalPeers local_peers_;
 };
 
 }  // namespace ll

@@ -11,7 +11,8 @@ ProcessGrid::ProcessGrid(const Backend& backend, const MpiGroup& world, const Gr
                shape.str(), shape.num_ranks(), world.size(), shape.num_ranks());
   replica_ = world.split(place_.d, world.rank());
   replica_comm_ = make_communicator(backend, replica_);
-  y_comm_ = make_communicator(backend, replica_.split(place_.i, place_.j));
+  y_comm_ =
+      shape.x == 1 ? replica_comm_ : make_communicator(backend, replica_.split(place_.i, place_.j));
 }
 
 }  // namespace ll

@@ -28,7 +28,7 @@ class ProcessGrid {
   GridShape shape_;
   GridPlace place_;
   MpiGroup replica_;
-  std::unique_ptr<Communicator> replica_comm_, y_comm_;
+  std::shared_ptr<Communicator> replica_comm_, y_comm_;  // one and the same when x = 1
 };
 
 }  // namespace ll

@@ -1,7 +1,8 @@
 // usage: bench_attention [word]
-// Speed of attention on the GPU; with a word, only of the cases whose line holds it. Prefill counts the operations below the
-// diagonal, decode the bytes of keys and values; the share is of 792 TFLOP/s and 4.37 TB/s, a large matrix product's and a plain
-// read's on an H200. Calls go round over keys and values that together exceed the L2 cache, as a model's layers do. `error` is that
+// Speed of attention on the GPU; with a word, only of the cases whose line holds it. Prefill counts
+// the operations below the diagonal, decode the bytes of keys and values; the share is of 792
+// TFLOP/s and 4.37 TB/s, a large matrix product's and a plain read's on an H200. Calls go round
+// over keys and values that together exceed the L2 cache, as a model's layers do. `error` is that
 // of two outputs against double precision, `plan` the time of begin_step.
 #include <fmt/core.h>
 
@@ -85,7 +86,8 @@ Tensor upload(const Backend& b, Stream stream, const std::vector<T>& values) {
 Tensor random_tensor(const Backend& b, Stream stream, Shape shape, uint64_t seed, float scale) {
   Tensor t(b.device, DType::bf16, shape);
   int64_t cols = shape[shape.rank() - 1];
-  b.ops.fill_random(stream, t.view().reshaped({t.view().numel() / cols, cols}), seed, scale, 0, 0, cols);
+  b.ops.fill_random(stream, t.view().reshaped({t.view().numel() / cols, cols}), seed, scale, 0, 0,
+                    cols);
   return t;
 }
 
@@ -95,7 +97,8 @@ class Step {
   Step(const Backend& b, Stream stream, const Case& c) : backend_(b), stream_(stream), case_(c) {
     std::vector<int32_t> positions, slots;
     for (const Piece& p : c.pieces) {
-      auto slot = static_cast<int32_t>(&p - c.pieces.data()), row = static_cast<int32_t>(positions.size());
+      auto slot = static_cast<int32_t>(&p - c.pieces.data()),
+           row = static_cast<int32_t>(positions.size());
       if (!c.decode) chunks_.push_back({slot, row, p.rows, p.cached});
       for (int32_t r = 0; r < p.rows; ++r) positions.push_back(p.cached + r), slots.push_back(slot);
       stride_ = std::max<int64_t>(stride_, pages_of(p));
@@ -106,7 +109,8 @@ class Step {
     std::shuffle(ids.begin(), ids.end(), std::mt19937(1));
     auto id = ids.begin();
     for (size_t i = 0; i < c.pieces.size(); ++i)
-      for (int64_t j = 0; j < pages_of(c.pieces[i]); ++j) table_[i * static_cast<size_t>(stride_) + static_cast<size_t>(j)] = *id++;
+      for (int64_t j = 0; j < pages_of(c.pieces[i]); ++j)
+        table_[i * static_cast<size_t>(stride_) + static_cast<size_t>(j)] = *id++;
     num_rows_ = static_cast<int64_t>(positions.size());
     positions_ = upload(b, stream, positions);
     slots_ = upload(b, stream, slots);
@@ -126,7 +130,8 @@ class Step {
   void begin() { backend_.ops.begin_step(stream_, batch(), case_.heads, case_.kv_heads); }
 
   void attend(int64_t layer) {
-    KvPages kv{keys_.view().rows(layer * num_pages(), num_pages()), values_.view().rows(layer * num_pages(), num_pages())};
+    KvPages kv{keys_.view().rows(layer * num_pages(), num_pages()),
+               values_.view().rows(layer * num_pages(), num_pages())};
     backend_.ops.attention(stream_, {out_, qkv_, kv, batch(), case_.heads, case_.kv_heads});
   }
 
@@ -142,15 +147,17 @@ class Step {
     return 4.0 * static_cast<double>(case_.dim) * case_.kv_heads * positions;
   }
 
-  // Of layer 0: the longest sequence's last row and last head, and the first sequence's middle row and first head.
+  // Of layer 0: the longest sequence's last row and last head, and the first sequence's middle row
+  // and first head.
   double error() {
     begin();
     attend(0);
-    auto longest = std::max_element(case_.pieces.begin(), case_.pieces.end(), [](const Piece& x, const Piece& y) {
-      return x.cached + x.rows < y.cached + y.rows;
-    });
+    auto longest = std::max_element(
+        case_.pieces.begin(), case_.pieces.end(),
+        [](const Piece& x, const Piece& y) { return x.cached + x.rows < y.cached + y.rows; });
     auto index = static_cast<size_t>(longest - case_.pieces.begin());
-    return std::max(error_of(index, longest->rows - 1, case_.heads - 1), error_of(0, case_.pieces[0].rows / 2, 0));
+    return std::max(error_of(index, longest->rows - 1, case_.heads - 1),
+                    error_of(0, case_.pieces[0].rows / 2, 0));
   }
 
  private:
@@ -177,7 +184,8 @@ class Step {
 
   std::vector<double> download(const Tensor& t, int64_t first, int64_t count) {
     std::vector<bf16> raw(static_cast<size_t>(count));
-    backend_.device.copy(stream_, raw.data(), static_cast<bf16*>(t.view().data) + first, raw.size() * sizeof(bf16));
+    backend_.device.copy(stream_, raw.data(), static_cast<bf16*>(t.view().data) + first,
+                         raw.size() * sizeof(bf16));
     backend_.device.synchronize(stream_);
     std::vector<double> values;
     for (bf16 x : raw) values.push_back(static_cast<double>(to_float(x)));
@@ -185,20 +193,27 @@ class Step {
   }
 
   double error_of(size_t sequence, int64_t row_of_sequence, int64_t head) {
-    int64_t row = row_of_sequence, length = case_.pieces[sequence].cached + row_of_sequence + 1, dim = case_.dim;
+    int64_t row = row_of_sequence, length = case_.pieces[sequence].cached + row_of_sequence + 1,
+            dim = case_.dim;
     for (size_t i = 0; i < sequence; ++i) row += case_.pieces[i].rows;
-    int64_t kv_head = head / (case_.heads / case_.kv_heads), width = (case_.heads + 2 * case_.kv_heads) * dim;
-    std::vector<double> q = download(qkv_, row * width + head * dim, dim), got = download(out_, (row * case_.heads + head) * dim, dim);
+    int64_t kv_head = head / (case_.heads / case_.kv_heads),
+            width = (case_.heads + 2 * case_.kv_heads) * dim;
+    std::vector<double> q = download(qkv_, row * width + head * dim, dim),
+                        got = download(out_, (row * case_.heads + head) * dim, dim);
     std::vector<double> want(q.size());
     double sum = 0;
     for (int64_t j = 0; j < length; j += kPage) {
-      int64_t page = table_[sequence * static_cast<size_t>(stride_) + static_cast<size_t>(j / kPage)];
+      int64_t page =
+          table_[sequence * static_cast<size_t>(stride_) + static_cast<size_t>(j / kPage)];
       int64_t at = (page * case_.kv_heads + kv_head) * kPage * dim;
-      std::vector<double> k = download(keys_, at, kPage * dim), v = download(values_, at, kPage * dim);
+      std::vector<double> k = download(keys_, at, kPage * dim),
+                          v = download(values_, at, kPage * dim);
       for (int64_t p = 0; p < std::min<int64_t>(kPage, length - j); ++p) {
-        double weight = std::exp(std::inner_product(q.begin(), q.end(), k.begin() + p * dim, 0.0) / std::sqrt(static_cast<double>(dim)));
+        double weight = std::exp(std::inner_product(q.begin(), q.end(), k.begin() + p * dim, 0.0) /
+                                 std::sqrt(static_cast<double>(dim)));
         sum += weight;
-        for (size_t d = 0; d < want.size(); ++d) want[d] += weight * v[static_cast<size_t>(p * dim) + d];
+        for (size_t d = 0; d < want.size(); ++d)
+          want[d] += weight * v[static_cast<size_t>(p * dim) + d];
       }
     }
     double difference = 0, norm = 0;
@@ -251,8 +266,9 @@ void run(const Backend& b, Stream stream, const Case& c) {
     for (int64_t i = 0; i < calls; ++i) step.attend(i % step.num_layers());
   });
   double rate = (c.decode ? step.bytes() : step.flops()) / time;
-  fmt::print("{:30} {:>2}/{} {:>3} {:9.1f} {:8.2f} {} {:5.1f}% {:>12} {:9.1e} {:6.1f}\n", c.name, c.heads, c.kv_heads, c.dim, time * 1e6,
-             rate / 1e12, c.decode ? "TB/s   " : "TFLOP/s", 100 * rate / (c.decode ? kPeakBytes : kPeakFlops), c.target, error, plan * 1e6);
+  fmt::print("{:30} {:>2}/{} {:>3} {:9.1f} {:8.2f} {} {:5.1f}% {:>12} {:9.1e} {:6.1f}\n", c.name,
+             c.heads, c.kv_heads, c.dim, time * 1e6, rate / 1e12, c.decode ? "TB/s   " : "TFLOP/s",
+             100 * rate / (c.decode ? kPeakBytes : kPeakFlops), c.target, error, plan * 1e6);
   std::fflush(stdout);
 }
 
@@ -261,7 +277,8 @@ void run_all(const std::string& word) {
   Stream stream = b.device.create_stream();
   const char* variant = std::getenv("LITELANG_ATTENTION_VARIANT");
   fmt::print("{}, variant: {}\n", b.device_name, variant ? variant : "default");
-  fmt::print("{:30} heads dim {:>8} {:>8} {:>14} {:>12} {:>9} {:>6}\n", "case", "us", "rate", "share", "target", "error", "plan");
+  fmt::print("{:30} heads dim {:>8} {:>8} {:>14} {:>12} {:>9} {:>6}\n", "case", "us", "rate",
+             "share", "target", "error", "plan");
   for (const Case& c : cases()) {
     std::string line = fmt::format("{} {}/{} {}", c.name, c.heads, c.kv_heads, c.dim);
     if (line.find(word) != std::string::npos) run(b, stream, c);

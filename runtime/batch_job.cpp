@@ -16,8 +16,13 @@ constexpr auto kIdlePatience = std::chrono::milliseconds(500);
 
 }  // namespace
 
-BatchJob::BatchJob(const EngineConfig& config, const CompletionContext& context, OutputFile& output)
-    : config_(config), context_(context), output_(output), created_(creation_time()) {}
+BatchJob::BatchJob(const EngineConfig& config, const CompletionContext& context, LineReader& input,
+                   OutputFile& output)
+    : config_(config),
+      context_(context),
+      input_(input),
+      output_(output),
+      created_(creation_time()) {}
 
 EngineEvents BatchJob::events() {
   return {.on_token = [this](Sequence& s, const TokenLogprob* l) { return on_token(s, l); },
@@ -29,14 +34,13 @@ EngineEvents BatchJob::events() {
 }
 
 void BatchJob::run(Engine& engine) {
-  LineReader lines(config_.job.input, config_.job.max_line_bytes);
   counts_.total = LineReader::count_lines(config_.job.input);
   int64_t ahead =
       std::min<int64_t>(config_.scheduler.max_waiting, 4 * int64_t{config_.scheduler.max_num_seqs});
-  RequestFeed feed(lines, context_, static_cast<size_t>(ahead));
+  RequestFeed feed(input_, context_, static_cast<size_t>(ahead));
   Progress progress;
   while (engine.has_work() || !feed.is_done()) {
-    while (engine.num_waiting() < ahead) {
+    for (int64_t i = 0; i < ahead && engine.num_waiting() < ahead; ++i) {
       auto item = feed.pop(engine.has_work() ? std::chrono::milliseconds(0) : kIdlePatience);
       if (!item) break;
       submit(engine, std::move(*item));

@@ -14,7 +14,8 @@ namespace ll {
 
 class BatchJob {
  public:
-  BatchJob(const EngineConfig& config, const CompletionContext& context, OutputFile& output);
+  BatchJob(const EngineConfig& config, const CompletionContext& context, LineReader& input,
+           OutputFile& output);
 
   // What the engine is to tell this job; wire it before run().
   EngineEvents events();
@@ -53,6 +54,7 @@ class BatchJob {
 
   const EngineConfig& config_;
   const CompletionContext& context_;
+  LineReader& input_;
   OutputFile& output_;
   int64_t created_;
   int64_t next_id_ = 1;

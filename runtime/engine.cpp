@@ -15,7 +15,11 @@ Engine::Engine(const SchedulerOptions& options, bool async, ModelRunner& runner,
 
 Engine::~Engine() {
   if (std::uncaught_exceptions() > 0) return;
-  channel_.send({.kind = StepPlan::Kind::kStop});
+  try {
+    channel_.send({.kind = StepPlan::Kind::kStop});
+  } catch (const Error& e) {
+    fmt::print(stderr, "litelang: cannot stop the other ranks: {}\n", e.what());
+  }
 }
 
 void Engine::step() {
@@ -30,8 +34,11 @@ void Engine::step() {
     watchdog_.begin_step(next.plan.id);
     channel_.send(next.plan);
     runner_.launch(next.plan);
+    ++totals_.steps;
+    for (const auto& d : next.plan.decode) totals_.kv_positions += d.position + 1;
+    for (const auto& c : next.plan.chunks)
+      totals_.prefill_tokens += static_cast<int64_t>(c.tokens.size());
     in_flight_.push_back(std::move(next));
-    ++num_steps_;
   }
   while (in_flight_.size() > (is_empty ? 0 : depth_)) commit_oldest();
 }
@@ -59,6 +66,7 @@ void Engine::commit_oldest() {
 
 void run_worker(ModelRunner& runner, const MpiGroup& replica, Watchdog& watchdog) {
   PlanChannel channel(replica);
+  watchdog.rest();
   for (;;) {
     StepPlan plan = channel.receive();
     if (plan.kind == StepPlan::Kind::kStop) return;

@@ -21,6 +21,16 @@ struct EngineEvents {
   Scheduler::OnFinish on_finish;
 };
 
+// What was run so far, for benchmarks.
+struct EngineTotals {
+  int64_t steps = 0, prefill_tokens = 0;
+  int64_t kv_positions = 0;  // read by decode rows, summed over steps
+
+  EngineTotals operator-(const EngineTotals& o) const {
+    return {steps - o.steps, prefill_tokens - o.prefill_tokens, kv_positions - o.kv_positions};
+  }
+};
+
 class Engine {
  public:
   Engine(const SchedulerOptions& options, bool async, ModelRunner& runner, const MpiGroup& replica,
@@ -34,7 +44,7 @@ class Engine {
   bool has_work() const { return scheduler_.has_work() || !in_flight_.empty(); }
   int64_t num_waiting() const { return scheduler_.num_waiting(); }
   SchedulerStats stats() const { return scheduler_.stats(); }
-  int64_t num_steps() const { return num_steps_; }
+  EngineTotals totals() const { return totals_; }
 
   // Plans and launches a step, and hands out the tokens of the one before it. Without work: a sign
   // of life to the workers.
@@ -50,7 +60,7 @@ class Engine {
   Watchdog& watchdog_;
   EngineEvents events_;
   std::deque<PlannedStep> in_flight_;
-  int64_t num_steps_ = 0;
+  EngineTotals totals_;
 };
 
 // Runs plans until rank 0 says stop.

@@ -109,6 +109,11 @@ Setter text(S EngineConfig::*section, std::string S::*member) {
     c.*section.*member = text_of(p, n);
   };
 }
+Setter whole(int64_t DatasetOptions::*member, int64_t low) {
+  return [=](EngineConfig& c, const Place& p, const YAML::Node& n) {
+    c.bench.data.*member = integer_of(p, n, low, int64_t{1} << 30);
+  };
+}
 Setter grid_part(int GridShape::*member, int64_t low) {
   return [=](EngineConfig& c, const Place& p, const YAML::Node& n) {
     if (!c.grid) c.grid = GridShape{};
@@ -181,12 +186,42 @@ const std::vector<Key>& key_table() {
        }},
       {"job.type",
        [](C& c, const Place& p, const YAML::Node& n) {
-         c.job.type = choice_of<C::JobType>(p, n, {{"batch", C::JobType::kBatch}});
+         c.job.type = choice_of<C::JobType>(p, n, {{"batch", C::JobType::kBatch}, {"bench", C::JobType::kBench}});
        }},
       {"job.input", text(&C::job, &C::Job::input)},
       {"job.output", text(&C::job, &C::Job::output)},
       {"job.overwrite", flag(&C::job, &C::Job::overwrite)},
       {"job.max_line_bytes", whole(&C::job, &C::Job::max_line_bytes, 1024, int64_t{1} << 32)},
+      {"bench.kind",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         using Kind = C::Bench::Kind;
+         c.bench.kind = choice_of<Kind>(p, n, {{"throughput", Kind::kThroughput}, {"latency", Kind::kLatency}, {"one-batch", Kind::kOneBatch}, {"startup", Kind::kStartup}});
+       }},
+      {"bench.dataset",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         using Kind = DatasetOptions::Kind;
+         c.bench.data.kind = choice_of<Kind>(p, n, {{"random", Kind::kRandom}, {"nano", Kind::kNano}, {"shared-prefix", Kind::kSharedPrefix}, {"file", Kind::kFile}});
+       }},
+      {"bench.dataset_path", [](C& c, const Place& p, const YAML::Node& n) { c.bench.data.path = text_of(p, n); }},
+      {"bench.num_prompts", whole(&DatasetOptions::num_prompts, 1)},
+      {"bench.input_len", whole(&DatasetOptions::input_len, 1)},
+      {"bench.output_len", whole(&DatasetOptions::output_len, 1)},
+      {"bench.range_ratio", [](C& c, const Place& p, const YAML::Node& n) { c.bench.data.range_ratio = number_of(p, n, 0, 1); }},
+      {"bench.prefix_len", whole(&DatasetOptions::prefix_len, 0)},
+      {"bench.seed", [](C& c, const Place& p, const YAML::Node& n) { c.bench.data.seed = static_cast<uint64_t>(integer_of(p, n, 0, INT64_MAX)); }},
+      {"bench.batch_size", whole(&C::bench, &C::Bench::batch_size, 1, 65536)},
+      {"bench.num_iters", whole(&C::bench, &C::Bench::num_iters, 1, kMany)},
+      {"bench.num_iters_warmup", whole(&C::bench, &C::Bench::num_iters_warmup, 0, kMany)},
+      {"bench.temperature", [](C& c, const Place& p, const YAML::Node& n) { c.bench.temperature = number_of(p, n, 0, 100); }},
+      {"bench.output_json", text(&C::bench, &C::Bench::output_json)},
+      {"bench.trace", text(&C::bench, &C::Bench::trace)},
+      {"bench.trace_steps", whole(&C::bench, &C::Bench::trace_steps, 2, 100000)},
+      {"cuda_graph_max_bs",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.cuda_graph_max_bs = static_cast<int>(integer_of(p, n, 0, 4096));
+       }},
+      {"enforce_eager",
+       [](C& c, const Place& p, const YAML::Node& n) { c.enforce_eager = flag_of(p, n); }},
       {"seed",
        [](C& c, const Place& p, const YAML::Node& n) {
          c.seed = static_cast<uint64_t>(integer_of(p, n, 0, INT64_MAX));
@@ -203,11 +238,17 @@ const std::vector<Key>& key_table() {
   return table;
 }
 
+bool is_unset(const YAML::Node& node) {
+  return node.IsNull() || (node.IsMap() && node.size() == 0);
+}
+
+// A key or a section with nothing behind it keeps its defaults.
 void set_key(EngineConfig& config, const Place& place, const YAML::Node& node) {
   for (const Key& key : key_table())
-    if (key.name == place.key) return key.set(config, place, node);
+    if (key.name == place.key) return is_unset(node) ? void() : key.set(config, place, node);
   bool is_section = std::any_of(key_table().begin(), key_table().end(),
                                 [&](const Key& k) { return k.name.starts_with(place.key + "."); });
+  if (is_section && is_unset(node)) return;
   if (is_section) place.fail("is a section; its keys go below it");
   std::string near = nearest_name(place.key, EngineConfig::keys());
   fail_usage("{}: unknown key {}{}", place.where, place.key,
@@ -215,16 +256,15 @@ void set_key(EngineConfig& config, const Place& place, const YAML::Node& node) {
 }
 
 void read_map(EngineConfig& config, const YAML::Node& map, const std::string& prefix,
-              std::string_view where, int depth) {
-  std::set<std::string> seen;
+              std::string_view where, std::set<std::string>& seen) {
   for (const auto& entry : map) {
     Place place{fmt::format("{}:{}", where, entry.first.Mark().line + 1), prefix};
     if (!entry.first.IsScalar()) place.fail("a key must be a plain word");
     place.key += entry.first.Scalar();
     if (!seen.insert(place.key).second) place.fail("given twice");
-    if (entry.second.IsMap() && depth < 2)
-      read_map(config, entry.second, place.key + ".", where, depth + 1);
-    else if (!entry.second.IsNull())
+    if (prefix.empty() && entry.second.IsMap() && !is_unset(entry.second))
+      read_map(config, entry.second, place.key + ".", where, seen);
+    else
       set_key(config, place, entry.second);
   }
 }
@@ -258,9 +298,12 @@ EngineConfig EngineConfig::from_yaml(std::string_view text, std::string_view whe
                                      const std::vector<std::string>& overrides) {
   EngineConfig config;
   try {
-    YAML::Node root = YAML::Load(std::string(text));
+    std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.size() > 1) fail_usage("{}: holds {} documents", where, documents.size());
+    YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
     if (!root.IsMap() && !root.IsNull()) fail_usage("{}: expected a map of keys", where);
-    if (root.IsMap()) read_map(config, root, "", where, 0);
+    std::set<std::string> seen;
+    if (root.IsMap()) read_map(config, root, "", where, seen);
   } catch (const YAML::Exception& e) {
     fail_usage("{}:{}: not valid YAML: {}", where, e.mark.line + 1, e.msg);
   }

@@ -9,13 +9,14 @@
 
 #include "kernels/dtype.h"
 #include "parallel/grid_shape.h"
+#include "runtime/bench_dataset.h"
 
 namespace ll {
 
 struct EngineConfig {
   enum class LoadFormat { kWeights, kDummy };
   enum class BackendChoice { kAuto, kCpu, kCuda };
-  enum class JobType { kBatch };
+  enum class JobType { kBatch, kBench };
 
   struct Model {
     std::string
@@ -53,6 +54,20 @@ struct EngineConfig {
     int64_t max_line_bytes = 64 << 20;
   } job;
 
+  struct Bench {
+    enum class Kind { kThroughput, kLatency, kOneBatch, kStartup };
+    Kind kind = Kind::kThroughput;
+    DatasetOptions data;
+    int32_t batch_size = 8;  // of latency and one-batch
+    int32_t num_iters = 30, num_iters_warmup = 1;
+    double temperature = 0;
+    std::string output_json;
+    std::string trace;        // file for a Chrome trace of trace_steps steps; empty: none
+    int32_t trace_steps = 50;
+  } bench;
+
+  int cuda_graph_max_bs = 256;  // decode steps of up to so many sequences replay a CUDA graph
+  bool enforce_eager = false;   // no CUDA graphs
   uint64_t seed = 0;         // of requests that bring none
   int step_timeout_s = 300;  // 0: none
   int load_threads = 4;      // that read weights

@@ -57,7 +57,7 @@ StepResult Flight::take() {
   size_t row = 0;
   for (const Scores& block : prompt_blocks)
     for (int64_t i = 0; i < block.rows; ++i, ++row) {
-      const PromptRow& p = prompt_rows[row];
+      const StepDescription::Prompt& p = prompt_rows[row];
       result.prompt_logprobs[static_cast<size_t>(p.chunk)].push_back(
           trimmed(block.at(i, p.target), p.num_logprobs));
     }

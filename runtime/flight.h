@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "kernels/backend.h"
+#include "runtime/step_description.h"
 #include "runtime/step_result.h"
 
 namespace ll {
@@ -35,10 +36,7 @@ struct Flight {
   std::vector<int32_t> wanted;  // num_logprobs of each sample; -1: none
   Scores scores;
   // Prompt rows are scored block by block; blocks follow each other here.
-  struct PromptRow {
-    int32_t chunk, target, num_logprobs;
-  };
-  std::vector<PromptRow> prompt_rows;
+  std::vector<StepDescription::Prompt> prompt_rows;
   std::vector<Scores> prompt_blocks;
   size_t num_prompt_chunks = 0;
 };

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "runtime/batch_job.h"
+#include "runtime/bench_job.h"
 #include "runtime/cpu_threads.h"
 #include "runtime/memory_budget.h"
 #include "runtime/version.h"
@@ -53,6 +54,7 @@ RunnerOptions runner_options(const EngineConfig& config, const ModelConfig& mode
           .max_num_batched_tokens = s.max_num_batched_tokens,
           .max_length = length,
           .page_size = config.kv_cache.page_size,
+          .graph_max_rows = config.enforce_eager ? 0 : config.cuda_graph_max_bs,
           .collects = collects};
 }
 
@@ -73,29 +75,33 @@ class Rank {
       : config_(config),
         mpi_(mpi),
         watchdog_(std::chrono::seconds(config.step_timeout_s),
-                  fmt::format("rank {} on {}", mpi.world().rank(), MpiEnvironment::host_name())),
+                  fmt::format("rank {} on {}", mpi.world().rank(), MpiEnvironment::host_name()),
+                  mpi.local_peers()),
         files_(config.model),
         shape_(choose_grid(files_.config, config.grid, mpi.world().size())),
         backend_(
             open_backend(choose_backend(config, mpi.world()), mpi.local_rank(), num_threads())),
         grid_(backend_, mpi.world(), shape_),
         shard_(shard_of(files_.config, shape_, grid_.place())),
-        options_(runner_options(config, files_.config, backend_, mpi.world().rank() == 0)) {
-    DType dtype = config.model.dtype.value_or(model_dtype(files_.config.dtype));
-    MemoryBudget budget = plan_memory(config, options_, backend_, files_.config, shard_, dtype,
+        dtype_(config.model.dtype.value_or(model_dtype(files_.config.dtype))),
+        options_(runner_options(config, files_.config, backend_, mpi.world().rank() == 0)),
+        stream_(backend_.device.create_stream()) {
+    if (config.job.type == EngineConfig::JobType::kBench && mpi.world().rank() == 0)
+      rates_ = measure_rates(backend_, stream_);  // while the memory is free
+    MemoryBudget budget = plan_memory(config, options_, backend_, files_.config, shard_, dtype_,
                                       shape_.replica_size(), mpi.local_size());
     options_.num_pages = budget.num_pages = mpi.world().min(budget.num_pages);
     say(fmt::format("litelang {}: {}, {}, {} rank{} ({}), {}", kVersion, config.model.path,
-                    name_of(dtype), mpi.world().size(), mpi.world().size() == 1 ? "" : "s",
+                    name_of(dtype_), mpi.world().size(), mpi.world().size() == 1 ? "" : "s",
                     shape_.str(), backend_.device_name));
     say("memory of a rank: " + budget.str(options_.page_size));
-    stream_ = backend_.device.create_stream();
     runner_ = std::make_unique<ModelRunner>(options_, backend_, grid_, stream_, files_.config,
-                                            shard_, weights(dtype));
+                                            shard_, weights());
     grid_.replica().barrier();
   }
 
-  void run_batch(OutputFile& output);
+  void run_batch(LineReader& input, OutputFile& output);
+  void run_bench();
   void follow() { run_worker(*runner_, grid_.replica(), watchdog_); }
 
  private:
@@ -107,10 +113,10 @@ class Rank {
     if (mpi_.world().rank() == 0) fmt::print(stderr, "{}\n", line);
   }
 
-  Qwen2Weights weights(DType dtype) const {
+  Qwen2Weights weights() const {
     if (!files_.store)
-      return random_weights(files_.config, shard_, dtype, backend_, stream_, config_.model.seed);
-    return load_weights(*files_.store, shard_, dtype, backend_, stream_, config_.load_threads, {});
+      return random_weights(files_.config, shard_, dtype_, backend_, stream_, config_.model.seed);
+    return load_weights(*files_.store, shard_, dtype_, backend_, stream_, config_.load_threads, {});
   }
 
   const EngineConfig& config_;
@@ -121,8 +127,10 @@ class Rank {
   Backend backend_;
   ProcessGrid grid_;
   ModelShard shard_;
+  DType dtype_;
   RunnerOptions options_;
   Stream stream_;
+  DeviceRates rates_;  // of a benchmark's floors
   std::unique_ptr<ModelRunner> runner_;
 };
 
@@ -140,7 +148,7 @@ std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::str
   return std::nullopt;
 }
 
-void Rank::run_batch(OutputFile& output) {
+void Rank::run_batch(LineReader& input, OutputFile& output) {
   std::optional<Tokenizer> tokenizer;
   if (!files_.texts.tokenizer_json.empty())
     tokenizer = Tokenizer::from_json(files_.texts.tokenizer_json, "tokenizer.json");
@@ -160,24 +168,47 @@ void Rank::run_batch(OutputFile& output) {
   context.max_output_length = limit(config_.scheduler.max_output_length);
   context.max_length = options_.max_length;
   context.seed = config_.seed;
-  BatchJob job(config_, context, output);
+  BatchJob job(config_, context, input, output);
   Engine engine(scheduler_options(config_, options_), config_.scheduler.async, *runner_,
                 grid_.replica(), watchdog_, job.events());
   job.run(engine);
 }
 
+void Rank::run_bench() {
+  const auto& bench = config_.bench;
+  BenchModel model = bench_model(files_.config, config_.model.path, dtype_, shape_.replica_size());
+  BenchJob job(config_, model, rates_);
+  Engine engine(scheduler_options(config_, options_), config_.scheduler.async, *runner_, grid_.replica(), watchdog_, job.events());
+  std::optional<StepTrace> trace;
+  if (!bench.trace.empty()) trace.emplace(backend_, stream_, static_cast<size_t>(bench.trace_steps));
+  job.run(engine, [&] { runner_->record_steps(trace ? &*trace : nullptr); });
+  runner_->record_steps(nullptr);
+  if (!trace) return;
+  StepTrace::Summary s = trace->summary();
+  fmt::print("Trace: {} steps, device busy {:.2f} ms, idle {:.2f} ms ({:.2f}%)\n", s.steps, s.busy_ms, s.idle_ms, 100 * s.idle_share());
+  trace->write(bench.trace);
+}
+
 }  // namespace
 
 void run_job(const EngineConfig& config, const MpiEnvironment& mpi) {
+  if (config.job.type == EngineConfig::JobType::kBench) {
+    Rank rank(config, mpi);
+    return mpi.world().rank() > 0 ? rank.follow() : rank.run_bench();
+  }
   if (config.job.input.empty() || config.job.output.empty())
     fail_usage("job.{} is missing; give a path, or - for standard {}",
                config.job.input.empty() ? "input" : "output",
                config.job.input.empty() ? "input" : "output");
   if (mpi.world().rank() > 0) return Rank(config, mpi).follow();
-  LineReader(config.job.input, config.job.max_line_bytes);  // what cannot be read or written shows
-                                                            // before the model is loaded
+  // What cannot be read or written shows before the model is loaded.
+  LineReader input(config.job.input, config.job.max_line_bytes);
+  std::error_code none;
+  if (std::filesystem::is_regular_file(config.job.input, none) &&
+      std::filesystem::equivalent(config.job.input, config.job.output, none))
+    fail_usage("job.output: {} is job.input, too", config.job.output);
   OutputFile output(config.job.output, config.job.overwrite);
-  Rank(config, mpi).run_batch(output);
+  Rank(config, mpi).run_batch(input, output);
 }
 
 }  // namespace ll

@@ -1,6 +1,8 @@
 #include "runtime/line_reader.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +17,14 @@ namespace {
 
 constexpr size_t kBufferBytes = size_t{1} << 20;
 
+// Whether there is something to read before `cancel_fd` says that nobody wants it.
+bool wait_readable(int fd, int cancel_fd, const std::string& path) {
+  pollfd fds[] = {{cancel_fd, POLLIN, 0}, {fd, POLLIN, 0}};
+  while (::poll(fds, 2, /*timeout=*/-1) < 0)
+    check(errno == EINTR, "{}: cannot wait for input: {}", path, std::strerror(errno));
+  return fds[0].revents == 0;
+}
+
 ssize_t read_some(int fd, char* to, size_t size, const std::string& path) {
   for (;;) {
     ssize_t n = ::read(fd, to, size);
@@ -26,22 +36,30 @@ ssize_t read_some(int fd, char* to, size_t size, const std::string& path) {
 }  // namespace
 
 LineReader::LineReader(std::string path, int64_t max_line_bytes)
-    : path_(path == "-" ? "standard input" : std::move(path)),
+    : path_(std::move(path)),
       max_bytes_(static_cast<size_t>(max_line_bytes)),
       buffer_(kBufferBytes, '\0') {
-  fd_ = path_ == "standard input" ? STDIN_FILENO : ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  fd_ = path_ == "-" ? STDIN_FILENO : ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (path_ == "-") path_ = "standard input";
   check(fd_ >= 0, "{}: cannot open: {}; check job.input", path_, std::strerror(errno));
   struct stat info;
   check(::fstat(fd_, &info) != 0 || !S_ISDIR(info.st_mode),
         "{}: is a folder; job.input must be a JSONL file", path_);
+  cancel_fd_ = ::eventfd(0, EFD_CLOEXEC);
+  check(cancel_fd_ >= 0, "cannot create an event: {}", std::strerror(errno));
 }
 
 LineReader::~LineReader() {
   if (fd_ > STDIN_FILENO) ::close(fd_);
+  ::close(cancel_fd_);
 }
 
+void LineReader::cancel() { ::eventfd_write(cancel_fd_, 1); }
+
 bool LineReader::fill() {
-  begin_ = 0;
+  begin_ = end_ = 0;
+  is_cancelled_ = !wait_readable(fd_, cancel_fd_, path_);
+  if (is_cancelled_) return false;
   end_ = static_cast<size_t>(read_some(fd_, buffer_.data(), buffer_.size(), path_));
   return end_ > 0;
 }
@@ -63,7 +81,7 @@ bool LineReader::next(Line& line) {
     begin_ += length + (newline ? 1 : 0);
     if (newline) break;
   }
-  if (!any) return false;
+  if (!any || is_cancelled_) return false;
   line.number = ++number_;
   if (!line.text.empty() && line.text.back() == '\r') line.text.pop_back();
   return true;

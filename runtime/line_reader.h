@@ -19,8 +19,10 @@ class LineReader {
     std::string text;    // without its end; empty when the line is too long
     bool is_too_long = false;
   };
-  // False at the end.
+  // False at the end, and after cancel().
   bool next(Line& line);
+  // From any thread: no more lines, not even for a next() that waits for input.
+  void cancel();
 
   // Lines of a regular file, counted ahead; -1 where they cannot be.
   static int64_t count_lines(const std::string& path);
@@ -29,7 +31,8 @@ class LineReader {
   bool fill();
 
   std::string path_;
-  int fd_ = -1;
+  int fd_ = -1, cancel_fd_ = -1;
+  bool is_cancelled_ = false;  // as next() has seen it
   size_t max_bytes_;
   std::string buffer_;
   size_t begin_ = 0, end_ = 0;

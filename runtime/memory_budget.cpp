@@ -43,9 +43,12 @@ MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& option
   b.weights = weight_bytes(weight_placements(model, shard), backend.ops, dtype);
   b.buffers = ModelRunner::buffer_bytes(options, model, shard, dtype, replica_ranks);
   b.page_bytes = KvCache::page_bytes(model, shard, dtype, options.page_size);
+  check(config.kv_cache.memory_bytes == 0 || config.kv_cache.memory_bytes >= b.page_bytes,
+        "kv_cache.memory_bytes: {} is less than a page of {} positions, which takes {}",
+        config.kv_cache.memory_bytes, options.page_size, b.page_bytes);
   int64_t longest = pages_of(options.max_length, options.page_size);
-  // More than all sequences at full length could never be used.
-  int64_t useful = longest * options.max_num_seqs;
+  // More than all sequences at full length could never be used, nor be numbered in int32.
+  int64_t useful = std::min<int64_t>(longest * options.max_num_seqs, INT32_MAX);
   size_t fixed = b.weights + b.buffers, room = b.available > fixed ? b.available - fixed : 0;
   size_t wanted = config.kv_cache.memory_bytes > 0 ? config.kv_cache.memory_bytes : room;
   b.num_pages = std::min(static_cast<int64_t>(std::min(wanted, room) / b.page_bytes), useful);

@@ -8,8 +8,10 @@
 #include "model/qwen2.h"
 #include "model/sampler.h"
 #include "model/step_plan.h"
+#include "runtime/decode_graphs.h"
 #include "runtime/flight.h"
 #include "runtime/staged_upload.h"
+#include "runtime/step_trace.h"
 
 namespace ll {
 
@@ -19,6 +21,7 @@ struct RunnerOptions {
   int64_t max_length = 0;  // positions of a sequence
   int64_t num_pages = 0;
   int64_t page_size = 64;
+  int32_t graph_max_rows = 0;  // decode steps of up to so many rows are captured as graphs, where the device has them
   bool collects = true;  // this rank brings results to the host
 };
 
@@ -36,19 +39,23 @@ class ModelRunner {
   bool is_done() const;
 
   Qwen2Model& model() { return model_; }
+  // Records the steps from here on; null ends it. The trace outlives its use here.
+  void record_steps(StepTrace* trace) { trace_ = trace; }
 
   // Device bytes besides weights and KV pages.
   static size_t buffer_bytes(const RunnerOptions& options, const ModelConfig& config,
                              const ModelShard& shard, DType dtype, int ranks);
 
  private:
-  struct Step;  // the device-side description of one step
-
-  void describe(const StepPlan& plan, Step& step);
-  void run_samples(const StepPlan& plan, const Step& step, TensorView hidden, Flight& flight);
-  void run_prompt_scores(const StepPlan& plan, const Step& step, TensorView hidden, Flight& flight);
-  void copy_scores(const ScoredRows& scores, int num_logprobs, int64_t rows, Scores& to);
-  SamplingRow sampling_row(const StepPlan::Sample& sample) const;
+  std::unique_ptr<Flight> take_flight();
+  void update_tables(const StepPlan& plan, const StepDescription& step);
+  void note_samples(const StepPlan& plan, const StepDescription& step, Flight& flight) const;
+  void run_captured(const StepPlan& plan, const StepDescription& step, int32_t bucket, Flight& flight);
+  void run_directly(const StepPlan& plan, const StepDescription& step, Flight& flight);
+  Sampler::Result sample(const StepDescription& step, TensorView logits);
+  void score_prompts(const StepDescription& step, TensorView hidden, Flight& flight);
+  void bring(const Sampler::Result& drawn, const StepDescription& step, Flight& flight);
+  void bring_scores(const ScoredRows& scores, int num_logprobs, int64_t rows, Scores& to);
 
   RunnerOptions options_;
   const Backend& backend_;
@@ -62,6 +69,8 @@ class ModelRunner {
   Tensor gathered_;     // [max logit rows, E]
   Tensor logits_;       // [max logit rows, V] float32
   std::vector<SlotSampling> slots_;
+  DecodeGraphs graphs_;
+  StepTrace* trace_ = nullptr;
   std::deque<std::unique_ptr<Flight>> flights_;
   std::vector<std::unique_ptr<Flight>> idle_flights_;
 };

@@ -13,8 +13,9 @@ class PlanChannel {
   StepPlan receive();               // the others; sleeps while there is none
 
  private:
-  // A plan of a few hundred decode rows fits in one message; what is longer takes a second one.
-  static constexpr size_t kFirstWords = 4096;
+  // A plan of up to two hundred decode rows fits in one message, which at below 4 KB goes out
+  // without waiting for its receivers; what is longer takes a second one.
+  static constexpr size_t kFirstWords = 1000;
 
   const MpiGroup& group_;
   std::vector<int32_t> buffer_;

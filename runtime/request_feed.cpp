@@ -12,6 +12,7 @@ RequestFeed::~RequestFeed() {
     std::lock_guard lock(mutex_);
     stopping_ = true;
   }
+  lines_.cancel();
   changed_.notify_all();
   thread_.join();
 }

@@ -22,7 +22,7 @@ class RequestFeed {
     std::string error;
   };
 
-  // `context` outlives the feed.
+  // Both outlive the feed, which leaves no line to read behind it.
   RequestFeed(LineReader& lines, const CompletionContext& context, size_t capacity);
   ~RequestFeed();
   RequestFeed(const RequestFeed&) = delete;

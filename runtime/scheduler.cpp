@@ -27,7 +27,7 @@ Scheduler::Scheduler(const SchedulerOptions& options)
 void Scheduler::add(std::shared_ptr<const Request> request) {
   int64_t capacity = options_.num_pages * options_.page_size;
   auto prompt = static_cast<int64_t>(request->prompt.size());
-  int64_t positions = prompt + request->params.max_tokens;
+  int64_t positions = prompt + request->params.max_tokens - 1;  // the last token is not fed back
   check(prompt > 0, "the prompt has no tokens");
   check(positions <= capacity,
         "prompt of {} tokens and max_tokens {} need {} KV positions, but there are {}; lower "
@@ -45,12 +45,10 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
 PlannedStep Scheduler::plan() {
   PlannedStep step;
   step.plan.id = static_cast<int32_t>(++step_);
-  int64_t preemptions = totals_.num_preemptions;
   plan_decodes(step);
-  continue_prefills(step);
-  if (totals_.num_preemptions == preemptions) start_waiting(step);
-  for (RadixCache::Node* node : copy_locks_) cache_->unlock(node);
-  copy_locks_.clear();
+  if (continue_prefills(step)) start_waiting(step);
+  for (int32_t page : copied_pages_) pool_.release(page);
+  copied_pages_.clear();
   return step;
 }
 
@@ -59,28 +57,28 @@ void Scheduler::plan_decodes(PlannedStep& step) {
   for (size_t i = 0; i < running_.size(); ++i) {
     SequencePtr s = running_[i];
     if (!s->can_decode()) continue;
-    bool has_page;
-    while (!(has_page = ensure_pages(step, *s, s->num_computed + 1))) {
+    while (!ensure_pages(step, *s, s->num_computed + 1)) {
       SequencePtr victim = running_.back();
-      preempt(victim);
-      if (victim == s) break;
+      preempt(step, victim);
+      if (victim == s) return;
     }
-    if (!has_page) break;
     auto row = static_cast<int32_t>(step.plan.decode.size());
     step.plan.decode.push_back({s->slot, s->num_computed++});
     add_sample(step, s, row);
   }
 }
 
-void Scheduler::continue_prefills(PlannedStep& step) {
+// False when one found no room; nobody overtakes it then.
+bool Scheduler::continue_prefills(PlannedStep& step) {
   for (size_t i = 0; i < running_.size(); ++i) {
     SequencePtr s = running_[i];
-    if (s->state == Sequence::State::kPrefilling && !plan_chunk(step, s)) return;
+    if (s->state == Sequence::State::kPrefilling && !plan_chunk(step, s)) return false;
   }
+  return true;
 }
 
 void Scheduler::start_waiting(PlannedStep& step) {
-  while (!waiting_.empty()) {
+  while (!waiting_.empty() && !step.has_preempted) {
     SequencePtr s = waiting_.front();
     bool has_budget = step.plan.num_tokens() < options_.max_num_batched_tokens;
     if (!has_budget || num_unclaimed_slots() < s->num_slots_wanted() || s->num_in_flight > 0)
@@ -120,7 +118,7 @@ bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
     }
     SequencePtr victim = running_.back();
     if (victim == s || is_planned(step, *victim)) return false;
-    preempt(victim);
+    preempt(step, victim);
   }
   int32_t row = step.plan.num_tokens(), end = s->num_computed + count;
   StepPlan::PromptChunk chunk{.slot = s->slot, .first_position = s->num_computed};
@@ -165,11 +163,7 @@ void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) 
       s->copy_source = {leader->pages[static_cast<size_t>(whole)], rows};
       pool_.retain(s->copy_source.page);
     }
-    if (leader->has_lock) {
-      s->lock = leader->lock;
-      s->has_lock = true;
-      cache_->lock(s->lock);
-    }
+    if (leader->has_lock) lock(*s, leader->lock);
     start_in_slot(step, *s);
     running_.insert(std::upper_bound(running_.begin(), running_.end(), s, arrived_before), s);
     add_sample(step, s, row);
@@ -189,19 +183,13 @@ bool Scheduler::admit(PlannedStep& step, const SequencePtr& s) {
   if (cache_ && !s->wants_prompt_logprobs()) {
     // The last token always runs: its logits are wanted.
     match = cache_->match(std::span(s->tokens).first(s->tokens.size() - 1), step_);
-    cache_->lock(match.node);
-    if (match.partial) cache_->lock(match.partial);
+    if (!can_spare_page(*s)) match.partial = nullptr, match.partial_rows = 0;
+    lock(*s, match.node);
   }
-  auto give_back = [&] {
-    if (cache_ && !s->wants_prompt_logprobs()) {
-      cache_->unlock(match.node);
-      if (match.partial) cache_->unlock(match.partial);
-    }
-  };
   s->num_shared_pages = static_cast<int32_t>(match.pages.size());
   if (!running_.empty() && !fits(*s)) {
-    give_back();
     s->num_shared_pages = 0;
+    unlock(*s);
     return false;
   }
   s->pages = match.pages;
@@ -211,11 +199,6 @@ bool Scheduler::admit(PlannedStep& step, const SequencePtr& s) {
   if (match.partial) {
     s->copy_source = {cache_->page_of(match.partial), static_cast<int32_t>(match.partial_rows)};
     pool_.retain(s->copy_source.page);
-    copy_locks_.push_back(match.partial);
-  }
-  if (cache_ && !s->wants_prompt_logprobs()) {
-    s->lock = match.node;
-    s->has_lock = true;
   }
   if (s->num_cached < 0) {
     s->num_cached = s->num_computed;
@@ -227,25 +210,34 @@ bool Scheduler::admit(PlannedStep& step, const SequencePtr& s) {
   return true;
 }
 
+// Whether there is a page beside all that the sequence comes to need: while a copy is pending its
+// source is held as well.
+bool Scheduler::can_spare_page(const Sequence& s) const {
+  int64_t positions = s.num_prompt + s.params().max_tokens - 1;
+  return positions <= (options_.num_pages - 1) * options_.page_size;
+}
+
 // Whether the candidate and all that run stay within the pages at their expected peak.
 bool Scheduler::fits(const Sequence& candidate) const {
-  int64_t in_use = pool_.num_used() - (cache_ ? cache_->num_evictable() : 0);
+  int64_t in_use = num_pages_in_use();
   double usage = static_cast<double>(in_use) / static_cast<double>(pool_.num_pages());
   double share = usage < options_.busy_scale ? kCalmShare : 1.0;
   std::vector<Growth> growths;
-  int64_t own_pages = 0;
+  int64_t own_pages = 0, all_positions = 0;  // if all ended at once
   auto expect = [&](const Sequence& s, int32_t copies) {
     int64_t own = s.length() - s.num_shared_pages * options_.page_size;
     auto remaining = static_cast<int64_t>(share * std::max(s.remaining(), 0));
     for (int32_t i = 0; i < copies; ++i) growths.push_back({i == 0 ? own : 0, remaining});
+    all_positions += own + copies * (remaining + options_.page_size - 1);
   };
   for (const SequencePtr& s : running_) {
     expect(*s, s->num_slots_wanted());
     own_pages += static_cast<int64_t>(s->pages.size()) - s->num_shared_pages;
   }
   expect(candidate, candidate.num_slots_wanted());
-  int64_t shared = std::max<int64_t>(0, in_use - own_pages);
-  return shared + peak_pages(std::move(growths), options_.page_size) <= pool_.num_pages();
+  int64_t room = pool_.num_pages() - std::max<int64_t>(0, in_use - own_pages);  // besides shared
+  return all_positions / options_.page_size <= room ||
+         peak_pages(std::move(growths), options_.page_size) <= room;
 }
 
 void Scheduler::start_in_slot(PlannedStep& step, Sequence& s) {
@@ -261,14 +253,15 @@ void Scheduler::start_in_slot(PlannedStep& step, Sequence& s) {
     step.plan.page_deltas.push_back({s.slot, static_cast<int32_t>(i), s.pages[i]});
 }
 
-// Pages for positions [0, num_positions). False when they ran out; what was got is kept.
+// Pages for positions [0, num_positions). False when they ran out; what was got is kept. A page
+// that is copied from stays held to the end of the plan: no copy of the same step may go to it.
 bool Scheduler::ensure_pages(PlannedStep& step, Sequence& s, int32_t num_positions) {
   while (static_cast<int64_t>(s.pages.size()) * options_.page_size < num_positions) {
     int32_t page = allocate_page();
     if (page < 0) return false;
     if (s.copy_source.page >= 0) {
       step.plan.page_copies.push_back({s.copy_source.page, page, s.copy_source.rows});
-      pool_.release(s.copy_source.page);
+      copied_pages_.push_back(s.copy_source.page);
       s.copy_source = {};
     }
     step.plan.page_deltas.push_back({s.slot, static_cast<int32_t>(s.pages.size()), page});
@@ -277,8 +270,10 @@ bool Scheduler::ensure_pages(PlannedStep& step, Sequence& s, int32_t num_positio
   return true;
 }
 
+// -1 when there is none. A page the cache gives up is free unless someone is yet to copy it.
 int32_t Scheduler::allocate_page() {
-  if (pool_.num_free() == 0 && cache_) cache_->evict(1);
+  while (pool_.num_free() == 0 && cache_ && cache_->evict(1) > 0) {
+  }
   return pool_.num_free() > 0 ? pool_.allocate() : -1;
 }
 
@@ -289,17 +284,13 @@ void Scheduler::cache_pages(Sequence& s, bool include_partial) {
   int64_t known = std::min<int64_t>(s.num_computed, static_cast<int64_t>(s.tokens.size()));
   if (!include_partial) known = known / options_.page_size * options_.page_size;
   if (known == 0) return;
-  RadixCache::Node* node =
-      cache_->insert(std::span(s.tokens).first(static_cast<size_t>(known)), s.pages, step_);
-  cache_->lock(node);
-  if (s.has_lock) cache_->unlock(s.lock);
-  s.lock = node;
-  s.has_lock = true;
+  lock(s, cache_->insert(std::span(s.tokens).first(static_cast<size_t>(known)), s.pages, step_));
 }
 
 // Takes a sequence out of the running; it starts over from what the cache keeps, ahead of those
 // that never ran.
-void Scheduler::preempt(const SequencePtr& victim) {
+void Scheduler::preempt(PlannedStep& step, const SequencePtr& victim) {
+  step.has_preempted = true;
   release(*victim);
   std::erase(running_, victim);
   victim->state = Sequence::State::kWaiting;
@@ -318,11 +309,23 @@ void Scheduler::release(Sequence& s) {
   s.num_shared_pages = 0;
   if (s.copy_source.page >= 0) pool_.release(s.copy_source.page);
   s.copy_source = {};
+  unlock(s);
+  free_slots_.push_back(s.slot);
+  s.slot = -1;
+}
+
+// Instead of what it had locked before.
+void Scheduler::lock(Sequence& s, RadixCache::Node* node) {
+  cache_->lock(node);
+  unlock(s);
+  s.lock = node;
+  s.has_lock = true;
+}
+
+void Scheduler::unlock(Sequence& s) {
   if (s.has_lock) cache_->unlock(s.lock);
   s.lock = nullptr;
   s.has_lock = false;
-  free_slots_.push_back(s.slot);
-  s.slot = -1;
 }
 
 void Scheduler::commit(const PlannedStep& step, std::span<const int32_t> tokens,
@@ -365,9 +368,7 @@ SchedulerStats Scheduler::stats() const {
   SchedulerStats s = totals_;
   s.num_waiting = static_cast<int64_t>(waiting_.size());
   s.num_running = static_cast<int64_t>(running_.size());
-  int64_t in_use = pool_.num_used() - (cache_ ? cache_->num_evictable() : 0);
-  s.kv_usage =
-      static_cast<double>(in_use) / static_cast<double>(std::max<int64_t>(1, pool_.num_pages()));
+  s.kv_usage = static_cast<double>(num_pages_in_use()) / static_cast<double>(pool_.num_pages());
   return s;
 }
 

@@ -34,8 +34,13 @@ struct PlannedStep {
   std::vector<std::shared_ptr<Sequence>> samples;  // as plan.samples
   std::vector<std::shared_ptr<Sequence>>
       prompt_scores;  // of the chunks with prompt logprobs, in order
+  bool has_preempted = false;
 
-  bool is_empty() const { return plan.num_tokens() == 0; }
+  // Nothing to tell the ranks. A plan without rows may yet start slots and fill page tables.
+  bool is_empty() const {
+    return plan.num_tokens() == 0 && plan.new_slots.empty() && plan.page_deltas.empty() &&
+           plan.page_copies.empty();
+  }
 };
 
 struct SchedulerStats {
@@ -77,7 +82,7 @@ class Scheduler {
   using SequencePtr = std::shared_ptr<Sequence>;
 
   void plan_decodes(PlannedStep& step);
-  void continue_prefills(PlannedStep& step);
+  bool continue_prefills(PlannedStep& step);
   void start_waiting(PlannedStep& step);
   bool plan_chunk(PlannedStep& step, const SequencePtr& sequence);
   void finish_prefill(PlannedStep& step, const SequencePtr& sequence, int32_t row);
@@ -86,6 +91,10 @@ class Scheduler {
 
   bool admit(PlannedStep& step, const SequencePtr& sequence);
   bool fits(const Sequence& candidate) const;
+  int64_t num_pages_in_use() const {  // by running sequences
+    return pool_.num_used() - (cache_ ? cache_->num_evictable() : 0);
+  }
+  bool can_spare_page(const Sequence& sequence) const;
   int32_t num_unclaimed_slots() const;
   static bool is_planned(const PlannedStep& step, const Sequence& sequence);
   void start_in_slot(PlannedStep& step, Sequence& sequence);
@@ -93,8 +102,10 @@ class Scheduler {
   bool ensure_pages(PlannedStep& step, Sequence& sequence, int32_t num_positions);
   int32_t allocate_page();
   void cache_pages(Sequence& sequence, bool include_partial);
-  void preempt(const SequencePtr& victim);
+  void preempt(PlannedStep& step, const SequencePtr& victim);
   void release(Sequence& sequence);
+  void lock(Sequence& sequence, RadixCache::Node* node);
+  void unlock(Sequence& sequence);
   void finish(const SequencePtr& sequence, FinishReason reason, const OnFinish& on_finish);
 
   SchedulerOptions options_;
@@ -103,7 +114,7 @@ class Scheduler {
   std::deque<SequencePtr> waiting_;    // by arrival
   std::vector<SequencePtr> running_;   // by arrival
   std::vector<int32_t> free_slots_;
-  std::vector<RadixCache::Node*> copy_locks_;  // sources of this step's copies
+  std::vector<int32_t> copied_pages_;  // sources of this step's copies, held until it is planned
   int64_t step_ = 0;
   SchedulerStats totals_;
 };

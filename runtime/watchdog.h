@@ -1,20 +1,23 @@
 #pragma once
 // Ends the process when a step takes too long: a peer that died or stopped would otherwise leave
-// the others waiting in a collective for ever. mpirun and srun then end the job.
+// the others waiting in a collective for ever. mpirun and srun then end the job. Where they end it
+// on their own, because a rank died, it tells the user which and in which step.
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <thread>
+
+#include "parallel/local_peers.h"
 
 namespace ll {
 
 class Watchdog {
  public:
-  // `who` names the process in the message: "rank 3 on node7". A limit of zero seconds switches it
-  // off.
-  Watchdog(std::chrono::seconds limit, std::string who);
+  // `who` names the process in messages: "rank 3 on node7". A limit of zero seconds: steps may take
+  // any time. One at a time in a process: it handles SIGTERM.
+  Watchdog(std::chrono::seconds limit, std::string who, LocalPeers peers = {});
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
@@ -30,15 +33,20 @@ class Watchdog {
   static constexpr int64_t kIdle = -1, kPaused = -2;
   void note(int64_t what);
   void watch();
-  [[noreturn]] void expire(int64_t what) const;
+  std::string where();
+  [[noreturn]] void expire();
+  [[noreturn]] void terminate();
+  // Leaves quietly if a peer tells the user first.
+  static void let_peers_speak(std::chrono::milliseconds patience);
+  void say(const std::string& text) const;
 
   std::chrono::seconds limit_;
   std::string who_;
+  LocalPeers peers_;
   std::mutex mutex_;
-  std::condition_variable stopping_;
-  bool stop_ = false;
   std::chrono::steady_clock::time_point since_;
   int64_t what_ = kPaused;
+  std::atomic<bool> stop_ = false;
   std::thread thread_;
 };
 

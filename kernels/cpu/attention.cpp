@@ -79,17 +79,17 @@ void pack_block(const AttentionArgs& a, const int32_t* pages, int64_t kv_head, i
   }
 }
 
-void key_product(const float* q, int64_t ldq, const float* keys, int64_t dim, int rows, float* y) {
+void key_product(const float* q, int64_t ldq, const float* keys, int64_t dim, int64_t rows, float* y) {
   simd().gemm_f32(q, ldq, keys, kPanelCols, dim, rows, y, kBlock);
 }
-void key_product(const bf16* q, int64_t ldq, const bf16* keys, int64_t dim, int rows, float* y) {
+void key_product(const bf16* q, int64_t ldq, const bf16* keys, int64_t dim, int64_t rows, float* y) {
   simd().gemm_bf16(q, ldq, keys, 2 * kPanelCols, dim, rows, y, kBlock);
 }
-void value_product(const float* p, const float* values, int64_t padded_dim, int rows, float* y) {
+void value_product(const float* p, const float* values, int64_t padded_dim, int64_t rows, float* y) {
   for (int64_t c = 0; c < padded_dim; c += kPanelCols)
     simd().gemm_f32(p, kBlock, values + c, padded_dim, kBlock, rows, y + c, padded_dim);
 }
-void value_product(const bf16* p, const bf16* values, int64_t padded_dim, int rows, float* y) {
+void value_product(const bf16* p, const bf16* values, int64_t padded_dim, int64_t rows, float* y) {
   for (int64_t c = 0; c < padded_dim; c += kPanelCols)
     simd().gemm_bf16(p, kBlock, values + 2 * c, 2 * padded_dim, kBlock, rows, y + c, padded_dim);
 }
@@ -101,23 +101,15 @@ void to_weights(bf16* p, const float* s, int64_t n) { simd().narrow(p, s, n); }
 template <class T>
 void fold_block(const Shape2& s, int rows, const int* valid, const T* queries, float scale,
                 float* max, float* sum, float* out, Workspace<T>& w) {
-  for (int r = 0; r < rows; r += kMaxGemmRows)
-    key_product(queries + r * s.dim, s.dim, w.keys.data(), s.dim, std::min(kMaxGemmRows, rows - r),
-                w.scores.data() + r * kBlock);
+  key_product(queries, s.dim, w.keys.data(), s.dim, rows, w.scores.data());
   float correction[kTileRows];
   for (int r = 0; r < rows; ++r) {
     float* score = w.scores.data() + r * kBlock;
-    for (int j = 0; j < valid[r]; ++j) score[j] *= scale;
-    float highest = std::max(max[r], simd().max(score, valid[r]));
-    correction[r] = max[r] == highest ? 1.0f : std::exp(max[r] - highest);
-    sum[r] = sum[r] * correction[r] + simd().exp_sum(score, valid[r], highest);
-    max[r] = highest;
+    correction[r] = valid[r] > 0 ? simd().softmax_step(score, valid[r], scale, max + r, sum + r) : 1.0f;
     std::fill(score + valid[r], score + kBlock, 0.0f);
     to_weights(w.weights.data() + r * kBlock, score, kBlock);
   }
-  for (int r = 0; r < rows; r += kMaxGemmRows)
-    value_product(w.weights.data() + r * kBlock, w.values.data(), s.padded_dim,
-                  std::min(kMaxGemmRows, rows - r), w.block_out.data() + r * s.padded_dim);
+  value_product(w.weights.data(), w.values.data(), s.padded_dim, rows, w.block_out.data());
   for (int r = 0; r < rows; ++r)
     simd().scale_add(out + r * s.padded_dim, w.block_out.data() + r * s.padded_dim, correction[r],
                      s.padded_dim);

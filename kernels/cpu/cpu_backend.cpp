@@ -40,6 +40,7 @@ Backend open(int num_threads) {
   if (num_threads > 0) omp_set_num_threads(num_threads);
   return {BackendKind::kCpu, fmt::format("CPU, {} threads, {}", omp_get_max_threads(), simd().name),
           cpu_device(),      cpu_ops(),
+          nullptr,
           nullptr,           0};
 }
 

@@ -12,6 +12,7 @@ namespace ll::cpu {
 namespace {
 
 constexpr int64_t kLibraryRows = 9;  // from here on the library's blocking wins
+constexpr int64_t kGemmRows = 16;    // outputs of one call stay in the first cache
 constexpr int64_t kRowBlock = 256;   // rows whose inputs stay in cache while panels stream by
 
 template <class T>
@@ -27,10 +28,10 @@ void pack(const T* natural, int64_t rows, int64_t cols, T* panels) {
   }
 }
 
-void gemm(const float* x, int64_t ldx, const float* panel, int64_t k, int rows, float* y) {
+void gemm(const float* x, int64_t ldx, const float* panel, int64_t k, int64_t rows, float* y) {
   simd().gemm_f32(x, ldx, panel, kPanelCols, k, rows, y, kPanelCols);
 }
-void gemm(const bf16* x, int64_t ldx, const bf16* panel, int64_t k, int rows, float* y) {
+void gemm(const bf16* x, int64_t ldx, const bf16* panel, int64_t k, int64_t rows, float* y) {
   simd().gemm_bf16(x, ldx, panel, 2 * kPanelCols, k, rows, y, kPanelCols);
 }
 
@@ -64,11 +65,11 @@ void multiply(const LinearArgs& a, const T* x, int64_t ldx) {
 #pragma omp parallel for schedule(static)
     for (int64_t p = 0; p < num_panels(a.weight.rows); ++p) {
       int64_t first = p * kPanelCols, count = std::min<int64_t>(kPanelCols, a.weight.rows - first);
-      for (int64_t m = begin; m < end; m += kMaxGemmRows) {
-        alignas(64) float y[kMaxGemmRows * kPanelCols];
-        int rows = static_cast<int>(std::min<int64_t>(kMaxGemmRows, end - m));
+      for (int64_t m = begin; m < end; m += kGemmRows) {
+        alignas(64) float y[kGemmRows * kPanelCols];
+        int64_t rows = std::min(kGemmRows, end - m);
         gemm(x + m * ldx, ldx, panels + p * panel_size<T>(a.weight.cols), depth, rows, y);
-        for (int r = 0; r < rows; ++r)
+        for (int64_t r = 0; r < rows; ++r)
           finish_row<Out, T>(a, m + r, first, count, y + r * kPanelCols);
       }
     }
@@ -90,16 +91,10 @@ bool library_product(const LinearArgs& a) {
   wide.resize(static_cast<size_t>(a.x.dim(0) * a.weight.rows));
   TensorView both{wide.data(), DType::bf16, {a.x.dim(0), a.weight.rows}};
   if (!onednn_matmul(both, a.x, a.weight, a.bias)) return false;
-#pragma omp parallel
-  {
-    std::vector<float> pairs(static_cast<size_t>(a.weight.rows)), act(pairs.size() / 2);
-#pragma omp for schedule(static)
-    for (int64_t m = 0; m < a.x.dim(0); ++m) {
-      simd().widen(pairs.data(), wide.data() + m * a.weight.rows, a.weight.rows);
-      simd().silu_and_mul(act.data(), pairs.data(), a.weight.rows / 2);
-      simd().narrow(a.out.as<bf16>() + m * a.out.dim(1), act.data(), a.weight.rows / 2);
-    }
-  }
+#pragma omp parallel for schedule(static)
+  for (int64_t m = 0; m < a.x.dim(0); ++m)
+    simd().silu_and_mul_bf16(a.out.as<bf16>() + m * a.out.dim(1), wide.data() + m * a.weight.rows,
+                             a.weight.rows / 2);
   return true;
 }
 

@@ -14,20 +14,22 @@ namespace ll::cpu {
 
 constexpr int kPanelCols = 64;
 constexpr int kPanelDepth = 32;  // padding of K in bfloat16 panels
-constexpr int kMaxGemmRows = 8;  // rows one call of gemm_* takes
 
 struct Simd {
   const char* name;
   bool has_bf16_dot;  // vdpbf16ps
 
-  // y[m][0..63] = sum over k of x[m][k] panel[k][..], m < rows <= kMaxGemmRows; each output is
-  // summed in the order of k, whatever `rows` is. `panel_stride`: elements from one k (float32) or
-  // pair of k (bfloat16) to the next.
+  // y[m][0..63] = sum over k of x[m][k] panel[k][..], m < rows. float32 outputs are summed in the order of k, whatever `rows` is.
+  // `panel_stride`: elements from one k (float32) or pair of k (bfloat16) to the next. bfloat16 k is even; if it is no multiple
+  // of 32, fast paths for it are not taken.
   void (*gemm_f32)(const float* x, int64_t ldx, const float* panel, int64_t panel_stride, int64_t k,
-                   int rows, float* y, int64_t ldy);
+                   int64_t rows, float* y, int64_t ldy);
   void (*gemm_bf16)(const bf16* x, int64_t ldx, const bf16* panel, int64_t panel_stride, int64_t k,
-                    int rows, float* y, int64_t ldy);
+                    int64_t rows, float* y, int64_t ldy);
 
+  // One block of an online softmax row: scores become exp(scale * score - max), the running max and sum take them in; returns what
+  // earlier outputs are to be multiplied by.
+  float (*softmax_step)(float* scores, int64_t n, float scale, float* max, float* sum);
   float (*max)(const float* x, int64_t n);             // -inf for n = 0
   float (*exp_sum)(float* x, int64_t n, float shift);  // x = exp(x - shift); returns the sum
   float (*sum_exp)(const float* x, int64_t n, float shift,
@@ -40,6 +42,7 @@ struct Simd {
   void (*narrow)(bf16* y, const float* x, int64_t n);
   // y[i] = silu(x[2i]) * x[2i + 1]
   void (*silu_and_mul)(float* y, const float* x, int64_t n);
+  void (*silu_and_mul_bf16)(bf16* y, const bf16* x, int64_t n);
 };
 
 // Of this machine. LITELANG_SIMD=generic|avx2|avx512|avx512_bf16 in the environment picks a lower
@@ -56,6 +59,10 @@ namespace avx512 {
 extern const Simd kSimd;
 }
 namespace avx512_bf16 {
+extern const Simd kSimd;
+}
+
+namespace amx {
 extern const Simd kSimd;
 }
 

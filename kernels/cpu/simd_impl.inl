@@ -132,28 +132,28 @@ void gemm_bf16_rows(const bf16* x, int64_t ldx, const bf16* panel, int64_t panel
   }
 }
 
-// Calls f.template operator()<rows>() with `rows` (1 to kMaxGemmRows) as a constant.
-template <int kRows = kMaxGemmRows, class F>
-inline void with_rows(int rows, F&& f) {
+// Calls f.template operator()<rows>() with `rows` (1 to kRows) as a constant.
+template <int kRows, class F>
+inline void with_rows(int64_t rows, F&& f) {
   if (rows == kRows)
     f.template operator()<kRows>();
   else if constexpr (kRows > 1)
     with_rows<kRows - 1>(rows, f);
 }
 
+// Four rows at a time: their sums stay in registers.
 void gemm_f32(const float* x, int64_t ldx, const float* panel, int64_t panel_stride, int64_t k,
-              int rows, float* y, int64_t ldy) {
-  // Four rows at a time: eight times four accumulators would not stay in registers.
-  for (int m = 0; m < rows; m += 4)
+              int64_t rows, float* y, int64_t ldy) {
+  for (int64_t m = 0; m < rows; m += 4)
     with_rows<4>(rows - m < 4 ? rows - m : 4, [&]<int kRows>() {
       gemm_f32_rows<kRows>(x + m * ldx, ldx, panel, panel_stride, k, y + m * ldy, ldy);
     });
 }
 
 [[maybe_unused]] void gemm_bf16_portable(const bf16* x, int64_t ldx, const bf16* panel,
-                                         int64_t panel_stride, int64_t k, int rows, float* y,
+                                         int64_t panel_stride, int64_t k, int64_t rows, float* y,
                                          int64_t ldy) {
-  for (int m = 0; m < rows; m += 4)
+  for (int64_t m = 0; m < rows; m += 4)
     with_rows<4>(rows - m < 4 ? rows - m : 4, [&]<int kRows>() {
       gemm_bf16_rows<kRows>(x + m * ldx, ldx, panel, panel_stride, k, y + m * ldy, ldy);
     });
@@ -185,6 +185,28 @@ float exp_sum(float* x, int64_t n, float shift) {
     sum += e;
   }
   return sum_lanes(sum);
+}
+
+float softmax_step(float* scores, int64_t n, float scale, float* running_max, float* running_sum) {
+  float highest = max(scores, n) * scale;
+  highest = *running_max > highest ? *running_max : highest;
+  Vec sum{};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    Vec e = exp_of(load<Vec>(scores + i) * splat(scale) - splat(highest));
+    store(scores + i, e);
+    sum += e;
+  }
+  if (i < n) {
+    Vec e = exp_of(load_tail<float, Vec>(scores + i, n - i, -__builtin_inff()) * splat(scale) - splat(highest));
+    store_tail(scores + i, e, n - i);
+    sum += e;
+  }
+  float correction[kLanes];
+  store(correction, exp_of(splat(*running_max) - splat(highest)));
+  *running_sum = *running_sum * correction[0] + sum_lanes(sum);
+  *running_max = highest;
+  return correction[0];
 }
 
 float sum_exp(const float* x, int64_t n, float shift, float scale) {
@@ -267,15 +289,47 @@ void silu_and_mul(float* y, const float* x, int64_t n) {
   store_tail(y + i, act(load<Vec>(pairs), load<Vec>(pairs + kLanes)), n - i);
 }
 
+// A pair of bfloat16 lies in one 32-bit lane: gate below, up above.
+void silu_and_mul_bf16(bf16* y, const bf16* x, int64_t n) {
+  auto* bits = reinterpret_cast<uint16_t*>(y);
+  const auto* pairs = reinterpret_cast<const uint16_t*>(x);
+  auto act = [](VecU pair) {
+    Vec gate = (Vec)(pair << 16), up = (Vec)(pair & 0xffff0000u);
+    return narrow_vec(gate / (splat(1.0f) + exp_of(-gate)) * up);
+  };
+  int64_t i = 0;
+  VecU pair{};
+  for (; i + kLanes <= n; i += kLanes) {
+    std::memcpy(&pair, pairs + 2 * i, sizeof pair);
+    store(bits + i, act(pair));
+  }
+  if (i == n) return;
+  pair = VecU{};
+  std::memcpy(&pair, pairs + 2 * i, static_cast<size_t>(n - i) * 4);
+  store_tail(bits + i, act(pair), n - i);
+}
+
 }  // namespace
 
 #ifndef LL_SIMD_GEMM_BF16  // a file with a better instruction names its own function
 #define LL_SIMD_GEMM_BF16 gemm_bf16_portable
 #define LL_SIMD_HAS_BF16_DOT false
 #endif
-const Simd kSimd{LL_SIMD_NAME, LL_SIMD_HAS_BF16_DOT, gemm_f32, LL_SIMD_GEMM_BF16,
-                 max,          exp_sum,              sum_exp,  scale_add,
-                 dot,          dot_bf16,             axpy_bf16, widen,
-                 narrow,       silu_and_mul};
+const Simd kSimd{.name = LL_SIMD_NAME,
+                 .has_bf16_dot = LL_SIMD_HAS_BF16_DOT,
+                 .gemm_f32 = gemm_f32,
+                 .gemm_bf16 = LL_SIMD_GEMM_BF16,
+                 .softmax_step = softmax_step,
+                 .max = max,
+                 .exp_sum = exp_sum,
+                 .sum_exp = sum_exp,
+                 .scale_add = scale_add,
+                 .dot = dot,
+                 .dot_bf16 = dot_bf16,
+                 .axpy_bf16 = axpy_bf16,
+                 .widen = widen,
+                 .narrow = narrow,
+                 .silu_and_mul = silu_and_mul,
+                 .silu_and_mul_bf16 = silu_and_mul_bf16};
 
 }  // namespace ll::cpu::LL_SIMD_ISA

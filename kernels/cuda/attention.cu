@@ -58,12 +58,12 @@ void check_shapes(const AttentionArgs& a) {
   require(dim == 64 || dim == 128, "attention: head_dim 64 or 128");
   require(a.kv.page_size() == kPagePositions, "attention: pages of 64 positions");
   require(a.kv.k.shape == a.kv.v.shape && a.kv.k.dim(1) == a.num_kv_heads, "attention: KV pools");
-  require(a.qkv.dtype == DType::bf16 && a.out.dtype == DType::bf16 &&
-              a.kv.k.dtype == DType::bf16 && a.kv.v.dtype == DType::bf16,
+  require(a.qkv.dtype == DType::bf16 && a.out.dtype == DType::bf16 && a.kv.k.dtype == DType::bf16 &&
+              a.kv.v.dtype == DType::bf16,
           "attention: bfloat16 only");
-  require(a.qkv.dim(1) == (a.num_heads + 2 * a.num_kv_heads) * dim &&
-              a.out.dim(1) == a.num_heads * dim,
-          "attention: widths");
+  require(
+      a.qkv.dim(1) == (a.num_heads + 2 * a.num_kv_heads) * dim && a.out.dim(1) == a.num_heads * dim,
+      "attention: widths");
   require(a.qkv.dim(0) >= a.batch.num_tokens && a.out.dim(0) >= a.batch.num_tokens,
           "attention: rows");
 }

@@ -10,15 +10,15 @@ namespace ll::cuda {
 
 // What a measuring run compares.
 struct AttentionVariant {
-  int pack = 1;          // prefill: a tile's rows are tokens times the heads of a group, else tokens of one head
-  int persistent = 1;    // prefill: one CTA an SM takes tile after tile, else a CTA a tile
-  int tickets = 1;       // prefill: tiles are drawn from a counter, else dealt to and fro
-  int schedule128 = 1;   // prefill, head_dim 128: see Schedule in attention_prefill.cu
-  int schedule64 = 1;    // the same for head_dim 64
-  int consumers = 3;     // prefill, head_dim 64: warpgroups of 64 rows, 2 or 3
-  int stage_pages = 2;   // decode, head_dim 64: pages a stage, 1 or 2
-  int min_tiles = 2;     // decode: pages a CTA gets at least
-  int fan_in = 16;       // decode: parts one CTA merges
+  int pack = 1;         // prefill: a tile's rows are tokens times a group's heads, else tokens
+  int persistent = 1;   // prefill: one CTA an SM takes tile after tile, else a CTA a tile
+  int tickets = 1;      // prefill: tiles are drawn from a counter, else dealt to and fro
+  int schedule128 = 1;  // prefill, head_dim 128: see Schedule in attention_prefill.cu
+  int schedule64 = 1;   // the same for head_dim 64
+  int consumers = 3;    // prefill, head_dim 64: warpgroups of 64 rows, 2 or 3
+  int stage_pages = 2;  // decode, head_dim 64: pages a stage, 1 or 2
+  int min_tiles = 2;    // decode: pages a CTA gets at least
+  int fan_in = 16;      // decode: parts one CTA merges
 };
 const AttentionVariant& attention_variant();
 
@@ -34,7 +34,8 @@ float scale_log2(int64_t head_dim);
 void attention_prefill(Stream stream, const AttentionArgs& a);
 void attention_decode(Stream stream, const AttentionArgs& a);
 
-// Of zeroed_counters(): the prefill's ticket, then the decode's merges: inner nodes and groups, by slot of their first part.
+// Of zeroed_counters(): the prefill's ticket, then the decode's merges: inner nodes and groups, by
+// slot of their first part.
 struct AttentionCounters {
   uint32_t ticket;
   uint32_t nodes[2 * kMaxDecodeCtas], groups[2 * kMaxDecodeCtas];
@@ -43,8 +44,8 @@ AttentionCounters* attention_counters();
 
 constexpr float kInfinity = __builtin_inff();
 
-// Lines [first, last) of a tile become zero. What a page holds behind its sequence may be NaN, and a NaN value times a
-// probability of zero is NaN. All 128 threads of a warpgroup take part.
+// Lines [first, last) of a tile become zero. What a page holds behind its sequence may be NaN, and
+// a NaN value times a probability of zero is NaN. All 128 threads of a warpgroup take part.
 __device__ inline void zero_lines(bf16* tile, int first, int last) {
   auto* vectors = reinterpret_cast<uint4*>(tile);
 #pragma unroll 1

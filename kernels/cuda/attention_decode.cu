@@ -1,8 +1,11 @@
-// Flash-decoding over paged KV [Dao et al. 2023]: one query token a sequence, the heads of a KV head together. A CTA takes an equal
-// run of the flat list of (row, KV head, page) and walks it group by group. A producer warp streams pages by the copy engine; one
-// warpgroup computes transposed products, so that 64 positions (then 64 dims) are wgmma's M and the group's heads its N = 8:
-// S^T = K Q^T, O^T = V^T P^T. Groups that are cut leave parts; the last CTA to finish one merges them.
+// Flash-decoding over paged KV [Dao et al. 2023]: one query token a sequence, the heads of a KV
+// head together. A CTA takes an equal run of the flat list of (row, KV head, page) and walks it
+// group by group. A producer warp streams pages by the copy engine; one warpgroup computes
+// transposed products, so that 64 positions (then 64 dims) are wgmma's M and the group's heads its
+// N = 8: S^T = K Q^T, O^T = V^T P^T. Groups that are cut leave parts; the last CTA to finish one
+// merges them.
 #include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention_decode_stage.cuh"
 #include "kernels/cuda/attention_merge.cuh"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/hopper.cuh"
@@ -10,19 +13,6 @@
 
 namespace ll::cuda {
 namespace {
-
-constexpr int kConsumers = 128, kThreads = kConsumers + 32;
-constexpr int kQueries = 4;  // groups whose queries are loaded ahead
-constexpr int kConsumerBarrier = 1;
-constexpr size_t kRingBytes = 96 << 10;  // two CTAs an SM
-
-template <int kDim, int kPages>
-struct DecodeShape {
-  static constexpr int kHeadDim = kDim, kStagePages = kPages;
-  static constexpr int kHalves = kHeadDim / 64, kPositions = kPagePositions * kStagePages;
-  static constexpr int kPageBytes = kPagePositions * kHeadDim * 2;  // of keys, or of values
-  static constexpr int kStages = static_cast<int>(kRingBytes) / (2 * kPageBytes * kStagePages);
-};
 
 struct DecodeArgs {
   const DecodeStart* starts;
@@ -35,42 +25,23 @@ struct DecodeArgs {
   float scale_log2;
 };
 
-// The pages of one group that a CTA works on; num_pages 0: there are none left.
-struct Segment {
-  int row, kv_head, first_page, num_pages, kv_length;
-};
-
-template <class S>
-struct DecodeShared {
-  alignas(1024) bf16 k[S::kStages][S::kStagePages][S::kHalves][kPagePositions * 64];
-  alignas(1024) bf16 v[S::kStages][S::kStagePages][S::kHalves][kPagePositions * 64];
-  alignas(1024) bf16 q[kQueries][S::kHalves][kMaxGroup * 64];
-  alignas(1024) bf16 p[S::kStagePages][kMaxGroup * 64];  // probabilities, [head][position]
-  uint64_t full[S::kStages], empty[S::kStages], query_full[kQueries], query_empty[kQueries];
-  Segment segments[kQueries];
-  float warp_max[4][kMaxGroup], warp_sum[4][kMaxGroup];
-  bool is_last;
-};
-
 template <class S>
 __device__ void set_up(DecodeShared<S>& shared) {
   for (int i = 0; i < S::kStages; ++i) {
     init_barrier(&shared.full[i], 1);
-    init_barrier(&shared.empty[i], kConsumers / 32);
+    init_barrier(&shared.empty[i], kDecodeConsumers / 32);
   }
   for (int i = 0; i < kQueries; ++i) {
     init_barrier(&shared.query_full[i], 1);
-    init_barrier(&shared.query_empty[i], kConsumers / 32);
+    init_barrier(&shared.query_empty[i], kDecodeConsumers / 32);
   }
   publish_barriers();
 }
 
-__device__ void sync_consumers() { sync_some(kConsumerBarrier, kConsumers); }
-
 // ---- the producer: one warp, in step; its lanes hold 32 page ids
 
 struct PageIds {
-  int id;     // of page first + lane
+  int id;  // of page first + lane
   int first;
 
   __device__ int operator[](int page) const { return __shfl_sync(kFullWarp, id, page - first); }
@@ -97,11 +68,13 @@ __device__ void load_stage(DecodeShared<S>& shared, const CUtensorMap& k_map,
 }
 
 template <class S>
-__device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map,
-                        const CUtensorMap& k_map, const CUtensorMap& v_map, const DecodeArgs& a) {
+__device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const CUtensorMap& k_map,
+                        const CUtensorMap& v_map, const DecodeArgs& a) {
   const auto* start = reinterpret_cast<const int32_t*>(a.starts + blockIdx.x);
   int lane = threadIdx.x % 32, word = start[lane];
-  auto field = [&](size_t offset) { return __shfl_sync(kFullWarp, word, static_cast<int>(offset / 4)); };
+  auto field = [&](size_t offset) {
+    return __shfl_sync(kFullWarp, word, static_cast<int>(offset / 4));
+  };
   int tiles_left = field(offsetof(DecodeStart, num_tiles));
   int row = field(offsetof(DecodeStart, row)), kv_head = field(offsetof(DecodeStart, kv_head));
   int page = field(offsetof(DecodeStart, page)), length = field(offsetof(DecodeStart, kv_length));
@@ -152,155 +125,10 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map,
   }
 }
 
-// ---- the consumers: a warpgroup. This thread has heads `head()` and the next, and of every 64 positions or dims `line()` and the
-// one eight on.
-
-__device__ int head() { return threadIdx.x % 4 * 2; }
-__device__ int line() { return static_cast<int>(threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4); }
-
-// Over the lanes of a warp that have the same heads.
-template <class Fold>
-__device__ float over_lines(float x, Fold fold) {
-#pragma unroll
-  for (int lanes = 4; lanes < 32; lanes *= 2) x = fold(x, __shfl_xor_sync(kFullWarp, x, lanes));
-  return x;
-}
-
-// An element of an [8][64] tile under the 128-byte swizzle.
-__device__ int swizzled(int row, int column) {
-  return row * 64 + ((column / 8) ^ row) * 8 + column % 8;
-}
-
-// Running softmax of a segment, and its output so far.
-template <class S>
-struct Running {
-  float max[2] = {-kInfinity, -kInfinity}, sum[2] = {0, 0};
-  float out[S::kHalves][4] = {};  // [dim line() + 8 i][head() + j] in 2 i + j
-};
-
-// One stage: `valid` of its positions belong to the sequence.
-template <class S>
-__device__ void attend_stage(DecodeShared<S>& shared, Running<S>& running, int stage, int query,
-                             int valid, float scale) {
-  float scores[S::kStagePages][4];
-  begin_products();
-#pragma unroll
-  for (int i = 0; i < S::kStagePages; ++i)
-#pragma unroll
-    for (int step = 0; step < S::kHeadDim / 16; ++step)
-      multiply(scores[i], tile_descriptor(shared.k[stage][i][step / 4] + step % 4 * 16),
-               tile_descriptor(shared.q[query][step / 4] + step % 4 * 16), step > 0);
-  commit_products();
-  finish_products(scores);
-
-  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-#pragma unroll
-  for (int i = 0; i < S::kStagePages; ++i)
-#pragma unroll
-    for (int e = 0; e < 4; ++e)
-      if (i * kPagePositions + line() + e / 2 * 8 >= valid) scores[i][e] = -kInfinity;
-  auto larger = [](float x, float y) { return fmaxf(x, y); };
-#pragma unroll
-  for (int j = 0; j < 2; ++j) {
-    float top = -kInfinity;
-#pragma unroll
-    for (int i = 0; i < S::kStagePages; ++i) top = fmaxf(top, fmaxf(scores[i][j], scores[i][2 + j]));
-    top = over_lines(top, larger);
-    if (lane < 4) shared.warp_max[warp][head() + j] = top;
-  }
-  if (valid < S::kPositions)
-    for (int i = 0; i < S::kStagePages; ++i)
-      for (int half = 0; half < S::kHalves; ++half)
-        zero_lines(shared.v[stage][i][half], max(valid - i * kPagePositions, 0), kPagePositions);
-  sync_consumers();
-#pragma unroll
-  for (int j = 0; j < 2; ++j) {
-    float top = running.max[j];
-#pragma unroll
-    for (int w = 0; w < 4; ++w) top = fmaxf(top, shared.warp_max[w][head() + j]);
-    float correction = exp2_fast((running.max[j] - top) * scale), sum = 0;
-#pragma unroll
-    for (int i = 0; i < S::kStagePages; ++i)
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        float p = exp2_fast((scores[i][2 * e + j] - top) * scale);
-        sum += p;
-        shared.p[i][swizzled(head() + j, line() + 8 * e)] = narrow(p);
-      }
-    running.max[j] = top;
-    running.sum[j] = running.sum[j] * correction + sum;
-#pragma unroll
-    for (int half = 0; half < S::kHalves; ++half)
-#pragma unroll
-      for (int e = 0; e < 2; ++e) running.out[half][2 * e + j] *= correction;
-  }
-  fence_shared_writes();
-  sync_consumers();
-  begin_products();
-#pragma unroll
-  for (int half = 0; half < S::kHalves; ++half)
-#pragma unroll
-    for (int i = 0; i < S::kStagePages; ++i)
-#pragma unroll
-      for (int step = 0; step < kPagePositions / 16; ++step)
-        multiply<Major::kMn, Major::kK>(
-            running.out[half], tile_descriptor(shared.v[stage][i][half] + step * 16 * 64),
-            tile_descriptor(shared.p[i] + step * 16), true);
-  commit_products();
-  finish_products(running.out);
-}
-
-// The sums of all four warps.
-template <class S>
-__device__ void complete_sums(DecodeShared<S>& shared, Running<S>& running) {
-  auto add = [](float x, float y) { return x + y; };
-#pragma unroll
-  for (int j = 0; j < 2; ++j) {
-    float sum = over_lines(running.sum[j], add);
-    if (threadIdx.x % 32 < 4) shared.warp_sum[threadIdx.x / 32][head() + j] = sum;
-  }
-  sync_consumers();
-#pragma unroll
-  for (int j = 0; j < 2; ++j) {
-    running.sum[j] = 0;
-#pragma unroll
-    for (int w = 0; w < 4; ++w) running.sum[j] += shared.warp_sum[w][head() + j];
-  }
-}
-
-template <class S>
-__device__ void store_whole(const Running<S>& running, bf16* out, int group) {
-#pragma unroll
-  for (int j = 0; j < 2; ++j) {
-    if (head() + j >= group) continue;
-    float inverse = __fdividef(1.0f, running.sum[j]);
-#pragma unroll
-    for (int half = 0; half < S::kHalves; ++half)
-#pragma unroll
-      for (int e = 0; e < 2; ++e)
-        out[(head() + j) * S::kHeadDim + half * 64 + line() + 8 * e] =
-            narrow(running.out[half][2 * e + j] * inverse);
-  }
-}
-
-template <class S>
-__device__ void store_part(const Running<S>& running, Part<S::kHeadDim>& part, int group) {
-#pragma unroll
-  for (int j = 0; j < 2; ++j) {
-    if (head() + j >= group) continue;
-#pragma unroll
-    for (int half = 0; half < S::kHalves; ++half)
-#pragma unroll
-      for (int e = 0; e < 2; ++e)
-        __stcg(&part.out[head() + j][half * 64 + line() + 8 * e], running.out[half][2 * e + j]);
-    if (threadIdx.x < 4)
-      __stcg(&part.max_and_sum[head() + j], make_float2(running.max[j], running.sum[j]));
-  }
-}
-
 // ---- merging
 
-// Whether all other `count - 1` CTAs of a merge have come here before; what they stored is then visible. Leaves the counter zero.
+// Whether all other `count - 1` CTAs of a merge have come here before; what they stored is then
+// visible. Leaves the counter zero.
 template <class S>
 __device__ bool come_last(DecodeShared<S>& shared, uint32_t* counter, int count) {
   sync_consumers();
@@ -361,7 +189,8 @@ __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
     }
     if (lane == 0) arrive(&shared.query_empty[queries.stage]);
     complete_sums<S>(shared, running);
-    bf16* out = a.out + (int64_t{segment.row} * a.num_heads + segment.kv_head * group) * S::kHeadDim;
+    bf16* out =
+        a.out + (int64_t{segment.row} * a.num_heads + segment.kv_head * group) * S::kHeadDim;
     if (segment.num_pages == pages_of(segment.kv_length)) {
       store_whole<S>(running, out, group);
     } else {
@@ -374,12 +203,12 @@ __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
 }
 
 template <class S>
-__global__ void __launch_bounds__(kThreads, 2)
+__global__ void __launch_bounds__(kDecodeThreads, 2)
     decode(const __grid_constant__ CUtensorMap q_map, const __grid_constant__ CUtensorMap k_map,
            const __grid_constant__ CUtensorMap v_map, const __grid_constant__ DecodeArgs a) {
   auto& shared = *reinterpret_cast<DecodeShared<S>*>(dynamic_shared());
   if (threadIdx.x == 0) set_up(shared);
-  if (threadIdx.x == kConsumers) {
+  if (threadIdx.x == kDecodeConsumers) {
     prefetch_map(&q_map);
     prefetch_map(&k_map);
     prefetch_map(&v_map);
@@ -387,7 +216,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   __syncthreads();
   wait_for_previous();
   let_next_start();
-  if (threadIdx.x >= kConsumers) {
+  if (threadIdx.x >= kDecodeConsumers) {
     fence_copy_engine();
     produce<S>(shared, q_map, k_map, v_map, a);
   } else {
@@ -419,8 +248,8 @@ void launch_decode(Stream stream, const AttentionArgs& a) {
                   a.num_kv_heads,
                   attention_variant().fan_in,
                   scale_log2(S::kHeadDim)};
-  launch(stream, {dim3(static_cast<unsigned>(decode_grid())), dim3(kThreads), kShared}, decode<S>,
-         query_map(a, kMaxGroup, 1), kv_map(a.kv.k), kv_map(a.kv.v), args);
+  launch(stream, {dim3(static_cast<unsigned>(decode_grid())), dim3(kDecodeThreads), kShared},
+         decode<S>, query_map(a, kMaxGroup, 1), kv_map(a.kv.k), kv_map(a.kv.v), args);
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ struct Part {
 // A warpgroup sums up parts: each thread has kWidth dims of one head.
 template <int kHeadDim>
 struct Merged {
-  static constexpr int kWidth = kMaxGroup * kHeadDim / 128, kBatch = 8;  // parts whose loads are under way at once
+  static constexpr int kWidth = kMaxGroup * kHeadDim / 128,
+                       kBatch = 8;  // parts whose loads are under way at once
   float max = -kInfinity, sum = 0, out[kWidth] = {};
 
   __device__ static int head() { return threadIdx.x * kWidth / kHeadDim; }

@@ -28,7 +28,8 @@ struct PlanShared {
   int warp_sums[kWarps];
 };
 
-// first[i] = size(0) + ... + size(i - 1), for i up to and including n; size may read first[i]. All threads of the block take part.
+// first[i] = size(0) + ... + size(i - 1), for i up to and including n; size may read first[i]. All
+// threads of the block take part.
 template <class Size>
 __device__ void scan(int n, Size size, int* first, int* warp_sums) {
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32, each = ceil_div(n, kThreads);
@@ -77,7 +78,8 @@ __device__ TilePlace place_of(int tile, const PlanArgs& a, const int* first) {
   return {row, length, pages, within / pages, within % pages};
 }
 
-// A warp writes one CTA's start. Each block sums up all rows for itself, which is faster than asking another.
+// A warp writes one CTA's start. Each block sums up all rows for itself, which is faster than
+// asking another.
 __device__ void plan_decode(const PlanArgs& a, PlanShared& shared) {
   auto tiles_of = [&](int row) { return pages_of(a.positions[row] + 1) * a.num_kv_heads; };
   scan(a.num_decode, tiles_of, shared.first, shared.warp_sums);
@@ -108,8 +110,8 @@ __device__ void plan_decode(const PlanArgs& a, PlanShared& shared) {
     start.pages[lane] = a.page_table[slot * a.page_table_stride + page];
 }
 
-// All tiles, most blocks first: a counting sort. Which of two tiles of equal length comes first is left to chance, as
-// each tile's result depends on nothing but the tile.
+// All tiles, most blocks first: a counting sort. Which of two tiles of equal length comes first is
+// left to chance, as each tile's result depends on nothing but the tile.
 __device__ void plan_prefill(const PlanArgs& a, int rows_per_tile, PrefillTile* tiles,
                              PlanShared& shared) {
   int tokens = rows_per_tile / a.pack;
@@ -122,9 +124,11 @@ __device__ void plan_prefill(const PlanArgs& a, int rows_per_tile, PrefillTile* 
     return prefill_tile(a.chunks[c], i - shared.first[c], tokens);
   };
   auto bin_of = [](const PrefillTile& t) { return kBins - smaller(t.num_blocks, kBins); };
-  for (int i = threadIdx.x; i < total; i += kThreads) atomicAdd(&shared.bins[bin_of(tile_at(i))], 1);
+  for (int i = threadIdx.x; i < total; i += kThreads)
+    atomicAdd(&shared.bins[bin_of(tile_at(i))], 1);
   __syncthreads();
-  scan(kBins, [&](int bin) { return shared.bins[bin]; }, shared.bins, shared.warp_sums);
+  scan(
+      kBins, [&](int bin) { return shared.bins[bin]; }, shared.bins, shared.warp_sums);
   for (int i = threadIdx.x; i < total; i += kThreads) {
     PrefillTile tile = tile_at(i);
     tiles[atomicAdd(&shared.bins[bin_of(tile)], 1)] = tile;
@@ -163,10 +167,18 @@ void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_hea
   int decode_blocks = batch.num_decode > 0 ? ceil_div(decode_grid(), kWarps) : 0;
   int num_lists = num_chunks > 0 ? kNumTileLists : 0;
   if (decode_blocks + num_lists == 0) return;
-  PlanArgs args{batch.positions,    batch.slots,        batch.page_table,
-                batch.page_table_stride, batch.device_chunks, batch.num_decode,
-                num_chunks,         num_kv_heads,       pack,
-                decode_blocks,      decode_grid(),      min_tiles,
+  PlanArgs args{batch.positions,
+                batch.slots,
+                batch.page_table,
+                batch.page_table_stride,
+                batch.device_chunks,
+                batch.num_decode,
+                num_chunks,
+                num_kv_heads,
+                pack,
+                decode_blocks,
+                decode_grid(),
+                min_tiles,
                 attention_plan_memory()};
   LaunchShape shape{dim3(static_cast<unsigned>(decode_blocks + num_lists)), dim3(kThreads)};
   launch(stream, shape, plan_step, args);

@@ -1,12 +1,15 @@
 #pragma once
-// How a step's attention is cut into work. Lengths are known to the GPU only, so one small kernel a step writes the work
-// lists and every layer reads them; what is arithmetic stands here, for both sides and for host-only tests.
+// How a step's attention is cut into work. Lengths are known to the GPU only, so one small kernel a
+// step writes the work lists and every layer reads them; what is arithmetic stands here, for both
+// sides and for host-only tests.
 //
-// Decode rows: the flat list of tiles (row, KV head, page), rows outermost, is cut into equal runs, one a CTA, so that
-// no mix of lengths leaves an SM idle. The tiles of one (row, KV head) are a group; where a cut falls inside a group, its CTAs
-// leave parts, and the last CTA to finish merges them, in their order, over at most two levels.
+// Decode rows: the flat list of tiles (row, KV head, page), rows outermost, is cut into equal runs,
+// one a CTA, so that no mix of lengths leaves an SM idle. The tiles of one (row, KV head) are a
+// group; where a cut falls inside a group, its CTAs leave parts, and the last CTA to finish merges
+// them, in their order, over at most two levels.
 //
-// Chunks: tiles of consecutive tokens of one chunk, each with `pack` query heads of one KV head as its rows, the most work first.
+// Chunks: tiles of consecutive tokens of one chunk, each with `pack` query heads of one KV head as
+// its rows, the most work first.
 #include <cstdint>
 
 #include "kernels/device_api.h"
@@ -14,7 +17,7 @@
 
 namespace ll::cuda {
 
-constexpr int kPagePositions = 64;   // one box of the copy engine, and wgmma's M in the decode kernel
+constexpr int kPagePositions = 64;  // a box of the copy engine, and wgmma's M in the decode kernel
 constexpr int kBlockPositions = 128;  // positions a prefill tile takes at a time
 constexpr int kMaxGroup = 8;          // query heads of a KV head: wgmma's smallest N
 constexpr int kMaxSequences = 4096;   // decode rows, and chunks, of a step
@@ -25,7 +28,8 @@ constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 constexpr int smaller(int a, int b) { return a < b ? a : b; }
 constexpr int pages_of(int length) { return ceil_div(length, kPagePositions); }
 
-// [0, total) cut into `pieces` runs whose sizes differ by at most one; pieces <= total. Product holds total * pieces.
+// [0, total) cut into `pieces` runs whose sizes differ by at most one; pieces <= total. Product
+// holds total * pieces.
 template <class Product>
 struct EvenCut {
   int total, pieces;
@@ -43,14 +47,15 @@ struct EvenCut {
 
 using TileCut = EvenCut<int64_t>;  // the flat list over the CTAs
 
-// CTAs that get tiles: each at least `min_tiles` (so that one CTA's loads overlap), unless there are too few for one.
+// CTAs that get tiles: each at least `min_tiles` (so that one CTA's loads overlap), unless there
+// are too few for one.
 constexpr int num_decode_ctas(int total_tiles, int max_ctas, int min_tiles) {
   int enough = total_tiles / min_tiles;
   return total_tiles == 0 ? 0 : smaller(max_ctas, enough > 0 ? enough : 1);
 }
 
-// The CTAs that share a group; one: it is not cut. A CTA leaves at most two parts, in slots 2 cta (of the group its first tile
-// belongs to) and 2 cta + 1 (of a group that begins later in it).
+// The CTAs that share a group; one: it is not cut. A CTA leaves at most two parts, in slots 2 cta
+// (of the group its first tile belongs to) and 2 cta + 1 (of a group that begins later in it).
 struct GroupParts {
   int32_t first_cta, num_parts, first_slot;
 
@@ -69,7 +74,7 @@ constexpr NodeCut merge_nodes(int num_parts, int fan_in) {
   return {num_parts, ceil_div(num_parts, fan_in)};
 }
 
-// Where a CTA starts, in one line of memory that one warp reads at once; num_tiles 0: nothing to do.
+// Where a CTA starts, in one line of memory that a warp reads at once; num_tiles 0: nothing to do.
 struct alignas(128) DecodeStart {
   static constexpr int kPages = 19;
 
@@ -108,7 +113,8 @@ constexpr PrefillTile prefill_tile(const Chunk& c, int index, int tokens_per_til
           {}};
 }
 
-// What CTA `cta` of `num_ctas` takes in which round when nothing is drawn: dealt to and fro, as the items shrink.
+// What CTA `cta` of `num_ctas` takes in which round when nothing is drawn: dealt to and fro, as the
+// items shrink.
 constexpr int item_of_round(int round, int cta, int num_ctas) {
   return round * num_ctas + (round % 2 == 0 ? cta : num_ctas - 1 - cta);
 }

@@ -1,9 +1,11 @@
-// FlashAttention for the chunks of prompts [Dao 2023; Shah et al. 2024], causal, ragged, over paged KV. A CTA takes tiles of 128 or
-// 192 rows; warpgroup 0 feeds shared memory by the copy engine, each other warpgroup owns 64 rows and keeps two products under
-// way: S(j + 1) = Q K^T, and O += P V(j) behind it, while the softmax of S(j + 1) waits only for the first.
-// A row of a tile is one query head of one token. Heads of a KV head share a tile (`pack` of them a token): a short chunk
+// FlashAttention for the chunks of prompts [Dao 2023; Shah et al. 2024], causal, ragged, over paged
+// KV. A CTA takes tiles of 128 or 192 rows; warpgroup 0 feeds shared memory by the copy engine,
+// each other warpgroup owns 64 rows and keeps two products under way: S(j + 1) = Q K^T, and O += P
+// V(j) behind it, while the softmax of S(j + 1) waits only for the first. A row of a tile is one
+// query head of one token. Heads of a KV head share a tile (`pack` of them a token): a short chunk
 // then fills its tiles, and wastes less above the diagonal.
 #include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention_prefill_block.cuh"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/hopper.cuh"
 #include "kernels/cuda/launch.cuh"
@@ -11,25 +13,12 @@
 namespace ll::cuda {
 namespace {
 
-template <int kDim, int kNumConsumers>
-struct PrefillShape {
-  static constexpr int kHeadDim = kDim, kConsumers = kNumConsumers;
-  static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1);
-  static constexpr int kTileList = kConsumers - 2;
-  static_assert(kRows == tile_rows(kTileList));
-  static constexpr int kHalves = kHeadDim / 64;  // lines of 64 dims of one row or position
-  static constexpr int kStages = kHeadDim == 128 ? 2 : 4;
-  // What is left of 65,536 registers when the producer keeps few.
-  static constexpr int kProducerRegisters = kConsumers == 2 ? 40 : 32;
-  static constexpr int kConsumerRegisters = kConsumers == 2 ? 232 : 160;
-};
-
 struct PrefillArgs {
   const PrefillTile* tiles;
   const int32_t* page_table;  // [num_slots, stride]
   int64_t page_table_stride;
-  bf16* out;  // [T, H D]
-  uint32_t* ticket;  // null: tiles are dealt, not drawn
+  bf16* out;                            // [T, H D]
+  uint32_t* ticket;                     // null: tiles are dealt, not drawn
   int num_items, items_per_tile, pack;  // an item is a tile's tokens and `pack` heads
   int num_heads, num_kv_heads;
   float scale_log2;
@@ -50,8 +39,9 @@ struct PrefillShared {
   PrefillWork work[2];
 };
 
-// What else runs while a warpgroup is at its softmax: other warpgroups' products; its own O += P V too; that, and the
-// warpgroups queue up for the tensor cores, so that one's softmax falls into another's products.
+// What else runs while a warpgroup is at its softmax: other warpgroups' products; its own O += P V
+// too; that, and the warpgroups queue up for the tensor cores, so that one's softmax falls into
+// another's products.
 enum class Schedule { kSerial, kOverlap, kTurns };
 
 // Named barriers: of each consumer warpgroup alone, and whose turn it is at the tensor cores.
@@ -108,8 +98,9 @@ __device__ void produce(PrefillShared<S>& shared, const CUtensorMap& q_map,
       arrive(&shared.q_full[place]);
       return;
     }
-    int next = a.ticket ? draw_item(a)
-                        : item_of_round(round, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
+    int next =
+        a.ticket ? draw_item(a)
+                 : item_of_round(round, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
     PrefillTile tile = a.tiles[item / a.items_per_tile];
     int head = item % a.items_per_tile * a.pack, kv_head = head * a.num_kv_heads / a.num_heads;
     work = {tile.first_row, tile.num_tokens, tile.first_position,
@@ -121,7 +112,8 @@ __device__ void produce(PrefillShared<S>& shared, const CUtensorMap& q_map,
       copy_tile(shared.q[place][half], &q_map, half * 64, head, tile.first_row,
                 &shared.q_full[place]);
 
-    // The sequence ends in last_page; a block's second page may lie behind it, and is then loaded as that one again.
+    // The sequence ends in last_page; a block's second page may lie behind it, and is then loaded
+    // as that one again.
     const int32_t* pages = a.page_table + tile.slot * a.page_table_stride;
     int last_page = pages_of(tile.kv_length) - 1;
     auto lines_of = [&](int page) {
@@ -143,77 +135,12 @@ __device__ void produce(PrefillShared<S>& shared, const CUtensorMap& q_map,
   }
 }
 
-// ---- the consumers: each thread has two of a warpgroup's 64 rows, eight apart
-
-struct RowPair {
-  float max[2] = {-kInfinity, -kInfinity}, sum[2] = {0, 0};  // of scores; of probabilities, this thread's columns
-  int position[2];
-};
-
-__device__ int first_row_of_thread() {
-  int thread = static_cast<int>(threadIdx.x) - 128;
-  return thread / 128 * 64 + thread % 128 / 32 * 16 + thread % 32 / 4;
-}
-
-template <class S>
-__device__ void multiply_keys(float (&scores)[64], const bf16* q, const bf16* k) {
-#pragma unroll
-  for (int step = 0; step < S::kHeadDim / 16; ++step)
-    multiply(scores, tile_descriptor(q + step / 4 * S::kRows * 64 + step % 4 * 16),
-             tile_descriptor(k + step / 4 * kBlockPositions * 64 + step % 4 * 16), step > 0);
-}
-
-template <class S>
-__device__ void multiply_values(float (&out)[S::kHeadDim / 2], const uint32_t (&p)[32],
-                                const bf16* v) {
-#pragma unroll
-  for (int step = 0; step < kBlockPositions / 16; ++step)
-    multiply_registers(out, p + 4 * step,
-                       tile_descriptor(v + step * 16 * 64, kBlockPositions * 128), true);
-}
-
-// No row sees positions behind its own. `begin`: of this thread's first column.
-__device__ void mask(float (&scores)[64], const RowPair& rows, int begin) {
-#pragma unroll
-  for (int i = 0; i < 64; ++i)
-    if (i / 4 * 8 + i % 2 > rows.position[i / 2 % 2] - begin) scores[i] = -kInfinity;
-}
-
-// Scores become probabilities relative to the rows' maxima so far; what was summed up before must be scaled by `correction`.
-__device__ void soften(float (&scores)[64], RowPair& rows, float (&correction)[2], float scale) {
-#pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    float top = rows.max[r];
-#pragma unroll
-    for (int j = 0; j < 16; ++j)
-      top = fmaxf(top, fmaxf(scores[4 * j + 2 * r], scores[4 * j + 2 * r + 1]));
-    top = fmaxf(top, __shfl_xor_sync(kFullWarp, top, 1));
-    top = fmaxf(top, __shfl_xor_sync(kFullWarp, top, 2));
-    float offset = top == -kInfinity ? 0.0f : top * scale;  // a row may see nothing of its last block
-    correction[r] = exp2_fast(rows.max[r] * scale - offset);
-    rows.max[r] = top;
-    float sums[2] = {0, 0};
-#pragma unroll
-    for (int j = 0; j < 16; ++j)
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        float& x = scores[4 * j + 2 * r + e];
-        x = exp2_fast(fmaf(x, scale, -offset));
-        sums[e] += x;
-      }
-    rows.sum[r] = rows.sum[r] * correction[r] + (sums[0] + sums[1]);
-  }
-}
-
-__device__ void round_scores(uint32_t (&p)[32], const float (&scores)[64]) {
-#pragma unroll
-  for (int i = 0; i < 32; ++i) p[i] = pack_pair(scores[2 * i], scores[2 * i + 1]);
-}
+// ---- the consumers
 
 template <class S>
 __device__ void store_rows(const PrefillArgs& a, const PrefillWork& work, RowPair& rows,
                            const float (&out)[S::kHeadDim / 2]) {
-  int first_row = first_row_of_thread();
+  int first_row = thread_row();
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
     rows.sum[r] += __shfl_xor_sync(kFullWarp, rows.sum[r], 1);
@@ -240,19 +167,21 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
     if constexpr (kSchedule == Schedule::kTurns) sync_some(kTurnBarrier + warpgroup, 256);
   };
   auto pass_turn = [&] {
-    if constexpr (kSchedule == Schedule::kTurns) arrive_some(kTurnBarrier + (warpgroup + 1) % S::kConsumers, 256);
+    if constexpr (kSchedule == Schedule::kTurns)
+      arrive_some(kTurnBarrier + (warpgroup + 1) % S::kConsumers, 256);
   };
-  if (kSchedule == Schedule::kTurns && warpgroup == 0) arrive_some(kTurnBarrier, 256);  // the first turn
+  if (kSchedule == Schedule::kTurns && warpgroup == 0)
+    arrive_some(kTurnBarrier, 256);  // the first turn
 
   RingPosition item_ring, k_ring, v_ring;
   for (;; item_ring.advance(2)) {
     wait_barrier(&shared.q_full[item_ring.stage], item_ring.parity);
-    const PrefillWork& work = shared.work[item_ring.stage];  // not in registers: there are none to spare
+    const PrefillWork& work = shared.work[item_ring.stage];  // there are no registers to spare
     if (work.num_blocks == 0) return;
     const bf16* q = shared.q[item_ring.stage][0] + warpgroup * 64 * 64;
     RowPair rows;
     for (int r = 0; r < 2; ++r)
-      rows.position[r] = work.first_position + (first_row_of_thread() + 8 * r) / a.pack;
+      rows.position[r] = work.first_position + (thread_row() + 8 * r) / a.pack;
     float out[S::kHeadDim / 2] = {}, scores[64], correction[2];
     uint32_t p[32];
 
@@ -266,11 +195,11 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
     settle(scores);
     release(&shared.k_empty[k_ring.stage]);
     k_ring.advance(S::kStages);
-    mask(scores, rows, block * kBlockPositions + lane % 4 * 2);
-    soften(scores, rows, correction, a.scale_log2);
+    mask_scores(scores, rows, block * kBlockPositions + lane % 4 * 2);
+    soften_scores(scores, rows, correction, a.scale_log2);
     round_scores(p, scores);
     int valid = work.kv_length - block * kBlockPositions;
-    if (valid < kBlockPositions) {  // each warpgroup for itself: zeros over zeros do no harm
+    if (valid < kBlockPositions) {  // each warpgroup by itself: zeros over zeros do no harm
       wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
       for (int half = 0; half < S::kHalves; ++half)
         zero_lines(shared.v[v_ring.stage][half], valid, kBlockPositions);
@@ -297,10 +226,10 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
       release(&shared.k_empty[k_ring.stage]);
       k_ring.advance(S::kStages);
       if ((block + 1) * kBlockPositions > rows.position[0] + 1)
-        mask(scores, rows, block * kBlockPositions + lane % 4 * 2);
-      soften(scores, rows, correction, a.scale_log2);
+        mask_scores(scores, rows, block * kBlockPositions + lane % 4 * 2);
+      soften_scores(scores, rows, correction, a.scale_log2);
       settle(scores);
-      wait_for_keys();  // its branches keep the compiler from moving the wait for O above the softmax
+      wait_for_keys();  // its branches keep the compiler from waiting for O above the softmax
       wait_products<0>();
       settle(out);
       release(&shared.v_empty[v_ring.stage]);
@@ -354,7 +283,8 @@ template <class S, Schedule kSchedule>
 void launch_prefill(Stream stream, const AttentionArgs& a) {
   constexpr size_t kShared = sizeof(PrefillShared<S>) + kSharedSlack;
   static const bool ready = [] {
-    check(cudaFuncSetAttribute(prefill<S, kSchedule>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
+    check(cudaFuncSetAttribute(prefill<S, kSchedule>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               kShared));
     return true;
   }();
   static_cast<void>(ready);
@@ -375,16 +305,19 @@ void launch_prefill(Stream stream, const AttentionArgs& a) {
                    a.num_kv_heads,
                    scale_log2(S::kHeadDim)};
   int ctas = variant.persistent ? smaller(num_sms(), items) : items;
-  launch(stream, {dim3(static_cast<unsigned>(ctas)), dim3(S::kThreads), kShared}, prefill<S, kSchedule>,
-         query_map(a, pack, tokens), kv_map(a.kv.k), kv_map(a.kv.v), args);
+  launch(stream, {dim3(static_cast<unsigned>(ctas)), dim3(S::kThreads), kShared},
+         prefill<S, kSchedule>, query_map(a, pack, tokens), kv_map(a.kv.k), kv_map(a.kv.v), args);
 }
 
 template <class S>
 void launch_scheduled(Stream stream, const AttentionArgs& a, int schedule) {
   switch (static_cast<Schedule>(schedule)) {
-    case Schedule::kSerial: return launch_prefill<S, Schedule::kSerial>(stream, a);
-    case Schedule::kOverlap: return launch_prefill<S, Schedule::kOverlap>(stream, a);
-    case Schedule::kTurns: return launch_prefill<S, Schedule::kTurns>(stream, a);
+    case Schedule::kSerial:
+      return launch_prefill<S, Schedule::kSerial>(stream, a);
+    case Schedule::kOverlap:
+      return launch_prefill<S, Schedule::kOverlap>(stream, a);
+    case Schedule::kTurns:
+      return launch_prefill<S, Schedule::kTurns>(stream, a);
   }
 }
 

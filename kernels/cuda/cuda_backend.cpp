@@ -53,7 +53,7 @@ Backend open(int local_rank) {
   open_device(local_rank);
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, local_rank));
-  return {BackendKind::kCuda, properties.name, cuda_device(), cuda_ops(), &cuda_graphs(), kPageSize};
+  return {BackendKind::kCuda, properties.name, cuda_device(), cuda_ops(), &cuda_graphs(), nullptr, kPageSize};
 }
 
 }  // namespace cuda

@@ -141,6 +141,7 @@ void open_device(int local_rank) {
   g_matmul_workspace = {alloc(kMatmulWorkspaceBytes), kMatmulWorkspaceBytes};
   g_attention_plan = {alloc(kAttentionPlanBytes), kAttentionPlanBytes};
   check(cudaMemset(g_counters.data, 0, kCounterBytes));
+  check(cudaDeviceSynchronize());  // our streams do not wait for the default one
 }
 
 }  // namespace ll::cuda

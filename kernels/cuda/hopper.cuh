@@ -1,6 +1,7 @@
 #pragma once
-// What kernels use of Hopper that C++ has no words for: mbarriers, the copy engine (TMA), wgmma, register budgets.
-// Tiles in shared memory are lines of 64 bfloat16 (128 bytes) under the 128-byte swizzle and start at multiples of 1024 bytes.
+// What kernels use of Hopper that C++ has no words for: mbarriers, the copy engine (TMA), wgmma,
+// register budgets. Tiles in shared memory are lines of 64 bfloat16 (128 bytes) under the 128-byte
+// swizzle and start at multiples of 1024 bytes.
 #include <cuda.h>
 #include <cuda_runtime.h>
 
@@ -12,11 +13,13 @@ __device__ inline uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }
 
-// The block's dynamic shared memory, from its next multiple of 1024 bytes on; launch with kSharedSlack bytes more.
+// The block's dynamic shared memory, from its next multiple of 1024 bytes on; launch with
+// kSharedSlack bytes more.
 constexpr size_t kSharedSlack = 1024;
 __device__ inline char* dynamic_shared() {
   extern __shared__ char shared_bytes[];
-  return shared_bytes + (-shared_address(shared_bytes) & 1023);  // a sum, so that the compiler knows it for shared memory
+  return shared_bytes + (-shared_address(shared_bytes) &
+                         1023);  // a sum, so that the compiler knows it for shared memory
 }
 
 // ---- mbarriers
@@ -34,10 +37,10 @@ __device__ inline void publish_barriers() {
 
 // Arrives, and lets the phase end only when `bytes` have been copied.
 __device__ inline void arrive_expecting(uint64_t* barrier, uint32_t bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(
-                   shared_address(barrier)),
-               "r"(bytes)
-               : "memory");
+  asm volatile(
+      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)),
+      "r"(bytes)
+      : "memory");
 }
 
 __device__ inline void arrive(uint64_t* barrier) {
@@ -65,7 +68,8 @@ struct RingPosition {
   }
 };
 
-// ---- named barriers of the block: `count` threads in all arrive at or wait at barrier `id` (0 is __syncthreads')
+// ---- named barriers of the block: `count` threads in all arrive at or wait at barrier `id` (0 is
+// __syncthreads')
 
 __device__ inline void sync_some(int id, int count) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(count) : "memory");
@@ -74,7 +78,8 @@ __device__ inline void arrive_some(int id, int count) {
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(count) : "memory");
 }
 
-// ---- registers: a warpgroup hands registers back, or takes some that another gave (all its warps must call)
+// ---- registers: a warpgroup hands registers back, or takes some that another gave (all its warps
+// must call)
 
 template <int kRegisters>
 __device__ inline void shrink_registers() {
@@ -96,7 +101,8 @@ __device__ inline void copy_bulk(void* to, const void* from, uint32_t bytes, uin
       : "memory");
 }
 
-// The map's box at (x, y, ...), innermost coordinate first; what lies outside of the tensor becomes zero and counts as copied.
+// The map's box at (x, y, ...), innermost coordinate first; what lies outside of the tensor becomes
+// zero and counts as copied.
 __device__ inline void copy_tile(void* to, const CUtensorMap* map, int x, int y,
                                  uint64_t* barrier) {
   asm volatile(
@@ -126,10 +132,12 @@ __device__ inline void prefetch_map(const CUtensorMap* map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
 
-// Orders earlier ordinary accesses (those wait_for_previous() made visible) before the copy engine's.
+// Orders earlier ordinary accesses (those wait_for_previous() made visible) before the copy
+// engine's.
 __device__ inline void fence_copy_engine() { asm volatile("fence.proxy.async;" ::: "memory"); }
 
-// Orders a thread's ordinary writes to shared memory before reads of wgmma and the copy engine; a barrier must follow.
+// Orders a thread's ordinary writes to shared memory before reads of wgmma and the copy engine; a
+// barrier must follow.
 __device__ inline void fence_shared_writes() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
@@ -143,7 +151,8 @@ __device__ inline float exp2_fast(float x) {
   return y;
 }
 
-// The counter before. What this thread knew to be written is visible to whoever adds later, and the other way round.
+// The counter before. What this thread knew to be written is visible to whoever adds later, and the
+// other way round.
 __device__ inline uint32_t add_ordered(uint32_t* counter, uint32_t x) {
   uint32_t before;
   asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;"
@@ -158,8 +167,9 @@ __device__ inline uint32_t add_ordered(uint32_t* counter, uint32_t x) {
 // Of a tile's lines: K-major, a line holds 64 K of one row; MN-major, 64 rows of one K.
 enum class Major : int { kK = 0, kMn = 1 };
 
-// The wgmma operand at `tile`. K-major: a step of 16 K is 32 bytes on. MN-major: a step of 16 K is 16 lines on, and
-// `column_bytes` lie between one run of 64 rows and the next (K-major operands ignore it).
+// The wgmma operand at `tile`. K-major: a step of 16 K is 32 bytes on. MN-major: a step of 16 K is
+// 16 lines on, and `column_bytes` lie between one run of 64 rows and the next (K-major operands
+// ignore it).
 __device__ inline uint64_t tile_descriptor(const void* tile, int column_bytes = 16) {
   constexpr uint64_t kSwizzle128 = uint64_t{1} << 62, kEightLines = uint64_t{1024 >> 4} << 32;
   return (shared_address(tile) & 0x3ffff) >> 4 | static_cast<uint64_t>(column_bytes >> 4) << 16 |
@@ -191,10 +201,11 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
   for (int t = 0; t < kTiles; ++t) settle(sums[t]);
 }
 
-// multiply(d, a, b, accumulate): d (+)= a b^T, a 64 lines, b N = 2 * size(d) lines, 16 K; a and b are descriptors of bfloat16 tiles.
-// multiply_registers: a is in registers, in the layout of d rounded to bfloat16 pairs; b is MN-major.
-// Of the 64 x N sums, thread t of the warpgroup has, for column block j of 8, in d[4 j + 2 h + e]:
-// line 16 (t / 32) + t % 32 / 4 + 8 h, column 8 j + t % 4 * 2 + e.
+// multiply(d, a, b, accumulate): d (+)= a b^T, a 64 lines, b N = 2 * size(d) lines, 16 K; a and b
+// are descriptors of bfloat16 tiles. multiply_registers: a is in registers, in the layout of d
+// rounded to bfloat16 pairs; b is MN-major. Of the 64 x N sums, thread t of the warpgroup has, for
+// column block j of 8, in d[4 j + 2 h + e]: line 16 (t / 32) + t % 32 / 4 + 8 h, column 8 j + t % 4
+// * 2 + e.
 
 #define LL_NAMES_4 "%0, %1, %2, %3"
 #define LL_NAMES_8 LL_NAMES_4 ", %4, %5, %6, %7"
@@ -212,26 +223,29 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 #define LL_SUMS_64(i) LL_SUMS_32(i), LL_SUMS_32(i + 32)
 
 // SUMS = N / 2; A to TB are the names of the operands that follow the sums.
-#define LL_MULTIPLY(N, SUMS, A, B, P, TA, TB)                                             \
-  template <Major kMajorA = Major::kK, Major kMajorB = Major::kK>                         \
-  __device__ inline void multiply(float (&d)[SUMS], uint64_t a, uint64_t b, bool accumulate) { \
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " P ", 0;\n"                           \
-                 "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 "              \
-                 "{" LL_NAMES_##SUMS "}, " A ", " B ", p, 1, 1, " TA ", " TB ";\n}"       \
-                 : LL_SUMS_##SUMS(0)                                                      \
-                 : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)),                     \
-                   "n"(static_cast<int>(kMajorA)), "n"(static_cast<int>(kMajorB)));       \
+#define LL_MULTIPLY(N, SUMS, A, B, P, TA, TB)                                                 \
+  template <Major kMajorA = Major::kK, Major kMajorB = Major::kK>                             \
+  __device__ inline void multiply(float(&d)[SUMS], uint64_t a, uint64_t b, bool accumulate) { \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " P                                        \
+                 ", 0;\n"                                                                     \
+                 "wgmma.mma_async.sync.aligned.m64n" #N                                       \
+                 "k16.f32.bf16.bf16 "                                                         \
+                 "{" LL_NAMES_##SUMS "}, " A ", " B ", p, 1, 1, " TA ", " TB ";\n}"           \
+                 : LL_SUMS_##SUMS(0)                                                          \
+                 : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)),                         \
+                   "n"(static_cast<int>(kMajorA)), "n"(static_cast<int>(kMajorB)));           \
   }
-#define LL_MULTIPLY_REGISTERS(N, SUMS, A0, A1, A2, A3, B, P)                                   \
-  __device__ inline void multiply_registers(float (&d)[SUMS], const uint32_t* a, uint64_t b,   \
-                                            bool accumulate) {                                 \
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " P ", 0;\n"                                \
-                 "wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 "                   \
-                 "{" LL_NAMES_##SUMS "}, {" A0 ", " A1 ", " A2 ", " A3 "}, " B                 \
-                 ", p, 1, 1, 1;\n}"                                                            \
-                 : LL_SUMS_##SUMS(0)                                                           \
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b),                         \
-                   "r"(static_cast<int>(accumulate)));                                         \
+#define LL_MULTIPLY_REGISTERS(N, SUMS, A0, A1, A2, A3, B, P)                                      \
+  __device__ inline void multiply_registers(float(&d)[SUMS], const uint32_t* a, uint64_t b,       \
+                                            bool accumulate) {                                    \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " P                                            \
+                 ", 0;\n"                                                                         \
+                 "wgmma.mma_async.sync.aligned.m64n" #N                                           \
+                 "k16.f32.bf16.bf16 "                                                             \
+                 "{" LL_NAMES_##SUMS "}, {" A0 ", " A1 ", " A2 ", " A3 "}, " B ", p, 1, 1, 1;\n}" \
+                 : LL_SUMS_##SUMS(0)                                                              \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b),                            \
+                   "r"(static_cast<int>(accumulate)));                                            \
   }
 
 LL_MULTIPLY(8, 4, "%4", "%5", "%6", "%7", "%8")

@@ -14,7 +14,6 @@
 #include <cstdlib>
 #include <limits>
 #include <map>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -30,12 +29,13 @@ namespace {
 
 constexpr int kLibraryCandidates = 8;
 constexpr int kTimings = 3;
-constexpr float kLongUs = 500;      // longer than this is timed once
-constexpr float kLibraryGapUs = 2;  // the library's kernels neither load weights before their
-                                    // predecessor ends nor let their successor
+constexpr float kLongUs = 500;  // longer than this is timed once
+// The library's kernels neither load weights before their predecessor ends nor let their successor.
+constexpr float kLibraryGapUs = 2;
 constexpr float kClearlyFaster = 0.97f;
-constexpr int64_t kRowBlock =
-    64;  // rows of x in a block of a product too large for the scratch memory are a multiple of it
+// Where a product does not fit the scratch memory, it is done so many rows of x at a time, or a
+// multiple.
+constexpr int64_t kRowBlock = 64;
 
 // One way to do a product: a kernel of ours, or an algorithm of the library.
 struct Way {
@@ -84,7 +84,7 @@ std::vector<Way> ways_of(const LinearArgs& a) {
     for (const LibraryAlgorithm& algorithm : library_algorithms(a, kLibraryCandidates))
       ways.push_back({fmt::format("library{}", number++), nullptr, algorithm});
   }
-  if (ways.empty()) ways.push_back({plain_kernel().name, &plain_kernel(), {}});
+  if (ways.empty() || setting("LITELANG_LINEAR") == plain_kernel().name) add(plain_kernel());
   return ways;
 }
 
@@ -185,19 +185,29 @@ void run_first(Stream stream, const LinearArgs& a, const ShapeKey& key) {
   if (!run(stream, a, *way)) run_any(stream, a, ways);
 }
 
-// SiLU-and-mul of a product that does not fit the scratch memory, block of rows by block of rows.
-bool run_in_blocks(Stream stream, const LinearArgs& a) {
-  int64_t num_x = a.x.dim(0), row_bytes = a.weight.rows * 2;
-  int64_t most = std::max(static_cast<int64_t>(scratch().bytes) / row_bytes / kRowBlock * kRowBlock,
-                          kRowBlock);
-  if (a.epilogue != Epilogue::kSiluAndMul || num_x <= most) return false;
-  for (int64_t row = 0; row < num_x; row += most) {
-    LinearArgs block = a;
-    block.x = a.x.rows(row, std::min(most, num_x - row));
-    block.out = a.out.rows(row, block.x.dim(0));
-    linear(stream, block);
-  }
-  return true;
+// Rows of x whose product fits the scratch memory that SiLU-and-mul may take it from.
+int64_t rows_at_once(const LinearArgs& a) {
+  if (a.epilogue == Epilogue::kNone) return a.x.dim(0);
+  int64_t fitting = static_cast<int64_t>(scratch().bytes) / (a.weight.rows * 2);
+  return std::min(a.x.dim(0), std::max(fitting / kRowBlock * kRowBlock, kRowBlock));
+}
+
+// The product of rows [begin, begin + count) of x.
+LinearArgs rows_of(const LinearArgs& a, int64_t begin, int64_t count) {
+  LinearArgs part = a;
+  part.x = a.x.rows(begin, count);
+  part.out = a.out.rows(begin, count);
+  return part;
+}
+
+void multiply(Stream stream, const LinearArgs& a) {
+  ShapeKey key = key_of(a);
+  auto chosen = choices().find(key);
+  if (chosen == choices().end()) return run_first(stream, a, key);
+  const Way& way = chosen->second;
+  bool fits =
+      way.kernel ? way.kernel->takes(a) : library_takes(a) && library_accepts(a, way.algorithm);
+  if (!fits || !run(stream, a, way)) run_any(stream, a, ways_of(a));
 }
 
 }  // namespace
@@ -219,18 +229,14 @@ void linear(Stream stream, const LinearArgs& a) {
   ensure(!is_silu || a.weight.rows % 2 == 0, "linear: pairs of rows");
   ensure(a.x.dtype == DType::bf16 && a.weight.data.dtype == DType::bf16, "linear: bfloat16 only");
   ensure(a.out.dtype == DType::bf16 || a.out.dtype == DType::f32, "linear: output's dtype");
-  if (a.out.empty() || run_in_blocks(stream, a)) return;
-  ShapeKey key = key_of(a);
-  auto chosen = choices().find(key);
-  if (chosen == choices().end()) return run_first(stream, a, key);
-  const Way& way = chosen->second;
-  bool fits =
-      way.kernel ? way.kernel->takes(a) : library_takes(a) && library_accepts(a, way.algorithm);
-  if (!fits || !run(stream, a, way)) run_any(stream, a, ways_of(a));
+  if (a.out.empty()) return;
+  int64_t num_x = a.x.dim(0), most = rows_at_once(a);
+  for (int64_t row = 0; row < num_x; row += most)
+    multiply(stream, rows_of(a, row, std::min(most, num_x - row)));
 }
 
 std::string linear_choice(const LinearArgs& a) {
-  auto chosen = choices().find(key_of(a));
+  auto chosen = choices().find(key_of(rows_of(a, 0, rows_at_once(a))));
   return chosen == choices().end() ? "" : chosen->second.name;
 }
 

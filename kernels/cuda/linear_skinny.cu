@@ -42,12 +42,14 @@ struct TileArgs {
   uint32_t* tickets;  // [row_tiles]
 };
 
-// The run of tiles of a block, and which block has a tile.
-__host__ __device__ int run_begin(int tiles, int block, int num_blocks) {
-  return static_cast<int>(int64_t{tiles} * block / num_blocks);
+// The run of tiles of a block, and which block has a tile; tiles * num_blocks < 2^31, since long
+// divisions take long.
+__device__ int run_begin(int tiles, int block, int num_blocks) {
+  return static_cast<int>(static_cast<uint32_t>(tiles * block) / static_cast<uint32_t>(num_blocks));
 }
-__host__ __device__ int block_of_tile(int tiles, int tile, int num_blocks) {
-  return static_cast<int>(((int64_t{tile} + 1) * num_blocks - 1) / tiles);
+__device__ int block_of_tile(int tiles, int tile, int num_blocks) {
+  return static_cast<int>(static_cast<uint32_t>((tile + 1) * num_blocks - 1) /
+                          static_cast<uint32_t>(tiles));
 }
 
 template <class T>
@@ -136,25 +138,54 @@ __device__ void store_outputs(const LinearOutput& out, const float (&sums)[T::kT
     }
 }
 
+// The sums that block `block` left of its run's first row of tiles, or of its last. What a thread
+// has is spread in vectors of four, in the order of threads: [kVectors, kConsumers].
+template <class T>
+__device__ float4* partial_of(const TileArgs& a, int block, bool is_first_of_run) {
+  return a.partials + (2 * int64_t{block} + !is_first_of_run) * (T::kPartial / 4) + threadIdx.x;
+}
+
+// Adds up what blocks `first` to `last` left of a row of tiles, several at once on their way.
+template <class T>
+__device__ void add_partials(const TileArgs& a, int first_tile, int first, int last,
+                             float (&sums)[T::kTiles][T::kSums]) {
+  constexpr int kVectors = T::kTiles * T::kSums / 4, kAtOnce = kVectors < 8 ? 8 / kVectors : 1;
+  int tiles = a.row_tiles * a.k_tiles, blocks = gridDim.x;
+#pragma unroll
+  for (int v = 0; v < kVectors * 4; ++v) sums[v / T::kSums][v % T::kSums] = 0;
+  for (int begin = first; begin <= last; begin += kAtOnce) {
+    float4 add[kAtOnce][kVectors];
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      int block = begin + i;
+      const float4* part = partial_of<T>(a, block, run_begin(tiles, block, blocks) >= first_tile);
+#pragma unroll
+      for (int v = 0; v < kVectors; ++v)
+        add[i][v] = block <= last ? __ldcg(part + v * T::kConsumers) : make_float4(0, 0, 0, 0);
+    }
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i)
+#pragma unroll
+      for (int v = 0; v < kVectors; ++v) {
+        float* s = &sums[v * 4 / T::kSums][v * 4 % T::kSums];
+        s[0] += add[i][v].x, s[1] += add[i][v].y, s[2] += add[i][v].z, s[3] += add[i][v].w;
+      }
+  }
+}
+
 // Leaves this block's sums; true in all consumers of the last block of the row of tiles, whose sums
 // are then the whole.
 template <class T>
 __device__ bool add_to_others(const TileArgs& a, float (&sums)[T::kTiles][T::kSums], int row_tile,
                               bool is_first_of_run) {
   __shared__ bool is_last;
-  constexpr int kVectors =
-      T::kTiles * T::kSums /
-      4;  // of this thread's sums, in the order of threads: [kVectors, kConsumers]
-  int tiles = a.row_tiles * a.k_tiles, blocks = gridDim.x, first_tile = row_tile * a.k_tiles;
-  auto partial = [&](int block, bool is_first) {
-    return a.partials + (2 * int64_t{block} + !is_first) * (T::kPartial / 4) + threadIdx.x;
-  };
-  float4* mine = partial(blockIdx.x, is_first_of_run);
+  float4* mine = partial_of<T>(a, blockIdx.x, is_first_of_run);
 #pragma unroll
-  for (int v = 0; v < kVectors; ++v) {
+  for (int v = 0; v < T::kTiles * T::kSums / 4; ++v) {
     const float* s = &sums[v * 4 / T::kSums][v * 4 % T::kSums];
     __stcg(mine + v * T::kConsumers, make_float4(s[0], s[1], s[2], s[3]));
   }
+  int tiles = a.row_tiles * a.k_tiles, blocks = gridDim.x, first_tile = row_tile * a.k_tiles;
   int first = block_of_tile(tiles, first_tile, blocks),
       last = block_of_tile(tiles, first_tile + a.k_tiles - 1, blocks);
   __threadfence();
@@ -165,20 +196,8 @@ __device__ bool add_to_others(const TileArgs& a, float (&sums)[T::kTiles][T::kSu
     __threadfence();
   }
   sync_some(1, T::kConsumers);
-  if (!is_last) return false;
-#pragma unroll
-  for (int v = 0; v < kVectors * 4; ++v) sums[v / T::kSums][v % T::kSums] = 0;
-#pragma unroll 2
-  for (int block = first; block <= last; ++block) {
-    const float4* part = partial(block, run_begin(tiles, block, blocks) >= first_tile);
-#pragma unroll
-    for (int v = 0; v < kVectors; ++v) {
-      float4 add = __ldcg(part + v * T::kConsumers);
-      float* s = &sums[v * 4 / T::kSums][v * 4 % T::kSums];
-      s[0] += add.x, s[1] += add.y, s[2] += add.z, s[3] += add.w;
-    }
-  }
-  return true;
+  if (is_last) add_partials<T>(a, first_tile, first, last, sums);
+  return is_last;
 }
 
 template <class T>
@@ -250,7 +269,8 @@ bool takes(const LinearArgs& a) {
          is_aligned(a.weight.data.data) &&
          static_cast<size_t>(args_of<T>(a).row_tiles) * sizeof(uint32_t) <=
              zeroed_counters().bytes &&
-         2 * sizeof(float) * T::kPartial * static_cast<size_t>(num_sms()) <= scratch().bytes;
+         2 * sizeof(float) * T::kPartial * static_cast<size_t>(num_sms()) <= scratch().bytes &&
+         int64_t{args_of<T>(a).row_tiles} * args_of<T>(a).k_tiles * num_sms() < INT32_MAX;
 }
 
 template <class T>

@@ -36,8 +36,8 @@ struct RowRange {
   int begin, count;
 };
 
-__host__ __device__ RowRange rows_of_block(int rows, int unit, int block, int num_blocks) {
-  auto cut = [&](int b) { return static_cast<int>(int64_t{rows / unit} * b / num_blocks) * unit; };
+__device__ RowRange rows_of_block(int rows, int unit, int block, int num_blocks) {
+  auto cut = [&](int b) { return rows / unit * b / num_blocks * unit; };
   return {cut(block), cut(block + 1) - cut(block)};
 }
 
@@ -48,7 +48,7 @@ struct Ring {
   volatile uint32_t* widener;
 };
 
-__host__ __device__ size_t sum_bytes(int segments, int num_x) {
+__host__ __device__ constexpr size_t sum_bytes(int segments, int num_x) {
   return (kBatchRows * segments * num_x * sizeof(float) + 127) / 128 * 128;
 }
 
@@ -210,9 +210,8 @@ Kernel kernel_of(int vectors) {
   return kKernels[static_cast<size_t>(vectors - 1)];
 }
 
-constexpr int most_vectors(int num_x) {
-  return num_x == 1 ? 10 : num_x == 2 ? 7 : 3;
-}  // registers hold x
+// The registers there are hold so much of x.
+constexpr int most_vectors(int num_x) { return num_x == 1 ? 10 : num_x == 2 ? 7 : 3; }
 
 struct StreamPlan {
   int segments = 0, vectors = 0;  // segments 0: the kernel does not take the product
@@ -234,7 +233,8 @@ StreamPlan plan_of(int64_t cols, int num_x) {
 bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 
 bool takes(const LinearArgs& a) {
-  return a.x.dim(0) <= 4 && is_aligned(a.x.data) && is_aligned(a.weight.data.data) &&
+  return a.x.dim(0) <= 4 && a.weight.rows * num_sms() < INT32_MAX && is_aligned(a.x.data) &&
+         is_aligned(a.weight.data.data) &&
          plan_of(a.weight.cols, static_cast<int>(a.x.dim(0))).segments > 0;
 }
 

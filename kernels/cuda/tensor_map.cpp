@@ -1,7 +1,7 @@
 #include "kernels/cuda/tensor_map.h"
 
-#include <cuda_runtime_api.h>
 #include <cudaTypedefs.h>
+#include <cuda_runtime_api.h>
 
 #include <unordered_map>
 
@@ -52,7 +52,8 @@ struct Hash {
   }
 };
 
-// A model needs two maps a layer and a few for each number of rows in a step; old row counts are forgotten now and then.
+// A model needs two maps a layer and a few for each number of rows in a step; old row counts are
+// forgotten now and then.
 constexpr size_t kMaxKept = 4096;
 
 }  // namespace

@@ -7,9 +7,10 @@
 
 namespace ll::cuda {
 
-// A bfloat16 tensor of up to four axes, innermost first, cut into boxes whose innermost extent is 64 (one line of the
-// 128-byte swizzle). Unused axes stay zero. The innermost axis is contiguous; strides[i] is that of axis i + 1, in elements,
-// and may overlap or skip as it likes; a multiple of 8, as data is of 16 bytes.
+// A bfloat16 tensor of up to four axes, innermost first, cut into boxes whose innermost extent is
+// 64 (one line of the 128-byte swizzle). Unused axes stay zero. The innermost axis is contiguous;
+// strides[i] is that of axis i + 1, in elements, and may overlap or skip as it likes; a multiple of
+// 8, as data is of 16 bytes.
 struct TensorBoxes {
   const void* data = nullptr;
   std::array<uint64_t, 4> dims = {};
@@ -19,7 +20,8 @@ struct TensorBoxes {
   bool operator==(const TensorBoxes&) const = default;
 };
 
-// Encoded on first use and kept; later calls look it up. Boxes may stick out: what lies outside of the tensor reads as zero.
+// Encoded on first use and kept; later calls look it up. Boxes may stick out: what lies outside of
+// the tensor reads as zero.
 CUtensorMap tensor_map(const TensorBoxes& boxes);
 
 }  // namespace ll::cuda

@@ -1,6 +1,6 @@
 #pragma once
 // A model on this test's ranks, at the level of steps: feed tokens, get logits or hidden states.
-// One-dimensional grid over all ranks.
+// One-dimensional grid over all ranks of a group.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -18,19 +18,16 @@ class TestModel {
   static constexpr int64_t kPositions = 4096;
 
   TestModel(const std::string& path, DType dtype)
-      : store_(WeightStore::open(path)),
-        config_(store_.config()),
-        shape_(choose_grid(config_, std::nullopt, mpi().world().size())),
-        grid_(backend(), mpi().world(), shape_),
-        shard_(shard_of(config_, shape_, grid_.place())),
-        model_(config_, shard_, load_weights(store_, shard_, dtype, backend(), stream(), 2, {}),
-               backend(), grid_, kPositions, kPositions),
-        page_size_(page_sizes().back()),
-        kv_(backend(), config_, shard_, dtype, kPositions / page_size_, page_size_) {
-    std::vector<int32_t> pages;
-    for (int32_t i = 0; i < kPositions / page_size_; ++i) pages.push_back(i);
-    table_ = upload_ints(pages);
-  }
+      : TestModel(WeightStore::open(path), dtype, mpi().world()) {}
+  TestModel(const WeightStore& store, DType dtype, const MpiGroup& group)
+      : TestModel(store.config(), dtype, group, [&](const ModelShard& shard) {
+          return load_weights(store, shard, dtype, backend(), stream(), 2, {});
+        }) {}
+  // With dummy weights. MpiGroup() makes a model on this rank alone.
+  TestModel(const ModelConfig& config, DType dtype, uint64_t seed, const MpiGroup& group)
+      : TestModel(config, dtype, group, [&](const ModelShard& shard) {
+          return random_weights(config, shard, dtype, backend(), stream(), seed);
+        }) {}
 
   const ModelConfig& config() const { return config_; }
   Qwen2Model& model() { return model_; }
@@ -68,7 +65,8 @@ class TestModel {
     model_.logits(stream(), hidden, own);
     Tensor ids = upload_ints(targets), chosen(backend().device, DType::f32, {rows}),
            sums(backend().device, DType::f32, {rows, 2});
-    Tensor all(backend().device, DType::f32, {mpi().world().size(), rows * 2});
+    int64_t ranks = grid_.replica().size();
+    Tensor all(backend().device, DType::f32, {ranks, rows * 2});
     backend().ops.sampling.target_logits(stream(), own, data_of<int32_t>(ids), shard_.vocab.begin,
                                          data_of<float>(chosen));
     grid_.replica_comm().all_reduce_max(stream(), chosen);
@@ -79,9 +77,8 @@ class TestModel {
     for (int64_t r = 0; r < rows; ++r) {
       double max = -1e30, sum = 0;
       auto of_rank = [&](int64_t k) { return part.data() + (k * rows + r) * 2; };
-      for (int64_t k = 0; k < mpi().world().size(); ++k) max = std::max<double>(max, of_rank(k)[0]);
-      for (int64_t k = 0; k < mpi().world().size(); ++k)
-        sum += of_rank(k)[1] * std::exp(of_rank(k)[0] - max);
+      for (int64_t k = 0; k < ranks; ++k) max = std::max<double>(max, of_rank(k)[0]);
+      for (int64_t k = 0; k < ranks; ++k) sum += of_rank(k)[1] * std::exp(of_rank(k)[0] - max);
       total += max + std::log(sum) - target[static_cast<size_t>(r)];
     }
     return total;
@@ -89,11 +86,11 @@ class TestModel {
 
   // All ranks' logits of hidden rows, [rows][vocabulary].
   std::vector<float> logits(TensorView hidden) {
-    int64_t rows = hidden.dim(0), ranks = mpi().world().size();
+    int64_t rows = hidden.dim(0), ranks = grid_.replica().size();
     Tensor own(backend().device, DType::f32, {rows, shard_.vocab.size});
     model_.logits(stream(), hidden, own);
     auto mine = download_floats(own);
-    int64_t widest = mpi().world().max(shard_.vocab.size);
+    int64_t widest = grid_.replica().max(shard_.vocab.size);
     std::vector<float> padded(static_cast<size_t>(rows * widest)),
         all(static_cast<size_t>(rows * config_.vocab_size));
     for (int64_t r = 0; r < rows; ++r)
@@ -113,7 +110,21 @@ class TestModel {
   }
 
  private:
-  WeightStore store_;
+  template <class MakeWeights>
+  TestModel(const ModelConfig& config, DType dtype, const MpiGroup& group,
+            const MakeWeights& make_weights)
+      : config_(config),
+        shape_(choose_grid(config_, std::nullopt, group.size())),
+        grid_(backend(), group, shape_),
+        shard_(shard_of(config_, shape_, grid_.place())),
+        model_(config_, shard_, make_weights(shard_), backend(), grid_, kPositions, kPositions),
+        page_size_(page_sizes().back()),
+        kv_(backend(), config_, shard_, dtype, kPositions / page_size_, page_size_) {
+    std::vector<int32_t> pages;
+    for (int32_t i = 0; i < kPositions / page_size_; ++i) pages.push_back(i);
+    table_ = upload_ints(pages);
+  }
+
   ModelConfig config_;
   GridShape shape_;
   ProcessGrid grid_;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "kernels/cpu/panels.h"
@@ -15,12 +16,42 @@ using namespace ll::test;
 
 namespace {
 
+constexpr int64_t kRows = 20;
+
 std::vector<const Simd*> tables() {
   std::vector<const Simd*> all{&generic::kSimd};
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) all.push_back(&avx2::kSimd);
   if (__builtin_cpu_supports("avx512bw")) all.push_back(&avx512::kSimd);
   if (__builtin_cpu_supports("avx512bf16")) all.push_back(&avx512_bf16::kSimd);
+  if (std::string(simd().name) == "amx") all.push_back(&amx::kSimd);  // needs the kernel's permission
   return all;
+}
+
+void check_bf16_product(int64_t depth) {
+  auto x = rounded(random_floats(kRows * depth, 5)),
+       w = rounded(random_floats(depth * kPanelCols, 6));
+  std::vector<bf16> panel(static_cast<size_t>(panel_size<bf16>(depth)));
+  for (int64_t k = 0; k < depth; ++k)
+    for (int64_t c = 0; c < kPanelCols; ++c)
+      panel[static_cast<size_t>(panel_offset<bf16>(k, c))] =
+          w[static_cast<size_t>(k * kPanelCols + c)];
+  for (const Simd* s : tables())
+    for (int64_t rows = 1; rows <= kRows; ++rows) {
+      CAPTURE(s->name);
+      CAPTURE(rows);
+      std::vector<float> y(static_cast<size_t>(rows) * kPanelCols), want;
+      s->gemm_bf16(x.data(), depth, panel.data(), 2 * kPanelCols, depth, rows, y.data(),
+                   kPanelCols);
+      for (int64_t m = 0; m < rows; ++m)
+        for (int c = 0; c < kPanelCols; ++c) {
+          double sum = 0;
+          for (int64_t k = 0; k < depth; ++k)
+            sum += static_cast<double>(to_float(x[static_cast<size_t>(m * depth + k)])) *
+                   to_float(w[static_cast<size_t>(k * kPanelCols + c)]);
+          want.push_back(static_cast<float>(sum));
+        }
+      CHECK(relative_error(std::span<const float>(y), std::span<const float>(want)) < 1e-6);
+    }
 }
 
 }  // namespace
@@ -81,11 +112,11 @@ TEST_CASE("a row of a panel product does not depend on the rows beside it") {
   constexpr int64_t kDepth = 70;
   for (const Simd* s : tables()) {
     CAPTURE(s->name);
-    auto x = random_floats(kMaxGemmRows * kDepth, 3), w = random_floats(kDepth * kPanelCols, 4);
-    std::vector<float> all(kMaxGemmRows * kPanelCols), one(kPanelCols);
-    s->gemm_f32(x.data(), kDepth, w.data(), kPanelCols, kDepth, kMaxGemmRows, all.data(),
+    auto x = random_floats(kRows * kDepth, 3), w = random_floats(kDepth * kPanelCols, 4);
+    std::vector<float> all(kRows * kPanelCols), one(kPanelCols);
+    s->gemm_f32(x.data(), kDepth, w.data(), kPanelCols, kDepth, kRows, all.data(),
                 kPanelCols);
-    for (int rows = 1; rows <= kMaxGemmRows; ++rows) {
+    for (int64_t rows = 1; rows <= kRows; ++rows) {
       std::vector<float> some(all.size());
       s->gemm_f32(x.data(), kDepth, w.data(), kPanelCols, kDepth, rows, some.data(), kPanelCols);
       CHECK(std::memcmp(some.data(), all.data(),
@@ -102,29 +133,5 @@ TEST_CASE("a row of a panel product does not depend on the rows beside it") {
 }
 
 TEST_CASE("bfloat16 panel products agree with double precision") {
-  constexpr int64_t kDepth = 66;
-  auto x = rounded(random_floats(kMaxGemmRows * kDepth, 5)),
-       w = rounded(random_floats(kDepth * kPanelCols, 6));
-  std::vector<bf16> panel(static_cast<size_t>(panel_size<bf16>(kDepth)));
-  for (int64_t k = 0; k < kDepth; ++k)
-    for (int64_t c = 0; c < kPanelCols; ++c)
-      panel[static_cast<size_t>(panel_offset<bf16>(k, c))] =
-          w[static_cast<size_t>(k * kPanelCols + c)];
-  for (const Simd* s : tables())
-    for (int rows = 1; rows <= kMaxGemmRows; ++rows) {
-      CAPTURE(s->name);
-      CAPTURE(rows);
-      std::vector<float> y(static_cast<size_t>(rows) * kPanelCols), want;
-      s->gemm_bf16(x.data(), kDepth, panel.data(), 2 * kPanelCols, kDepth, rows, y.data(),
-                   kPanelCols);
-      for (int m = 0; m < rows; ++m)
-        for (int c = 0; c < kPanelCols; ++c) {
-          double sum = 0;
-          for (int64_t k = 0; k < kDepth; ++k)
-            sum += static_cast<double>(to_float(x[static_cast<size_t>(m * kDepth + k)])) *
-                   to_float(w[static_cast<size_t>(k * kPanelCols + c)]);
-          want.push_back(static_cast<float>(sum));
-        }
-      CHECK(relative_error(std::span<const float>(y), std::span<const float>(want)) < 1e-6);
-    }
+  for (int64_t depth : {2, 32, 66, 128}) check_bf16_product(depth);
 }

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/check.h"
 #include "model/weight_store.h"
+#include "tests/support/errors.h"
 
 namespace ll::test {
 
@@ -53,20 +53,6 @@ inline void write_text(const std::string& path, std::string_view text) {
 inline std::string read_text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// The message of the Error that `f` throws, "" when it throws none.
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-inline bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
 }
 
 struct RawTensor {

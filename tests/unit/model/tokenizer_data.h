@@ -7,6 +7,7 @@
 
 #include "kernels/check.h"
 #include "model/tokenizer.h"
+#include "tests/support/errors.h"
 
 namespace ll::test {
 
@@ -31,17 +32,6 @@ inline const Tokenizer& tiny_docs() {
 
 inline nlohmann::ordered_json golden(const std::string& name) {
   return nlohmann::ordered_json::parse(read_data("tokenizers/golden/" + name + ".json"));
-}
-
-// The message of the Error that `f` throws; "" when it throws none.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace ll::test

@@ -1,0 +1,52 @@
+#pragma once
+// A whole decode step of one sequence as one kernel, for the shapes a backend has one for: at batch 1 the time goes into the seams
+// between kernels. Absent (null in Backend) on a device without it; the layer-by-layer ops then do the step.
+#include <cstdint>
+#include <vector>
+
+#include "kernels/ops.h"
+
+namespace ll {
+
+// A whole model on one device (no tensor parallelism), bfloat16. Weights as Ops::pack_weight laid them out.
+struct FusedDecodeModel {
+  struct Layer {
+    TensorView input_norm;  // [E]
+    Weight qkv;             // (H + 2 KH) D x E
+    TensorView qkv_bias;    // [(H + 2 KH) D]
+    Weight o;               // E x H D
+    TensorView post_attention_norm;  // [E]
+    Weight gate_up;         // 2 F x E, rows alternate
+    Weight down;            // E x F
+    KvPages kv;
+  };
+  int32_t num_heads = 0, num_kv_heads = 0, head_dim = 0;
+  float eps = 0;
+  Weight embed, lm_head;  // V x E
+  TensorView final_norm;  // [E]
+  TensorView cos_sin;     // [positions, D] float32, as RopeAndStoreArgs
+  std::vector<Layer> layers;
+};
+
+// One row. All pointers are device memory; ids, positions and slots have one entry, as in BatchView and EmbedArgs.
+struct FusedDecodeStep {
+  const int32_t* ids;
+  const int32_t* last_tokens;
+  const int32_t* positions;  // -1: nothing to do
+  const int32_t* slots;
+  const int32_t* page_table;
+  int64_t page_table_stride;
+  float* logits;  // [V]
+};
+
+struct FusedDecodeApi {
+  // Null when there is no kernel for the shape. The views must outlive the handle.
+  void* (&create)(const FusedDecodeModel& model);
+  void (&destroy)(void* handle);
+  // Positions of the longest sequence the kernel is meant for; beyond it the caller runs the ops.
+  int64_t (&max_positions)(const void* handle);
+  // Writes the row's keys and values to its page and the logits; can be captured in a graph.
+  void (&run)(Stream stream, void* handle, const FusedDecodeStep& step);
+};
+
+}  // namespace ll

@@ -1,0 +1,11 @@
+#pragma once
+// What this machine can do at best, measured: a speed is printed beside its floor.
+namespace ll::perf {
+
+// GB/s of reading memory that no cache holds, with all OpenMP threads.
+double read_bandwidth();
+
+// GFLOP/s of a large bfloat16 matrix product through the CPU backend's library.
+double matrix_rate();
+
+}  // namespace ll::perf

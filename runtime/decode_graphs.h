@@ -1,0 +1,44 @@
+#pragma once
+// Captured decode steps: a step of few rows is decided by launches, and a graph launches them all at once. Steps are padded to a bucket of
+// rows; each bucket is captured when it is first needed a second time (the first time runs directly and warms everything up).
+#include <functional>
+#include <map>
+#include <tuple>
+
+#include "kernels/backend.h"
+
+namespace ll {
+
+class DecodeGraphs {
+ public:
+  // Up to `max_rows` rows; 0, or a backend without graphs: none.
+  DecodeGraphs(const Backend& backend, Stream stream, int32_t max_rows);
+  ~DecodeGraphs();
+  DecodeGraphs(const DecodeGraphs&) = delete;
+  DecodeGraphs& operator=(const DecodeGraphs&) = delete;
+
+  // Rows a decode step of `rows` rows is padded to; 0: it is not captured.
+  int32_t bucket(int32_t rows) const;
+
+  // What distinguishes captured steps.
+  struct Key {
+    int32_t bucket = 0;
+    int32_t variant = 0;
+    int32_t generation = 0;  // of the buffers it reads
+    auto operator<=>(const Key&) const = default;
+  };
+  // Runs `work`, through a graph from the second time on. It must launch the same kernels on the same memory each time.
+  void run(const Key& key, const std::function<void()>& work);
+
+ private:
+  struct Entry {
+    bool is_warm = false, is_captured = false;
+    Graph graph;
+  };
+  const Backend& backend_;
+  Stream stream_;
+  int32_t max_rows_;
+  std::map<Key, Entry> entries_;
+};
+
+}  // namespace ll

@@ -1,0 +1,134 @@
+#pragma once
+// An engine and its workers on the ranks of a group, with a dummy model: requests in, answers out.
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "runtime/engine.h"
+#include "tests/support/device.h"
+#include "tests/support/tiny_config.h"
+
+namespace ll::test {
+
+struct EngineSetup {
+  ModelConfig config = tiny_config(4, 2);
+  DType dtype = DType::f32;
+  uint64_t seed = 1;
+  int32_t max_num_seqs = 8, max_num_batched_tokens = 64;
+  int64_t max_length = 400, num_pages = 200, page_size = 16;
+  bool chunked_prefill = true, radix = true, async = true;
+};
+
+struct Answer {
+  std::vector<int32_t> tokens;
+  std::vector<TokenLogprob> logprobs;
+  FinishReason finish_reason = FinishReason::kNone;
+  int32_t num_cached = 0;
+};
+
+struct Outcome {
+  std::map<std::pair<int64_t, int32_t>, Answer> answers;         // by request and index
+  std::map<int64_t, std::vector<TokenLogprob>> prompt_logprobs;  // by request
+  SchedulerStats stats;
+  int64_t steps = 0;
+
+  // Of one request.
+  const Answer& answer(int64_t id, int32_t index = 0) const { return answers.at({id, index}); }
+  std::map<std::pair<int64_t, int32_t>, std::vector<int32_t>> tokens() const {
+    std::map<std::pair<int64_t, int32_t>, std::vector<int32_t>> all;
+    for (const auto& [key, a] : answers) all[key] = a.tokens;
+    return all;
+  }
+};
+
+using Requests = std::vector<std::shared_ptr<Request>>;
+
+struct EngineHooks {
+  std::function<void(Engine&, int64_t step)> before_step;
+  std::function<bool(Sequence&)> is_stopped;  // a stop string, as the engine sees it
+};
+
+// A rank's part of the model.
+struct RunnerRig {
+  RunnerRig(const EngineSetup& setup, const MpiGroup& group)
+      : grid(backend(), group, choose_grid(setup.config, std::nullopt, group.size())),
+        shard(shard_of(setup.config, grid.shape(), grid.place())),
+        runner({.max_num_seqs = setup.max_num_seqs,
+                .max_num_batched_tokens = setup.max_num_batched_tokens,
+                .max_length = setup.max_length,
+                .num_pages = setup.num_pages,
+                .page_size = setup.page_size,
+                .collects = group.rank() == 0},
+               backend(), grid, stream(), setup.config, shard,
+               random_weights(setup.config, shard, setup.dtype, backend(), stream(), setup.seed)) {}
+
+  ProcessGrid grid;
+  ModelShard shard;
+  ModelRunner runner;
+};
+
+// Collective over `group`; the outcome is rank 0's, elsewhere it is empty.
+inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const Requests& requests,
+                          const EngineHooks& hooks = {}) {
+  RunnerRig rig(setup, group);
+  ModelRunner& runner = rig.runner;
+  Watchdog watchdog(std::chrono::seconds(120), "test");
+  Outcome outcome;
+  if (group.rank() > 0) {
+    run_worker(runner, rig.grid.replica(), watchdog);
+    return outcome;
+  }
+  SchedulerOptions options{.max_num_seqs = setup.max_num_seqs,
+                           .max_num_batched_tokens = setup.max_num_batched_tokens,
+                           .chunked_prefill = setup.chunked_prefill,
+                           .radix = setup.radix,
+                           .num_pages = setup.num_pages,
+                           .page_size = setup.page_size};
+  auto key = [](const Sequence& s) { return std::pair(s.request->id, s.index); };
+  EngineEvents events;
+  events.on_token = [&](Sequence& s, const TokenLogprob* logprob) {
+    Answer& a = outcome.answers[key(s)];
+    a.tokens.push_back(s.tokens.back());
+    if (logprob) a.logprobs.push_back(*logprob);
+    return hooks.is_stopped && hooks.is_stopped(s);
+  };
+  events.on_prompt_logprobs = [&](Sequence& s, int32_t first, std::vector<TokenLogprob> list) {
+    auto& all = outcome.prompt_logprobs[s.request->id];
+    all.resize(static_cast<size_t>(first - 1));
+    all.insert(all.end(), list.begin(), list.end());
+  };
+  events.on_finish = [&](const std::shared_ptr<Sequence>& s) {
+    Answer& a = outcome.answers[key(*s)];
+    a.finish_reason = s->finish_reason;
+    a.num_cached = s->num_cached;
+    ensure(a.tokens == std::vector<int32_t>(s->tokens.begin() + s->num_prompt, s->tokens.end()),
+           "the tokens heard of are not the sequence's");
+  };
+  Engine engine(options, setup.async, runner, rig.grid.replica(), watchdog, std::move(events));
+  for (int i = 0; i < 2; ++i) engine.step();  // without work: a sign of life
+  for (const auto& r : requests) engine.add(r);
+  for (; engine.has_work(); ++outcome.steps) {
+    if (hooks.before_step) hooks.before_step(engine, outcome.steps);
+    engine.step();
+    ensure(outcome.steps < 100'000, "the engine does not come to an end");
+  }
+  outcome.stats = engine.stats();
+  return outcome;
+}
+
+// A request for `max_tokens` greedy tokens that no end of text cuts short.
+inline std::shared_ptr<Request> greedy_request(int64_t id, std::vector<int32_t> prompt,
+                                               int32_t max_tokens) {
+  auto r = std::make_shared<Request>();
+  r->id = id;
+  r->prompt = std::move(prompt);
+  r->params.temperature = 0;
+  r->params.max_tokens = max_tokens;
+  r->params.ignore_eos = true;
+  r->params.seed = static_cast<uint64_t>(id) * 1000;
+  r->eos_token_ids = {0};
+  return r;
+}
+
+}  // namespace ll::test

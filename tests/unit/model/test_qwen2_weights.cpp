@@ -1,0 +1,356 @@
+#include "model/qwen2_weights.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "model/weight_reader.h"
+#include "model_files.h"
+#include "tests/support/device.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+ModelConfig make_config(int64_t heads, int64_t kv_heads, bool tied) {
+  ModelConfig c;
+  c.head_dim = 8;
+  c.hidden_size = heads * c.head_dim;
+  c.intermediate_size = 88;
+  c.num_layers = 2;
+  c.num_heads = heads;
+  c.num_kv_heads = kv_heads;
+  c.vocab_size = 150;
+  c.tie_word_embeddings = tied;
+  c.dtype = DType::f32;
+  return c;
+}
+
+ModelShard shard_at(const ModelConfig& config, int y, int rank) {
+  GridShape grid{.y = y};
+  return shard_of(config, grid, place_of(grid, rank));
+}
+
+void visit_blocks(const WeightPlacements& p, const std::function<void(const WeightPlacement&)>& f) {
+  f(p.embed);
+  if (!p.lm_head.blocks.empty()) f(p.lm_head);
+  f(p.final_norm);
+  for (const auto& l : p.layers)
+    for (const WeightPlacement* one :
+         {&l.input_norm, &l.qkv, &l.qkv_bias, &l.o, &l.post_attention_norm, &l.gate_up, &l.down})
+      f(*one);
+}
+
+// The matrix behind a packed weight: its product with the identity, exact in float32 and bfloat16.
+std::vector<float> unpack(const Weight& w, DType dtype) {
+  std::vector<float> identity(static_cast<size_t>(w.cols * w.cols));
+  for (int64_t i = 0; i < w.cols; ++i) identity[static_cast<size_t>(i * w.cols + i)] = 1;
+  Tensor x = upload_floats(identity, {w.cols, w.cols}, dtype);
+  Tensor out(backend().device, DType::f32, {w.cols, w.rows});
+  backend().ops.linear(stream(), {out, x, w, {}});
+  auto transposed = download_floats(out);
+  std::vector<float> natural(transposed.size());
+  for (int64_t r = 0; r < w.rows; ++r)
+    for (int64_t c = 0; c < w.cols; ++c)
+      natural[static_cast<size_t>(r * w.cols + c)] =
+          transposed[static_cast<size_t>(c * w.rows + r)];
+  return natural;
+}
+
+// Rows and columns of each tensor by its Hugging Face name, as a rank holds them.
+using Blocks = std::vector<std::pair<WeightPlacement::Block, std::vector<float>>>;
+
+void add_blocks(Blocks& blocks, const WeightPlacement& p, const std::vector<float>& values) {
+  REQUIRE(values.size() == static_cast<size_t>(p.rows * p.cols));
+  size_t width = static_cast<size_t>(p.cols), row = 0;
+  for (size_t b = 0; b < p.blocks.size(); ++b) {
+    auto height = static_cast<size_t>(p.blocks[b].part.rows.size);
+    std::vector<float> part;
+    for (size_t r = 0; r < height; ++r) {
+      size_t from = p.alternate ? 2 * r + b : row + r;
+      part.insert(part.end(), values.begin() + static_cast<int64_t>(from * width),
+                  values.begin() + static_cast<int64_t>((from + 1) * width));
+    }
+    row += height;
+    blocks.emplace_back(p.blocks[b], std::move(part));
+  }
+}
+
+Blocks blocks_of(const Qwen2Weights& w, const WeightPlacements& p) {
+  Blocks blocks;
+  auto matrix = [&](const WeightPlacement& at, const PackedWeight& packed) {
+    add_blocks(blocks, at, unpack(packed.weight, w.dtype));
+  };
+  auto vector = [&](const WeightPlacement& at, const Tensor& t) {
+    add_blocks(blocks, at, download_floats(t));
+  };
+  matrix(p.embed, w.embed);
+  if (!p.lm_head.blocks.empty()) matrix(p.lm_head, w.lm_head);
+  vector(p.final_norm, w.final_norm);
+  for (size_t l = 0; l < p.layers.size(); ++l) {
+    vector(p.layers[l].input_norm, w.layers[l].input_norm);
+    matrix(p.layers[l].qkv, w.layers[l].qkv);
+    vector(p.layers[l].qkv_bias, w.layers[l].qkv_bias);
+    matrix(p.layers[l].o, w.layers[l].o);
+    vector(p.layers[l].post_attention_norm, w.layers[l].post_attention_norm);
+    matrix(p.layers[l].gate_up, w.layers[l].gate_up);
+    matrix(p.layers[l].down, w.layers[l].down);
+  }
+  return blocks;
+}
+
+// Whole tensors, put together from the blocks of one rank that has all.
+std::map<std::string, std::vector<float>> tensors_of(const Blocks& blocks) {
+  std::map<std::string, std::vector<float>> tensors;
+  for (const auto& [block, values] : blocks) tensors[block.name] = values;
+  return tensors;
+}
+
+std::vector<float> slice(const std::vector<float>& whole, int64_t full_cols,
+                         const ShardSpec& part) {
+  std::vector<float> out;
+  for (int64_t r = part.rows.begin; r < part.rows.end(); ++r)
+    for (int64_t c = part.cols.begin; c < part.cols.end(); ++c)
+      out.push_back(whole[static_cast<size_t>(r * full_cols + c)]);
+  return out;
+}
+
+std::map<std::string, Shape> shapes_of(const ModelConfig& config) {
+  std::map<std::string, Shape> shapes;
+  for (const WeightInfo& info : weight_table(config)) shapes[info.name] = info.shape;
+  return shapes;
+}
+
+int64_t cols_of(const Shape& shape) { return shape.rank() > 1 ? shape[1] : 1; }
+
+void check_slices(const Blocks& of_shard, const std::map<std::string, std::vector<float>>& whole,
+                  const ModelConfig& config) {
+  auto shapes = shapes_of(config);
+  for (const auto& [block, values] : of_shard) {
+    CAPTURE(block.name);
+    CHECK(values == slice(whole.at(block.name), cols_of(shapes.at(block.name)), block.part));
+  }
+}
+
+size_t allocated_bytes(const Qwen2Weights& w, bool tied) {
+  size_t bytes =
+      w.embed.storage.bytes() + (tied ? 0 : w.lm_head.storage.bytes()) + w.final_norm.bytes();
+  for (const Qwen2Layer& l : w.layers)
+    bytes += l.input_norm.bytes() + l.qkv.storage.bytes() + l.qkv_bias.bytes() +
+             l.o.storage.bytes() + l.post_attention_norm.bytes() + l.gate_up.storage.bytes() +
+             l.down.storage.bytes();
+  return bytes;
+}
+
+// Small whole numbers that are exact in every dtype.
+std::string small_numbers(size_t count, uint64_t seed) {
+  std::mt19937_64 rng(seed);
+  std::string bytes(count * sizeof(float), '\0');
+  for (size_t i = 0; i < count; ++i) {
+    float value = static_cast<float>(rng() % 255) - 127;
+    std::memcpy(bytes.data() + i * sizeof(float), &value, sizeof value);
+  }
+  return bytes;
+}
+
+// A model folder of float32 weights; small_config's sizes.
+void write_float_model(const std::string& folder, bool tied) {
+  fs::create_directories(folder);
+  std::string config = small_config(tied, "float32");
+  RawTensors tensors = random_tensors(parse_model_config(config, "test"), "F32", 1);
+  uint64_t seed = 0;
+  for (auto& [name, t] : tensors) t.bytes = small_numbers(t.bytes.size() / sizeof(float), ++seed);
+  write_text(folder + "/config.json", config);
+  write_text(folder + "/model.safetensors", safetensors_of(tensors));
+}
+
+std::map<std::string, std::vector<float>> stored_tensors(const WeightStore& store) {
+  std::map<std::string, std::vector<float>> tensors;
+  for (const WeightInfo& info : store.weights()) {
+    auto& values = tensors[info.name];
+    values.resize(static_cast<size_t>(info.shape.numel()));
+    store.read(info.name, whole(info.shape), DType::f32, values.data());
+  }
+  return tensors;
+}
+
+size_t num_threads() {
+  return static_cast<size_t>(
+      std::distance(fs::directory_iterator("/proc/self/task"), fs::directory_iterator()));
+}
+
+Blocks read_with(const WeightStore& store, const WeightPlacements& placements, int threads,
+                 size_t staging_bytes) {
+  std::vector<const WeightPlacement*> order;
+  visit_blocks(placements, [&](const WeightPlacement& p) { order.push_back(&p); });
+  Blocks blocks;
+  size_t next = 0, seen = 0, total = 0;
+  WeightReader reader(store, DType::f32, backend(), stream(), threads, staging_bytes);
+  reader.read(
+      order,
+      [&](size_t i, Tensor natural) {
+        CHECK(i == next++);
+        add_blocks(blocks, *order[i], download_floats(natural));
+      },
+      [&](size_t done, size_t of) {
+        CHECK(done > seen);
+        seen = done;
+        total = of;
+      });
+  CHECK(next == order.size());
+  CHECK(seen == total);
+  return blocks;
+}
+
+}  // namespace
+
+TEST_CASE("the placements of a grid's ranks hold every tensor, KV heads as often as documented") {
+  for (bool tied : {true, false})
+    for (auto [heads, kv] : {std::pair<int64_t, int64_t>{4, 2}, {6, 2}, {7, 1}, {14, 2}, {5, 5}})
+      for (int y = 1; y <= heads; ++y) {
+        ModelConfig config = make_config(heads, kv, tied);
+        CAPTURE(heads);
+        CAPTURE(kv);
+        CAPTURE(y);
+        std::map<std::string, std::vector<int>> held;
+        auto shapes = shapes_of(config);
+        for (const auto& [name, shape] : shapes)
+          held[name].resize(static_cast<size_t>(shape.numel()));
+        std::vector<int> kv_holders(static_cast<size_t>(kv));
+        for (int rank = 0; rank < y; ++rank) {
+          ModelShard shard = shard_at(config, y, rank);
+          for (int64_t h = shard.kv_heads.begin; h < shard.kv_heads.end(); ++h)
+            ++kv_holders[static_cast<size_t>(h)];
+          visit_blocks(weight_placements(config, shard), [&](const WeightPlacement& p) {
+            for (const auto& b : p.blocks)
+              for (int64_t r = b.part.rows.begin; r < b.part.rows.end(); ++r)
+                for (int64_t c = b.part.cols.begin; c < b.part.cols.end(); ++c)
+                  ++held.at(b.name).at(static_cast<size_t>(r * cols_of(shapes.at(b.name)) + c));
+          });
+        }
+        for (const auto& [name, counts] : held) {
+          CAPTURE(name);
+          bool is_norm = contains(name, "norm.weight");
+          bool is_kv = contains(name, "k_proj") || contains(name, "v_proj");
+          int64_t per_head = static_cast<int64_t>(counts.size()) / kv;
+          for (size_t i = 0; i < counts.size(); ++i) {
+            int want = is_norm ? y : is_kv ? kv_holders[i / static_cast<size_t>(per_head)] : 1;
+            REQUIRE(counts[i] == want);
+          }
+        }
+      }
+}
+
+TEST_CASE("dummy weights of a shard are slices of the whole model's") {
+  for (DType dtype : {DType::f32, DType::bf16})
+    for (auto [heads, kv] : {std::pair<int64_t, int64_t>{4, 2}, {6, 3}, {7, 1}}) {
+      ModelConfig config = make_config(heads, kv, heads == 4);
+      ModelShard all = shard_at(config, 1, 0);
+      auto make = [&](const ModelShard& shard, uint64_t seed) {
+        return blocks_of(random_weights(config, shard, dtype, backend(), stream(), seed),
+                         weight_placements(config, shard));
+      };
+      auto whole_model = tensors_of(make(all, 5));
+      for (int y : {2, 4})
+        for (int rank = 0; rank < y; ++rank) {
+          CAPTURE(heads);
+          CAPTURE(y);
+          CAPTURE(rank);
+          check_slices(make(shard_at(config, y, rank), 5), whole_model, config);
+        }
+      // Another seed, another model; other tensors, other numbers.
+      CHECK(tensors_of(make(all, 6)) != whole_model);
+      CHECK(whole_model.at("model.layers.0.self_attn.k_proj.weight") !=
+            whole_model.at("model.layers.0.self_attn.v_proj.weight"));
+      CHECK(whole_model.at("model.layers.0.mlp.down_proj.weight") !=
+            whole_model.at("model.layers.1.mlp.down_proj.weight"));
+      for (float v : whole_model.at("model.norm.weight")) REQUIRE(v == 1);
+      const auto& table = whole_model.at("model.embed_tokens.weight");
+      auto [low, high] = std::minmax_element(table.begin(), table.end());
+      CHECK((*low < -0.03f && *low > -0.036f && *high > 0.03f && *high < 0.036f));
+    }
+}
+
+TEST_CASE("loaded weights of a shard are the file's, whatever the number of ranks and readers") {
+  TemporaryFolder folder;
+  for (bool tied : {true, false}) {
+    write_float_model(folder.path() + "/model", tied);
+    WeightStore store = WeightStore::open(folder / "model");
+    auto stored = stored_tensors(store);
+    for (int y = 1; y <= 4; ++y)
+      for (int rank = 0; rank < y; ++rank) {
+        ModelShard shard = shard_at(store.config(), y, rank);
+        WeightPlacements placements = weight_placements(store.config(), shard);
+        for (DType dtype : {DType::f32, DType::bf16}) {
+          Qwen2Weights w = load_weights(store, shard, dtype, backend(), stream(), 1 + rank, {});
+          check_slices(blocks_of(w, placements), stored, store.config());
+          CHECK(weight_bytes(placements, backend().ops, dtype) == allocated_bytes(w, tied));
+          if (tied) CHECK(w.lm_head.weight.data.data == w.embed.weight.data.data);
+        }
+      }
+    fs::remove_all(folder / "model");
+  }
+}
+
+TEST_CASE("the smallest staging buffers and more readers than pieces change nothing") {
+  TemporaryFolder folder;
+  write_float_model(folder.path() + "/model", false);
+  WeightStore store = WeightStore::open(folder / "model");
+  auto stored = stored_tensors(store);
+  WeightPlacements placements = weight_placements(store.config(), shard_at(store.config(), 2, 1));
+  for (size_t staging : {size_t{1}, size_t{700}, size_t{4096}, size_t{1} << 20})
+    for (int threads : {1, 2, 16}) {
+      CAPTURE(staging);
+      CAPTURE(threads);
+      size_t before = num_threads();
+      check_slices(read_with(store, placements, threads, staging), stored, store.config());
+      CHECK(num_threads() == before);
+    }
+}
+
+TEST_CASE("a file that shrinks while it is read ends loading with an error and no thread") {
+  TemporaryFolder folder;
+  write_float_model(folder.path() + "/model", false);
+  WeightStore store = WeightStore::open(folder / "model");
+  WeightPlacements placements = weight_placements(store.config(), shard_at(store.config(), 1, 0));
+  fs::resize_file(folder / "model/model.safetensors",
+                  fs::file_size(folder / "model/model.safetensors") * 2 / 3);
+  size_t before = num_threads();
+  for (int threads : {1, 4, 16}) {
+    std::string message = error_of([&] {
+      std::vector<const WeightPlacement*> order;
+      visit_blocks(placements, [&](const WeightPlacement& p) { order.push_back(&p); });
+      WeightReader(store, DType::f32, backend(), stream(), threads, 4096)
+          .read(order, [](size_t, Tensor) {}, {});
+    });
+    CHECK(contains(message, "model.safetensors"));
+    CHECK(contains(message, "ends at byte"));
+    CHECK(num_threads() == before);
+  }
+}
+
+TEST_CASE("an error of the one who takes the tensors ends loading, too") {
+  TemporaryFolder folder;
+  write_float_model(folder.path() + "/model", false);
+  WeightStore store = WeightStore::open(folder / "model");
+  WeightPlacements placements = weight_placements(store.config(), shard_at(store.config(), 1, 0));
+  std::vector<const WeightPlacement*> order;
+  visit_blocks(placements, [&](const WeightPlacement& p) { order.push_back(&p); });
+  size_t before = num_threads();
+  CHECK(error_of([&] {
+          WeightReader(store, DType::f32, backend(), stream(), 4, 1024)
+              .read(order, [](size_t i, Tensor) { check(i < 5, "no room"); }, {});
+        }) == "no room");
+  CHECK(num_threads() == before);
+}
+
+TEST_CASE("auto keeps float32 and makes bfloat16 of all else") {
+  CHECK(model_dtype(DType::f32) == DType::f32);
+  CHECK(model_dtype(DType::bf16) == DType::bf16);
+  CHECK(model_dtype(DType::f16) == DType::bf16);
+}

@@ -1,0 +1,381 @@
+#include "runtime/completion.h"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+#include "completion_context.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+using R = CompletionRequest;
+
+struct Accepted {
+  std::string fields;
+  std::function<bool(const R&)> holds;
+};
+struct Refused {
+  std::string fields, message;
+};
+
+void check_accepted(const std::vector<Accepted>& list, bool chat = false) {
+  for (const Accepted& a : list) {
+    CAPTURE(a.fields);
+    CHECK(a.holds(parse_line(chat ? chat_line(a.fields) : completion_line(a.fields))));
+  }
+}
+
+void check_refused(const std::vector<Refused>& list, bool chat = false) {
+  for (const Refused& r : list) {
+    CAPTURE(r.fields);
+    CHECK(refusal(chat ? chat_line(r.fields) : completion_line(r.fields)) == r.message);
+  }
+}
+
+std::vector<int32_t> encode(const std::string& text) { return tiny_docs().encode(text); }
+
+const ChatTemplate& tools_template() {
+  static const ChatTemplate chat = ChatTemplate::from_config(
+      read_data("tokenizers/qwen2.5/tokenizer_config.json"), "tokenizer_config.json");
+  return chat;
+}
+
+}  // namespace
+
+TEST_CASE("completion: the record around the body") {
+  std::string id;
+  CompletionContext context = make_context();
+  auto error = [&](const std::string& line) {
+    id.clear();
+    return error_of([&] { parse_batch_line(line, 3, context, id); });
+  };
+  R r = parse_line(completion_line(""));
+  CHECK(r.line == 3);
+  CHECK(r.custom_id == "c1");
+  CHECK(r.endpoint == Endpoint::kCompletions);
+  CHECK(r.model == "tiny-qwen2-docs");
+  CHECK(r.num_choices() == 1);
+  CHECK(error("{").find("JSON") != std::string::npos);
+  CHECK(error("[1]") == "not a JSON object");
+  CHECK(error(R"({"url": "/v1/completions"})") == "custom_id: is missing");
+  CHECK(error(R"({"custom_id": 5})") == "custom_id: 5 is not a string");
+  CHECK(error(R"({"custom_id": "x", "method": "GET"})") == "method: must be POST");
+  CHECK(id == "x");  // known as soon as it was read
+  CHECK(error(R"({"custom_id": "x", "url": "/v1/embeddings"})") ==
+        "url: must be /v1/completions or /v1/chat/completions, not /v1/embeddings");
+  CHECK(error(R"({"custom_id": "x", "url": "/v1/completions"})") == "body: must be an object");
+  CHECK(error(R"({"custom_id": "x", "url": "/v1/completions", "body": [1]})") ==
+        "body: must be an object");
+  CHECK(error(R"({"custom_id": "x", "url": "/v1/completions", "body": {}, "custom": 1})") ==
+        "unknown field custom; did you mean custom_id?");
+  // method may be left out
+  CHECK(error(R"({"custom_id": "x", "url": "/v1/completions", "body": {"prompt": "a"}})") == "");
+}
+
+TEST_CASE("completion: prompts") {
+  auto prompts = [](const std::string& json) {
+    return parse_line(completion_line("", json)).prompts;
+  };
+  using Prompts = std::vector<std::vector<int32_t>>;
+  CHECK(prompts("\"one two\"") == Prompts{encode("one two")});
+  CHECK(prompts("[\"one\", \"two\"]") == Prompts{encode("one"), encode("two")});
+  CHECK(prompts("[5, 6, 7]") == Prompts{{5, 6, 7}});
+  CHECK(prompts("[[5, 6], [7], \"one\"]") == Prompts{{5, 6}, {7}, encode("one")});
+  CHECK(prompts("\"<|im_start|>\"") == Prompts{{tiny_docs().id_of("<|im_start|>").value()}});
+  auto error = [](const std::string& json) { return refusal(completion_line("", json)); };
+  CHECK(error("\"\"") == "prompt: has no tokens");
+  CHECK(error("[[5], []]") == "prompt: has no tokens");
+  CHECK(error("[]") == "prompt: must be a string or a list of token ids");
+  CHECK(error("null") == "prompt: is missing");
+  CHECK(error("5") == "prompt: must be a string or a list of token ids");
+  CHECK(error("[5, \"a\"]") == "prompt: \"a\" is not a token id");
+  CHECK(error("[5, 1.5]") == "prompt: 1.5 is not a token id");
+  CHECK(error("[8192]") == "prompt: token id 8192 is outside the vocabulary of 8192");
+  CHECK(error("[-1]") == "prompt: token id -1 is outside the vocabulary of 8192");
+  CHECK(error("[{\"a\": 1}]") == "prompt: must be strings, or lists of token ids");
+  CHECK(error("[[[1]]]") == "prompt: [1] is not a token id");
+}
+
+TEST_CASE("completion: defaults are OpenAI's, and the model's own where it has some") {
+  R r = parse_line(completion_line(""));
+  const SamplingParams& p = r.params;
+  CHECK(p.n == 1);
+  CHECK(p.temperature == 1);
+  CHECK(p.top_p == 1);
+  CHECK(p.top_k == 0);
+  CHECK(p.min_p == 0);
+  CHECK(p.repetition_penalty == 1);
+  CHECK(p.max_tokens == 16);
+  CHECK(p.min_tokens == 0);
+  CHECK(p.logprobs == -1);
+  CHECK(p.prompt_logprobs == -1);
+  CHECK(p.skip_special_tokens);
+  CHECK((!p.ignore_eos && !p.include_stop_str_in_output && !r.echo && !r.return_token_ids));
+  CompletionContext context = make_context();
+  context.defaults.temperature = 0.7f;
+  context.defaults.top_p = 0.8f;
+  context.defaults.top_k = 20;
+  context.defaults.repetition_penalty = 1.1f;
+  SamplingParams own = parse_line(completion_line(""), context).params;
+  CHECK(own.temperature == 0.7f);
+  CHECK(own.top_p == 0.8f);
+  CHECK(own.top_k == 20);
+  CHECK(own.repetition_penalty == 1.1f);
+  own = parse_line(completion_line(R"("temperature": 0, "top_k": -1, "top_p": 1)"), context).params;
+  CHECK(own.temperature == 0);
+  CHECK(own.top_k == 0);
+  CHECK(own.top_p == 1);
+}
+
+TEST_CASE("completion: null stands for the default") {
+  R r = parse_line(completion_line(
+      R"("temperature": null, "stop": null, "n": null, "max_tokens": null, "logit_bias": null,
+         "seed": null, "logprobs": null, "echo": null, "suffix": null, "stream": null)"));
+  CHECK(r.params.temperature == 1);
+  CHECK(r.params.max_tokens == 16);
+  CHECK(r.params.stop.empty());
+}
+
+TEST_CASE("completion: sampling fields") {
+  check_accepted({
+      {R"("model": "other")", [](const R& r) { return r.model == "other"; }},
+      {R"("n": 1024)", [](const R& r) { return r.params.n == 1024; }},
+      {R"("n": 3, "best_of": 3)", [](const R& r) { return r.num_choices() == 3; }},
+      {R"("temperature": 0)", [](const R& r) { return r.params.temperature == 0; }},
+      {R"("temperature": 1e2)", [](const R& r) { return r.params.temperature == 100; }},
+      {R"("top_p": 0.25)", [](const R& r) { return r.params.top_p == 0.25f; }},
+      {R"("top_k": 40)", [](const R& r) { return r.params.top_k == 40; }},
+      {R"("min_p": 0.5)", [](const R& r) { return r.params.min_p == 0.5f; }},
+      {R"("repetition_penalty": 1.5)",
+       [](const R& r) { return r.params.repetition_penalty == 1.5f; }},
+      {R"("presence_penalty": -2)", [](const R& r) { return r.params.presence_penalty == -2; }},
+      {R"("frequency_penalty": 2)", [](const R& r) { return r.params.frequency_penalty == 2; }},
+      {R"("seed": -1)", [](const R& r) { return r.params.seed == UINT64_MAX; }},
+      {R"("ignore_eos": true)", [](const R& r) { return r.params.ignore_eos; }},
+      {R"("skip_special_tokens": false)", [](const R& r) { return !r.params.skip_special_tokens; }},
+      {R"("stop": "x", "include_stop_str_in_output": true)",
+       [](const R& r) { return r.params.include_stop_str_in_output; }},
+      {R"("return_token_ids": true)", [](const R& r) { return r.return_token_ids; }},
+      {R"("logit_bias": {"5": -100, "6": 0.5})",
+       [](const R& r) {
+         return r.params.logit_bias ==
+                std::vector<std::pair<int32_t, float>>{{5, -100.0f}, {6, 0.5f}};
+       }},
+      {R"("user": "u", "metadata": {"a": 1}, "store": true, "service_tier": "auto")",
+       [](const R&) { return true; }},
+      {R"("response_format": {"type": "text"})", [](const R&) { return true; }},
+      {R"("stream": false)", [](const R&) { return true; }},
+  });
+  check_refused({
+      {R"("model": 5)", "model: 5 is not a string"},
+      {R"("n": 0)", "n: 0 is not a whole number from 1 to 1024"},
+      {R"("n": 1025)", "n: 1025 is not a whole number from 1 to 1024"},
+      {R"("n": 1.5)", "n: 1.5 is not a whole number from 1 to 1024"},
+      {R"("n": "1")", "n: \"1\" is not a whole number"},
+      {R"("n": 2, "best_of": 3)", "best_of: only the value of n is supported"},
+      {R"("temperature": -0.1)", "temperature: -0.1 is outside 0 to 100"},
+      {R"("temperature": "hot")", "temperature: \"hot\" is not a number"},
+      {R"("top_p": 0)", "top_p: must be above 0"},
+      {R"("top_p": 1.01)", "top_p: 1.01 is outside 0 to 1"},
+      {R"("top_k": -2)", "top_k: -2 is not a whole number from -1 to 2147483647"},
+      {R"("min_p": 2)", "min_p: 2 is outside 0 to 1"},
+      {R"("repetition_penalty": 0)", "repetition_penalty: 0 is outside 0.01 to 100"},
+      {R"("presence_penalty": 3)", "presence_penalty: 3 is outside -2 to 2"},
+      {R"("frequency_penalty": -3)", "frequency_penalty: -3 is outside -2 to 2"},
+      {R"("ignore_eos": 1)", "ignore_eos: 1 is neither true nor false"},
+      {R"("logit_bias": [1])", "logit_bias: must map at most 1024 token ids to numbers"},
+      {R"("logit_bias": {"x": 1})", "logit_bias: x is not a token id"},
+      {R"("logit_bias": {"8192": 1})", "logit_bias: 8192 is not a token id"},
+      {R"("logit_bias": {"5": 101})", "logit_bias: 101 is outside -100 to 100"},
+      {R"("logit_bias": {"5": "1"})", "logit_bias: \"1\" is not a number"},
+      {R"("stream": true)", "stream: a batch has no streams; leave it out"},
+      {R"("response_format": {"type": "json_object"})",
+       "response_format: only type text is supported"},
+      {R"("suffix": "x")", "suffix: is not supported"},
+      {R"("temprature": 1)", "unknown field temprature; did you mean temperature?"},
+      {R"("messages": [])", "unknown field messages"},
+  });
+}
+
+TEST_CASE("completion: seeds") {
+  CompletionContext context = make_context();
+  auto seed_of = [&](int64_t line, const std::string& fields) {
+    std::string id;
+    return parse_batch_line(completion_line(fields), line, context, id).params.seed;
+  };
+  CHECK(seed_of(1, R"("seed": 42)") == 42);
+  CHECK(seed_of(1, "") == seed_of(1, ""));
+  CHECK(seed_of(1, "") != seed_of(2, ""));
+  uint64_t before = seed_of(1, "");
+  context.seed = 1;
+  CHECK(seed_of(1, "") != before);
+  CHECK(seed_of(1, R"("seed": 42)") == 42);
+}
+
+TEST_CASE("completion: stops") {
+  check_accepted({
+      {R"("stop": "end")",
+       [](const R& r) { return r.params.stop == std::vector<std::string>{"end"}; }},
+      {R"("stop": ["a", "b"])", [](const R& r) { return r.params.stop.size() == 2; }},
+      {R"("stop": [])", [](const R& r) { return r.params.stop.empty(); }},
+      {R"("stop_token_ids": [5, 6])",
+       [](const R& r) {
+         return r.params.stop_token_ids == std::vector<int32_t>{5, 6};
+       }},
+  });
+  std::string many = "[\"a\"";
+  for (int i = 0; i < 64; ++i) many += ", \"a\"";
+  check_refused({
+      {R"("stop": "")", "stop: must be a non-empty string, or a list of them"},
+      {R"("stop": [""])", "stop: must be a non-empty string, or a list of them"},
+      {R"("stop": 5)", "stop: must be a non-empty string, or a list of them"},
+      {R"("stop": )" + many + "]", "stop: 65 strings, at most 64 are taken"},
+      {R"("stop_token_ids": 5)", "stop_token_ids: must be a list of at most 64 token ids"},
+      {R"("stop_token_ids": [9000])",
+       "stop_token_ids: token id 9000 is outside the vocabulary of 8192"},
+  });
+}
+
+TEST_CASE("completion: logprobs, and echo of the prompt's") {
+  check_accepted({
+      {R"("logprobs": 0)", [](const R& r) { return r.params.logprobs == 0; }},
+      {R"("logprobs": 20)", [](const R& r) { return r.params.logprobs == 20 && !r.echo; }},
+      {R"("echo": true)", [](const R& r) { return r.echo && r.params.prompt_logprobs == -1; }},
+      {R"("echo": true, "logprobs": 5)", [](const R& r) { return r.params.prompt_logprobs == 5; }},
+  });
+  check_refused({
+      {R"("logprobs": 21)", "logprobs: 21 is not a whole number from 0 to 20"},
+      {R"("logprobs": true)", "logprobs: true is not a whole number"},
+      {R"("top_logprobs": 5)", "unknown field top_logprobs; did you mean logprobs?"},
+  });
+  check_accepted({{R"("logprobs": true)", [](const R& r) { return r.params.logprobs == 0; }},
+                  {R"("logprobs": true, "top_logprobs": 20)",
+                   [](const R& r) { return r.params.logprobs == 20; }},
+                  {R"("logprobs": false)", [](const R& r) { return r.params.logprobs == -1; }}},
+                 true);
+  check_refused({{R"("top_logprobs": 5)", "top_logprobs: needs logprobs: true"},
+                 {R"("logprobs": 5)", "logprobs: 5 is neither true nor false"},
+                 {R"("logprobs": true, "top_logprobs": 21)",
+                  "top_logprobs: 21 is not a whole number from 0 to 20"},
+                 {R"("echo": true)", "unknown field echo"}},
+                true);
+}
+
+TEST_CASE("completion: lengths") {
+  check_accepted({
+      {R"("max_tokens": 1)", [](const R& r) { return r.params.max_tokens == 1 && !r.drop_output; }},
+      {R"("max_tokens": 100000)",
+       [](const R& r) {
+         return r.params.max_tokens == 4096 - static_cast<int32_t>(r.prompts[0].size());
+       }},
+      {R"("max_completion_tokens": 7)", [](const R& r) { return r.params.max_tokens == 7; }},
+      {R"("max_tokens": 0)", [](const R& r) { return r.drop_output && r.params.max_tokens == 1; }},
+      {R"("max_tokens": 9, "min_tokens": 9)", [](const R& r) { return r.params.min_tokens == 9; }},
+  });
+  check_refused({
+      {R"("max_tokens": -1)", "max_tokens: -1 is not a whole number from 0 to 2147483647"},
+      {R"("min_tokens": -1)", "min_tokens: -1 is not a whole number from 0 to 2147483647"},
+      {R"("max_tokens": 4, "min_tokens": 5)", "min_tokens: 5 exceeds max_tokens"},
+  });
+  // Chat goes on as long as the model can.
+  CHECK(parse_line(chat_line("")).params.max_tokens ==
+        4096 - static_cast<int32_t>(parse_line(chat_line("")).prompts[0].size()));
+}
+
+TEST_CASE("completion: limits of the model and of the configuration") {
+  CompletionContext context = make_context();
+  context.max_length = 10;
+  context.max_input_length = 8;
+  context.max_output_length = 3;
+  auto of = [&](int n, const std::string& fields) {
+    std::string ids = "[5";
+    for (int i = 1; i < n; ++i) ids += ", 5";
+    return completion_line(fields, ids + "]");
+  };
+  CHECK(parse_line(of(8, R"("max_tokens": 9)"), context).params.max_tokens == 2);
+  CHECK(parse_line(of(2, R"("max_tokens": 9)"), context).params.max_tokens == 3);
+  CHECK(
+      refusal(of(9, ""), context) ==
+      "prompt: 9 tokens, at most 8 fit (scheduler.max_input_length and the model's 10 positions)");
+  context.max_input_length = 10;
+  CHECK(refusal(of(10, ""), context) ==
+        "prompt: 10 tokens leave no room for an answer in the model's 10 positions");
+  R r = parse_line(of(10, R"("max_tokens": 0, "echo": true, "logprobs": 1)"), context);
+  CHECK(r.drop_output);  // scoring a prompt needs no room behind it
+  CHECK(r.params.max_tokens == 1);
+  // The longest of several prompts decides.
+  CHECK(parse_line(completion_line(R"("max_tokens": 9)", "[[1], [1,2,3,4,5,6,7,8,9]]"), context)
+            .params.max_tokens == 1);
+}
+
+TEST_CASE("completion: a model without a tokenizer takes and gives token ids") {
+  CompletionContext context = make_context();
+  context.tokenizer = nullptr;
+  context.chat_template = nullptr;
+  context.no_chat_reason = "messages: no template here";
+  CHECK(parse_line(completion_line("", "[1, 2]"), context).return_token_ids);
+  CHECK(refusal(completion_line("", "\"text\""), context) ==
+        "prompt: this model has no tokenizer; give a list of token ids");
+  CHECK(refusal(completion_line(R"("stop": "x")", "[1]"), context) ==
+        "stop: this model has no tokenizer; use stop_token_ids");
+  CHECK(refusal(chat_line(""), context) == "messages: no template here");
+}
+
+TEST_CASE("chat: messages become the template's text") {
+  auto prompt = [](const std::string& messages) {
+    return parse_line(chat_line("", messages)).prompts.at(0);
+  };
+  CHECK(parse_line(chat_line("")).endpoint == Endpoint::kChatCompletions);
+  CHECK(prompt(R"([{"role": "user", "content": "Hi"}])") ==
+        encode("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"));
+  CHECK(prompt(R"([{"role": "developer", "content": "S"}, {"role": "user", "content": [
+                   {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}])") ==
+        encode("<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nab<|im_end|>\n"
+               "<|im_start|>assistant\n"));
+  auto error = [](const std::string& messages) { return refusal(chat_line("", messages)); };
+  const char* kEmpty = "messages: must be a list of at least one message";
+  CHECK(error("[]") == kEmpty);
+  CHECK(error("null") == kEmpty);
+  CHECK(error("\"Hi\"") == kEmpty);
+  CHECK(error("[\"Hi\"]") == "messages: a message needs a role");
+  CHECK(error(R"([{"content": "Hi"}])") == "messages: a message needs a role");
+  CHECK(error(R"([{"role": "robot", "content": "Hi"}])") ==
+        "messages: unknown role robot; use system, user, assistant or tool");
+  CHECK(error(R"([{"role": "user", "content": 5}])") ==
+        "messages: content must be a string or a list of text parts");
+  CHECK(error(R"([{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}])") ==
+        "messages: only parts of type text are supported");
+  CHECK(refusal(chat_line(R"("functions": [])")) == "functions: is not supported; use tools");
+  CHECK(refusal(chat_line(R"("prompt": "x")")) == "unknown field prompt");
+}
+
+TEST_CASE("chat: tools") {
+  CompletionContext context = make_context();
+  std::string tools = R"("tools": [{"type": "function", "function": {"name": "f"}}])";
+  CHECK(refusal(chat_line(tools), context) ==
+        "tools: this model's chat template has no place for tools");
+  CHECK(refusal(chat_line(R"("tools": [])"), context) == "");
+  context.chat_template = &tools_template();
+  R r = parse_line(chat_line(tools + R"(, "tool_choice": "auto")"), context);
+  std::string text = tiny_docs().decode(r.prompts[0], false);
+  CHECK(text.find(R"({"type": "function", "function": {"name": "f"}})") != std::string::npos);
+  // A call's arguments come as a string of JSON and go into the template as what they are.
+  std::string call = R"([{"role": "user", "content": "u"},
+    {"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function",
+     "function": {"name": "f", "arguments": "{\"a\": [1, 2]}"}}]},
+    {"role": "tool", "content": "result"}])";
+  text = tiny_docs().decode(parse_line(chat_line("", call), context).prompts[0], false);
+  CHECK(text.find(R"({"name": "f", "arguments": {"a": [1, 2]}})") != std::string::npos);
+  CHECK(text.find("result") != std::string::npos);
+  auto error = [&](const std::string& calls) {
+    return refusal(chat_line("", R"([{"role": "assistant", "tool_calls": )" + calls + "}]"),
+                   context);
+  };
+  CHECK(error("5") == "messages: tool_calls must be a list");
+  CHECK(error("[5]") == "messages: a tool call must be an object");
+  CHECK(error(R"([{"function": {"name": "f", "arguments": "{"}}])")
+            .starts_with("messages: a tool call's arguments"));
+}

@@ -1,0 +1,262 @@
+#include "runtime/engine_config.h"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+#include "tests/unit/model/model_files.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+EngineConfig parse(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
+  return EngineConfig::from_yaml(yaml, "demo.yaml", overrides);
+}
+
+// With the one key that has no default.
+EngineConfig parse_with_path(const std::string& yaml, std::vector<std::string> overrides = {}) {
+  overrides.push_back("model.path=m.h5");
+  return parse(yaml, overrides);
+}
+
+std::string refusal(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
+  try {
+    parse(yaml, overrides);
+  } catch (const Error& e) {
+    CHECK(e.code() == ExitCode::kUsage);
+    return e.what();
+  }
+  return "";
+}
+
+struct Example {
+  std::string key, value;
+  std::function<bool(const EngineConfig&)> holds;
+};
+
+using C = EngineConfig;
+
+// A value other than the default for every key.
+const std::vector<Example>& examples() {
+  static const std::vector<Example> list = {
+      {"model.path", "a b.h5", [](const C& c) { return c.model.path == "a b.h5"; }},
+      {"model.load_format", "dummy",
+       [](const C& c) { return c.model.load_format == C::LoadFormat::kDummy; }},
+      {"model.dtype", "float32", [](const C& c) { return c.model.dtype == DType::f32; }},
+      {"model.seed", "77", [](const C& c) { return c.model.seed == 77; }},
+      {"backend", "cuda", [](const C& c) { return c.backend == C::BackendChoice::kCuda; }},
+      {"grid.dp", "2", [](const C& c) { return c.grid == GridShape{.dp = 2}; }},
+      {"grid.x", "2", [](const C& c) { return c.grid == GridShape{.x = 2}; }},
+      {"grid.y", "4", [](const C& c) { return c.grid == GridShape{.y = 4}; }},
+      {"grid.z", "2", [](const C& c) { return c.grid == GridShape{.z = 2}; }},
+      {"grid.heads", "3", [](const C& c) { return c.grid == GridShape{.heads = 3}; }},
+      {"threads", "3", [](const C& c) { return c.threads == 3; }},
+      {"kv_cache.page_size", "16", [](const C& c) { return c.kv_cache.page_size == 16; }},
+      {"kv_cache.memory_bytes", "1.5 GiB",
+       [](const C& c) { return c.kv_cache.memory_bytes == 3 * (size_t{1} << 29); }},
+      {"kv_cache.gpu_memory_utilization", "0.5",
+       [](const C& c) { return c.kv_cache.gpu_memory_utilization == 0.5; }},
+      {"kv_cache.radix", "false", [](const C& c) { return !c.kv_cache.radix; }},
+      {"kv_cache.eviction", "lru", [](const C&) { return true; }},
+      {"scheduler.max_num_seqs", "7", [](const C& c) { return c.scheduler.max_num_seqs == 7; }},
+      {"scheduler.max_num_batched_tokens", "4000",
+       [](const C& c) { return c.scheduler.max_num_batched_tokens == 4000; }},
+      {"scheduler.chunked_prefill", "false",
+       [](const C& c) { return !c.scheduler.chunked_prefill; }},
+      {"scheduler.async", "false", [](const C& c) { return !c.scheduler.async; }},
+      {"scheduler.max_input_length", "100",
+       [](const C& c) { return c.scheduler.max_input_length == 100; }},
+      {"scheduler.max_output_length", "200",
+       [](const C& c) { return c.scheduler.max_output_length == 200; }},
+      {"scheduler.max_waiting", "9", [](const C& c) { return c.scheduler.max_waiting == 9; }},
+      {"scheduler.busy_scale", "1", [](const C& c) { return c.scheduler.busy_scale == 1; }},
+      {"job.type", "batch", [](const C& c) { return c.job.type == C::JobType::kBatch; }},
+      {"job.input", "in.jsonl", [](const C& c) { return c.job.input == "in.jsonl"; }},
+      {"job.output", "out.jsonl", [](const C& c) { return c.job.output == "out.jsonl"; }},
+      {"job.overwrite", "true", [](const C& c) { return c.job.overwrite; }},
+      {"job.max_line_bytes", "2048", [](const C& c) { return c.job.max_line_bytes == 2048; }},
+      {"cuda_graph_max_bs", "8", [](const C& c) { return c.cuda_graph_max_bs == 8; }},
+      {"enforce_eager", "true", [](const C& c) { return c.enforce_eager; }},
+      {"seed", "9223372036854775807", [](const C& c) { return c.seed == INT64_MAX; }},
+      {"step_timeout_s", "0", [](const C& c) { return c.step_timeout_s == 0; }},
+      {"load_threads", "8", [](const C& c) { return c.load_threads == 8; }},
+  };
+  return list;
+}
+
+// The key on a line of its own, in its section.
+std::string yaml_of(const std::string& key, const std::string& value) {
+  size_t dot = key.find('.');
+  return dot == std::string::npos
+             ? fmt::format("{}: {}\n", key, value)
+             : fmt::format("{}:\n  {}: {}\n", key.substr(0, dot), key.substr(dot + 1), value);
+}
+
+}  // namespace
+
+TEST_CASE("configuration: every key, in a file and as --set") {
+  for (const Example& e : examples()) {
+    CAPTURE(e.key);
+    bool is_path = e.key == "model.path";
+    CHECK(e.holds(is_path ? parse(yaml_of(e.key, e.value))
+                          : parse_with_path(yaml_of(e.key, e.value))));
+    CHECK(e.holds(parse("model: {path: m}", {e.key + "=" + e.value})));
+    // --set goes over the file.
+    CHECK(e.holds(parse(yaml_of("model.path", "m"), {"model.path=n", e.key + "=" + e.value})));
+  }
+}
+
+// bench and server have tests of their own.
+TEST_CASE("configuration: the examples above leave no key out") {
+  for (const std::string& key : EngineConfig::keys()) {
+    CAPTURE(key);
+    if (key == "grid" || key.starts_with("bench.") || key.starts_with("server.")) continue;
+    CHECK(std::any_of(examples().begin(), examples().end(),
+                      [&](const Example& e) { return e.key == key; }));
+  }
+}
+
+TEST_CASE("configuration: defaults") {
+  EngineConfig c = parse("model:\n  path: m.h5\n");
+  CHECK(c.model.load_format == C::LoadFormat::kWeights);
+  CHECK(!c.model.dtype);
+  CHECK(c.backend == C::BackendChoice::kAuto);
+  CHECK(!c.grid);
+  CHECK(c.kv_cache.page_size == 64);
+  CHECK(c.kv_cache.memory_bytes == 0);
+  CHECK(c.kv_cache.gpu_memory_utilization == 0.9);
+  CHECK(c.kv_cache.radix);
+  CHECK(c.scheduler.max_num_seqs == 256);
+  CHECK(c.scheduler.max_num_batched_tokens == 8192);
+  CHECK(c.scheduler.chunked_prefill);
+  CHECK(c.scheduler.async);
+  CHECK(c.scheduler.busy_scale == 0.5);
+  CHECK(c.step_timeout_s == 300);
+  CHECK(c.load_threads == 4);
+}
+
+TEST_CASE("configuration: a grid is auto, or parts of a shape") {
+  CHECK(!parse_with_path("grid: auto").grid);
+  CHECK(parse_with_path("grid: {y: 4, heads: 2}").grid == GridShape{.y = 4, .heads = 2});
+  CHECK(parse_with_path("grid: auto", {"grid.y=2"}).grid == GridShape{.y = 2});
+  CHECK(!parse_with_path("grid: {y: 4}", {"grid=auto"}).grid);
+  CHECK(refusal("grid: 4") == "demo.yaml:1: grid: '4' is not one of auto");
+}
+
+TEST_CASE("configuration: sizes in bytes") {
+  auto bytes = [](const std::string& text) {
+    return parse_with_path("", {"kv_cache.memory_bytes=" + text}).kv_cache.memory_bytes;
+  };
+  CHECK(bytes("0") == 0);
+  CHECK(bytes("6000000000") == 6'000'000'000);
+  CHECK(bytes("6GB") == 6'000'000'000);
+  CHECK(bytes("6 gb") == 6'000'000'000);
+  CHECK(bytes("1.5kb") == 1500);
+  CHECK(bytes("2 MiB") == size_t{2} << 20);
+  CHECK(bytes("1TiB") == size_t{1} << 40);
+  CHECK(bytes("3B") == 3);
+  CHECK(bytes("1e3") == 1000);
+  for (const char* bad : {"", "GB", "-1", "6 GX", "1e30", "inf", "nan", "6GB6", "0x10"}) {
+    CAPTURE(bad);
+    CHECK(contains(refusal("", {std::string("kv_cache.memory_bytes=") + bad}), "is not a size"));
+  }
+}
+
+TEST_CASE("configuration: values of the wrong kind say where they stand") {
+  auto yaml = [](const std::string& key, const std::string& value) {
+    return "# a comment\nmodel:\n  path: m\n" + yaml_of(key, value);
+  };
+  CHECK(refusal(yaml("kv_cache.page_size", "sixteen")) ==
+        "demo.yaml:5: kv_cache.page_size: 'sixteen' is not a whole number");
+  CHECK(refusal(yaml("kv_cache.page_size", "1.5")) ==
+        "demo.yaml:5: kv_cache.page_size: '1.5' is not a whole number");
+  CHECK(refusal(yaml("kv_cache.page_size", "0")) ==
+        "demo.yaml:5: kv_cache.page_size: 0 is outside 1 to 65536");
+  CHECK(refusal(yaml("kv_cache.page_size", "99999999999999999999")) ==
+        "demo.yaml:5: kv_cache.page_size: '99999999999999999999' is not a whole number");
+  CHECK(refusal(yaml("kv_cache.page_size", "[1, 2]")) ==
+        "demo.yaml:5: kv_cache.page_size: expected a single value");
+  CHECK(refusal(yaml("kv_cache.page_size", "{a: 1}")) ==
+        "demo.yaml:5: kv_cache.page_size: expected a single value");
+  CHECK(refusal(yaml("kv_cache.radix", "yes")) ==
+        "demo.yaml:5: kv_cache.radix: 'yes' is neither true nor false");
+  CHECK(refusal(yaml("scheduler.busy_scale", "1.5")) ==
+        "demo.yaml:5: scheduler.busy_scale: 1.5 is outside 0 to 1");
+  CHECK(refusal(yaml("scheduler.busy_scale", "nan")) ==
+        "demo.yaml:5: scheduler.busy_scale: nan is outside 0 to 1");
+  CHECK(refusal(yaml("scheduler.busy_scale", "half")) ==
+        "demo.yaml:5: scheduler.busy_scale: 'half' is not a number");
+  CHECK(refusal(yaml("backend", "tpu")) ==
+        "demo.yaml:4: backend: 'tpu' is not one of auto, cpu, cuda");
+  CHECK(refusal(yaml("model.dtype", "int8")).find("model") != std::string::npos);
+  CHECK(refusal("model: m.h5") == "demo.yaml:1: model: is a section; its keys go below it");
+  CHECK(refusal("[1, 2]") == "demo.yaml: expected a map of keys");
+  CHECK(refusal("word") == "demo.yaml: expected a map of keys");
+}
+
+TEST_CASE("configuration: unknown keys, with the nearest known one") {
+  CHECK(refusal("model:\n  path: m\nkv_cache:\n  pagesize: 4\n") ==
+        "demo.yaml:4: unknown key kv_cache.pagesize; did you mean kv_cache.page_size?");
+  CHECK(refusal("schedular:\n  max_num_seqs: 4\n") ==
+        "demo.yaml:2: unknown key schedular.max_num_seqs; did you mean scheduler.max_num_seqs?");
+  CHECK(refusal("max_num_seqs: 4") ==
+        "demo.yaml:1: unknown key max_num_seqs; did you mean scheduler.max_num_seqs?");
+  CHECK(refusal("zzzzzzzzzzzzzzzz: 4") == "demo.yaml:1: unknown key zzzzzzzzzzzzzzzz");
+  CHECK(refusal("", {"bakend=cpu"}) == "--set: unknown key bakend; did you mean backend?");
+  // Also where nothing stands behind them.
+  CHECK(contains(refusal("kv_cache:\n  pagesize:\n"), "unknown key kv_cache.pagesize"));
+  CHECK(contains(refusal("schedular: {}\n"), "unknown key schedular"));
+  CHECK(contains(refusal("schedular:\n"), "unknown key schedular"));
+  CHECK(contains(refusal("model: {path: {file: m}}"), "expected a single value"));
+  CHECK(contains(refusal("model: {path: m, deep: {key: 1}}"), "unknown key model.deep"));
+}
+
+TEST_CASE("configuration: keys and sections with nothing behind them keep their defaults") {
+  EngineConfig c = parse_with_path("kv_cache:\nscheduler: {}\njob:\n  input:\nthreads: ~\n");
+  CHECK(c.kv_cache.page_size == 64);
+  CHECK(c.scheduler.max_num_seqs == 256);
+  CHECK(c.job.input.empty());
+  CHECK(c.threads == 0);
+}
+
+TEST_CASE("configuration: what is given twice") {
+  CHECK(refusal("model: {path: a}\nthreads: 1\nthreads: 2\n") ==
+        "demo.yaml:3: threads: given twice");
+  CHECK(refusal("model:\n  path: a\n  path: b\n") == "demo.yaml:3: model.path: given twice");
+  CHECK(contains(refusal("model: {path: a}\nmodel: {seed: 1}\n"), "model: given twice"));
+  CHECK(contains(refusal("model.path: a\nmodel: {path: b}\n"), "model.path: given twice"));
+}
+
+TEST_CASE("configuration: anchors and aliases, quotes and comments") {
+  EngineConfig c = parse(
+      "model: {path: 'm # not a comment'}  # a comment\n"
+      "scheduler:\n  max_num_seqs: &n 32\n  max_waiting: *n\nthreads: \"2\"\n");
+  CHECK(c.model.path == "m # not a comment");
+  CHECK(c.scheduler.max_num_seqs == 32);
+  CHECK(c.scheduler.max_waiting == 32);
+  CHECK(c.threads == 2);
+}
+
+TEST_CASE("configuration: what is not YAML, with the line") {
+  CHECK(contains(refusal("model: {path: m\nthreads: 1\n"), "not valid YAML"));
+  CHECK(contains(refusal("threads: 1\nseed: [1, 2\n"), "demo.yaml:3: not valid YAML"));
+  CHECK(
+      contains(refusal("job:\n  input: -\n"), "demo.yaml:2: not valid YAML"));  // "-" wants quotes
+  CHECK(parse_with_path("job:\n  input: '-'\n").job.input == "-");
+  CHECK(contains(refusal("model:\n\tpath: m\n"), "demo.yaml:2: not valid YAML"));
+  CHECK(contains(refusal("threads: *nothing\n"), "demo.yaml:1: not valid YAML"));
+  CHECK(refusal("model: {path: m}\n---\nthreads: 1\n") == "demo.yaml: holds 2 documents");
+}
+
+TEST_CASE("configuration: what only the whole tells") {
+  CHECK(refusal("") ==
+        "demo.yaml: model.path is missing; give a .h5 file or a Hugging Face folder");
+  CHECK(refusal("model: {path: m}\nscheduler: {max_num_seqs: 64, max_num_batched_tokens: 63}\n") ==
+        "demo.yaml: scheduler.max_num_batched_tokens = 63 is below scheduler.max_num_seqs = 64; "
+        "every running sequence needs one token a step");
+  CHECK_NOTHROW(parse_with_path("scheduler: {max_num_seqs: 64, max_num_batched_tokens: 64}\n"));
+  CHECK(refusal("model: {path: m}", {"threads"}) == "--set threads: expected key.path=value");
+  CHECK(parse("", {"model.path=a=b"}).model.path == "a=b");
+}

@@ -1,0 +1,166 @@
+#include "runtime/line_reader.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "tests/unit/model/model_files.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+constexpr int64_t kMegabyte = 1 << 20;
+
+std::vector<LineReader::Line> lines_of(const std::string& text,
+                                       int64_t max_line_bytes = kMegabyte) {
+  TemporaryFolder folder;
+  write_text(folder / "in", text);
+  LineReader reader(folder / "in", max_line_bytes);
+  std::vector<LineReader::Line> lines;
+  for (LineReader::Line line; reader.next(line);) lines.push_back(line);
+  LineReader::Line after;
+  CHECK(!reader.next(after));  // the end stays the end
+  return lines;
+}
+
+std::vector<std::string> texts_of(const std::string& text) {
+  std::vector<std::string> texts;
+  int64_t number = 0;
+  for (const auto& line : lines_of(text)) {
+    CHECK(line.number == ++number);
+    CHECK(!line.is_too_long);
+    texts.push_back(line.text);
+  }
+  return texts;
+}
+
+int64_t count_of(const std::string& text) {
+  TemporaryFolder folder;
+  write_text(folder / "in", text);
+  return LineReader::count_lines(folder / "in");
+}
+
+using Texts = std::vector<std::string>;
+
+// Kilobytes of memory this process had at its largest.
+int64_t peak_kilobytes() {
+  for (std::string line, status = read_text("/proc/self/status"); !status.empty();) {
+    size_t end = status.find('\n');
+    line = status.substr(0, end);
+    status.erase(0, end + 1);
+    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6));
+  }
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("lines: of all endings") {
+  CHECK(texts_of("a\nb\n") == Texts{"a", "b"});
+  CHECK(texts_of("a\nb") == Texts{"a", "b"});
+  CHECK(texts_of("a\r\nb\r\n") == Texts{"a", "b"});
+  CHECK(texts_of("a\r\nb\r") == Texts{"a", "b"});
+  CHECK(texts_of("a\rb\n") == Texts{"a\rb"});
+  CHECK(texts_of("\n\na\n\r\n\n") == Texts{"", "", "a", "", ""});
+  CHECK(texts_of("\n") == Texts{""});
+  CHECK(texts_of("") == Texts{});
+  CHECK(texts_of(std::string("a\0b\n", 4)) == Texts{std::string("a\0b", 3)});
+}
+
+TEST_CASE("lines: counted ahead as they are read") {
+  for (const char* text : {"", "\n", "a", "a\n", "a\nb", "a\nb\n", "\n\n", "a\r\nb"}) {
+    CAPTURE(text);
+    CHECK(count_of(text) == static_cast<int64_t>(texts_of(text).size()));
+  }
+  CHECK(LineReader::count_lines("-") == -1);
+  CHECK(LineReader::count_lines("/dev/null") == -1);
+  CHECK(LineReader::count_lines("/nonexistent") == -1);
+}
+
+TEST_CASE("lines: too long ones are skipped, their neighbours are not") {
+  auto lines = lines_of("12345\n123456\n1234\n" + std::string(50, 'x') + "\nend", 5);
+  REQUIRE(lines.size() == 5);
+  CHECK(lines[0].text == "12345");
+  CHECK(lines[1].is_too_long);
+  CHECK(lines[1].text.empty());
+  CHECK(lines[2].text == "1234");
+  CHECK(lines[3].is_too_long);
+  CHECK(lines[3].number == 4);
+  CHECK(lines[4].text == "end");
+}
+
+TEST_CASE("lines: across the borders of the buffer") {
+  std::mt19937 rng(1);
+  std::string text;
+  Texts want;
+  // Ends on, right before and right after each megabyte; one line longer than two buffers.
+  for (int64_t border : {kMegabyte, 2 * kMegabyte, 5 * kMegabyte, 6 * kMegabyte})
+    for (int64_t target : {border - 1, border, border + 1}) {
+      std::string line(static_cast<size_t>(target) - text.size() - (target == border - 1), 'a');
+      for (char& c : line) c = static_cast<char>('a' + rng() % 26);
+      if (!line.empty()) line.pop_back();
+      text += line + "\n";
+      want.push_back(line);
+    }
+  auto lines = lines_of(text, 8 * kMegabyte);
+  REQUIRE(lines.size() == want.size());
+  for (size_t i = 0; i < want.size(); ++i) CHECK(lines[i].text == want[i]);
+  CHECK(count_of(text) == static_cast<int64_t>(want.size()));
+  // CR on one side of the border, LF on the other.
+  std::string split(static_cast<size_t>(kMegabyte) - 1, 'b');
+  lines = lines_of(split + "\r\nnext\r\n", 2 * kMegabyte);
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].text == split);
+  CHECK(lines[1].text == "next");
+}
+
+TEST_CASE("lines: one of any length takes no memory") {
+  TemporaryFolder folder;
+  std::string path = folder / "in";
+  write_text(path, "first\n");
+  fs::resize_file(path, size_t{400} << 20);  // a hole of zeros is one long line
+  LineReader reader(path, 64 * 1024);
+  LineReader::Line line;
+  REQUIRE(reader.next(line));
+  CHECK(line.text == "first");
+  int64_t before = peak_kilobytes();
+  REQUIRE(reader.next(line));
+  CHECK(line.is_too_long);
+  CHECK(peak_kilobytes() < before + 64 * 1024);
+  CHECK(!reader.next(line));
+}
+
+TEST_CASE("lines: what cannot be read is said at once") {
+  CHECK(contains(error_of([] { LineReader("/nonexistent/in", 10); }),
+                 "/nonexistent/in: cannot open"));
+  CHECK(contains(error_of([] { LineReader("/tmp", 10); }), "/tmp: is a folder"));
+}
+
+TEST_CASE("lines: a pipe gives them as they come, and waiting can be cancelled") {
+  TemporaryFolder folder;
+  std::string path = folder / "pipe";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  int write_end = -1;
+  std::thread opener([&] { write_end = ::open(path.c_str(), O_WRONLY); });
+  LineReader reader(path, kMegabyte);
+  opener.join();
+  REQUIRE(::write(write_end, "one\ntw", 6) == 6);
+  LineReader::Line line;
+  REQUIRE(reader.next(line));
+  CHECK(line.text == "one");
+  std::thread canceller([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    reader.cancel();
+  });
+  CHECK(!reader.next(line));  // half a line is none
+  canceller.join();
+  CHECK(!reader.next(line));
+  ::close(write_end);
+}

@@ -1,0 +1,106 @@
+#include "runtime/memory_budget.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/support/counting_device.h"
+#include "tests/support/device.h"
+#include "tests/unit/model/model_files.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+struct Setup {
+  ModelConfig model = parse_model_config(small_config(true, "float32"), "test");
+  ModelShard shard = shard_of(model, {}, {});
+  EngineConfig config;
+  RunnerOptions options{
+      .max_num_seqs = 4, .max_num_batched_tokens = 16, .max_length = 100, .page_size = 8};
+
+  MemoryBudget plan(int local_ranks = 1) const {
+    return plan_memory(config, options, backend(), model, shard, DType::f32, 1, local_ranks);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("memory: no more pages than all sequences at full length could use") {
+  Setup s;
+  MemoryBudget b = s.plan();
+  CHECK(b.num_pages == 4 * 13);
+  CHECK(b.page_bytes == size_t{2 * 2 * 2 * 8 * 16 * 4});  // k and v, layers, KV heads, rows, D
+  CHECK(b.kv_bytes() == b.page_bytes * 52);
+  CHECK(b.weights == weight_bytes(weight_placements(s.model, s.shard), backend().ops, DType::f32));
+}
+
+TEST_CASE("memory: kv_cache.memory_bytes is what the pages get") {
+  Setup s;
+  size_t page = s.plan().page_bytes;
+  s.config.kv_cache.memory_bytes = 10 * page + page / 2;
+  CHECK(s.plan().num_pages == 10);
+  s.config.kv_cache.memory_bytes = page;
+  CHECK(s.plan().num_pages == 1);
+  s.config.kv_cache.memory_bytes = page - 1;
+  CHECK(error_of([&] { s.plan(); }) ==
+        "kv_cache.memory_bytes: 4095 is less than a page of 8 positions, which takes 4096");
+}
+
+TEST_CASE("memory: what does not fit is refused with the numbers") {
+  Setup s;
+  s.config.kv_cache.memory_bytes = size_t{1} << 59;
+  s.options.max_length = int64_t{1} << 30;
+  s.options.max_num_seqs = 65536;
+  std::string message = error_of([&] { s.plan(); });
+  CHECK(contains(message, "not enough memory: weights 0."));
+  CHECK(contains(message, "kv_cache.memory_bytes 576460752303.4 MB"));
+  CHECK(contains(message, "this rank may use"));
+  s.config.kv_cache.memory_bytes = 0;
+  s.options.max_num_batched_tokens = 1 << 30;  // activations of terabytes
+  message = error_of([&] { s.plan(); });
+  CHECK(contains(message, "one KV page of"));
+}
+
+TEST_CASE("memory: the ranks of a host share it") {
+  Setup s;
+  double alone = static_cast<double>(s.plan(1).available),
+         four = static_cast<double>(s.plan(4).available);
+  CHECK(alone / four > 3.5);
+  CHECK(alone / four < 4.5);
+}
+
+TEST_CASE("memory: the budget in words") {
+  MemoryBudget b{.available = 16'000'000'000,
+                 .weights = 988'100'000,
+                 .buffers = 120'000'000,
+                 .page_bytes = 800'000,
+                 .num_pages = 5000};
+  CHECK(b.str(64) ==
+        "weights 988.1 MB, buffers 120.0 MB, KV cache 4000.0 MB (5000 pages, 320000 tokens) of "
+        "16000.0 MB");
+}
+
+TEST_CASE("memory: the runner allocates what the budget says, and gives it all back") {
+  for (bool tied : {true, false})
+    for (DType dtype : {DType::f32, DType::bf16})
+      for (int32_t max_num_seqs : {1, 7}) {
+        Setup s;
+        s.model.tie_word_embeddings = tied;
+        s.options.max_num_seqs = max_num_seqs;
+        s.options.num_pages = 5;
+        Backend counted = CountingDevice::wrap(backend());
+        ProcessGrid grid(counted, MpiGroup(), GridShape{});
+        auto weights = random_weights(s.model, s.shard, dtype, backend(), stream(), 1);
+        REQUIRE(CountingDevice::device_bytes() == 0);
+        {
+          ModelRunner runner(s.options, counted, grid, stream(), s.model, s.shard,
+                             std::move(weights));
+          CHECK(CountingDevice::device_bytes() ==
+                ModelRunner::buffer_bytes(s.options, s.model, s.shard, dtype, 1) +
+                    5 * KvCache::page_bytes(s.model, s.shard, dtype, s.options.page_size));
+        }
+        CHECK(CountingDevice::device_bytes() == 0);
+        CHECK(CountingDevice::host_blocks() == 0);
+        CHECK(CountingDevice::events() == 0);
+      }
+}

@@ -1,0 +1,114 @@
+#include "runtime/output_file.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "tests/unit/model/model_files.h"
+
+using namespace ll;
+using namespace ll::test;
+
+TEST_CASE("output: lines, on disk as soon as they are written") {
+  TemporaryFolder folder;
+  std::string path = folder / "out.jsonl";
+  {
+    OutputFile file(path, false);
+    file.write_line("one");
+    CHECK(read_text(path) == "one\n");
+    file.write_line("");
+    file.write_line(std::string(3 << 20, 'x'));
+  }
+  CHECK(read_text(path) == "one\n\n" + std::string(3 << 20, 'x') + "\n");
+}
+
+TEST_CASE("output: a file that exists is kept unless it may be overwritten") {
+  TemporaryFolder folder;
+  std::string path = folder / "out.jsonl";
+  write_text(path, "precious\n");
+  CHECK(contains(error_of([&] { OutputFile(path, false); }), "exists already"));
+  CHECK(read_text(path) == "precious\n");
+  OutputFile file(path, true);
+  file.write_line("new");
+  file.close();
+  CHECK(read_text(path) == "new\n");
+}
+
+TEST_CASE("output: a file without a line is removed, unless the job ended well") {
+  TemporaryFolder folder;
+  { OutputFile file(folder / "failed", false); }
+  CHECK(!fs::exists(folder / "failed"));
+  {
+    OutputFile file(folder / "empty", false);
+    file.close();
+    file.close();
+  }
+  CHECK(fs::exists(folder / "empty"));
+}
+
+TEST_CASE("output: what cannot be written is said at once") {
+  CHECK(contains(error_of([] { OutputFile("/nonexistent/out", false); }),
+                 "/nonexistent/out: cannot write"));
+  CHECK(contains(error_of([] { OutputFile("/tmp", true); }), "/tmp: cannot write"));
+}
+
+TEST_CASE("output: a full device") {
+  std::string message = error_of([] { OutputFile("/dev/full", false).write_line("line"); });
+  CHECK(contains(message, "/dev/full: cannot write: No space left"));
+  CHECK(fs::exists("/dev/full"));  // only files of its own are removed
+}
+
+TEST_CASE("output: devices and pipes need no overwrite and are never removed") {
+  {
+    OutputFile file("/dev/null", false);
+    file.write_line("line");
+  }
+  { OutputFile unused("/dev/null", true); }
+  CHECK(fs::exists("/dev/null"));
+  TemporaryFolder folder;
+  std::string path = folder / "pipe";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  int read_end = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  {
+    OutputFile file(path, false);
+    file.write_line("hello");
+  }
+  char text[8] = "";
+  CHECK(::read(read_end, text, sizeof text) == 6);
+  CHECK(std::string(text, 6) == "hello\n");
+  ::close(read_end);
+  CHECK(fs::exists(path));
+}
+
+// The limit on a file's size stands in for a disk that fills up within a line; in a process of its
+// own, since it holds for all files.
+TEST_CASE("output: a line that does not fit leaves none of itself behind") {
+  TemporaryFolder folder;
+  std::string path = folder / "out";
+  pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    rlimit limit{100, 100};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    OutputFile file(path, false);
+    std::string message;
+    file.write_line(std::string(60, 'a'));
+    try {
+      file.write_line(std::string(60, 'b'));
+    } catch (const Error& e) {
+      message = e.what();
+    }
+    bool ok = contains(message, "cannot write") && contains(message, "the lines before are whole");
+    ::_exit(ok ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(read_text(path) == std::string(60, 'a') + "\n");
+}

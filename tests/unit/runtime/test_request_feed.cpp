@@ -1,0 +1,114 @@
+#include "runtime/request_feed.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "completion_context.h"
+#include "tests/unit/model/model_files.h"
+
+using namespace ll;
+using namespace ll::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::vector<RequestFeed::Item> items_of(const std::string& text, size_t capacity,
+                                        int64_t max_line_bytes = 4096) {
+  TemporaryFolder folder;
+  write_text(folder / "in", text);
+  LineReader lines(folder / "in", max_line_bytes);
+  CompletionContext context = make_context();
+  RequestFeed feed(lines, context, capacity);
+  std::vector<RequestFeed::Item> items;
+  while (!feed.is_done())
+    if (auto item = feed.pop(1s)) items.push_back(std::move(*item));
+  CHECK(!feed.pop(0ms));
+  return items;
+}
+
+std::string line_with_id(int64_t i) {
+  return R"({"custom_id": ")" + std::to_string(i) +
+         R"(", "url": "/v1/completions", "body": {"prompt": [1, 2]}})";
+}
+
+}  // namespace
+
+TEST_CASE("feed: good and bad lines in order, blank ones left out") {
+  std::string text = line_with_id(1) + "\n\nnonsense\n" + line_with_id(4) + "\r\n\r\n" +
+                     std::string(5000, ' ') + "\n" +
+                     R"({"custom_id": "bad", "url": "/v1/completions", "body": {}})" + "\n" +
+                     line_with_id(8);
+  for (size_t capacity : {1, 3, 100}) {
+    auto items = items_of(text, capacity);
+    REQUIRE(items.size() == 6);
+    CHECK(items[0].line == 1);
+    CHECK(items[0].request->custom_id == "1");
+    CHECK(items[0].request->prompts[0] == std::vector<int32_t>{1, 2});
+    CHECK(items[1].line == 3);
+    CHECK(!items[1].request);
+    CHECK(!items[1].error.empty());
+    CHECK(items[2].line == 4);
+    CHECK(items[2].request.has_value());
+    CHECK(items[3].line == 6);
+    CHECK(items[3].error == "longer than job.max_line_bytes");
+    CHECK(items[4].line == 7);
+    CHECK(items[4].custom_id == "bad");  // for the error record
+    CHECK(items[4].error == "prompt: is missing");
+    CHECK(items[5].line == 8);
+  }
+}
+
+TEST_CASE("feed: an empty file is done at once") {
+  CHECK(items_of("", 4).empty());
+  CHECK(items_of("\n\n", 4).empty());
+}
+
+TEST_CASE("feed: thousands of lines through a small queue") {
+  std::string text;
+  for (int64_t i = 0; i < 3000; ++i) text += line_with_id(i) + "\n";
+  auto items = items_of(text, 7);
+  REQUIRE(items.size() == 3000);
+  for (size_t i = 0; i < items.size(); ++i) REQUIRE(items[i].custom_id == std::to_string(i));
+}
+
+TEST_CASE("feed: it may go while its queue is full") {
+  TemporaryFolder folder;
+  std::string text;
+  for (int64_t i = 0; i < 100; ++i) text += line_with_id(i) + "\n";
+  write_text(folder / "in", text);
+  LineReader lines(folder / "in", 4096);
+  CompletionContext context = make_context();
+  RequestFeed feed(lines, context, 2);
+  CHECK(feed.pop(1s)->custom_id == "0");
+  CHECK(!feed.is_done());
+}
+
+TEST_CASE("feed: it may go while it waits for a pipe that stays open") {
+  TemporaryFolder folder;
+  std::string path = folder / "pipe";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  int both_ends = ::open(path.c_str(), O_RDWR);
+  std::string line = line_with_id(1) + "\n";
+  REQUIRE(::write(both_ends, line.data(), line.size()) == static_cast<ssize_t>(line.size()));
+  {
+    LineReader lines(path, 4096);
+    CompletionContext context = make_context();
+    RequestFeed feed(lines, context, 2);
+    CHECK(feed.pop(2s)->custom_id == "1");
+    CHECK(!feed.pop(20ms));
+    CHECK(!feed.is_done());
+  }
+  ::close(both_ends);
+}
+
+TEST_CASE("feed: an error of the reading thread comes out of pop") {
+  LineReader lines("/proc/self/mem", 4096);  // reading its first byte fails
+  CompletionContext context = make_context();
+  RequestFeed feed(lines, context, 2);
+  std::string message;
+  for (int i = 0; i < 100 && message.empty(); ++i) message = error_of([&] { feed.pop(100ms); });
+  CHECK(message.find("/proc/self/mem: cannot read") != std::string::npos);
+  CHECK(!feed.is_done());  // so that nobody takes it for a short file
+}

@@ -1,0 +1,164 @@
+#include "runtime/text_output.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "tests/unit/model/tokenizer_data.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+struct Outcome {
+  std::string text;
+  size_t num_tokens = 0;  // pushed until a stop string was complete
+  bool is_stopped = false;
+};
+
+Outcome run(const std::vector<int32_t>& ids, const SamplingParams& params) {
+  TextOutput output(&tiny_docs(), params);
+  Outcome o;
+  for (int32_t id : ids) {
+    ++o.num_tokens;
+    if (output.push(id)) break;
+  }
+  output.finish();
+  o.text = output.text();
+  o.is_stopped = output.is_stopped();
+  return o;
+}
+
+std::vector<int32_t> encode(const std::string& text) { return tiny_docs().encode(text); }
+
+// One token a byte: every stop string spans tokens.
+std::vector<int32_t> bytes_of(const std::string& text) {
+  std::vector<int32_t> ids;
+  for (char c : text)
+    for (int32_t id = 0; id < 256; ++id)
+      if (tiny_docs().token_bytes(id) == std::string(1, c)) ids.push_back(id);
+  return ids;
+}
+
+SamplingParams stops(std::vector<std::string> list) {
+  SamplingParams p;
+  p.stop = std::move(list);
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("without stop strings the text is the tokens'") {
+  std::string text = "MPI ranks share a page, naïvely: 火 and 🦊.";
+  Outcome o = run(encode(text), {});
+  CHECK(o.text == text);
+  CHECK(!o.is_stopped);
+}
+
+TEST_CASE("a stop string ends the text, within a token and over several") {
+  for (const auto& ids : {encode("one two three four"), bytes_of("one two three four")}) {
+    Outcome o = run(ids, stops({"three"}));
+    CHECK(o.text == "one two ");
+    CHECK(o.is_stopped);
+    CHECK(o.num_tokens < ids.size());
+    CHECK(run(ids, stops({"o t"})).text == "one tw");
+    CHECK(run(ids, stops({"fours"})).text == "one two three four");
+    CHECK(!run(ids, stops({"fours"})).is_stopped);
+  }
+  // The last token that counts is the one that completes it.
+  CHECK(run(bytes_of("abcdef"), stops({"bcd"})).num_tokens == 4);
+}
+
+TEST_CASE("the earliest of several stop strings") {
+  auto ids = bytes_of("alpha beta gamma");
+  CHECK(run(ids, stops({"gamma", "beta", "alphabet"})).text == "alpha ");
+  CHECK(run(ids, stops({"a b", "pha beta"})).text ==
+        "alph");  // complete first, though it begins later
+  // Complete with the same token: the one that begins first.
+  CHECK(run(ids, stops({"a b", "pha b"})).text == "al");
+  CHECK(run(encode("alpha beta gamma"), stops({"mm", "gam"})).text == "alpha beta ");
+}
+
+TEST_CASE("a stop string may stay in the text") {
+  SamplingParams p = stops({"two"});
+  p.include_stop_str_in_output = true;
+  CHECK(run(encode("one two three"), p).text == "one two");
+  CHECK(run(bytes_of("one two three"), p).text == "one two");
+}
+
+TEST_CASE("before min_tokens stop strings count for nothing") {
+  SamplingParams p = stops({"b"});
+  auto ids = bytes_of("abcabcabc");
+  p.min_tokens = 2;  // the second token completes it, which is enough
+  CHECK(run(ids, p).text == "a");
+  p.min_tokens = 3;  // only one that ends in a later token counts
+  CHECK(run(ids, p).text == "abca");
+  CHECK(run(ids, p).num_tokens == 5);
+  p.min_tokens = 9;
+  CHECK(run(ids, p).text == "abcabcabc");
+}
+
+TEST_CASE("bytes that are no character yet wait for the rest, or for the end") {
+  std::string fox = "🦊";
+  auto ids = bytes_of("x" + fox);
+  REQUIRE(ids.size() == 5);
+  TextOutput output(&tiny_docs(), SamplingParams{});
+  for (size_t i = 0; i < 4; ++i) {
+    output.push(ids[i]);
+    CHECK(output.text() == "x");
+  }
+  output.push(ids[4]);
+  CHECK(output.text() == "x" + fox);
+  ids.pop_back();
+  Outcome cut = run(ids, {});
+  CHECK(cut.text == "x\xEF\xBF\xBD");
+  // What only the end brings is searched as well.
+  Outcome o = run(ids, stops({"\xEF\xBF\xBD"}));
+  CHECK(o.text == "x");
+  CHECK(o.is_stopped);
+}
+
+TEST_CASE("special tokens are skipped unless they are wanted") {
+  int32_t special = tiny_docs().id_of("<|im_end|>").value();
+  auto ids = encode("a b");
+  ids.push_back(special);
+  SamplingParams p;
+  CHECK(run(ids, p).text == "a b");
+  p.skip_special_tokens = false;
+  CHECK(run(ids, p).text == "a b<|im_end|>");
+  p.stop = {"<|im_end|>"};
+  CHECK(run(ids, p).text == "a b");
+}
+
+TEST_CASE("without a tokenizer the text stays empty") {
+  SamplingParams p;
+  TextOutput output(nullptr, p);
+  CHECK(!output.push(5));
+  output.finish();
+  CHECK(output.text().empty());
+}
+
+TEST_CASE("random texts and stops: as a search over the whole text finds them") {
+  std::mt19937 rng(3);
+  auto random_text = [&](size_t longest) {
+    std::string text(1 + rng() % longest, 'a');
+    for (char& c : text) c = static_cast<char>('a' + rng() % 3);
+    return text;
+  };
+  for (int round = 0; round < 2000; ++round) {
+    std::string text = random_text(60);
+    SamplingParams p = stops({random_text(4), random_text(4)});
+    auto ids = round % 2 ? bytes_of(text) : encode(text);
+    Outcome o = run(ids, p);
+    size_t first = std::min(text.find(p.stop[0]), text.find(p.stop[1]));
+    CAPTURE(text);
+    CAPTURE(p.stop[0]);
+    CAPTURE(p.stop[1]);
+    REQUIRE(o.is_stopped == (first != std::string::npos));
+    REQUIRE(text.starts_with(o.text));
+    REQUIRE(o.text.find(p.stop[0]) == std::string::npos);
+    REQUIRE(o.text.find(p.stop[1]) == std::string::npos);
+    if (!o.is_stopped) REQUIRE(o.text == text);
+  }
+}
