@@ -7,11 +7,10 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <thread>
 
+#include "launcher/config_file.h"
 #include "parallel/mpi_environment.h"
 #include "runtime/job.h"
 
@@ -42,18 +41,10 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, bool prints) {
   return a;
 }
 
-std::string read_config(const std::string& path) {
-  if (path.empty()) return "";
-  std::ifstream in(path, std::ios::binary);
-  std::stringstream text;
-  text << in.rdbuf();
-  if (!in) ll::fail_usage("{}: cannot read the configuration; check the path", path);
-  return text.str();
-}
-
 // Rank 0 reads the file, so the others need not see it.
 ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
-  std::string text = world.broadcast_text(world.rank() == 0 ? read_config(a.config) : "", 0);
+  std::string text =
+      world.broadcast_text(world.rank() == 0 ? ll::read_config_file(a.config) : "", 0);
   return ll::EngineConfig::from_yaml(text, a.config.empty() ? "--set" : a.config, a.overrides);
 }
 
@@ -68,6 +59,7 @@ ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
   else
     std::fprintf(stderr, "litelang-run: %s\n", what);
   std::fflush(stderr);
+  mpi.local_peers().send_explained();
   ll::MpiEnvironment::abort(code);
 }
 

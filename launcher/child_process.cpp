@@ -1,0 +1,110 @@
+#include "launcher/child_process.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "kernels/check.h"
+
+namespace ll {
+namespace {
+
+constexpr int kForwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+constexpr int kNotFound = 127;  // as shells have it
+
+bool is_ignored(int signal) {
+  struct sigaction action = {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// Signals this process waits for instead of being interrupted by them. What a caller such as nohup
+// had it ignore stays ignored.
+sigset_t block_signals(sigset_t& before) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  for (int signal : kForwarded)
+    if (!is_ignored(signal)) sigaddset(&set, signal);
+  sigprocmask(SIG_BLOCK, &set, &before);
+  return set;
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& command) {
+  std::vector<char*> argv;
+  for (const std::string& text : command) argv.push_back(const_cast<char*>(text.c_str()));
+  argv.push_back(nullptr);
+  return argv;
+}
+
+// In the child; does not return.
+[[noreturn]] void start(const std::vector<std::string>& command, ChildInput input, pid_t parent,
+                        const sigset_t& mask) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);  // mpirun then ends its ranks
+  if (getppid() != parent) _exit(kNotFound);
+  if (input == ChildInput::kNone) {
+    int nothing = ::open("/dev/null", O_RDONLY);
+    if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
+  }
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  execv(command[0].c_str(), pointers(command).data());
+  _exit(kNotFound);
+}
+
+// What the terminal sends reaches the child without help: it belongs to the same group.
+bool is_from_terminal(const siginfo_t& info) { return info.si_code == SI_KERNEL; }
+
+}  // namespace
+
+int run_child(const std::vector<std::string>& command, ChildInput input) {
+  sigset_t mask;
+  const sigset_t waited_for = block_signals(mask);
+  const pid_t self = getpid(), child = fork();
+  check(child >= 0, "{}: cannot be started: {}", command[0], std::strerror(errno));
+  if (child == 0) start(command, input, self, mask);
+  int status = 0;
+  for (;;) {
+    siginfo_t info;
+    int signal = sigwaitinfo(&waited_for, &info);
+    if (signal == SIGCHLD && waitpid(child, &status, WNOHANG) == child) break;
+    if (signal > 0 && signal != SIGCHLD && !is_from_terminal(info)) kill(child, signal);
+  }
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void become(const std::vector<std::string>& command) {
+  execv(command[0].c_str(), pointers(command).data());
+  fail("{}: cannot be started: {}", command[0], std::strerror(errno));
+}
+
+std::string program_beside(const std::string& name) {
+  std::error_code error;
+  auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  std::string path = self.parent_path() / name;
+  check(!error && ::access(path.c_str(), X_OK) == 0,
+        "{}: not found beside litelang; build or install all of litelang's programs together",
+        path);
+  return path;
+}
+
+std::string program_on_path(const std::string& name) {
+  const char* variable = std::getenv("PATH");
+  std::string folders = variable ? variable : "";
+  for (size_t begin = 0; begin <= folders.size();) {
+    size_t end = std::min(folders.find(':', begin), folders.size());
+    std::string path = folders.substr(begin, end - begin) + "/" + name;
+    if (end > begin && ::access(path.c_str(), X_OK) == 0 && !std::filesystem::is_directory(path))
+      return path;
+    begin = end + 1;
+  }
+  return "";
+}
+
+}  // namespace ll

@@ -1,0 +1,77 @@
+// litelang COMMAND ...: the program a person types. It starts the others.
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <string_view>
+
+#include "kernels/check.h"
+#include "launcher/batch_command.h"
+#include "launcher/child_process.h"
+#include "launcher/tokenize_command.h"
+#include "runtime/nearest_name.h"
+#include "runtime/version.h"
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+int convert_command(const Arguments& arguments) {
+  Arguments command = {ll::program_beside("litelang-convert")};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  ll::become(command);
+}
+
+struct Command {
+  const char* name;
+  int (*run)(const Arguments& arguments);
+  const char* help;
+};
+constexpr std::array kCommands = {
+    Command{"batch", ll::batch_command, "answer a file of requests, on as many ranks as you say"},
+    Command{"convert", convert_command, "make a weight file of a Hugging Face folder"},
+    Command{"tokenize", ll::tokenize_command, "text to token ids and back"},
+};
+
+int print_help() {
+  fmt::print("litelang {}: Qwen2 and Qwen2.5 on CPUs and GPUs, as a plain MPI program\n\n",
+             ll::kVersion);
+  fmt::print("usage: litelang COMMAND OPTIONS\n\n");
+  for (const Command& c : kCommands) fmt::print("  {:<10} {}\n", c.name, c.help);
+  fmt::print(
+      "\nlitelang COMMAND --help lists a command's options. litelang-run runs a YAML file "
+      "under mpirun or srun.\n");
+  return static_cast<int>(ll::ExitCode::kDone);
+}
+
+int run(const Arguments& arguments) {
+  if (arguments.empty()) ll::fail_usage("COMMAND is missing; --help lists the commands");
+  const std::string& name = arguments[0];
+  if (name == "--help" || name == "-h" || name == "help") return print_help();
+  if (name == "--version") {
+    fmt::print("litelang {}\n", ll::kVersion);
+    return static_cast<int>(ll::ExitCode::kDone);
+  }
+  Arguments names;
+  for (const Command& c : kCommands) {
+    if (name == c.name) return c.run({arguments.begin() + 1, arguments.end()});
+    names.emplace_back(c.name);
+  }
+  std::string near = ll::nearest_name(name, names);
+  ll::fail_usage(
+      "unknown command {}{}", name,
+      near.empty() ? "; --help lists the commands" : fmt::format("; did you mean {}?", near));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run({argv + 1, argv + argc});
+  } catch (const ll::Error& e) {
+    std::fprintf(stderr, "litelang: %s\n", e.what());
+    return static_cast<int>(e.code());
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "litelang: %s\n", e.what());
+    return static_cast<int>(ll::ExitCode::kError);
+  }
+}

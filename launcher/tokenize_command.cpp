@@ -1,0 +1,208 @@
+#include "launcher/tokenize_command.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <deque>
+#include <filesystem>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "kernels/check.h"
+#include "launcher/options.h"
+#include "model/input_file.h"
+#include "model/json_tree.h"
+#include "model/printable.h"
+#include "model/tokenizer.h"
+#include "model/weight_store.h"
+
+namespace ll {
+namespace {
+
+constexpr size_t kReadBytes = size_t{1} << 20, kMaxLineBytes = size_t{256} << 20;
+
+struct Arguments {
+  std::string model;
+  bool decode = false, skip_special_tokens = false;
+};
+
+Tokenizer load_tokenizer(const std::string& model) {
+  std::filesystem::path path = model;
+  if (std::filesystem::is_directory(path)) path /= "tokenizer.json";
+  std::string json = path.extension() == ".json" ? InputFile(path).read_all(kMaxTextBytes)
+                                                 : load_model_texts(path).tokenizer_json;
+  check(!json.empty(), "{}: this model has no tokenizer", model);
+  return Tokenizer::from_json(json, path.string());
+}
+
+std::string encode_line(const Tokenizer& tokenizer, std::string_view line) {
+  JsonTree value = JsonTree::parse(line, "JSON");
+  check(value.is(JsonTree::Kind::kString), "expected a JSON string, not {}", printable(line, 40));
+  std::string out = "[";
+  for (int32_t id : tokenizer.encode(value.text)) {
+    char digits[16];
+    out.append(digits, std::to_chars(digits, digits + sizeof digits, id).ptr);
+    out += ',';
+  }
+  if (out.back() == ',') out.pop_back();
+  return out += ']';
+}
+
+// Not JsonTree: an array of ids is most of such a file's bytes, and a tree is large for it.
+std::vector<int32_t> parse_ids(std::string_view line) {
+  const char *at = line.data(), *end = at + line.size();
+  auto skip_blanks = [&] {
+    while (at != end && (*at == ' ' || *at == '\t')) ++at;
+  };
+  auto take = [&](char c) {
+    skip_blanks();
+    return at != end && *at == c ? (++at, true) : false;
+  };
+  auto refuse = [&] { fail("expected a JSON array of token ids, not {}", printable(line, 40)); };
+  std::vector<int32_t> ids;
+  if (!take('[')) refuse();
+  if (!take(']')) do {
+      skip_blanks();
+      int32_t id = -1;
+      auto [after, error] = std::from_chars(at, end, id);
+      if (error != std::errc() || id < 0) refuse();
+      at = after;
+      ids.push_back(id);
+    } while (take(','));
+  if (at[-1] != ']' && !take(']')) refuse();
+  skip_blanks();
+  if (at != end) refuse();
+  return ids;
+}
+
+std::string decode_line(const Tokenizer& tokenizer, std::string_view line, bool skip_special) {
+  return nlohmann::json(tokenizer.decode(parse_ids(line), skip_special)).dump();
+}
+
+// Whole lines of the input.
+struct Block {
+  std::string text;
+  int64_t first_line = 1;
+};
+
+struct Converted {
+  std::string text;
+  std::string error;  // of the line behind the text
+};
+
+Converted convert_block(const Tokenizer& tokenizer, const Arguments& a, const Block& block) {
+  std::string out;
+  int64_t number = block.first_line;
+  std::string_view rest = block.text;
+  for (; !rest.empty(); ++number) {
+    std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty()) continue;
+    try {
+      out += a.decode ? decode_line(tokenizer, line, a.skip_special_tokens)
+                      : encode_line(tokenizer, line);
+    } catch (const Error& e) {
+      return {out, fmt::format("standard input, line {}: {}", number, e.what())};
+    }
+    out += '\n';
+  }
+  return {out, ""};
+}
+
+// Standard input, cut into blocks of whole lines.
+class BlockReader {
+ public:
+  // Whether next() returns without waiting for whoever writes.
+  bool is_ready() const {
+    pollfd fd{STDIN_FILENO, POLLIN, 0};
+    return ::poll(&fd, 1, 0) != 0;
+  }
+  // What is there to read; false at the end. A block may be empty: no line is complete yet.
+  bool next(Block& block) {
+    if (at_end_) return false;
+    const size_t kept = rest_.size();
+    rest_.resize(kept + kReadBytes);
+    ssize_t n;
+    do n = ::read(STDIN_FILENO, rest_.data() + kept, kReadBytes);
+    while (n < 0 && errno == EINTR);
+    check(n >= 0, "standard input: cannot read: {}", std::strerror(errno));
+    rest_.resize(kept + static_cast<size_t>(n));
+    at_end_ = n == 0;
+    size_t newline = std::string_view(rest_).substr(kept).rfind('\n');
+    size_t length = at_end_ ? rest_.size() : newline == rest_.npos ? 0 : kept + newline + 1;
+    block = {rest_.substr(0, length), line_};
+    rest_.erase(0, length);
+    line_ += std::count(block.text.begin(), block.text.end(), '\n');
+    check(rest_.size() <= kMaxLineBytes, "standard input, line {}: longer than {} bytes", line_,
+          kMaxLineBytes);
+    return true;
+  }
+
+ private:
+  std::string rest_;
+  int64_t line_ = 1;
+  bool at_end_ = false;
+};
+
+void write_all(std::string_view text) {
+  while (!text.empty()) {
+    ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    check(n > 0, "standard output: cannot write: {}", std::strerror(errno));
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+// Blocks are converted by several threads and written in order. Nothing is held back while the
+// input pauses, so that a program may talk to this one line by line.
+void convert_input(const Tokenizer& tokenizer, const Arguments& a) {
+  const size_t num_threads = std::clamp(std::thread::hardware_concurrency(), 1u, 16u);
+  std::deque<std::future<Converted>> converting;
+  BlockReader reader;
+  Block block;
+  auto write_oldest = [&] {
+    Converted block = converting.front().get();
+    converting.pop_front();
+    write_all(block.text);
+    check(block.error.empty(), "{}", block.error);
+  };
+  for (;;) {
+    while (!converting.empty() && (converting.size() > num_threads || !reader.is_ready()))
+      write_oldest();
+    if (!reader.next(block)) break;
+    converting.push_back(std::async(std::launch::async, [&, block = std::move(block)] {
+      return convert_block(tokenizer, a, block);
+    }));
+  }
+  while (!converting.empty()) write_oldest();
+}
+
+}  // namespace
+
+int tokenize_command(const std::vector<std::string>& arguments) {
+  CLI::App app(
+      "Reads JSON strings, one a line, from standard input and writes their token ids as JSON "
+      "arrays to standard output.",
+      "litelang tokenize");
+  Arguments a;
+  app.add_option("-m,--model,--model_path", a.model,
+                 "weight file (.h5), Hugging Face folder, or tokenizer.json")
+      ->type_name("")
+      ->required();
+  app.add_flag("--decode", a.decode, "the reverse: arrays in, strings out");
+  app.add_flag("--skip_special_tokens", a.skip_special_tokens,
+               "with --decode: leave out tokens such as <|im_end|>");
+  if (!parse_options(app, arguments)) return static_cast<int>(ExitCode::kDone);
+  const Tokenizer tokenizer = load_tokenizer(a.model);
+  convert_input(tokenizer, a);
+  return static_cast<int>(ExitCode::kDone);
+}
+
+}  // namespace ll

@@ -1,0 +1,78 @@
+#include "tests/e2e/batch.h"
+
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+
+namespace ll::test {
+
+Json completion(const std::string& id, const Json& prompt, const Json& fields) {
+  Json body = {{"prompt", prompt}};
+  body.update(fields);
+  return {{"custom_id", id}, {"method", "POST"}, {"url", "/v1/completions"}, {"body", body}};
+}
+
+Json chat(const std::string& id, const std::string& question, const Json& fields) {
+  Json body = {{"messages", {{{"role", "user"}, {"content", question}}}}};
+  body.update(fields);
+  return {{"custom_id", id}, {"method", "POST"}, {"url", "/v1/chat/completions"}, {"body", body}};
+}
+
+std::string jsonl(const std::vector<Json>& lines) {
+  std::string text;
+  for (const Json& line : lines) text += line.dump() + "\n";
+  return text;
+}
+
+std::vector<std::string> batch_command(const Batch& batch, const std::string& input,
+                                       const std::string& output) {
+  std::vector<std::string> command = {"mpirun",
+                                      "--allow-run-as-root",
+                                      "--quiet",
+                                      "--oversubscribe",
+                                      "--bind-to",
+                                      "none",
+                                      "-np",
+                                      std::to_string(batch.np),
+                                      program("litelang-run")};
+  std::vector<std::string> sets = {"model.path=" + batch.model,
+                                   "model.dtype=" + batch.dtype,
+                                   "backend=cpu",
+                                   "threads=1",
+                                   "kv_cache.memory_bytes=40MB",
+                                   "step_timeout_s=40",
+                                   "job.input=" + input,
+                                   "job.output=" + output};
+  sets.insert(sets.end(), batch.sets.begin(), batch.sets.end());
+  for (const std::string& set : sets) command.insert(command.end(), {"--set", set});
+  return command;
+}
+
+Answers answer(const Batch& batch, const std::string& input_text) {
+  TempFolder folder;
+  std::string input = folder.write("in.jsonl", input_text), output = folder.path("out.jsonl");
+  Answers answers;
+  answers.outcome = run(batch_command(batch, input, output));
+  INFO(answers.outcome.err);
+  REQUIRE_FALSE(answers.outcome.timed_out);
+  REQUIRE(answers.outcome.exit_code == 0);
+  answers.lines = lines_of(read_file(output));
+  for (const std::string& line : answers.lines) {
+    Json record = Json::parse(line);
+    std::string id = record["custom_id"].is_null()
+                         ? fmt::format("line {}", record["error"]["line"].get<int>())
+                         : record["custom_id"].get<std::string>();
+    if (record["error"].is_null())
+      answers.by_id[id] = record["response"]["body"];
+    else
+      answers.errors[id] = record["error"]["message"];
+  }
+  return answers;
+}
+
+Answers answer(const Batch& batch, const std::vector<Json>& requests) {
+  Answers answers = answer(batch, jsonl(requests));
+  REQUIRE(answers.by_id.size() + answers.errors.size() == requests.size());
+  return answers;
+}
+
+}  // namespace ll::test

@@ -1,0 +1,44 @@
+#pragma once
+// A batch under mpirun: requests in, answers by custom_id out.
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/e2e/process.h"
+
+namespace ll::test {
+
+using Json = nlohmann::ordered_json;
+
+// A line of a batch file; `fields` go into the body.
+Json completion(const std::string& id, const Json& prompt, const Json& fields);
+Json chat(const std::string& id, const std::string& question, const Json& fields);
+std::string jsonl(const std::vector<Json>& lines);
+
+struct Batch {
+  int np = 1;
+  std::string model = model_file("tiny-qwen2-docs");
+  std::string dtype = "float32";
+  std::vector<std::string> sets;  // key=value, over the defaults of tests
+};
+
+struct Answers {
+  Outcome outcome;
+  std::vector<std::string> lines;             // as written
+  std::map<std::string, Json> by_id;          // response.body
+  std::map<std::string, std::string> errors;  // messages, by custom_id or "line N"
+
+  const Json& choice(const std::string& id, size_t index = 0) const {
+    return by_id.at(id).at("choices").at(index);
+  }
+};
+
+// The command of a batch from `input` to `output`, one thread a rank.
+std::vector<std::string> batch_command(const Batch& batch, const std::string& input,
+                                       const std::string& output);
+// Runs it and checks that it ended well and answered every line.
+Answers answer(const Batch& batch, const std::string& input_text);
+Answers answer(const Batch& batch, const std::vector<Json>& requests);
+
+}  // namespace ll::test

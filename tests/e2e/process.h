@@ -1,0 +1,87 @@
+#pragma once
+// A program under test, as a user starts it: its streams in files, a time limit on everything.
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace ll::test {
+
+// A folder of the test's own, gone with it.
+class TempFolder {
+ public:
+  TempFolder();
+  ~TempFolder();
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+
+  std::string path(const std::string& name) const { return folder_ / name; }
+  // Writes a file; returns its path.
+  std::string write(const std::string& name, const std::string& text) const;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+std::string read_file(const std::string& path);
+std::vector<std::string> lines_of(const std::string& text);
+
+struct Outcome {
+  int exit_code = -1;  // 128 + signal when a signal ended it
+  bool timed_out = false;
+  double seconds = 0;
+  std::string out, err;
+};
+
+class Process {
+ public:
+  struct Options {
+    std::string input;                       // of standard input
+    std::map<std::string, std::string> env;  // besides this process's
+  };
+  Process(const std::vector<std::string>& command, const Options& options);
+  explicit Process(const std::vector<std::string>& command) : Process(command, Options{}) {}
+  // Ends what still runs of it.
+  ~Process();
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  void signal(int signal) const;
+  std::string err_so_far() const { return read_file(folder_.path("err")); }
+  std::string out_so_far() const { return read_file(folder_.path("out")); }
+
+  // Of this program and all it started that are alive, zombies excluded.
+  std::vector<pid_t> family() const;
+  // The MPI rank among them; -1 when there is none.
+  pid_t rank(int rank) const;
+
+  Outcome wait(std::chrono::seconds limit = std::chrono::seconds(60));
+
+ private:
+  TempFolder folder_;
+  std::string mark_;  // in the environment of all it starts
+  pid_t pid_ = -1;
+  std::chrono::steady_clock::time_point start_;
+};
+
+Outcome run(const std::vector<std::string>& command, const Process::Options& options = {});
+
+// Whether the condition came true in time.
+bool wait_until(const auto& condition, std::chrono::seconds limit) {
+  for (auto end = std::chrono::steady_clock::now() + limit; !condition();
+       std::this_thread::sleep_for(std::chrono::milliseconds(10)))
+    if (std::chrono::steady_clock::now() > end) return false;
+  return true;
+}
+
+// litelang-run and its fellows, as built.
+std::string program(const std::string& name);
+// tests/data/models/NAME, and the weight file made of it (by the test of conversion).
+std::string model_folder(const std::string& name);
+std::string model_file(const std::string& name);
+
+}  // namespace ll::test

@@ -1,0 +1,206 @@
+// Whatever is wrong with a job: one line that says what and where, the right exit code, and no
+// process left, soon.
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+
+#include <cstring>
+
+#include "tests/e2e/batch.h"
+
+using namespace ll::test;
+
+namespace {
+
+constexpr int kError = 1, kUsage = 2;
+constexpr double kSoon = 10;  // seconds
+
+std::string one_request() {
+  return jsonl({completion("a", "The kernel", {{"max_tokens", 4}, {"temperature", 0}})});
+}
+
+// What a run says when it loads a model is no error.
+std::vector<std::string> error_lines(const std::string& err) {
+  std::vector<std::string> lines;
+  for (const std::string& line : lines_of(err))
+    if (!line.starts_with("litelang 0") && !line.starts_with("memory of a rank"))
+      lines.push_back(line);
+  return lines;
+}
+
+void check_fails(const std::vector<std::string>& command, int exit_code,
+                 const std::vector<std::string>& parts) {
+  Process process(command);
+  Outcome o = process.wait(std::chrono::seconds(30));
+  CAPTURE(parts[0]);
+  INFO(o.err);
+  CHECK(o.exit_code == exit_code);
+  CHECK(o.seconds < kSoon);
+  CHECK(process.family().empty());
+  auto lines = error_lines(o.err);
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].starts_with("litelang-run: "));
+  CHECK(lines[0].size() < 500);
+  for (const std::string& part : parts) {
+    CAPTURE(part);
+    CHECK(lines[0].find(part) != std::string::npos);
+  }
+}
+
+// A job over a sound input and output, with something wrong in `sets`.
+void check_job_fails(int np, const std::vector<std::string>& sets, int exit_code,
+                     const std::vector<std::string>& parts) {
+  TempFolder folder;
+  Batch batch{.np = np, .sets = sets};
+  std::string output = folder.path("out");
+  check_fails(batch_command(batch, folder.write("in", one_request()), output), exit_code, parts);
+  CHECK_FALSE(std::filesystem::exists(output));  // of a run that answered nothing
+}
+
+void check_config_fails(const std::string& yaml, const std::vector<std::string>& parts) {
+  TempFolder folder;
+  std::string path = folder.write("job.yaml", yaml);
+  check_fails({"mpirun", "--allow-run-as-root", "--quiet", "--oversubscribe", "-np", "2",
+               program("litelang-run"), path},
+              kUsage, parts);
+}
+
+// The folder of the tiny model, with one of its files replaced.
+class BrokenModel {
+ public:
+  BrokenModel(const std::string& replaced, const std::string& text) {
+    for (const auto& entry : std::filesystem::directory_iterator(model_folder("tiny-qwen2-docs")))
+      std::filesystem::copy(entry.path(), folder_.path(entry.path().filename()));
+    folder_.write(replaced, text);
+  }
+  std::string set() const { return "model.path=" + folder_.path(""); }
+
+ private:
+  TempFolder folder_;
+};
+
+std::string tiny(const std::string& name) {
+  return read_file(model_folder("tiny-qwen2-docs") + "/" + name);
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+TEST_CASE("configurations: file, line, key, and the nearest key") {
+  check_config_fails("model:\n  pth: x\n", {"job.yaml:2: unknown key model.pth", "model.path"});
+  check_config_fails("kv_cache:\n  page_size: big\n", {"job.yaml:2: kv_cache.page_size: 'big'"});
+  check_config_fails("scheduler:\n  max_num_seqs: 0\n", {"job.yaml:2", "0 is outside 1 to"});
+  check_config_fails("model: {path: x}\n\nmodel: {path: y}\n", {"job.yaml:3: model: given twice"});
+  check_config_fails("model:\n  path: [x\n", {"job.yaml:", "not valid YAML"});
+  check_config_fails("grid: {y: 2}\n", {"model.path is missing"});
+  check_config_fails("model: {path: x}\n", {"job.input is missing"});
+  check_config_fails("model: x\n", {"job.yaml:1: model: is a section"});
+  check_job_fails(2, {"page_size=3"}, kUsage, {"unknown key page_size", "kv_cache.page_size"});
+  check_job_fails(2, {"seed"}, kUsage, {"--set seed: expected key.path=value"});
+  check_fails({"mpirun", "--allow-run-as-root", "--quiet", "--oversubscribe", "-np", "2",
+               program("litelang-run"), "nowhere.yaml"},
+              kUsage, {"nowhere.yaml: cannot read"});
+  check_fails({"mpirun", "--allow-run-as-root", "--quiet", "--oversubscribe", "-np", "2",
+               program("litelang-run"), "--config", "x"},
+              kUsage, {"--config"});
+}
+
+TEST_CASE("grids that do not match the ranks or the model") {
+  check_job_fails(2, {"grid.y=3"}, kUsage, {"is 3 ranks, but 2 were started", "-np 3"});
+  check_job_fails(5, {}, kUsage, {"5 ranks, but the model has 4 query heads", "that works is 4"});
+  check_job_fails(2, {"grid.z=2"}, kUsage, {"grid.z = 2"});
+}
+
+TEST_CASE("input and output") {
+  TempFolder folder;
+  std::string in = folder.write("in", one_request()), full = folder.write("full", "kept\n");
+  check_fails(batch_command({.np = 2}, folder.path("none"), folder.path("out")), kError,
+              {"none: cannot open: No such file", "job.input"});
+  check_fails(batch_command({.np = 2}, folder.path(""), folder.path("out")), kError,
+              {"is a folder"});
+  check_fails(batch_command({.np = 2}, in, full), kError,
+              {"full: exists already", "job.overwrite: true"});
+  CHECK(read_file(full) == "kept\n");
+  check_fails(batch_command({.np = 2}, in, folder.path("no/folder/out")), kError,
+              {"no/folder/out: cannot write"});
+}
+
+TEST_CASE("weight files that are missing, cut short or damaged") {
+  TempFolder folder;
+  std::string sound = read_file(model_file("tiny-qwen2-docs"));
+  auto check_file = [&](const std::string& name, const std::string& bytes) {
+    check_job_fails(2, {"model.path=" + folder.write(name, bytes)}, kError, {name + ": "});
+  };
+  check_job_fails(2, {"model.path=" + folder.path("none.h5")}, kError, {"none.h5: "});
+  check_file("empty.h5", "");
+  check_file("text.h5", "not a weight file\n");
+  check_file("short.h5", sound.substr(0, sound.size() - 100'000));
+  check_file("half.h5", sound.substr(0, sound.size() / 2));
+  std::string damaged = sound;
+  for (size_t i = 64; i < 4096; i += 7) damaged[i] = static_cast<char>(damaged[i] ^ 0x55);
+  check_file("damaged.h5", damaged);
+}
+
+TEST_CASE("safetensors whose headers lie") {
+  std::string sound = tiny("model.safetensors");
+  auto check_weights = [](const std::string& bytes, const std::string& part = "model.safetensors") {
+    BrokenModel model("model.safetensors", bytes);
+    check_job_fails(2, {model.set()}, kError, {part});
+  };
+  uint64_t header = 0;
+  std::memcpy(&header, sound.data(), 8);
+  auto with_header = [&](const std::string& text) {
+    uint64_t size = text.size();
+    return std::string(reinterpret_cast<const char*>(&size), 8) + text + sound.substr(8 + header);
+  };
+  std::string json = sound.substr(8, header);
+  check_weights("\xff\xff\xff\xff\xff\xff\xff\x7f" + sound.substr(8));
+  check_weights(sound.substr(0, sound.size() - 1000));
+  check_weights("abc");
+  check_weights(with_header(replaced(json, "\"BF16\"", "\"F64\"")));
+  check_weights(with_header(replaced(json, "\"shape\":[", "\"shape\":[2,")));
+  check_weights(with_header(replaced(json, "model.norm.weight", "model.norm.wait")),
+                "model.norm.weight is missing");
+  check_weights(with_header(json.substr(0, json.size() / 2)));
+}
+
+TEST_CASE("broken tokenizers and model descriptions") {
+  auto check_text = [](const std::string& name, const std::string& text) {
+    BrokenModel model(name, text);
+    check_job_fails(2, {model.set()}, kError, {name});
+  };
+  std::string tokenizer = tiny("tokenizer.json");
+  check_text("tokenizer.json", tokenizer.substr(0, tokenizer.size() / 2));
+  check_text("tokenizer.json", replaced(tokenizer, "\"BPE\"", "\"WordPiece\""));
+  check_text("tokenizer.json", "[]");
+  check_text("config.json", "{");
+  check_text("config.json",
+             replaced(tiny("config.json"), "\"hidden_size\": 256", "\"hidden_size\": 250"));
+  check_text("config.json", replaced(tiny("config.json"), "\"qwen2\"", "\"llama\""));
+  check_text("generation_config.json", "{\"temperature\": \"hot\"}");
+}
+
+TEST_CASE("not enough memory: refused with the numbers, before anything is allocated") {
+  check_job_fails(2, {"kv_cache.memory_bytes=100TB"}, kError,
+                  {"not enough memory", "kv_cache.memory_bytes 100000000.0 MB"});
+  std::string config = tiny("config.json");
+  config = replaced(config, "\"hidden_size\": 256", "\"hidden_size\": 65536");
+  config = replaced(config, "\"intermediate_size\": 768", "\"intermediate_size\": 262144");
+  config = replaced(config, "\"num_attention_heads\": 4", "\"num_attention_heads\": 512");
+  BrokenModel model("config.json", config);
+  check_job_fails(2, {model.set(), "model.load_format=dummy"}, kError,
+                  {"not enough memory: weights", "MB this rank may use"});
+}
+
+TEST_CASE("an address-space limit that hits a rank ends the job as well") {
+  TempFolder folder;
+  auto command = batch_command({.np = 2, .sets = {"kv_cache.memory_bytes=2GB"}},
+                               folder.write("in", one_request()), folder.path("out"));
+  std::string line = "ulimit -v 1500000; exec";
+  for (const std::string& word : command) line += " '" + word + "'";
+  check_fails({"bash", "-c", line}, kError, {"memory"});
+}

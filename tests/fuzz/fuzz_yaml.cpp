@@ -1,0 +1,32 @@
+// Input: a configuration; after a zero byte, overrides between zero bytes. Any bytes give a
+// configuration within its limits or an Error of one line.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/check.h"
+#include "runtime/engine_config.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  const std::string_view yaml = input.substr(0, input.find('\0'));
+  std::vector<std::string> overrides;
+  for (size_t begin = yaml.size() + 1; begin < size;) {
+    const size_t end = std::min(input.find('\0', begin), size);
+    overrides.emplace_back(input.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  try {
+    const ll::EngineConfig c = ll::EngineConfig::from_yaml(yaml, "fuzz", overrides);
+    const bool sane = !c.model.path.empty() && c.scheduler.max_num_seqs > 0 &&
+                      c.scheduler.max_num_batched_tokens >= c.scheduler.max_num_seqs &&
+                      c.kv_cache.page_size > 0 && (!c.grid || c.grid->num_ranks() > 0);
+    if (!sane) std::abort();
+  } catch (const ll::Error& e) {
+    if (std::string_view(e.what()).find('\n') != std::string_view::npos) std::abort();
+  }
+  return 0;
+}
