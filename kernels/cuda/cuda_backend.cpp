@@ -5,6 +5,7 @@
 #include "kernels/cuda/cuda_check.h"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/cuda_ops.h"
+#include "kernels/cuda/fused_decode.h"
 
 namespace ll {
 
@@ -53,7 +54,8 @@ Backend open(int local_rank) {
   open_device(local_rank);
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, local_rank));
-  return {BackendKind::kCuda, properties.name, cuda_device(), cuda_ops(), &cuda_graphs(), nullptr, kPageSize};
+  return {BackendKind::kCuda, properties.name,     cuda_device(), cuda_ops(),
+          &cuda_graphs(),     &fused_decode_api(), kPageSize};
 }
 
 }  // namespace cuda
