@@ -231,11 +231,8 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 #define LL_NAMES_4 "%0, %1, %2, %3"
 #define LL_NAMES_8 LL_NAMES_4 ", %4, %5, %6, %7"
 #define LL_NAMES_16 LL_NAMES_8 ", %8, %9, %10, %11, %12, %13, %14, %15"
-#define LL_NAMES_24 LL_NAMES_16 ", %16, %17, %18, %19, %20, %21, %22, %23"
 #define LL_NAMES_32 \
   LL_NAMES_16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define LL_NAMES_48                                                                               \
-  LL_NAMES_32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
 #define LL_NAMES_64                                                                              \
   LL_NAMES_32                                                                                    \
   ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, " \
@@ -243,9 +240,7 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 #define LL_SUMS_4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define LL_SUMS_8(i) LL_SUMS_4(i), LL_SUMS_4(i + 4)
 #define LL_SUMS_16(i) LL_SUMS_8(i), LL_SUMS_8(i + 8)
-#define LL_SUMS_24(i) LL_SUMS_16(i), LL_SUMS_8(i + 16)
 #define LL_SUMS_32(i) LL_SUMS_16(i), LL_SUMS_16(i + 16)
-#define LL_SUMS_48(i) LL_SUMS_32(i), LL_SUMS_16(i + 32)
 #define LL_SUMS_64(i) LL_SUMS_32(i), LL_SUMS_32(i + 32)
 
 // SUMS = N / 2; A to TB are the names of the operands that follow the sums.
@@ -277,9 +272,7 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 LL_MULTIPLY(8, 4, "%4", "%5", "%6", "%7", "%8")
 LL_MULTIPLY(16, 8, "%8", "%9", "%10", "%11", "%12")
 LL_MULTIPLY(32, 16, "%16", "%17", "%18", "%19", "%20")
-LL_MULTIPLY(48, 24, "%24", "%25", "%26", "%27", "%28")
 LL_MULTIPLY(64, 32, "%32", "%33", "%34", "%35", "%36")
-LL_MULTIPLY(96, 48, "%48", "%49", "%50", "%51", "%52")
 LL_MULTIPLY(128, 64, "%64", "%65", "%66", "%67", "%68")
 LL_MULTIPLY_REGISTERS(64, 32, "%32", "%33", "%34", "%35", "%36", "%37")
 LL_MULTIPLY_REGISTERS(128, 64, "%64", "%65", "%66", "%67", "%68", "%69")
@@ -289,16 +282,12 @@ LL_MULTIPLY_REGISTERS(128, 64, "%64", "%65", "%66", "%67", "%68", "%69")
 #undef LL_NAMES_4
 #undef LL_NAMES_8
 #undef LL_NAMES_16
-#undef LL_NAMES_24
 #undef LL_NAMES_32
-#undef LL_NAMES_48
 #undef LL_NAMES_64
 #undef LL_SUMS_4
 #undef LL_SUMS_8
 #undef LL_SUMS_16
-#undef LL_SUMS_24
 #undef LL_SUMS_32
-#undef LL_SUMS_48
 #undef LL_SUMS_64
 
 }  // namespace ll::cuda

@@ -1,12 +1,11 @@
-// y = x W^T for up to 128 rows of x on tensor cores, at the speed of reading W: 64 rows of W are
-// the matrix unit's lines, the rows of x (8 to 128, the missing ones zero) its columns.
+// y = x W^T for up to 16 rows of x on tensor cores, at the speed of reading W: 64 rows of W are the
+// matrix unit's lines, the rows of x (8 or 16, the missing ones zero) its columns. For more rows
+// the library is as fast (perf/RESULTS.md).
 //
-// A tile is up to 192 rows of W, as many as make all blocks' shares equal, one block a
-// multiprocessor. Its work is a cluster's: 1 to 8 blocks that share K and add up their sums through
-// each other's shared memory, in the order of K. Weights are on their way before the inputs are
-// ready, and half of the shared memory is left for the next kernel to do the same.
+// A tile of rows of W is the work of a cluster: 1 to 4 blocks that share K and add up their sums
+// through each other's shared memory, in the order of K. Weights are on their way before the inputs
+// are ready, and half of the shared memory is left for the next kernel to do the same.
 #include <algorithm>
-#include <vector>
 
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/hopper.cuh"
@@ -263,14 +262,14 @@ int overrun_bytes(const TileArgs& a) {
   return std::max(0, T::kRows * kLineBytes - a.stage_bytes);
 }
 
-// The fewest rounds of tiles, and then the fewest rows of a tile.
+// A block alone: the fewest rounds of tiles, then the fewest rows that make all shares equal.
 template <class T>
 TileArgs args_of(const LinearArgs& a, int cluster) {
   auto parts_of = [](int64_t n, int size) { return static_cast<int>((n + size - 1) / size); };
-  int clusters = num_sms() / cluster, rounds = parts_of(a.weight.rows, clusters * T::kRows);
+  int rounds = parts_of(a.weight.rows, num_sms() * T::kRows);
   TileArgs args{};
   args.out = output_of(a);
-  args.tile_rows = 8 * parts_of(a.weight.rows, 8 * clusters * rounds);
+  args.tile_rows = cluster > 1 ? T::kRows : 8 * parts_of(a.weight.rows, 8 * num_sms() * rounds);
   args.row_tiles = parts_of(a.weight.rows, args.tile_rows);
   args.k_tiles = parts_of(a.weight.cols, kDepth);
   args.cluster = cluster;
@@ -280,7 +279,9 @@ TileArgs args_of(const LinearArgs& a, int cluster) {
   return args;
 }
 
-int clusters_of(const TileArgs& a) { return std::min(a.row_tiles, num_sms() / a.cluster); }
+int blocks_of(const TileArgs& a) {
+  return a.cluster > 1 ? a.row_tiles * a.cluster : std::min(a.row_tiles, num_sms());
+}
 
 template <class T>
 size_t shared_bytes(const TileArgs& a) {
@@ -293,9 +294,9 @@ size_t shared_bytes(const TileArgs& a) {
 template <class T, int kSmaller, int kCluster>
 bool takes(const LinearArgs& a) {
   TileArgs args = args_of<T>(a, kCluster);
-  bool fits = kCluster == 1 || (args.row_tiles == clusters_of(args) && args.k_tiles >= kCluster &&
-                                a.weight.rows % 4 == 0);
-  return fits && args.num_stages >= 2 && a.x.dim(0) <= T::kColumns && a.x.dim(0) > kSmaller &&
+  bool fits = kCluster == 1 || (blocks_of(args) <= kResident * num_sms() &&
+                                args.k_tiles >= kCluster && a.weight.rows % 4 == 0);
+  return fits && a.x.dim(0) <= T::kColumns && a.x.dim(0) > kSmaller &&
          a.weight.cols % kVectorWidth == 0 && is_aligned(a.x.data) && is_aligned(a.out.data) &&
          is_aligned(a.weight.data.data);
 }
@@ -307,7 +308,7 @@ void run(Stream stream, const LinearArgs& a) {
   CUtensorMap x = tile_map(a.x.data, a.x.dim(0), a.weight.cols, T::kColumns);
   allow_shared(reinterpret_cast<const void*>(multiply_skinny<T>), kSharedBytes);
   launch(stream,
-         {.grid = dim3(static_cast<unsigned>(clusters_of(args) * kCluster)),
+         {.grid = dim3(static_cast<unsigned>(blocks_of(args))),
           .block = dim3(T::kThreads),
           .shared_bytes = shared_bytes<T>(args),
           .cluster = kCluster},
@@ -320,31 +321,13 @@ constexpr LinearKernel kernel(const char* name) {
   return {name, takes<T, kSmaller, kCluster>, run<T, kCluster>};
 }
 
-template <int kSmaller, int kColumns>
-void add_kernels(std::vector<LinearKernel>& all) {
-  all.insert(
-      all.end(),
-      {kernel<1, kSmaller, kColumns, 1>("tile64"), kernel<1, kSmaller, kColumns, 2>("tile64/2"),
-       kernel<1, kSmaller, kColumns, 4>("tile64/4"), kernel<1, kSmaller, kColumns, 8>("tile64/8"),
-       kernel<2, kSmaller, kColumns, 1>("tile128"), kernel<2, kSmaller, kColumns, 4>("tile128/4"),
-       kernel<2, kSmaller, kColumns, 8>("tile128/8")});
-  if constexpr (kColumns <= 64) all.push_back(kernel<3, kSmaller, kColumns, 1>("tile192"));
-}
-
 }  // namespace
 
 std::span<const LinearKernel> tile_kernels() {
-  static const std::vector<LinearKernel> kernels = [] {
-    std::vector<LinearKernel> all;
-    add_kernels<0, 8>(all);
-    add_kernels<8, 16>(all);
-    add_kernels<16, 32>(all);
-    add_kernels<32, 48>(all);
-    add_kernels<48, 64>(all);
-    add_kernels<64, 96>(all);
-    add_kernels<96, 128>(all);
-    return all;
-  }();
+  static const LinearKernel kernels[] = {
+      kernel<1, 0, 8, 2>("tile64/2"),  kernel<1, 0, 8, 4>("tile64/4"),
+      kernel<2, 0, 8, 1>("tile128"),   kernel<1, 8, 16, 2>("tile64/2"),
+      kernel<1, 8, 16, 4>("tile64/4"), kernel<2, 8, 16, 1>("tile128")};
   return kernels;
 }
 
