@@ -19,8 +19,7 @@ struct EngineConfig {
   enum class JobType { kBatch, kBench };
 
   struct Model {
-    std::string
-        path;  // .h5, or a Hugging Face folder; with load_format dummy its config.json is enough
+    std::string path;  // .h5, or a Hugging Face folder (of dummy weights: its config.json)
     LoadFormat load_format = LoadFormat::kWeights;
     std::optional<DType> dtype;  // empty: the file's
     uint64_t seed = 0;           // of dummy weights
@@ -62,15 +61,15 @@ struct EngineConfig {
     int32_t num_iters = 30, num_iters_warmup = 1;
     double temperature = 0;
     std::string output_json;
-    std::string trace;        // file for a Chrome trace of trace_steps steps; empty: none
+    std::string trace;  // file for a Chrome trace of trace_steps steps; empty: none
     int32_t trace_steps = 50;
   } bench;
 
   int cuda_graph_max_bs = 256;  // decode steps of up to so many sequences replay a CUDA graph
   bool enforce_eager = false;   // no CUDA graphs
-  uint64_t seed = 0;         // of requests that bring none
-  int step_timeout_s = 300;  // 0: none
-  int load_threads = 4;      // that read weights
+  uint64_t seed = 0;            // of requests that bring none
+  int step_timeout_s = 300;     // 0: none
+  int load_threads = 4;         // that read weights
 
   // `where` names the text in errors ("configs/demo.yaml"); each override is "key.path=value".
   // Throws Error (usage) with file, line and, for an unknown key, the nearest one.
