@@ -20,6 +20,8 @@ struct DatasetOptions {
   double range_ratio = 0;     // lengths vary by this share in both directions
   int64_t prefix_len = 4096;  // of kSharedPrefix: what all begin with, before their own input_len
   uint64_t seed = 0;
+
+  bool operator==(const DatasetOptions&) const = default;
 };
 
 // random: token ids uniform over the vocabulary. nano: 256 requests of 100 to 1024 tokens in and
