@@ -16,9 +16,9 @@ struct Backend {
   std::string device_name;  // "NVIDIA H200", "CPU, 2 threads, avx512_bf16"
   const DeviceApi& device;
   const Ops& ops;
-  const GraphApi* graphs;  // null: launch every op
+  const GraphApi* graphs;              // null: launch every op
   const FusedDecodeApi* fused_decode;  // null: decode by ops
-  int fixed_page_size;     // KV page size the kernels are built for; 0: any
+  int fixed_page_size;                 // KV page size the kernels are built for; 0: any
 };
 
 // Opens the device of this process; on CUDA the GPU `local_rank`, on the CPU `num_threads` threads

@@ -1,6 +1,7 @@
 #pragma once
-// A whole decode step of one sequence as one kernel, for the shapes a backend has one for: at batch 1 the time goes into the seams
-// between kernels. Absent (null in Backend) on a device without it; the layer-by-layer ops then do the step.
+// A whole decode step of one sequence as one kernel, for the shapes a backend has one for: at batch
+// 1 the time goes into the seams between kernels. Absent (null in Backend) on a device without it;
+// the layer-by-layer ops then do the step.
 #include <cstdint>
 #include <vector>
 
@@ -8,16 +9,17 @@
 
 namespace ll {
 
-// A whole model on one device (no tensor parallelism), bfloat16. Weights as Ops::pack_weight laid them out.
+// A whole model on one device (no tensor parallelism), bfloat16. Weights as Ops::pack_weight laid
+// them out.
 struct FusedDecodeModel {
   struct Layer {
-    TensorView input_norm;  // [E]
-    Weight qkv;             // (H + 2 KH) D x E
-    TensorView qkv_bias;    // [(H + 2 KH) D]
-    Weight o;               // E x H D
+    TensorView input_norm;           // [E]
+    Weight qkv;                      // (H + 2 KH) D x E
+    TensorView qkv_bias;             // [(H + 2 KH) D]
+    Weight o;                        // E x H D
     TensorView post_attention_norm;  // [E]
-    Weight gate_up;         // 2 F x E, rows alternate
-    Weight down;            // E x F
+    Weight gate_up;                  // 2 F x E, rows alternate
+    Weight down;                     // E x F
     KvPages kv;
   };
   int32_t num_heads = 0, num_kv_heads = 0, head_dim = 0;
@@ -28,7 +30,8 @@ struct FusedDecodeModel {
   std::vector<Layer> layers;
 };
 
-// One row. All pointers are device memory; ids, positions and slots have one entry, as in BatchView and EmbedArgs.
+// One row. All pointers are device memory; ids, positions and slots have one entry, as in BatchView
+// and EmbedArgs.
 struct FusedDecodeStep {
   const int32_t* ids;
   const int32_t* last_tokens;

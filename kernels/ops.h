@@ -53,7 +53,8 @@ struct KvPages {
   int64_t page_size() const { return k.dim(2); }
 };
 
-// Memory that later ops will read (weights): a device may bring it into its cache while this op waits for others. A hint.
+// Memory that later ops will read (weights): a device may bring it into its cache while this op
+// waits for others. A hint.
 struct Prefetch {
   const void* data = nullptr;
   size_t bytes = 0;

@@ -78,8 +78,8 @@ int batch_command(const std::vector<std::string>& arguments) {
   auto a = parse(arguments);
   if (!a) return static_cast<int>(ExitCode::kDone);
   // Read here too: what is wrong with it shows at once, and it tells how many ranks to start.
-  auto config = EngineConfig::from_yaml(
-      read_config_file(a->config), a->config.empty() ? "--model" : a->config, a->overrides);
+  auto config = EngineConfig::from_yaml(read_config_file(a->config),
+                                        a->config.empty() ? "--model" : a->config, a->overrides);
   const int num_ranks = config.grid ? config.grid->num_ranks() : 1;
   std::vector<std::string> program = {program_beside("litelang-run")};
   if (!a->config.empty()) program.push_back(a->config);

@@ -17,7 +17,9 @@ struct SamplingNeeds {
   int num_logprobs = -1;  // -1: none; else the chosen token's and this many of the largest
 
   // Nothing but temperature: a draw over all logits as they are.
-  bool is_plain() const { return num_edits == 0 && !penalties && !top_k && !top_p && !min_p && num_logprobs < 0; }
+  bool is_plain() const {
+    return num_edits == 0 && !penalties && !top_k && !top_p && !min_p && num_logprobs < 0;
+  }
 };
 
 // Logprob ingredients of R rows on the device; `ranks` parts of the vocabulary.

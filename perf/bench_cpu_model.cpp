@@ -1,5 +1,6 @@
-// The CPU backend on a random-weight model: batch-1 decode beside the memory floor, prefill beside the matrix floor, all measured in
-// this run. usage: bench_cpu_model [config.json or its folder] [prompt tokens] [decode steps]
+// usage: bench_cpu_model [config.json or its folder] [prompt tokens] [decode steps]
+// The CPU backend on a random-weight model: batch-1 decode beside the memory floor, prefill beside
+// the matrix floor, all measured in this run.
 #include <omp.h>
 
 #include <algorithm>
@@ -16,7 +17,9 @@ namespace {
 using namespace ll;
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 double median(std::vector<double> v) {
   std::nth_element(v.begin(), v.begin() + static_cast<int64_t>(v.size() / 2), v.end());
@@ -43,10 +46,17 @@ int main(int argc, char** argv) {
   Backend backend = open_backend(BackendKind::kCpu, 0, share_of_processors(1));
   ProcessGrid grid(backend, MpiGroup(), {});
   ModelShard shard = shard_of(config, {}, {});
-  RunnerOptions options{.max_num_seqs = 1, .max_num_batched_tokens = prompt, .max_length = 4096, .num_pages = 64, .page_size = 64};
+  RunnerOptions options{.max_num_seqs = 1,
+                        .max_num_batched_tokens = prompt,
+                        .max_length = 4096,
+                        .num_pages = 64,
+                        .page_size = 64};
   Qwen2Weights weights = random_weights(config, shard, DType::bf16, backend, {}, 0);
-  size_t weight_bytes_read = weight_bytes(weight_placements(config, shard), backend.ops, DType::bf16);
-  if (!config.tie_word_embeddings) weight_bytes_read -= backend.ops.packed_bytes(config.vocab_size, config.hidden_size, DType::bf16);
+  size_t weight_bytes_read =
+      weight_bytes(weight_placements(config, shard), backend.ops, DType::bf16);
+  if (!config.tie_word_embeddings)
+    weight_bytes_read -=
+        backend.ops.packed_bytes(config.vocab_size, config.hidden_size, DType::bf16);
   ModelRunner runner(options, backend, grid, {}, config, shard, std::move(weights));
 
   auto run = [&](const StepPlan& plan) {
@@ -64,15 +74,23 @@ int main(int argc, char** argv) {
     decodes.push_back(run(plan));
   }
   double read = perf::read_bandwidth(), matrix = perf::matrix_rate();
-  double prefill = *std::min_element(prefills.begin() + 1, prefills.end()), decode = median(decodes);
-  // Every parameter but the input embedding's works on every prompt token; the head on the last one only.
+  double prefill = *std::min_element(prefills.begin() + 1, prefills.end()),
+         decode = median(decodes);
+  // Every parameter but the input embedding's works on every prompt token; the head on the last.
   double head = static_cast<double>(config.vocab_size * config.hidden_size);
-  double body = static_cast<double>(config.num_parameters()) - head * (config.tie_word_embeddings ? 1 : 2);
+  double body =
+      static_cast<double>(config.num_parameters()) - head * (config.tie_word_embeddings ? 1 : 2);
   double flops = 2 * (body * prompt + head);
   double bytes = static_cast<double>(weight_bytes_read);
-  fmt::print("{}, {}: memory reads {:.1f} GB/s, bfloat16 products {:.0f} GFLOP/s\n", path, backend.device_name, read, matrix);
-  fmt::print("decode, batch 1 at {} tokens   {:8.2f} ms  {:7.1f} tok/s  {:6.1f} GB/s   {:5.1f}% of the memory floor\n", prompt, decode * 1e3, 1 / decode,
-             bytes / decode * 1e-9, 100 * bytes / decode * 1e-9 / read);
-  fmt::print("prefill of {} tokens          {:8.2f} ms  {:7.1f} tok/s  {:6.0f} GFLOP/s {:5.1f}% of the matrix floor\n", prompt, prefill * 1e3, prompt / prefill,
-             flops / prefill * 1e-9, 100 * flops / prefill * 1e-9 / matrix);
+  fmt::print("{}, {}: memory reads {:.1f} GB/s, bfloat16 products {:.0f} GFLOP/s\n", path,
+             backend.device_name, read, matrix);
+  fmt::print(
+      "decode, batch 1 at {} tokens   {:8.2f} ms  {:7.1f} tok/s  {:6.1f} GB/s   {:5.1f}% of the "
+      "memory floor\n",
+      prompt, decode * 1e3, 1 / decode, bytes / decode * 1e-9, 100 * bytes / decode * 1e-9 / read);
+  fmt::print(
+      "prefill of {} tokens          {:8.2f} ms  {:7.1f} tok/s  {:6.0f} GFLOP/s {:5.1f}% of the "
+      "matrix floor\n",
+      prompt, prefill * 1e3, prompt / prefill, flops / prefill * 1e-9,
+      100 * flops / prefill * 1e-9 / matrix);
 }

@@ -16,12 +16,14 @@ double seconds_of(auto&& work) {
 }
 
 double product_rate(const Backend& cpu, int64_t m, int64_t n, int64_t k) {
-  Tensor natural(cpu.device, DType::bf16, {n, k}), x(cpu.device, DType::bf16, {m, k}), y(cpu.device, DType::bf16, {m, n}), packed;
+  Tensor natural(cpu.device, DType::bf16, {n, k}), x(cpu.device, DType::bf16, {m, k}),
+      y(cpu.device, DType::bf16, {m, n}), packed;
   cpu.ops.fill_random({}, natural, 1, 1, 0, 0, k);
   cpu.ops.fill_random({}, x, 2, 1, 0, 0, k);
   Weight weight = cpu.ops.pack_weight({}, natural, packed);
   double best = 1e9;
-  for (int i = 0; i < 8; ++i) best = std::min(best, seconds_of([&] { cpu.ops.linear({}, {y, x, weight, {}}); }));
+  for (int i = 0; i < 8; ++i)
+    best = std::min(best, seconds_of([&] { cpu.ops.linear({}, {y, x, weight, {}}); }));
   return 2e-9 * static_cast<double>(m * n * k) / best;
 }
 
@@ -41,12 +43,15 @@ double read_bandwidth() {
 #pragma omp parallel for schedule(static) reduction(+ : sum)
                       for (int64_t k = 0; k < kWords; ++k) sum += words[k];
                     }));
-  return sum == 1 ? 0 : 8e-9 * static_cast<double>(kWords) / best;  // the sum is used, or the loop would go
+  return sum == 1
+             ? 0
+             : 8e-9 * static_cast<double>(kWords) / best;  // the sum is used, or the loop would go
 }
 
 double matrix_rate() {
   Backend cpu = open_backend(BackendKind::kCpu, 0, 0);
-  return std::max({product_rate(cpu, 512, 9728, 896), product_rate(cpu, 2048, 8192, 1024), product_rate(cpu, 2048, 2048, 2048)});
+  return std::max({product_rate(cpu, 512, 9728, 896), product_rate(cpu, 2048, 8192, 1024),
+                   product_rate(cpu, 2048, 2048, 2048)});
 }
 
 }  // namespace ll::perf

@@ -52,7 +52,8 @@ std::vector<BenchRequest> nano_dataset(int32_t vocab) {
     r.prompt.resize(static_cast<size_t>(random.randint(kShortest, kLongest)));
     for (int32_t& id : r.prompt) id = static_cast<int32_t>(random.randint(0, kMaxToken) % vocab);
   }
-  for (BenchRequest& r : requests) r.output_len = static_cast<int32_t>(random.randint(kShortest, kLongest));
+  for (BenchRequest& r : requests)
+    r.output_len = static_cast<int32_t>(random.randint(kShortest, kLongest));
   return requests;
 }
 
@@ -73,7 +74,8 @@ BenchRequest parse_line(const std::string& text, int32_t vocab) {
   JsonTree tree = JsonTree::parse(text, "JSON");
   JsonFields fields(tree);
   const JsonTree* ids = fields.find("input_ids");
-  check(ids && ids->is(JsonTree::Kind::kArray) && !ids->members.empty(), "input_ids: must be a list of token ids");
+  check(ids && ids->is(JsonTree::Kind::kArray) && !ids->members.empty(),
+        "input_ids: must be a list of token ids");
   BenchRequest r;
   for (const auto& [key, id] : ids->members) {
     int64_t token = id.is(JsonTree::Kind::kNumber) ? id.integer().value_or(-1) : -1;
@@ -106,10 +108,14 @@ std::vector<BenchRequest> file_dataset(const DatasetOptions& o, int32_t vocab) {
 
 std::vector<BenchRequest> make_dataset(const DatasetOptions& o, int32_t vocab) {
   switch (o.kind) {
-    case DatasetOptions::Kind::kRandom: return random_dataset(o, vocab);
-    case DatasetOptions::Kind::kNano: return nano_dataset(vocab);
-    case DatasetOptions::Kind::kSharedPrefix: return shared_prefix_dataset(o, vocab);
-    case DatasetOptions::Kind::kFile: return file_dataset(o, vocab);
+    case DatasetOptions::Kind::kRandom:
+      return random_dataset(o, vocab);
+    case DatasetOptions::Kind::kNano:
+      return nano_dataset(vocab);
+    case DatasetOptions::Kind::kSharedPrefix:
+      return shared_prefix_dataset(o, vocab);
+    case DatasetOptions::Kind::kFile:
+      return file_dataset(o, vocab);
   }
   return {};
 }

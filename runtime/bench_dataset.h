@@ -14,16 +14,19 @@ struct BenchRequest {
 struct DatasetOptions {
   enum class Kind { kRandom, kNano, kSharedPrefix, kFile };
   Kind kind = Kind::kRandom;
-  std::string path;           // of kFile
+  std::string path;  // of kFile
   int64_t num_prompts = 1000;
   int64_t input_len = 1024, output_len = 128;
   double range_ratio = 0;     // lengths vary by this share in both directions
-  int64_t prefix_len = 4096;  // of kSharedPrefix: tokens all prompts begin with, before input_len of their own
+  int64_t prefix_len = 4096;  // of kSharedPrefix: what all begin with, before their own input_len
   uint64_t seed = 0;
+
+  bool operator==(const DatasetOptions&) const = default;
 };
 
-// random: token ids uniform over the vocabulary. nano: 256 requests of 100 to 1024 tokens in and out, the prompts of nano-vllm's
-// bench.py to the token. shared-prefix: one common head. file: JSONL as TensorRT-LLM's prepare_dataset writes it,
+// random: token ids uniform over the vocabulary. nano: 256 requests of 100 to 1024 tokens in and
+// out, the prompts of nano-vllm's bench.py to the token. shared-prefix: one common head. file:
+// JSONL as TensorRT-LLM's prepare_dataset writes it,
 // {"input_ids": [...], "output_tokens": N} a line. Throws Error that names file and line.
 std::vector<BenchRequest> make_dataset(const DatasetOptions& options, int32_t vocab_size);
 

@@ -1,6 +1,6 @@
 #pragma once
-// Benchmarks in the program: the flags, blocks and JSON fields that users of vLLM's and SGLang's benchmarks know, each result beside
-// the floor the device sets.
+// Benchmarks in the program: the flags, blocks and JSON fields that users of vLLM's and SGLang's
+// benchmarks know, each result beside the floor the device sets.
 #include <chrono>
 #include <functional>
 #include <unordered_map>
@@ -29,7 +29,8 @@ class BenchJob {
   BenchJob(const EngineConfig& config, const BenchModel& model, const DeviceRates& rates);
 
   EngineEvents events();
-  // Runs the benchmark of config.bench.kind and prints its block to standard output. `on_warm` is called when the warm-up is over.
+  // Runs the benchmark of config.bench.kind and prints its block to standard output. `on_warm` is
+  // called when the warm-up is over.
   void run(Engine& engine, const std::function<void()>& on_warm);
 
  private:

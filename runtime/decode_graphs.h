@@ -1,6 +1,7 @@
 #pragma once
-// Captured decode steps: a step of few rows is decided by launches, and a graph launches them all at once. Steps are padded to a bucket of
-// rows; each bucket is captured when it is first needed a second time (the first time runs directly and warms everything up).
+// Captured decode steps: a step of few rows is decided by launches, and a graph launches them all
+// at once. Steps are padded to a bucket of rows; each bucket is captured when it is first needed a
+// second time (the first time runs directly and warms everything up).
 #include <functional>
 #include <map>
 #include <tuple>
@@ -27,7 +28,8 @@ class DecodeGraphs {
     int32_t generation = 0;  // of the buffers it reads
     auto operator<=>(const Key&) const = default;
   };
-  // Runs `work`, through a graph from the second time on. It must launch the same kernels on the same memory each time.
+  // Runs `work`, through a graph from the second time on. It must launch the same kernels on the
+  // same memory each time.
   void run(const Key& key, const std::function<void()>& work);
 
  private:

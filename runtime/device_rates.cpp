@@ -27,7 +27,8 @@ double best_seconds(const Backend& b, Stream stream, const LinearArgs& args) {
 }
 
 double product_seconds(const Backend& b, Stream stream, int64_t m, int64_t n, int64_t k) {
-  Tensor natural(b.device, DType::bf16, {n, k}), packed, x(b.device, DType::bf16, {m, k}), y(b.device, DType::bf16, {m, n});
+  Tensor natural(b.device, DType::bf16, {n, k}), packed, x(b.device, DType::bf16, {m, k}),
+      y(b.device, DType::bf16, {m, n});
   b.ops.fill_random(stream, natural, 1, 1, 0, 0, k);
   b.ops.fill_random(stream, x, 2, 1, 0, 0, k);
   Weight weight = b.ops.pack_weight(stream, natural, packed);
@@ -41,8 +42,10 @@ DeviceRates measure_rates(const Backend& b, Stream stream) {
   bool is_cpu = b.kind == BackendKind::kCpu;
   int64_t rows = is_cpu ? 131072 : 262144, cols = is_cpu ? 2048 : 4096, side = is_cpu ? 2048 : 8192;
   DeviceRates rates;
-  rates.bytes_per_s = 2.0 * static_cast<double>(rows * cols) / product_seconds(b, stream, 1, rows, cols);
-  rates.flops_per_s = 2.0 * static_cast<double>(side) * static_cast<double>(side) * static_cast<double>(side) / product_seconds(b, stream, side, side, side);
+  rates.bytes_per_s =
+      2.0 * static_cast<double>(rows * cols) / product_seconds(b, stream, 1, rows, cols);
+  rates.flops_per_s = 2.0 * static_cast<double>(side) * static_cast<double>(side) *
+                      static_cast<double>(side) / product_seconds(b, stream, side, side, side);
   for (const auto& known : kKnown)
     if (b.device_name == known.device) {
       rates.bytes_per_s = std::max(rates.bytes_per_s, known.rates.bytes_per_s);

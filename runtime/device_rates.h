@@ -9,7 +9,8 @@ struct DeviceRates {
   double flops_per_s = 0;  // bfloat16 matrix products
 };
 
-// Measured with the backend's own ops (about a second), and not below what is known of the device by name.
+// Measured with the backend's own ops (about a second), and not below what is known of the device
+// by name.
 DeviceRates measure_rates(const Backend& backend, Stream stream);
 
 }  // namespace ll

@@ -186,7 +186,8 @@ const std::vector<Key>& key_table() {
        }},
       {"job.type",
        [](C& c, const Place& p, const YAML::Node& n) {
-         c.job.type = choice_of<C::JobType>(p, n, {{"batch", C::JobType::kBatch}, {"bench", C::JobType::kBench}});
+         c.job.type = choice_of<C::JobType>(
+             p, n, {{"batch", C::JobType::kBatch}, {"bench", C::JobType::kBench}});
        }},
       {"job.input", text(&C::job, &C::Job::input)},
       {"job.output", text(&C::job, &C::Job::output)},
@@ -195,45 +196,60 @@ const std::vector<Key>& key_table() {
       {"bench.kind",
        [](C& c, const Place& p, const YAML::Node& n) {
          using Kind = C::Bench::Kind;
-         c.bench.kind = choice_of<Kind>(p, n, {{"throughput", Kind::kThroughput}, {"latency", Kind::kLatency}, {"one-batch", Kind::kOneBatch}, {"startup", Kind::kStartup}});
+         c.bench.kind = choice_of<Kind>(p, n,
+                                        {{"throughput", Kind::kThroughput},
+                                         {"latency", Kind::kLatency},
+                                         {"one-batch", Kind::kOneBatch},
+                                         {"startup", Kind::kStartup}});
        }},
       {"bench.dataset",
        [](C& c, const Place& p, const YAML::Node& n) {
          using Kind = DatasetOptions::Kind;
-         c.bench.data.kind = choice_of<Kind>(p, n, {{"random", Kind::kRandom}, {"nano", Kind::kNano}, {"shared-prefix", Kind::kSharedPrefix}, {"file", Kind::kFile}});
+         c.bench.data.kind = choice_of<Kind>(p, n,
+                                             {{"random", Kind::kRandom},
+                                              {"nano", Kind::kNano},
+                                              {"shared-prefix", Kind::kSharedPrefix},
+                                              {"file", Kind::kFile}});
        }},
-      {"bench.dataset_path", [](C& c, const Place& p, const YAML::Node& n) { c.bench.data.path = text_of(p, n); }},
+      {"bench.dataset_path",
+       [](C& c, const Place& p, const YAML::Node& n) { c.bench.data.path = text_of(p, n); }},
       {"bench.num_prompts", whole(&DatasetOptions::num_prompts, 1)},
       {"bench.input_len", whole(&DatasetOptions::input_len, 1)},
       {"bench.output_len", whole(&DatasetOptions::output_len, 1)},
-      {"bench.range_ratio", [](C& c, const Place& p, const YAML::Node& n) { c.bench.data.range_ratio = number_of(p, n, 0, 1); }},
+      {"bench.range_ratio",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.bench.data.range_ratio = number_of(p, n, 0, 1);
+       }},
       {"bench.prefix_len", whole(&DatasetOptions::prefix_len, 0)},
-      {"bench.seed", [](C& c, const Place& p, const YAML::Node& n) { c.bench.data.seed = static_cast<uint64_t>(integer_of(p, n, 0, INT64_MAX)); }},
+      {"bench.seed",
+       [](C& c, const Place& p,
+          const YAML::Node&
+              n) { c.bench.data.seed = static_cast<uint64_t>(integer_of(p, n, 0, INT64_MAX)); }},
       {"bench.batch_size", whole(&C::bench, &C::Bench::batch_size, 1, 65536)},
       {"bench.num_iters", whole(&C::bench, &C::Bench::num_iters, 1, kMany)},
       {"bench.num_iters_warmup", whole(&C::bench, &C::Bench::num_iters_warmup, 0, kMany)},
-      {"bench.temperature", [](C& c, const Place& p, const YAML::Node& n) { c.bench.temperature = number_of(p, n, 0, 100); }},
+      {"bench.temperature",
+       [](C& c, const Place& p,
+          const YAML::Node& n) { c.bench.temperature = number_of(p, n, 0, 100); }},
       {"bench.output_json", text(&C::bench, &C::Bench::output_json)},
       {"bench.trace", text(&C::bench, &C::Bench::trace)},
       {"bench.trace_steps", whole(&C::bench, &C::Bench::trace_steps, 2, 100000)},
       {"cuda_graph_max_bs",
-       [](C& c, const Place& p, const YAML::Node& n) {
-         c.cuda_graph_max_bs = static_cast<int>(integer_of(p, n, 0, 4096));
-       }},
+       [](C& c, const Place& p,
+          const YAML::Node&
+              n) { c.cuda_graph_max_bs = static_cast<int>(integer_of(p, n, 0, 4096)); }},
       {"enforce_eager",
        [](C& c, const Place& p, const YAML::Node& n) { c.enforce_eager = flag_of(p, n); }},
       {"seed",
-       [](C& c, const Place& p, const YAML::Node& n) {
-         c.seed = static_cast<uint64_t>(integer_of(p, n, 0, INT64_MAX));
-       }},
+       [](C& c, const Place& p,
+          const YAML::Node& n) { c.seed = static_cast<uint64_t>(integer_of(p, n, 0, INT64_MAX)); }},
       {"step_timeout_s",
-       [](C& c, const Place& p, const YAML::Node& n) {
-         c.step_timeout_s = static_cast<int>(integer_of(p, n, 0, 1'000'000));
-       }},
+       [](C& c, const Place& p,
+          const YAML::Node&
+              n) { c.step_timeout_s = static_cast<int>(integer_of(p, n, 0, 1'000'000)); }},
       {"load_threads",
-       [](C& c, const Place& p, const YAML::Node& n) {
-         c.load_threads = static_cast<int>(integer_of(p, n, 1, 64));
-       }},
+       [](C& c, const Place& p,
+          const YAML::Node& n) { c.load_threads = static_cast<int>(integer_of(p, n, 1, 64)); }},
   };
   return table;
 }

@@ -19,11 +19,11 @@ struct EngineConfig {
   enum class JobType { kBatch, kBench };
 
   struct Model {
-    std::string
-        path;  // .h5, or a Hugging Face folder; with load_format dummy its config.json is enough
+    std::string path;  // .h5, or a Hugging Face folder (of dummy weights: its config.json)
     LoadFormat load_format = LoadFormat::kWeights;
     std::optional<DType> dtype;  // empty: the file's
     uint64_t seed = 0;           // of dummy weights
+    bool operator==(const Model&) const = default;
   } model;
 
   BackendChoice backend = BackendChoice::kAuto;
@@ -35,6 +35,7 @@ struct EngineConfig {
     size_t memory_bytes = 0;  // 0: as much as fits
     double gpu_memory_utilization = 0.9;
     bool radix = true;
+    bool operator==(const KvCache&) const = default;
   } kv_cache;
 
   struct Scheduler {
@@ -45,6 +46,7 @@ struct EngineConfig {
     int64_t max_input_length = 0, max_output_length = 0;  // 0: the model's limit
     int64_t max_waiting = 1'000'000;
     double busy_scale = 0.5;
+    bool operator==(const Scheduler&) const = default;
   } scheduler;
 
   struct Job {
@@ -52,6 +54,7 @@ struct EngineConfig {
     std::string input, output;  // "-": standard input or output
     bool overwrite = false;
     int64_t max_line_bytes = 64 << 20;
+    bool operator==(const Job&) const = default;
   } job;
 
   struct Bench {
@@ -62,15 +65,18 @@ struct EngineConfig {
     int32_t num_iters = 30, num_iters_warmup = 1;
     double temperature = 0;
     std::string output_json;
-    std::string trace;        // file for a Chrome trace of trace_steps steps; empty: none
+    std::string trace;  // file for a Chrome trace of trace_steps steps; empty: none
     int32_t trace_steps = 50;
+    bool operator==(const Bench&) const = default;
   } bench;
 
   int cuda_graph_max_bs = 256;  // decode steps of up to so many sequences replay a CUDA graph
   bool enforce_eager = false;   // no CUDA graphs
-  uint64_t seed = 0;         // of requests that bring none
-  int step_timeout_s = 300;  // 0: none
-  int load_threads = 4;      // that read weights
+  uint64_t seed = 0;            // of requests that bring none
+  int step_timeout_s = 300;     // 0: none
+  int load_threads = 4;         // that read weights
+
+  bool operator==(const EngineConfig&) const = default;
 
   // `where` names the text in errors ("configs/demo.yaml"); each override is "key.path=value".
   // Throws Error (usage) with file, line and, for an unknown key, the nearest one.

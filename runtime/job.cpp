@@ -178,14 +178,17 @@ void Rank::run_bench() {
   const auto& bench = config_.bench;
   BenchModel model = bench_model(files_.config, config_.model.path, dtype_, shape_.replica_size());
   BenchJob job(config_, model, rates_);
-  Engine engine(scheduler_options(config_, options_), config_.scheduler.async, *runner_, grid_.replica(), watchdog_, job.events());
+  Engine engine(scheduler_options(config_, options_), config_.scheduler.async, *runner_,
+                grid_.replica(), watchdog_, job.events());
   std::optional<StepTrace> trace;
-  if (!bench.trace.empty()) trace.emplace(backend_, stream_, static_cast<size_t>(bench.trace_steps));
+  if (!bench.trace.empty())
+    trace.emplace(backend_, stream_, static_cast<size_t>(bench.trace_steps));
   job.run(engine, [&] { runner_->record_steps(trace ? &*trace : nullptr); });
   runner_->record_steps(nullptr);
   if (!trace) return;
   StepTrace::Summary s = trace->summary();
-  fmt::print("Trace: {} steps, device busy {:.2f} ms, idle {:.2f} ms ({:.2f}%)\n", s.steps, s.busy_ms, s.idle_ms, 100 * s.idle_share());
+  fmt::print("Trace: {} steps, device busy {:.2f} ms, idle {:.2f} ms ({:.2f}%)\n", s.steps,
+             s.busy_ms, s.idle_ms, 100 * s.idle_share());
   trace->write(bench.trace);
 }
 

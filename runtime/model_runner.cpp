@@ -70,8 +70,10 @@ std::unique_ptr<Flight> ModelRunner::take_flight() {
 void ModelRunner::launch(const StepPlan& plan) {
   for (const auto& s : plan.new_slots) slots_[static_cast<size_t>(s.slot)] = s.sampling;
   if (trace_) trace_->begin_step(plan.id, plan.num_tokens());
-  int32_t bucket = plan.is_decode_only() ? graphs_.bucket(static_cast<int32_t>(plan.decode.size())) : 0;
-  SlotTables tables{data_of<int32_t>(page_table_), page_table_.view().dim(1), data_of<int32_t>(last_tokens_)};
+  int32_t bucket =
+      plan.is_decode_only() ? graphs_.bucket(static_cast<int32_t>(plan.decode.size())) : 0;
+  SlotTables tables{data_of<int32_t>(page_table_), page_table_.view().dim(1),
+                    data_of<int32_t>(last_tokens_)};
   StepDescription step = describe_step(plan, slots_, bucket, tables, upload_);
   update_tables(plan, step);
   std::unique_ptr<Flight> flight = take_flight();
@@ -91,26 +93,33 @@ void ModelRunner::launch(const StepPlan& plan) {
 
 // Page tables, page copies and token counts, before any row runs.
 void ModelRunner::update_tables(const StepPlan& plan, const StepDescription& step) {
-  auto num_deltas = static_cast<int32_t>(plan.page_deltas.size()), num_copies = static_cast<int32_t>(plan.page_copies.size());
+  auto num_deltas = static_cast<int32_t>(plan.page_deltas.size()),
+       num_copies = static_cast<int32_t>(plan.page_copies.size());
   if (num_deltas > 0)
-    backend_.ops.update_page_table(stream_, data_of<int32_t>(page_table_), page_table_.view().dim(1), step.page_deltas, num_deltas);
+    backend_.ops.update_page_table(stream_, data_of<int32_t>(page_table_),
+                                   page_table_.view().dim(1), step.page_deltas, num_deltas);
   kv_.copy_pages(stream_, backend_.ops, step.page_copies, num_copies);
-  for (const auto& c : step.counts) sampler_.reset_counts(stream_, c.slot, c.tokens, c.num_prompt, c.length);
+  for (const auto& c : step.counts)
+    sampler_.reset_counts(stream_, c.slot, c.tokens, c.num_prompt, c.length);
 }
 
-void ModelRunner::note_samples(const StepPlan& plan, const StepDescription& step, Flight& flight) const {
+void ModelRunner::note_samples(const StepPlan& plan, const StepDescription& step,
+                               Flight& flight) const {
   flight.num_samples = static_cast<int64_t>(plan.samples.size());
   flight.has_scores = step.needs.num_logprobs >= 0;
   flight.wanted.clear();
-  for (const auto& s : plan.samples) flight.wanted.push_back(slots_[static_cast<size_t>(s.slot)].num_logprobs);
+  for (const auto& s : plan.samples)
+    flight.wanted.push_back(slots_[static_cast<size_t>(s.slot)].num_logprobs);
   flight.prompt_rows = step.prompts;
   flight.prompt_blocks.clear();
   flight.num_prompt_chunks = 0;
   for (const auto& c : plan.chunks) flight.num_prompt_chunks += c.num_prompt_logprobs >= 0;
 }
 
-// A decode step: one row, one sample. Plain sampling is captured with it, the rest follows the graph.
-void ModelRunner::run_captured(const StepPlan& plan, const StepDescription& step, int32_t bucket, Flight& flight) {
+// A decode step: one row, one sample. Plain sampling is captured with it, the rest follows the
+// graph.
+void ModelRunner::run_captured(const StepPlan& plan, const StepDescription& step, int32_t bucket,
+                               Flight& flight) {
   bool is_plain = step.needs.is_plain();
   bool is_fused = bucket == 1 && model_.can_decode_one(plan.decode[0].position);
   TensorView logits = logits_.view().rows(0, bucket);
@@ -121,7 +130,9 @@ void ModelRunner::run_captured(const StepPlan& plan, const StepDescription& step
       model_.logits(stream_, model_.forward(stream_, step.inputs, kv_), logits);
     if (is_plain) sample(step, logits);
   });
-  bring(is_plain ? Sampler::Result{sampler_.tokens(), {}} : sample(step, logits.rows(0, flight.num_samples)), step, flight);
+  bring(is_plain ? Sampler::Result{sampler_.tokens(), {}}
+                 : sample(step, logits.rows(0, flight.num_samples)),
+        step, flight);
 }
 
 void ModelRunner::run_directly(const StepPlan& plan, const StepDescription& step, Flight& flight) {
@@ -130,7 +141,8 @@ void ModelRunner::run_directly(const StepPlan& plan, const StepDescription& step
   score_prompts(step, hidden, flight);
   int64_t rows = flight.num_samples;
   if (rows == 0) return;
-  TensorView picked = hidden.rows(0, std::min(rows, hidden.dim(0))), logits = logits_.view().rows(0, rows);
+  TensorView picked = hidden.rows(0, std::min(rows, hidden.dim(0))),
+             logits = logits_.view().rows(0, rows);
   if (step.sample_rows) {
     picked = gathered_.view().rows(0, rows);
     backend_.ops.gather_rows(stream_, picked, hidden, step.sample_rows);
@@ -140,14 +152,17 @@ void ModelRunner::run_directly(const StepPlan& plan, const StepDescription& step
 }
 
 Sampler::Result ModelRunner::sample(const StepDescription& step, TensorView logits) {
-  return sampler_.sample(stream_, {logits, step.sampling, step.edits, step.needs, data_of<int32_t>(last_tokens_)});
+  return sampler_.sample(
+      stream_, {logits, step.sampling, step.edits, step.needs, data_of<int32_t>(last_tokens_)});
 }
 
 // Sends what was drawn on its way to the host.
 void ModelRunner::bring(const Sampler::Result& drawn, const StepDescription& step, Flight& flight) {
   if (!options_.collects || flight.num_samples == 0) return;
-  backend_.device.copy(stream_, flight.tokens, drawn.tokens, static_cast<size_t>(flight.num_samples) * sizeof(int32_t));
-  if (flight.has_scores) bring_scores(drawn.scores, step.needs.num_logprobs, flight.num_samples, flight.scores);
+  backend_.device.copy(stream_, flight.tokens, drawn.tokens,
+                       static_cast<size_t>(flight.num_samples) * sizeof(int32_t));
+  if (flight.has_scores)
+    bring_scores(drawn.scores, step.needs.num_logprobs, flight.num_samples, flight.scores);
 }
 
 // Prompt rows in blocks of as many logits as there is room for.
@@ -167,7 +182,8 @@ void ModelRunner::score_prompts(const StepDescription& step, TensorView hidden, 
   }
 }
 
-void ModelRunner::bring_scores(const ScoredRows& scores, int num_logprobs, int64_t rows, Scores& to) {
+void ModelRunner::bring_scores(const ScoredRows& scores, int num_logprobs, int64_t rows,
+                               Scores& to) {
   int64_t ranks = scores.max_and_sum.dim(0);
   to.num_logprobs = num_logprobs;
   to.ranks = ranks;
@@ -176,7 +192,8 @@ void ModelRunner::bring_scores(const ScoredRows& scores, int num_logprobs, int64
   to.chosen.resize(static_cast<size_t>(rows));
   to.top.resize(static_cast<size_t>(ranks * rows * num_logprobs));
   auto copy = [&](auto& host, const void* device) {
-    if (!host.empty()) backend_.device.copy(stream_, host.data(), device, host.size() * sizeof(host[0]));
+    if (!host.empty())
+      backend_.device.copy(stream_, host.data(), device, host.size() * sizeof(host[0]));
   };
   copy(to.max_and_sum, scores.max_and_sum.data);
   copy(to.chosen, scores.chosen.data);

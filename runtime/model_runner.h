@@ -21,8 +21,8 @@ struct RunnerOptions {
   int64_t max_length = 0;  // positions of a sequence
   int64_t num_pages = 0;
   int64_t page_size = 64;
-  int32_t graph_max_rows = 0;  // decode steps of up to so many rows are captured as graphs, where the device has them
-  bool collects = true;  // this rank brings results to the host
+  int32_t graph_max_rows = 0;  // decode steps of up to so many rows become graphs, on GPUs
+  bool collects = true;        // this rank brings results to the host
 };
 
 class ModelRunner {
@@ -50,7 +50,8 @@ class ModelRunner {
   std::unique_ptr<Flight> take_flight();
   void update_tables(const StepPlan& plan, const StepDescription& step);
   void note_samples(const StepPlan& plan, const StepDescription& step, Flight& flight) const;
-  void run_captured(const StepPlan& plan, const StepDescription& step, int32_t bucket, Flight& flight);
+  void run_captured(const StepPlan& plan, const StepDescription& step, int32_t bucket,
+                    Flight& flight);
   void run_directly(const StepPlan& plan, const StepDescription& step, Flight& flight);
   Sampler::Result sample(const StepDescription& step, TensorView logits);
   void score_prompts(const StepDescription& step, TensorView hidden, Flight& flight);

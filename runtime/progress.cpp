@@ -1,6 +1,8 @@
 #include "runtime/progress.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,10 +43,21 @@ std::string status(const BatchCounts& c, double seconds) {
   return text;
 }
 
+// mpirun gives a rank a pipe and copies it to its own standard error, which may be a terminal.
+bool is_shown_on_terminal() {
+  if (isatty(STDERR_FILENO) == 1) return true;
+  struct stat own = {};
+  if (fstat(STDERR_FILENO, &own) != 0 || !S_ISFIFO(own.st_mode)) return false;
+  int starters = open(fmt::format("/proc/{}/fd/{}", getppid(), STDERR_FILENO).c_str(),
+                      O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  bool is_terminal = starters >= 0 && isatty(starters) == 1;
+  if (starters >= 0) close(starters);
+  return is_terminal;
+}
+
 }  // namespace
 
-Progress::Progress()
-    : is_terminal_(isatty(STDERR_FILENO) == 1), start_(Clock::now()), drawn_(start_) {}
+Progress::Progress() : is_terminal_(is_shown_on_terminal()), start_(Clock::now()), drawn_(start_) {}
 
 double Progress::seconds() const {
   return std::chrono::duration<double>(Clock::now() - start_).count();

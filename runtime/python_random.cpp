@@ -5,7 +5,9 @@
 namespace ll {
 
 PythonRandom::PythonRandom(uint32_t seed) {
-  auto mix = [&](size_t i, uint32_t factor) { return state_[i] ^ ((state_[i - 1] ^ (state_[i - 1] >> 30)) * factor); };
+  auto mix = [&](size_t i, uint32_t factor) {
+    return state_[i] ^ ((state_[i - 1] ^ (state_[i - 1] >> 30)) * factor);
+  };
   state_[0] = 19650218u;
   for (size_t i = 1; i < kSize; ++i)
     state_[i] = 1812433253u * (state_[i - 1] ^ (state_[i - 1] >> 30)) + static_cast<uint32_t>(i);
@@ -16,7 +18,8 @@ PythonRandom::PythonRandom(uint32_t seed) {
     i = 1;
   };
   for (size_t k = 0; k < kSize; ++k, advance()) state_[i] = mix(i, 1664525u) + seed;
-  for (size_t k = 1; k < kSize; ++k, advance()) state_[i] = mix(i, 1566083941u) - static_cast<uint32_t>(i);
+  for (size_t k = 1; k < kSize; ++k, advance())
+    state_[i] = mix(i, 1566083941u) - static_cast<uint32_t>(i);
   state_[0] = 0x80000000u;
 }
 

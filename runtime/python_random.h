@@ -1,5 +1,6 @@
 #pragma once
-// Python's random module as far as benchmarks written in Python need it: the same seed gives the same prompts here.
+// Python's random module as far as benchmarks written in Python need it: the same seed gives the
+// same prompts here.
 #include <array>
 #include <cstddef>
 #include <cstdint>

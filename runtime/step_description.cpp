@@ -21,8 +21,10 @@ Rows list_rows(const StepPlan& plan, int32_t padded_rows, std::vector<Chunk>& ch
   for (const auto& d : plan.decode) r.add(~d.slot, d.position, d.slot);
   while (static_cast<int32_t>(r.ids.size()) < padded_rows) r.add(0, -1, 0);
   for (const auto& c : plan.chunks) {
-    chunks.push_back({c.slot, static_cast<int32_t>(r.ids.size()), static_cast<int32_t>(c.tokens.size()), c.first_position});
-    for (size_t i = 0; i < c.tokens.size(); ++i) r.add(c.tokens[i], c.first_position + static_cast<int32_t>(i), c.slot);
+    chunks.push_back({c.slot, static_cast<int32_t>(r.ids.size()),
+                      static_cast<int32_t>(c.tokens.size()), c.first_position});
+    for (size_t i = 0; i < c.tokens.size(); ++i)
+      r.add(c.tokens[i], c.first_position + static_cast<int32_t>(i), c.slot);
   }
   return r;
 }
@@ -70,7 +72,8 @@ SamplingNeeds needs_of(const StepPlan& plan, const std::vector<SlotSampling>& sl
 }
 
 // Rows of chunks that want prompt logprobs, and the tokens that follow them.
-void list_prompts(const StepPlan& plan, StepDescription& d, std::vector<int32_t>& rows, std::vector<int32_t>& targets) {
+void list_prompts(const StepPlan& plan, StepDescription& d, std::vector<int32_t>& rows,
+                  std::vector<int32_t>& targets) {
   int32_t scored_chunk = 0;
   for (size_t c = 0; c < plan.chunks.size(); ++c) {
     const auto& chunk = plan.chunks[c];
@@ -88,15 +91,16 @@ void list_prompts(const StepPlan& plan, StepDescription& d, std::vector<int32_t>
 
 }  // namespace
 
-StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampling>& slots, int32_t padded_rows, const SlotTables& tables,
-                              StagedUpload& upload) {
+StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampling>& slots,
+                              int32_t padded_rows, const SlotTables& tables, StagedUpload& upload) {
   StepDescription d;
   Rows rows = list_rows(plan, padded_rows, d.chunks);
   std::vector<SamplingRow> sampling;
   std::vector<int32_t> sample_rows, prompt_rows, prompt_targets;
   bool in_order = true;
   for (size_t i = 0; i < plan.samples.size(); ++i) {
-    sampling.push_back(sampling_row(plan.samples[i], slots[static_cast<size_t>(plan.samples[i].slot)]));
+    sampling.push_back(
+        sampling_row(plan.samples[i], slots[static_cast<size_t>(plan.samples[i].slot)]));
     sample_rows.push_back(plan.samples[i].row);
     in_order &= plan.samples[i].row == static_cast<int32_t>(i);
   }
@@ -125,7 +129,8 @@ StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampli
     std::vector<int32_t> tokens = s.prompt;
     tokens.insert(tokens.end(), s.output.begin(), s.output.end());
     count_places.push_back(upload.add(tokens));
-    d.counts.push_back({s.slot, static_cast<int32_t>(s.prompt.size()), static_cast<int32_t>(tokens.size()), nullptr});
+    d.counts.push_back({s.slot, static_cast<int32_t>(s.prompt.size()),
+                        static_cast<int32_t>(tokens.size()), nullptr});
   }
   upload.upload();
 

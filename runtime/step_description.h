@@ -43,8 +43,9 @@ struct StepDescription {
   std::vector<Counts> counts;
 };
 
-// `padded_rows`: decode rows are padded with unused ones up to it, so that steps of one bucket look alike; 0: no padding.
-StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampling>& slots, int32_t padded_rows, const SlotTables& tables,
-                              StagedUpload& upload);
+// `padded_rows`: decode rows are padded with unused ones up to it, so that steps of one bucket look
+// alike; 0: no padding.
+StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampling>& slots,
+                              int32_t padded_rows, const SlotTables& tables, StagedUpload& upload);
 
 }  // namespace ll

@@ -44,9 +44,10 @@ void StepTrace::write(const std::string& path) {
   out.write_line("[");
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& s = steps_[i];
-    out.write_line(fmt::format(R"json({{"name":"step {} ({} rows)","ph":"X","pid":0,"tid":0,"ts":{:.1f},"dur":{:.1f}}}{})json", s.id, s.rows,
-                               1e3 * backend_.device.elapsed_ms(steps_[0].begin, s.begin), 1e3 * backend_.device.elapsed_ms(s.begin, s.end),
-                               i + 1 < steps_.size() ? "," : ""));
+    out.write_line(fmt::format(
+        R"json({{"name":"step {} ({} rows)","ph":"X","pid":0,"tid":0,"ts":{:.1f},"dur":{:.1f}}}{})json",
+        s.id, s.rows, 1e3 * backend_.device.elapsed_ms(steps_[0].begin, s.begin),
+        1e3 * backend_.device.elapsed_ms(s.begin, s.end), i + 1 < steps_.size() ? "," : ""));
   }
   out.write_line("]");
   out.close();

@@ -1,5 +1,6 @@
 #pragma once
-// When the device worked and when it waited: an event before and after each step's work, read back at the end.
+// When the device worked and when it waited: an event before and after each step's work, read back
+// at the end.
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ class StepTrace {
   };
   // Waits for the recorded steps.
   Summary summary();
-  // The steps as a Chrome trace (chrome://tracing, Perfetto). Throws Error when the file cannot be written.
+  // The steps as a Chrome trace (chrome://tracing, Perfetto). Throws Error when the file cannot be
+  // written.
   void write(const std::string& path);
 
  private:

@@ -79,13 +79,16 @@ void pack_block(const AttentionArgs& a, const int32_t* pages, int64_t kv_head, i
   }
 }
 
-void key_product(const float* q, int64_t ldq, const float* keys, int64_t dim, int64_t rows, float* y) {
+void key_product(const float* q, int64_t ldq, const float* keys, int64_t dim, int64_t rows,
+                 float* y) {
   simd().gemm_f32(q, ldq, keys, kPanelCols, dim, rows, y, kBlock);
 }
-void key_product(const bf16* q, int64_t ldq, const bf16* keys, int64_t dim, int64_t rows, float* y) {
+void key_product(const bf16* q, int64_t ldq, const bf16* keys, int64_t dim, int64_t rows,
+                 float* y) {
   simd().gemm_bf16(q, ldq, keys, 2 * kPanelCols, dim, rows, y, kBlock);
 }
-void value_product(const float* p, const float* values, int64_t padded_dim, int64_t rows, float* y) {
+void value_product(const float* p, const float* values, int64_t padded_dim, int64_t rows,
+                   float* y) {
   for (int64_t c = 0; c < padded_dim; c += kPanelCols)
     simd().gemm_f32(p, kBlock, values + c, padded_dim, kBlock, rows, y + c, padded_dim);
 }
@@ -105,7 +108,8 @@ void fold_block(const Shape2& s, int rows, const int* valid, const T* queries, f
   float correction[kTileRows];
   for (int r = 0; r < rows; ++r) {
     float* score = w.scores.data() + r * kBlock;
-    correction[r] = valid[r] > 0 ? simd().softmax_step(score, valid[r], scale, max + r, sum + r) : 1.0f;
+    correction[r] =
+        valid[r] > 0 ? simd().softmax_step(score, valid[r], scale, max + r, sum + r) : 1.0f;
     std::fill(score + valid[r], score + kBlock, 0.0f);
     to_weights(w.weights.data() + r * kBlock, score, kBlock);
   }

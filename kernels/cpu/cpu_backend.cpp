@@ -38,10 +38,13 @@ const Ops& cpu_ops() {
 
 Backend open(int num_threads) {
   if (num_threads > 0) omp_set_num_threads(num_threads);
-  return {BackendKind::kCpu, fmt::format("CPU, {} threads, {}", omp_get_max_threads(), simd().name),
-          cpu_device(),      cpu_ops(),
+  return {BackendKind::kCpu,
+          fmt::format("CPU, {} threads, {}", omp_get_max_threads(), simd().name),
+          cpu_device(),
+          cpu_ops(),
           nullptr,
-          nullptr,           0};
+          nullptr,
+          0};
 }
 
 }  // namespace cpu

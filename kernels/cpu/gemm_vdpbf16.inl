@@ -1,4 +1,5 @@
-// Products with bfloat16 panels by vdpbf16ps; included inside a namespace of its own by each simd_<isa>.cpp that has the instruction.
+// Products with bfloat16 panels by vdpbf16ps; included inside a namespace of its own by each
+// simd_<isa>.cpp that has the instruction.
 #include <immintrin.h>
 
 #include "kernels/cpu/simd.h"
@@ -45,7 +46,7 @@ void dot_rows(const bf16* x, int64_t ldx, const bf16* panel, int64_t stride, int
 }
 
 void gemm_vdpbf16(const bf16* x, int64_t ldx, const bf16* panel, int64_t stride, int64_t k,
-                   int64_t rows, float* y, int64_t ldy) {
+                  int64_t rows, float* y, int64_t ldy) {
   for (int64_t m = 0; m < rows; m += 4) {
     const bf16* from = x + m * ldx;
     float* to = y + m * ldy;

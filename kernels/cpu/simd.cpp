@@ -14,13 +14,15 @@ namespace {
 
 // The kernel hands out AMX's tile registers on request only.
 bool may_use_tiles() {
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  constexpr long kRequestPermission = 0x1023,
+                 kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
 bool has_amx_bf16() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && (d >> 24 & 1);  // AMX-BF16, AMX-TILE
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) &&
+         (d >> 24 & 1);  // AMX-BF16, AMX-TILE
 }
 
 bool runs_here(const Simd& table) {
@@ -36,7 +38,8 @@ bool runs_here(const Simd& table) {
 }
 
 const Simd& choose() {
-  const Simd* tables[] = {&amx::kSimd, &avx512_bf16::kSimd, &avx512::kSimd, &avx2::kSimd, &generic::kSimd};
+  const Simd* tables[] = {&amx::kSimd, &avx512_bf16::kSimd, &avx512::kSimd, &avx2::kSimd,
+                          &generic::kSimd};
   const char* wanted = std::getenv("LITELANG_SIMD");
   for (const Simd* table : tables)
     if (runs_here(*table) && (!wanted || std::string_view(wanted) == table->name)) return *table;

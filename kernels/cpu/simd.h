@@ -19,16 +19,17 @@ struct Simd {
   const char* name;
   bool has_bf16_dot;  // vdpbf16ps
 
-  // y[m][0..63] = sum over k of x[m][k] panel[k][..], m < rows. float32 outputs are summed in the order of k, whatever `rows` is.
-  // `panel_stride`: elements from one k (float32) or pair of k (bfloat16) to the next. bfloat16 k is even; if it is no multiple
-  // of 32, fast paths for it are not taken.
+  // y[m][0..63] = sum over k of x[m][k] panel[k][..], m < rows. float32 outputs are summed in the
+  // order of k, whatever `rows` is. `panel_stride`: elements from one k (float32) or pair of k
+  // (bfloat16) to the next. bfloat16 k is even; if it is no multiple of 32, fast paths for it are
+  // not taken.
   void (*gemm_f32)(const float* x, int64_t ldx, const float* panel, int64_t panel_stride, int64_t k,
                    int64_t rows, float* y, int64_t ldy);
   void (*gemm_bf16)(const bf16* x, int64_t ldx, const bf16* panel, int64_t panel_stride, int64_t k,
                     int64_t rows, float* y, int64_t ldy);
 
-  // One block of an online softmax row: scores become exp(scale * score - max), the running max and sum take them in; returns what
-  // earlier outputs are to be multiplied by.
+  // One block of an online softmax row: scores become exp(scale * score - max), the running max and
+  // sum take them in; returns what earlier outputs are to be multiplied by.
   float (*softmax_step)(float* scores, int64_t n, float scale, float* max, float* sum);
   float (*max)(const float* x, int64_t n);             // -inf for n = 0
   float (*exp_sum)(float* x, int64_t n, float shift);  // x = exp(x - shift); returns the sum

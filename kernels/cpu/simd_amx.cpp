@@ -18,7 +18,8 @@ struct alignas(64) TileConfig {
 
 constexpr int64_t kTileRows = 16, kTileDepth = 32, kFewRows = 4;
 
-// Tiles 0 to 3 sum 16 rows by 64 columns, 4 holds rows of x, 5 and 6 columns of the panel: 16 pairs by 16 columns, as they lie.
+// Tiles 0 to 3 sum 16 rows by 64 columns, 4 holds rows of x, 5 and 6 columns of the panel: 16 pairs
+// by 16 columns, as they lie.
 void configure(int64_t rows) {
   TileConfig config;
   for (int t = 0; t < 7; ++t) {

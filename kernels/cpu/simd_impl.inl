@@ -1,5 +1,5 @@
-// Included by each simd_<isa>.cpp after LL_SIMD_ISA (a namespace) and LL_SIMD_LANES (floats in a register) are defined.
-// GCC and clang vector extensions; see simd.h for the contracts.
+// Included by each simd_<isa>.cpp after LL_SIMD_ISA (a namespace) and LL_SIMD_LANES (floats in a
+// register) are defined. GCC and clang vector extensions; see simd.h for the contracts.
 #include <cstring>
 #include <utility>
 
@@ -28,7 +28,7 @@ inline void store(T* p, V v) {
 }
 inline Vec splat(float x) { return Vec{} + x; }
 
-// Not dtype.h's: an inline function shared with files built for other machines must not come from here.
+// Not dtype.h's: no inline function that files built for other machines share may come from here.
 inline float float_of(bf16 x) {
   uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
   float value;
@@ -61,12 +61,13 @@ inline void store_tail(T* p, V v, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = lane[i];
 }
 
-// exp(x) = 2^n p(r), x = n ln 2 + r: Cephes' polynomial, relative error under 2e-7; below -87 it is 0.
+// exp(x) = 2^n p(r), x = n ln 2 + r: Cephes' polynomial, relative error under 2e-7; 0 below -87.
 inline Vec exp_of(Vec x) {
   const Vec lowest = splat(-87.0f), highest = splat(88.0f);
   Vec t = x > lowest ? x : lowest;
   t = t < highest ? t : highest;
-  Vec shifted = t * splat(1.44269504088896341f) + splat(12582912.0f);  // 1.5 * 2^23 rounds to integer
+  Vec shifted =
+      t * splat(1.44269504088896341f) + splat(12582912.0f);  // 1.5 * 2^23 rounds to integer
   Vec n = shifted - splat(12582912.0f);
   Vec r = t - n * splat(0.693359375f);
   r = r - n * splat(-2.12194440e-4f);
@@ -198,7 +199,8 @@ float softmax_step(float* scores, int64_t n, float scale, float* running_max, fl
     sum += e;
   }
   if (i < n) {
-    Vec e = exp_of(load_tail<float, Vec>(scores + i, n - i, -__builtin_inff()) * splat(scale) - splat(highest));
+    Vec e = exp_of(load_tail<float, Vec>(scores + i, n - i, -__builtin_inff()) * splat(scale) -
+                   splat(highest));
     store_tail(scores + i, e, n - i);
     sum += e;
   }
@@ -231,8 +233,7 @@ float dot(const float* a, const float* b, int64_t n) {
   Vec sum{};
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) sum += load<Vec>(a + i) * load<Vec>(b + i);
-  if (i < n)
-    sum += load_tail<float, Vec>(a + i, n - i, 0) * load_tail<float, Vec>(b + i, n - i, 0);
+  if (i < n) sum += load_tail<float, Vec>(a + i, n - i, 0) * load_tail<float, Vec>(b + i, n - i, 0);
   return sum_lanes(sum);
 }
 
@@ -282,7 +283,8 @@ void silu_and_mul(float* y, const float* x, int64_t n) {
     return gate / (splat(1.0f) + exp_of(-gate)) * up;
   };
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(y + i, act(load<Vec>(x + 2 * i), load<Vec>(x + 2 * i + kLanes)));
+  for (; i + kLanes <= n; i += kLanes)
+    store(y + i, act(load<Vec>(x + 2 * i), load<Vec>(x + 2 * i + kLanes)));
   if (i == n) return;
   float pairs[2 * kLanes] = {};
   std::memcpy(pairs, x + 2 * i, static_cast<size_t>(n - i) * 2 * sizeof(float));

@@ -23,7 +23,8 @@ std::vector<const Simd*> tables() {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) all.push_back(&avx2::kSimd);
   if (__builtin_cpu_supports("avx512bw")) all.push_back(&avx512::kSimd);
   if (__builtin_cpu_supports("avx512bf16")) all.push_back(&avx512_bf16::kSimd);
-  if (std::string(simd().name) == "amx") all.push_back(&amx::kSimd);  // needs the kernel's permission
+  if (std::string(simd().name) == "amx")
+    all.push_back(&amx::kSimd);  // needs the kernel's permission
   return all;
 }
 
@@ -114,8 +115,7 @@ TEST_CASE("a row of a panel product does not depend on the rows beside it") {
     CAPTURE(s->name);
     auto x = random_floats(kRows * kDepth, 3), w = random_floats(kDepth * kPanelCols, 4);
     std::vector<float> all(kRows * kPanelCols), one(kPanelCols);
-    s->gemm_f32(x.data(), kDepth, w.data(), kPanelCols, kDepth, kRows, all.data(),
-                kPanelCols);
+    s->gemm_f32(x.data(), kDepth, w.data(), kPanelCols, kDepth, kRows, all.data(), kPanelCols);
     for (int64_t rows = 1; rows <= kRows; ++rows) {
       std::vector<float> some(all.size());
       s->gemm_f32(x.data(), kDepth, w.data(), kPanelCols, kDepth, rows, some.data(), kPanelCols);
