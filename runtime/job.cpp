@@ -66,7 +66,8 @@ SchedulerOptions scheduler_options(const EngineConfig& config, const RunnerOptio
           .radix = config.kv_cache.radix,
           .busy_scale = config.scheduler.busy_scale,
           .num_pages = runner.num_pages,
-          .page_size = shard.positions(runner.page_size).span()};
+          .page_size = shard.positions(runner.page_size).span(),
+          .gather_tokens = shard.merged_columns > 1 ? config.gather_tokens : 0};
 }
 
 // One rank's part of the model, ready to run plans.

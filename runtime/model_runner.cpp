@@ -74,7 +74,8 @@ std::unique_ptr<Flight> ModelRunner::take_flight() {
 void ModelRunner::launch(const StepPlan& plan) {
   for (const auto& s : plan.new_slots) slots_[static_cast<size_t>(s.slot)] = s.sampling;
   if (trace_) trace_->begin_step(plan.id, plan.num_tokens());
-  int32_t bucket = plan.is_decode_only() ? graphs_.bucket(static_cast<int32_t>(plan.decode.size())) : 0;
+  // Graphs are of decode steps, whose rows are too few for gathered mode.
+  int32_t bucket = plan.is_decode_only() && !plan.gathered ? graphs_.bucket(static_cast<int32_t>(plan.decode.size())) : 0;
   SlotTables tables{data_of<int32_t>(page_table_), page_table_.view().dim(1), data_of<int32_t>(last_tokens_),
                     kv_.positions()};
   StepDescription step = describe_step(plan, slots_, bucket, tables, upload_);

@@ -150,6 +150,7 @@ StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampli
                     .max_kv_length = longest};
   d.inputs.ids = upload.get(ids);
   d.inputs.last_tokens = tables.last_tokens;
+  d.inputs.gathered = plan.gathered;
   d.sampling = upload.get(sampling_place);
   d.sample_rows = upload.get(sample_rows_place);
   d.edits = upload.get(edits_place);

@@ -19,6 +19,7 @@ struct EngineSetup {
   int32_t max_num_seqs = 8, max_num_batched_tokens = 64;
   int64_t max_length = 400, num_pages = 200, page_size = 16;
   bool chunked_prefill = true, radix = true, async = true;
+  int32_t gather_tokens = 0;  // of grids with z > 1
   std::optional<GridShape> grid = std::nullopt;  // nothing: as many ranks as there are, in y
 };
 
@@ -86,7 +87,8 @@ inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const
                            .chunked_prefill = setup.chunked_prefill,
                            .radix = setup.radix,
                            .num_pages = setup.num_pages,
-                           .page_size = rig.shard.positions(setup.page_size).span()};
+                           .page_size = rig.shard.positions(setup.page_size).span(),
+                           .gather_tokens = rig.grid.shape().z > 1 ? setup.gather_tokens : 0};
   auto key = [](const Sequence& s) { return std::pair(s.request->id, s.index); };
   EngineEvents events;
   events.on_token = [&](Sequence& s, const TokenLogprob* logprob) {
