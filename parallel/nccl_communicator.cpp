@@ -83,6 +83,25 @@ class NcclCommunicator final : public Communicator {
                              comm_, of(stream)));
   }
 
+  void do_all_reduce_sums(Stream stream, TensorView x, TensorView y) override {
+    nccl_check(ncclGroupStart());
+    reduce(stream, x, ncclSum);
+    reduce(stream, y, ncclSum);
+    nccl_check(ncclGroupEnd());
+  }
+
+  void do_all_to_all(Stream stream, const void* send, void* receive, size_t bytes) override {
+    nccl_check(ncclGroupStart());
+    for (int peer = 0; peer < size(); ++peer) {
+      auto at = static_cast<size_t>(peer) * bytes;
+      nccl_check(ncclSend(static_cast<const char*>(send) + at, bytes, ncclInt8, peer, comm_,
+                          of(stream)));
+      nccl_check(
+          ncclRecv(static_cast<char*>(receive) + at, bytes, ncclInt8, peer, comm_, of(stream)));
+    }
+    nccl_check(ncclGroupEnd());
+  }
+
   void do_all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args) override {
     if (fused_ && args.out.dim(0) <= fused_rows_ && fused_->takes(args))
       fused_->run(stream, args);

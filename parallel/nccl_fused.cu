@@ -110,7 +110,7 @@ class Fused final : public NcclFused {
 
   bool takes(const AddRmsNormArgs& a) const override {
     int64_t hidden = a.out.dim(1);
-    return a.out.dtype == DType::bf16 && hidden % 4 == 0 && hidden / 4 <= kMaxThreads * kMaxPacks && a.out.dim(0) <= max_rows_;
+    return a.out.dtype == DType::bf16 && !a.sum_squares && hidden % 4 == 0 && hidden / 4 <= kMaxThreads * kMaxPacks && a.out.dim(0) <= max_rows_;
   }
 
   void run(Stream stream, const AddRmsNormArgs& a) override {
