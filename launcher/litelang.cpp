@@ -6,6 +6,7 @@
 
 #include "kernels/check.h"
 #include "launcher/batch_command.h"
+#include "launcher/bench_command.h"
 #include "launcher/child_process.h"
 #include "launcher/tokenize_command.h"
 #include "runtime/nearest_name.h"
@@ -28,6 +29,7 @@ struct Command {
 };
 constexpr std::array kCommands = {
     Command{"batch", ll::batch_command, "answer a file of requests, on as many ranks as you say"},
+    Command{"bench", ll::bench_command, "measure speed, beside the floor the device sets"},
     Command{"convert", convert_command, "make a weight file of a Hugging Face folder"},
     Command{"tokenize", ll::tokenize_command, "text to token ids and back"},
 };
