@@ -12,6 +12,7 @@
 #include <span>
 
 #include "kernels/device_api.h"
+#include "kernels/position_split.h"
 #include "kernels/sampling_ops.h"
 #include "kernels/tensor.h"
 
@@ -47,9 +48,11 @@ struct BatchView {
   int32_t max_kv_length = 0;             // no row's position reaches this
 };
 
-// One layer's KV pages of this rank, each [num_pages, KH, page_size, D] of the model's dtype.
+// One layer's KV pages of this rank, each [num_pages, KH, page_size, D] of the model's dtype. Where
+// ranks share the positions, split.block is page_size.
 struct KvPages {
   TensorView k, v;
+  PositionSplit split{};
   int64_t page_size() const { return k.dim(2); }
 };
 
@@ -69,7 +72,8 @@ struct EmbedArgs {
 };
 
 // residual += delta (unless delta is empty); out = residual / rms(residual) * weight   [Zhang &
-// Sennrich 2019]
+// Sennrich 2019]. With sum_squares, of rows of which this rank has a part: out = residual * weight,
+// and the squares of the part are summed; finish_linear divides by the whole row's rms later.
 struct AddRmsNormArgs {
   TensorView out;       // [T, E]
   TensorView residual;  // [T, E], updated
@@ -77,6 +81,7 @@ struct AddRmsNormArgs {
   TensorView weight;    // [E]
   float eps;
   Prefetch prefetch{};
+  float* sum_squares = nullptr;  // [T]
 };
 
 enum class Epilogue : uint8_t {
@@ -95,8 +100,20 @@ struct LinearArgs {
   Prefetch prefetch{};
 };
 
+// What a product of rows that were not yet normalised lacks once its parts are summed:
+// out = epilogue(x / sqrt(sum_squares / width + eps) + bias).
+struct FinishLinearArgs {
+  TensorView out;            // [T, n], may be x; or [T, n / 2] after kSiluAndMul
+  TensorView x;              // [T, n]
+  const float* sum_squares;  // [T], of the whole rows
+  int64_t width;             // of the whole rows
+  float eps;
+  TensorView bias;  // [n] or empty
+  Epilogue epilogue = Epilogue::kNone;
+};
+
 // Rotates q in place (half-rotation, Su et al. 2021 as Qwen2 lays it out) and writes rotated k, and
-// v, to their pages.
+// v, to their pages, where the position is this rank's.
 struct RopeAndStoreArgs {
   TensorView qkv;      // [T, (H + 2 KH) D]: q heads, k heads, v heads
   TensorView cos_sin;  // [positions, D] float32: D/2 cosines, then D/2 sines
@@ -107,13 +124,48 @@ struct RopeAndStoreArgs {
 };
 
 // out = softmax(q k^T / sqrt(D)) v, causal, over the pages of each row's sequence (positions 0 to
-// the row's own).
+// the row's own). Where ranks share the positions: over this rank's, with the log of the sum of
+// exp(q k^T / sqrt(D)); of no position at all, zeros and -inf.
 struct AttentionArgs {
   TensorView out;  // [T, H D]
   TensorView qkv;  // [T, (H + 2 KH) D], q rotated
   KvPages kv;
   BatchView batch;
   int32_t num_heads, num_kv_heads;
+  float* log_sums = nullptr;  // [T, H]; given exactly when kv.split.parts > 1
+};
+
+// Attention over parts of the positions, on its way between the ranks that hold them: for each rank
+// one block of log-sums [T, H] float32, then T rows of `width` values of `dtype`.
+struct AttentionBlocks {
+  void* data = nullptr;
+  int64_t rows = 0, heads = 0, width = 0;
+  DType dtype = DType::f32;
+
+  constexpr size_t values_offset() const {
+    return static_cast<size_t>(rows * heads) * sizeof(float);
+  }
+  constexpr size_t block_bytes() const {
+    size_t bytes = values_offset() + static_cast<size_t>(rows * width) * size_of(dtype);
+    return (bytes + 15) / 16 * 16;
+  }
+};
+
+// Block b gets all log-sums and columns [b / copies * width, ... + width) of the values.
+struct PackAttentionArgs {
+  AttentionBlocks to;
+  int32_t num_blocks, copies;
+  TensorView out;         // [T, H D], of the op attention
+  const float* log_sums;  // [T, H]
+};
+
+// The parts, weighted with exp(log-sum), are added and normalised: columns [first_column,
+// first_column + width) of attention over all positions [Milakov & Gimelshein 2018].
+struct MergeAttentionArgs {
+  TensorView out;  // [T, width]
+  AttentionBlocks from;
+  int32_t num_blocks;
+  int64_t first_column, head_dim;
 };
 
 // Rows [0, num_rows) of a page are copied to another page, in every layer's keys and values.
@@ -128,6 +180,7 @@ struct PageDelta {
 
 struct Ops {
   // Once a step, before its layers: what all layers' attention shares (work lists on the device).
+  // Not where ranks share the positions.
   void (&begin_step)(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads);
   // Device bytes of a packed weight.
   size_t (&packed_bytes)(int64_t rows, int64_t cols, DType dtype);
@@ -138,6 +191,14 @@ struct Ops {
   void (&linear)(Stream, const LinearArgs&);
   void (&rope_and_store_kv)(Stream, const RopeAndStoreArgs&);
   void (&attention)(Stream, const AttentionArgs&);
+  void (&finish_linear)(Stream, const FinishLinearArgs&);
+  void (&pack_attention)(Stream, const PackAttentionArgs&);
+  void (&merge_attention)(Stream, const MergeAttentionArgs&);
+  void (&add)(Stream, TensorView to, TensorView x);  // to += x
+  // Columns [from_column, from_column + columns) of x go to columns [to_column, ...) of `to`; both
+  // have the same number of rows.
+  void (&copy_columns)(Stream, TensorView to, int64_t to_column, TensorView x, int64_t from_column,
+                       int64_t columns);
   void (&gather_rows)(Stream, TensorView out, TensorView x,
                       const int32_t* rows);  // out[i] = x[rows[i]]
   // Device arrays of `count` entries.

@@ -24,39 +24,75 @@ void shard_heads(const ModelConfig& config, int64_t parts, int64_t index, ModelS
   shard.heads = {head * group + part.begin, part.size};
 }
 
-// The most ranks heads can be dealt to.
-int64_t max_columns(const ModelConfig& config) { return config.num_heads; }
+bool divides(int64_t part, int64_t whole) { return part > 0 && whole % part == 0; }
+
+// Heads of one group on c columns, each with an equal slice of what they put out.
+std::optional<std::string> why_context_illegal(const ModelConfig& config, const GridShape& grid) {
+  int groups = grid.head_groups(), context = grid.context();
+  if (context == 1) return std::nullopt;
+  if (!divides(groups, config.num_kv_heads))
+    return fmt::format("grid.heads = {}: must divide the model's {} KV heads where columns share a "
+                       "head group",
+                       groups, config.num_kv_heads);
+  int64_t width = config.q_size();
+  if (!divides(grid.columns() * int64_t{8}, width))
+    return fmt::format("{} columns, but the {} inputs of o_proj are not so many multiples of 8",
+                       grid.columns(), width);
+  return std::nullopt;
+}
+
+// A gathered matrix is made of equal shards.
+std::optional<std::string> why_gather_illegal(const ModelConfig& config, const GridShape& grid) {
+  if (grid.z == 1) return std::nullopt;
+  int groups = grid.head_groups();
+  bool even_heads = divides(groups, config.num_heads) &&
+                    (divides(groups, config.num_kv_heads) || divides(config.num_kv_heads, groups));
+  int64_t units = config.intermediate_size / unit_of(config.intermediate_size);
+  if (even_heads && divides(grid.columns(), units)) return std::nullopt;
+  return fmt::format("grid.z = {}: gathering needs equal shards, but {} columns do not divide the "
+                     "heads and the FFN evenly",
+                     grid.z, grid.columns());
+}
 
 }  // namespace
 
 ModelShard shard_of(const ModelConfig& config, const GridShape& grid, const GridPlace& place) {
   ModelShard shard;
-  int64_t columns = grid.columns(), column = place.j;
+  int64_t columns = grid.columns(), column = place.j, context = grid.context();
   shard.hidden = split(config.hidden_size, grid.x, place.i);
-  shard_heads(config, columns, column, shard);
+  shard_heads(config, grid.head_groups(), column / context, shard);
+  Range group{shard.heads.begin * config.head_dim, shard.heads.size * config.head_dim};
+  Range slice = split(group.size, context, column % context);
+  shard.attention = {group.begin + slice.begin, slice.size};
   shard.ffn = split(config.intermediate_size, columns, column, unit_of(config.intermediate_size));
   shard.vocab = split(config.vocab_size, grid.replica_size(), column * grid.x + place.i,
                       unit_of(config.vocab_size));
+  shard.kv_parts = grid.kv_parts();
+  shard.kv_part = static_cast<int>(column % context) * grid.x + place.i;
+  shard.hidden_parts = grid.x;
+  shard.merged_columns = grid.z;
   return shard;
 }
 
 std::optional<std::string> why_illegal(const ModelConfig& config, const GridShape& grid) {
-  auto is = [](const char* name, int value) { return fmt::format("grid.{} = {}", name, value); };
-  if (grid.dp != 1) return is("dp", grid.dp) + ": only 1 is supported";
-  if (grid.x != 1) return is("x", grid.x) + ": only 1 is supported";
-  if (grid.z != 1) return is("z", grid.z) + ": only 1 is supported";
-  if (grid.heads != 0 && grid.heads != grid.y)
-    return is("heads", grid.heads) + ": only y head groups are supported";
-  if (grid.y < 1) return is("y", grid.y) + ": must be at least 1";
-  int64_t units = config.intermediate_size / unit_of(config.intermediate_size);
-  if (grid.columns() > max_columns(config))
+  for (auto [name, value] : {std::pair("dp", grid.dp), {"x", grid.x}, {"y", grid.y}, {"z", grid.z}})
+    if (value < 1) return fmt::format("grid.{} = {}: must be at least 1", name, value);
+  if (grid.dp != 1) return fmt::format("grid.dp = {}: only 1 is supported", grid.dp);
+  if (!divides(grid.head_groups(), grid.columns()))
+    return fmt::format("grid.heads = {}: must divide the {} columns", grid.heads, grid.columns());
+  if (grid.head_groups() > config.num_heads)
     return fmt::format("{} ranks, but the model has {} query heads, and a rank needs at least one",
-                       grid.columns(), config.num_heads);
+                       grid.head_groups(), config.num_heads);
+  if (grid.x > 1 && !divides(grid.x * int64_t{8}, config.hidden_size))
+    return fmt::format("grid.x = {}: the hidden size {} is not so many multiples of 8", grid.x,
+                       config.hidden_size);
+  if (auto reason = why_context_illegal(config, grid)) return reason;
+  int64_t units = config.intermediate_size / unit_of(config.intermediate_size);
   if (grid.columns() > units)
     return fmt::format("{} ranks, but only {} parts of the FFN", grid.columns(), units);
   if (grid.replica_size() > config.vocab_size / unit_of(config.vocab_size))
     return fmt::format("{} ranks, but a vocabulary of {}", grid.replica_size(), config.vocab_size);
-  return std::nullopt;
+  return why_gather_illegal(config, grid);
 }
 
 GridShape choose_grid(const ModelConfig& config, const std::optional<GridShape>& wanted,

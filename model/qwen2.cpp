@@ -32,10 +32,15 @@ const PrefetchPlan& prefetch_plan() {
 }
 
 // Bytes [offset, offset + bytes) of a weight, as far as it goes.
-Prefetch part_of(const PackedWeight& w, size_t offset, size_t bytes, int64_t rows) {
-  size_t size = w.weight.data.bytes();
+Prefetch part_of(const Weight& w, size_t offset, size_t bytes, int64_t rows) {
+  size_t size = w.data.bytes();
   if (rows > prefetch_plan().max_rows || offset >= size) return {};
-  return {static_cast<const std::byte*>(w.weight.data.data) + offset, std::min(bytes, size - offset)};
+  return {static_cast<const std::byte*>(w.data.data) + offset, std::min(bytes, size - offset)};
+}
+
+// The same memory, `rows` rows of `width`.
+TensorView reshaped(const Tensor& t, int64_t rows, int64_t width) {
+  return {t.view().data, t.view().dtype, {rows, width}};
 }
 
 }  // namespace
@@ -43,83 +48,204 @@ Prefetch part_of(const PackedWeight& w, size_t offset, size_t bytes, int64_t row
 Qwen2Model::Qwen2Model(const ModelConfig& config, const ModelShard& shard, Qwen2Weights weights,
                        const Backend& backend, const ProcessGrid& grid, int64_t max_tokens,
                        int64_t num_positions)
-    : config_(config), shard_(shard), weights_(std::move(weights)), backend_(backend), grid_(grid) {
-  auto activation = [&](int64_t width) {
-    return Tensor(backend.device, weights_.dtype, {max_tokens, width});
-  };
-  a_ = {.residual = activation(shard.hidden.size),
-        .normed = activation(shard.hidden.size),
-        .partial = activation(shard.hidden.size),
-        .qkv = activation(shard.qkv_rows(config)),
-        .attention = activation(shard.heads.size * config.head_dim),
-        .act = activation(shard.ffn.size)};
+    : config_(config),
+      shard_(shard),
+      weights_(std::move(weights)),
+      backend_(backend),
+      grid_(grid),
+      a_(backend, config, shard, weights_.dtype, max_tokens) {
   std::vector<float> angles = rope_table(config, num_positions);
   rope_ = Tensor(backend.device, DType::f32, {num_positions, config.head_dim});
   Stream stream = backend.device.create_stream();
   backend.device.copy(stream, rope_.view().data, angles.data(), rope_.bytes());
   backend.device.synchronize(stream);
   backend.device.destroy_stream(stream);
+  for (const Qwen2Layer& layer : weights_.layers) own_layers_.push_back({own_column(layer)});
+  if (shard.merged_columns > 1)
+    gathered_layers_ = std::make_unique<GatheredWeights>(backend, grid.weights_comm(), weights_,
+                                                         shard.merged_share_heads());
 }
 
 size_t Qwen2Model::activation_bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
                                     int64_t max_tokens, int64_t num_positions) {
-  int64_t width = 3 * shard.hidden.size + shard.qkv_rows(config) +
-                  shard.heads.size * config.head_dim + shard.ffn.size;
-  return static_cast<size_t>(max_tokens * width) * size_of(dtype) +
+  return Activations::bytes(config, shard, dtype, max_tokens) +
          static_cast<size_t>(num_positions * config.head_dim) * sizeof(float);
 }
 
+Qwen2Model::Rows Qwen2Model::rows_of(const StepInputs& inputs) const {
+  int64_t all = inputs.batch.num_tokens;
+  if (!inputs.gathered) return {all, all, 0, all, false, inputs.batch};
+  // Whole blocks but for the last ones: gathered blocks are then the rows in their order.
+  int64_t z = shard_.merged_columns, block = (all + z - 1) / z,
+          first = std::min(grid_.place().j % z * block, all);
+  return {all, block, first, std::min(block, all - first), true, inputs.batch};
+}
+
 TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const KvCache& kv) {
-  int64_t rows = inputs.batch.num_tokens;
-  TensorView residual = a_.residual.view().rows(0, rows);
-  backend_.ops.begin_step(stream, inputs.batch, static_cast<int32_t>(shard_.heads.size),
-                          static_cast<int32_t>(shard_.kv_heads.size));
-  backend_.ops.embed(stream, {residual, weights_.embed.weight, inputs.ids, inputs.last_tokens,
-                              shard_.vocab.begin});
-  grid_.replica_comm().all_reduce_sum(stream, residual);
-  for (int64_t l = 0; l < config_.num_layers; ++l) {
-    const Qwen2Layer& layer = weights_.layers[static_cast<size_t>(l)];
-    add_and_norm(stream, l > 0, layer.input_norm, rows, part_of(layer.qkv, 0, prefetch_plan().qkv, rows));
-    if (observer_) observer_(l, residual);
-    attention_block(stream, layer, inputs.batch, kv.layer(l));
-    add_and_norm(stream, true, layer.post_attention_norm, rows,
-                 part_of(layer.gate_up, prefetch_plan().early_gate_up, prefetch_plan().gate_up, rows));
+  ensure(!inputs.gathered || gathered_layers_, "gathered mode needs a grid with z > 1");
+  Rows rows = rows_of(inputs);
+  const PrefetchPlan& ahead = prefetch_plan();
+  if (shard_.kv_parts == 1)  // what begin_step prepares is of whole sequences
+    backend_.ops.begin_step(stream, inputs.batch, static_cast<int32_t>(shard_.heads.size),
+                            static_cast<int32_t>(shard_.kv_heads.size));
+  if (rows.gathered) gathered_layers_->begin(stream);
+  embed(stream, inputs, rows);
+  for (size_t l = 0; l < weights_.layers.size(); ++l) {
+    const Qwen2Layer& own = weights_.layers[l];
+    const LayerView& layer = rows.gathered ? gathered_layers_->layer(stream, l) : own_layers_[l];
+    add_and_norm(stream, l > 0, own.input_norm, rows,
+                 part_of(own.qkv.weight, 0, ahead.qkv, rows.all));
+    if (observer_) observer_(static_cast<int64_t>(l), a_.residual.view().rows(0, rows.mine));
+    attention_block(stream, layer, rows, kv.layer(static_cast<int64_t>(l)));
+    add_and_norm(stream, true, own.post_attention_norm, rows,
+                 part_of(own.gate_up.weight, ahead.early_gate_up, ahead.gate_up, rows.all));
     mlp_block(stream, layer, rows);
   }
-  add_and_norm(stream, true, weights_.final_norm, rows, part_of(weights_.lm_head, 0, prefetch_plan().qkv, rows));
-  if (observer_) observer_(config_.num_layers, residual);
-  return a_.normed.view().rows(0, rows);
+  return final_hidden(stream, rows);
 }
 
-void Qwen2Model::attention_block(Stream stream, const Qwen2Layer& layer, const BatchView& batch,
+// The vocabulary's rows have all columns: summed over all ranks, each takes its own part.
+void Qwen2Model::embed(Stream stream, const StepInputs& inputs, const Rows& rows) {
+  bool is_whole = !a_.embedded;
+  TensorView out = (is_whole ? a_.residual : a_.embedded).view().rows(0, rows.all);
+  backend_.ops.embed(stream, {out, weights_.embed.weight, inputs.ids, inputs.last_tokens,
+                              shard_.vocab.begin});
+  grid_.replica_comm().all_reduce_sum(stream, out);
+  if (!is_whole)
+    backend_.ops.copy_columns(stream, a_.residual.view().rows(0, rows.mine), 0,
+                              out.rows(rows.first, rows.mine), shard_.hidden.begin,
+                              shard_.hidden.size);
+}
+
+void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Rows& rows,
                                  const KvPages& kv) {
-  auto of = [&](const Tensor& t) { return t.view().rows(0, batch.num_tokens); };
+  project_qkv(stream, layer, rows);
   auto heads = static_cast<int32_t>(shard_.heads.size),
        kv_heads = static_cast<int32_t>(shard_.kv_heads.size);
-  const Ops& ops = backend_.ops;
-  ops.linear(stream, {of(a_.qkv), of(a_.normed), layer.qkv.weight, layer.qkv_bias});
-  int64_t rows = batch.num_tokens;
-  ops.rope_and_store_kv(stream, {of(a_.qkv), rope_, kv, batch, heads, kv_heads,
-                                 {part_of(layer.o, 0, prefetch_plan().o, rows),
-                                  part_of(layer.gate_up, 0, prefetch_plan().early_gate_up, rows)}});
-  ops.attention(stream, {of(a_.attention), of(a_.qkv), kv, batch, heads, kv_heads});
-  ops.linear(stream, {of(a_.partial), of(a_.attention), layer.o.weight, {}});
+  const PrefetchPlan& ahead = prefetch_plan();
+  backend_.ops.rope_and_store_kv(
+      stream, {a_.qkv.view().rows(0, rows.all), rope_, kv, rows.batch, heads, kv_heads,
+               {part_of(layer[0].o, 0, ahead.o, rows.all),
+                part_of(layer[0].gate_up, 0, ahead.early_gate_up, rows.all)}});
+  attend(stream, rows, kv);
+  TensorView slices = a_.attention;
+  if (rows.gathered) {  // each rank's rows, from every column
+    slices = a_.own_slices;
+    grid_.z_comm().all_to_all(stream, a_.attention.view().data, slices.data,
+                              slices.rows(0, rows.block).bytes());
+  }
+  row_products(stream, layer, rows, slices, rows.block, &ColumnWeights::o);
 }
 
-void Qwen2Model::mlp_block(Stream stream, const Qwen2Layer& layer, int64_t rows) {
-  auto of = [&](const Tensor& t) { return t.view().rows(0, rows); };
-  const Ops& ops = backend_.ops;
-  ops.linear(stream, {of(a_.act), of(a_.normed), layer.gate_up.weight, {}, Epilogue::kSiluAndMul,
-                     part_of(layer.down, 0, prefetch_plan().down, rows)});
-  ops.linear(stream, {of(a_.partial), of(a_.act), layer.down.weight, {}});
+void Qwen2Model::project_qkv(Stream stream, const LayerView& layer, const Rows& rows) {
+  ColumnProduct product{a_.qkv, rows.block, 1, &ColumnWeights::qkv, true, Epilogue::kNone, {}};
+  if (!rows.gathered) return column_products(stream, layer, rows, product);
+  // Attention keeps to its heads and positions: own rows go to the columns whose heads they have.
+  product.out = a_.own_qkv;
+  size_t bytes = product.out.rows(0, rows.block).bytes();
+  if (shard_.merged_share_heads()) {
+    column_products(stream, layer, rows, product);
+    return grid_.z_comm().all_gather(stream, product.out.data, a_.qkv.view().data, bytes);
+  }
+  product.columns = layer.size();
+  column_products(stream, layer, rows, product);
+  grid_.z_comm().all_to_all(stream, product.out.data, a_.qkv.view().data, bytes);
 }
 
-void Qwen2Model::add_and_norm(Stream stream, bool pending, const Tensor& weight, int64_t rows,
+void Qwen2Model::attend(Stream stream, const Rows& rows, const KvPages& kv) {
+  const Ops& ops = backend_.ops;
+  auto heads = static_cast<int32_t>(shard_.heads.size),
+       kv_heads = static_cast<int32_t>(shard_.kv_heads.size);
+  auto of = [&](const Tensor& t) { return t.view().rows(0, rows.all); };
+  if (shard_.kv_parts == 1)
+    return ops.attention(stream, {of(a_.attention), of(a_.qkv), kv, rows.batch, heads, kv_heads});
+  auto* log_sums = a_.log_sums.view().as<float>();
+  ops.attention(stream, {of(a_.group_attention), of(a_.qkv), kv, rows.batch, heads, kv_heads,
+                         log_sums});
+  // The x ranks of a column all need its slice. Sending it to each of them is one exchange, where
+  // splitting it further would be two; for x = 2 both move the same bytes.
+  AttentionBlocks sent = attention_blocks(shard_, dtype(), rows.all, a_.sent_parts.view().data),
+                  received = sent;
+  received.data = a_.received_parts.view().data;
+  ops.pack_attention(stream, {sent, shard_.kv_parts, shard_.hidden_parts, of(a_.group_attention),
+                              log_sums});
+  grid_.kv_comm().all_to_all(stream, sent.data, received.data, sent.block_bytes());
+  int64_t first = shard_.attention.begin - shard_.heads.begin * config_.head_dim;
+  ops.merge_attention(stream,
+                      {of(a_.attention), received, shard_.kv_parts, first, config_.head_dim});
+}
+
+void Qwen2Model::mlp_block(Stream stream, const LayerView& layer, const Rows& rows) {
+  Prefetch down = part_of(layer[0].down, 0, prefetch_plan().down, rows.all);
+  column_products(stream, layer, rows,
+                  {a_.act, rows.mine, layer.size(), &ColumnWeights::gate_up, false,
+                   Epilogue::kSiluAndMul, down});
+  row_products(stream, layer, rows, a_.act, rows.mine, &ColumnWeights::down);
+}
+
+void Qwen2Model::column_products(Stream stream, const LayerView& layer, const Rows& rows,
+                                 const ColumnProduct& p) {
+  const Ops& ops = backend_.ops;
+  TensorView x = a_.normed.view().rows(0, rows.mine);
+  auto out_of = [&](size_t c) { return p.out.rows(static_cast<int64_t>(c) * p.stride, rows.mine); };
+  auto bias_of = [&](size_t c) { return p.has_bias ? layer[c].qkv_bias : TensorView{}; };
+  if (shard_.hidden_parts == 1) {
+    for (size_t c = 0; c < p.columns; ++c)
+      ops.linear(stream, {out_of(c), x, layer[c].*p.matrix, bias_of(c), p.epilogue, p.prefetch});
+    return;
+  }
+  // Sums over part of the inputs, of rows not yet normalised: what is not linear comes afterwards.
+  auto count = static_cast<int64_t>(p.columns);
+  TensorView wide = reshaped(a_.wide, count * rows.mine, (layer[0].*p.matrix).rows),
+             squares = a_.sum_squares.view().rows(0, rows.mine);
+  auto wide_of = [&](size_t c) {
+    return wide.rows(static_cast<int64_t>(c) * rows.mine, rows.mine);
+  };
+  for (size_t c = 0; c < p.columns; ++c)
+    ops.linear(stream, {wide_of(c), x, layer[c].*p.matrix, {}, Epilogue::kNone, p.prefetch});
+  grid_.x_comm().all_reduce_sum(stream, wide, squares);
+  for (size_t c = 0; c < p.columns; ++c)
+    ops.finish_linear(stream, {out_of(c), wide_of(c), squares.as<float>(), config_.hidden_size,
+                               config_.rms_norm_eps, bias_of(c), p.epilogue});
+}
+
+void Qwen2Model::row_products(Stream stream, const LayerView& layer, const Rows& rows, TensorView x,
+                              int64_t stride, Weight ColumnWeights::*matrix) {
+  TensorView sum = a_.partial.view().rows(0, rows.mine);
+  backend_.ops.linear(stream, {sum, x.rows(0, rows.mine), layer[0].*matrix, {}});
+  for (size_t c = 1; c < layer.size(); ++c) {
+    TensorView more = a_.addend.view().rows(0, rows.mine);
+    backend_.ops.linear(
+        stream, {more, x.rows(static_cast<int64_t>(c) * stride, rows.mine), layer[c].*matrix, {}});
+    backend_.ops.add(stream, sum, more);
+  }
+}
+
+void Qwen2Model::add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows,
                               Prefetch next) {
-  auto of = [&](const Tensor& t) { return t.view().rows(0, rows); };
-  grid_.y_comm().all_reduce_add_rms_norm(
+  auto of = [&](const Tensor& t) { return t.view().rows(0, rows.mine); };
+  Communicator& columns = rows.gathered ? grid_.gathered_y_comm() : grid_.y_comm();
+  float* squares = shard_.hidden_parts > 1 ? a_.sum_squares.view().as<float>() : nullptr;
+  columns.all_reduce_add_rms_norm(
       stream, {of(a_.normed), of(a_.residual), pending ? of(a_.partial) : TensorView{}, weight,
-               config_.rms_norm_eps, next});
+               config_.rms_norm_eps, next, squares});
+}
+
+TensorView Qwen2Model::final_hidden(Stream stream, const Rows& rows) {
+  add_and_norm(stream, true, weights_.final_norm, rows,
+               part_of(weights_.lm_head.weight, 0, prefetch_plan().qkv, rows.all));
+  if (observer_) observer_(config_.num_layers, a_.residual.view().rows(0, rows.mine));
+  TensorView normed = a_.normed.view().rows(0, rows.mine);
+  if (shard_.hidden_parts > 1) {
+    TensorView squares = a_.sum_squares.view().rows(0, rows.mine);
+    grid_.x_comm().all_reduce_sum(stream, squares);
+    backend_.ops.finish_linear(stream, {normed, normed, squares.as<float>(), config_.hidden_size,
+                                        config_.rms_norm_eps, {}});
+  }
+  if (!rows.gathered) return normed;
+  grid_.z_comm().all_gather(stream, normed.data, a_.hidden.view().data,
+                            a_.normed.view().rows(0, rows.block).bytes());
+  return a_.hidden.view().rows(0, rows.all);
 }
 
 void Qwen2Model::prepare_decode_one(const KvCache& kv) {
@@ -151,6 +277,16 @@ void Qwen2Model::decode_one(Stream stream, const StepInputs& inputs, TensorView 
 }
 
 void Qwen2Model::logits(Stream stream, TensorView hidden, TensorView out) const {
+  int64_t parts = shard_.hidden_parts, rows = hidden.dim(0);
+  if (parts > 1) {  // of the rows that are wanted only, all columns
+    TensorView whole = a_.embedded.view().rows(0, rows),
+               collected = reshaped(a_.collected, parts * rows, hidden.dim(1));
+    grid_.x_comm().all_gather(stream, hidden.data, collected.data, hidden.bytes());
+    for (int64_t i = 0; i < parts; ++i)
+      backend_.ops.copy_columns(stream, whole, i * hidden.dim(1), collected.rows(i * rows, rows), 0,
+                                hidden.dim(1));
+    hidden = whole;
+  }
   backend_.ops.linear(stream, {out, hidden, weights_.lm_head.weight, {}});
 }
 

@@ -5,7 +5,10 @@
 #include <memory>
 
 #include "kernels/backend.h"
+#include "model/activations.h"
+#include "model/gathered_weights.h"
 #include "model/kv_cache.h"
+#include "model/layer_view.h"
 #include "model/model_shard.h"
 #include "model/qwen2_weights.h"
 #include "parallel/process_grid.h"
@@ -17,6 +20,7 @@ struct StepInputs {
   BatchView batch;
   const int32_t* ids = nullptr;          // [num_tokens]; ~slot: that slot's last token
   const int32_t* last_tokens = nullptr;  // [num_slots]
+  bool gathered = false;                 // run in gathered mode (the grid's z > 1)
 };
 
 // Sees the residual stream before layer `layer`, and after the last one as layer num_layers:
@@ -35,8 +39,9 @@ class Qwen2Model {
   const ModelShard& shard() const { return shard_; }
   DType dtype() const { return weights_.dtype; }
 
-  // Runs all layers and writes this step's keys and values to `kv`. Returns the final hidden states
-  // [num_tokens, E], normalised, valid until the next call. Collective over the grid's replica.
+  // Runs all layers and writes this step's keys and values to `kv`. Returns this rank's columns of
+  // the final hidden states [num_tokens, E], normalised, valid until the next call. Collective over
+  // the grid's replica.
   TensorView forward(Stream stream, const StepInputs& inputs, const KvCache& kv);
 
   // The whole step of one decode row in one kernel, where the backend has one for this model on one rank.
@@ -44,7 +49,8 @@ class Qwen2Model {
   bool can_decode_one(int32_t position) const { return decode_one_ && position < decode_one_positions_; }
   void decode_one(Stream stream, const StepInputs& inputs, TensorView logits);
 
-  // This rank's logits of normalised hidden rows [R, E]: out [R, V] float32.
+  // This rank's logits of normalised hidden rows [R, E], R up to max_tokens: out [R, V] float32.
+  // Collective over the ranks that hold the rows' other columns.
   void logits(Stream stream, TensorView hidden, TensorView out) const;
 
   void observe(ResidualObserver observer) { observer_ = std::move(observer); }
@@ -54,17 +60,41 @@ class Qwen2Model {
                                  int64_t max_tokens, int64_t num_positions);
 
  private:
-  struct Activations {
-    Tensor residual, normed, partial;  // [max_tokens, E]
-    Tensor qkv;                        // [max_tokens, (H + 2 KH) D]
-    Tensor attention;                  // [max_tokens, H D]
-    Tensor act;                        // [max_tokens, F]
+  // The rows of a step, and which of them this rank computes outside attention: in gathered mode
+  // `mine` of a block of `block`, else all.
+  struct Rows {
+    int64_t all, block, first, mine;
+    bool gathered;
+    const BatchView& batch;
   };
-  void attention_block(Stream stream, const Qwen2Layer& layer, const BatchView& batch,
-                       const KvPages& kv);
-  void mlp_block(Stream stream, const Qwen2Layer& layer, int64_t rows);
-  // residual += sum of `partial` over the columns (if any is pending); normed = rms_norm(residual).
-  void add_and_norm(Stream stream, bool pending, const Tensor& weight, int64_t rows, Prefetch next);
+  Rows rows_of(const StepInputs& inputs) const;
+  void embed(Stream stream, const StepInputs& inputs, const Rows& rows);
+  void attention_block(Stream stream, const LayerView& layer, const Rows& rows, const KvPages& kv);
+  void mlp_block(Stream stream, const LayerView& layer, const Rows& rows);
+  // Queries, keys and values of all rows for this rank's heads.
+  void project_qkv(Stream stream, const LayerView& layer, const Rows& rows);
+  // Attention over all positions of all rows, this rank's columns of o_proj.
+  void attend(Stream stream, const Rows& rows, const KvPages& kv);
+  // out[c], `stride` rows each, = normed times the matrix of column c < columns.
+  struct ColumnProduct {
+    TensorView out;
+    int64_t stride;
+    size_t columns;
+    Weight ColumnWeights::*matrix;
+    bool has_bias;
+    Epilogue epilogue;
+    Prefetch prefetch;
+  };
+  void column_products(Stream stream, const LayerView& layer, const Rows& rows,
+                       const ColumnProduct& product);
+  // partial = sum over the columns c of x[c], `stride` rows each, times c's matrix.
+  void row_products(Stream stream, const LayerView& layer, const Rows& rows, TensorView x,
+                    int64_t stride, Weight ColumnWeights::*matrix);
+  // residual += sum of `partial` over the columns (if any is pending); normed = rms_norm(residual),
+  // or all of it but the scale (x > 1).
+  void add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows,
+                    Prefetch next);
+  TensorView final_hidden(Stream stream, const Rows& rows);
 
   ModelConfig config_;
   ModelShard shard_;
@@ -73,6 +103,8 @@ class Qwen2Model {
   const ProcessGrid& grid_;
   Tensor rope_;  // [num_positions, D] float32
   Activations a_;
+  std::vector<LayerView> own_layers_;
+  std::unique_ptr<GatheredWeights> gathered_layers_;  // z > 1
   ResidualObserver observer_;
   std::shared_ptr<void> decode_one_;  // FusedDecodeApi's handle
   int64_t decode_one_positions_ = 0;

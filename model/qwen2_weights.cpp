@@ -37,7 +37,7 @@ WeightPlacements::Layer layer_placements(const ModelConfig& c, const ModelShard&
           .qkv_bias = vector_of({{attention + "q_proj.bias", {q, one}},
                                  {attention + "k_proj.bias", {kv, one}},
                                  {attention + "v_proj.bias", {kv, one}}}),
-          .o = matrix_of({{attention + "o_proj.weight", {s.hidden, q}}}),
+          .o = matrix_of({{attention + "o_proj.weight", {s.hidden, s.attention}}}),
           .post_attention_norm =
               vector_of({{prefix + "post_attention_layernorm.weight", {s.hidden, one}}}),
           .gate_up = matrix_of({{mlp + "gate_proj.weight", {s.ffn, s.hidden}},

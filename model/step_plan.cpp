@@ -122,6 +122,7 @@ std::vector<int32_t> StepPlan::encode() const {
   Writer w;
   w.put(id);
   w.put(static_cast<int32_t>(kind));
+  w.put(static_cast<int32_t>(gathered));
   w.put_structs(decode);
   w.put(static_cast<int32_t>(chunks.size()));
   for (const PromptChunk& c : chunks) {
@@ -154,6 +155,9 @@ StepPlan StepPlan::decode_from(std::span<const int32_t> flat) {
   r.get(kind);
   ensure(kind >= 0 && kind <= static_cast<int32_t>(Kind::kStop), "step plan: unknown kind");
   p.kind = static_cast<Kind>(kind);
+  int32_t gathered;
+  r.get(gathered);
+  p.gathered = gathered != 0;
   r.get_structs(p.decode);
   p.chunks.resize(r.size());
   for (PromptChunk& c : p.chunks) {

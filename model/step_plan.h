@@ -60,6 +60,7 @@ struct StepPlan {
 
   int32_t id = 0;
   Kind kind = Kind::kStep;
+  bool gathered = false;          // run in gathered mode, on a grid with z > 1
   std::vector<DecodeRow> decode;  // rows [0, decode.size())
   std::vector<PromptChunk> chunks;
   std::vector<Sample> samples;

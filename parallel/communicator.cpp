@@ -23,6 +23,9 @@ class SelfCommunicator final : public Communicator {
   void do_all_gather(Stream stream, const void* send, void* receive, size_t bytes) override {
     if (receive != send) device_.copy(stream, receive, send, bytes);
   }
+  void do_all_to_all(Stream stream, const void* send, void* receive, size_t bytes) override {
+    do_all_gather(stream, send, receive, bytes);
+  }
 
   const DeviceApi& device_;
 };
@@ -36,6 +39,16 @@ void Communicator::all_reduce_sum(Stream stream, TensorView x) {
   if (size_ > 1 && !x.empty()) do_all_reduce_sum(stream, x);
 }
 
+void Communicator::all_reduce_sum(Stream stream, TensorView x, TensorView y) {
+  Scope scope("all_reduce_sum");
+  if (size_ > 1 && !x.empty()) do_all_reduce_sums(stream, x, y);
+}
+
+void Communicator::do_all_reduce_sums(Stream stream, TensorView x, TensorView y) {
+  do_all_reduce_sum(stream, x);
+  do_all_reduce_sum(stream, y);
+}
+
 void Communicator::all_reduce_max(Stream stream, TensorView x) {
   Scope scope("all_reduce_max");
   if (size_ > 1 && !x.empty()) do_all_reduce_max(stream, x);
@@ -44,6 +57,11 @@ void Communicator::all_reduce_max(Stream stream, TensorView x) {
 void Communicator::all_gather(Stream stream, const void* send, void* receive, size_t bytes) {
   Scope scope("all_gather");
   if (bytes > 0) do_all_gather(stream, send, receive, bytes);
+}
+
+void Communicator::all_to_all(Stream stream, const void* send, void* receive, size_t bytes) {
+  Scope scope("all_to_all");
+  if (bytes > 0) do_all_to_all(stream, send, receive, bytes);
 }
 
 void Communicator::all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args) {

@@ -20,10 +20,14 @@ class Communicator {
 
   // In place. float32 and bfloat16 (added in float32, rounded once), and int64 (sum only).
   void all_reduce_sum(Stream stream, TensorView x);
+  // Two tensors in one exchange: a sum that rides along costs no latency of its own.
+  void all_reduce_sum(Stream stream, TensorView x, TensorView y);
   // In place, float32.
   void all_reduce_max(Stream stream, TensorView x);
   // receive[r] = member r's `bytes` bytes of send.
   void all_gather(Stream stream, const void* send, void* receive, size_t bytes);
+  // receive[r] = what member r has for this one; block m of send, `bytes` long, is for member m.
+  void all_to_all(Stream stream, const void* send, void* receive, size_t bytes);
   // Ops::add_rms_norm with delta summed over the members first; delta is clobbered. The hook where
   // an implementation fuses the all-reduce with what follows it.
   void all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args);
@@ -33,10 +37,13 @@ class Communicator {
 
  protected:
   Communicator(const Ops& ops, int rank, int size) : ops_(ops), rank_(rank), size_(size) {}
+  const Ops& ops() const { return ops_; }
 
   virtual void do_all_reduce_sum(Stream stream, TensorView x) = 0;
+  virtual void do_all_reduce_sums(Stream stream, TensorView x, TensorView y);
   virtual void do_all_reduce_max(Stream stream, TensorView x) = 0;
   virtual void do_all_gather(Stream stream, const void* send, void* receive, size_t bytes) = 0;
+  virtual void do_all_to_all(Stream stream, const void* send, void* receive, size_t bytes) = 0;
   virtual void do_all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args);
 
  private:

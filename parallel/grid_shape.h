@@ -12,9 +12,12 @@ namespace ll {
 
 struct GridShape {
   int dp = 1, x = 1, y = 1, z = 1;
-  int heads = 0;  // head groups; 0: as many as y allows (c = 1 wherever the heads suffice)
+  int heads = 0;  // head groups; 0: one a column (c = 1)
 
   int columns() const { return y * z; }  // Y
+  int head_groups() const { return heads > 0 ? heads : columns(); }
+  int context() const { return columns() / head_groups(); }  // c
+  int kv_parts() const { return x * context(); }             // ranks that share a head group's KV
   int replica_size() const { return columns() * x; }
   int num_ranks() const { return dp * replica_size(); }
   std::string str() const;  // "dp 1 x 1 y 2 z 1"

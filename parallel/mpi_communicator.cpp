@@ -104,6 +104,11 @@ class MpiCommunicator final : public Communicator {
         MPI_Allgather(send, int_of(bytes), MPI_BYTE, receive, int_of(bytes), MPI_BYTE, comm()));
   }
 
+  void do_all_to_all(Stream, const void* send, void* receive, size_t bytes) override {
+    mpi_check(
+        MPI_Alltoall(send, int_of(bytes), MPI_BYTE, receive, int_of(bytes), MPI_BYTE, comm()));
+  }
+
   MpiGroup group_;
   std::vector<std::byte> received_;
 };

@@ -83,6 +83,25 @@ class NcclCommunicator final : public Communicator {
                              comm_, of(stream)));
   }
 
+  void do_all_reduce_sums(Stream stream, TensorView x, TensorView y) override {
+    nccl_check(ncclGroupStart());
+    reduce(stream, x, ncclSum);
+    reduce(stream, y, ncclSum);
+    nccl_check(ncclGroupEnd());
+  }
+
+  void do_all_to_all(Stream stream, const void* send, void* receive, size_t bytes) override {
+    nccl_check(ncclGroupStart());
+    for (int peer = 0; peer < size(); ++peer) {
+      auto at = static_cast<size_t>(peer) * bytes;
+      nccl_check(ncclSend(static_cast<const char*>(send) + at, bytes, ncclInt8, peer, comm_,
+                          of(stream)));
+      nccl_check(
+          ncclRecv(static_cast<char*>(receive) + at, bytes, ncclInt8, peer, comm_, of(stream)));
+    }
+    nccl_check(ncclGroupEnd());
+  }
+
   void do_all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args) override {
     if (fused_ && args.out.dim(0) <= fused_rows_ && fused_->takes(args))
       fused_->run(stream, args);
@@ -143,20 +162,26 @@ class NcclCommunicator final : public Communicator {
     fused_.reset();
   }
 
+  // Of one call, on the device: calls are replayed as a graph.
   double microseconds(Stream stream, const std::function<void()>& work) const {
-    constexpr int kCalls = 20;
-    Event from = backend_.device.create_event(), to = backend_.device.create_event();
+    constexpr int kCalls = 20, kReplays = 4;
+    const DeviceApi& device = backend_.device;
+    backend_.graphs->begin_capture(stream);
+    for (int i = 0; i < kCalls; ++i) work();
+    Graph graph = backend_.graphs->end_capture(stream);
+    Event from = device.create_event(), to = device.create_event();
     double best = 1e9;
-    for (int repeat = 0; repeat < 3; ++repeat) {
+    for (int replay = 0; replay < kReplays; ++replay) {
       group_.barrier();
-      backend_.device.record(from, stream);
-      for (int i = 0; i < kCalls; ++i) work();
-      backend_.device.record(to, stream);
-      backend_.device.wait_host(to);
-      best = std::min(best, 1e3 * backend_.device.elapsed_ms(from, to) / kCalls);
+      device.record(from, stream);
+      backend_.graphs->launch(graph, stream);
+      device.record(to, stream);
+      device.wait_host(to);
+      best = std::min(best, 1e3 * device.elapsed_ms(from, to) / kCalls);
     }
-    backend_.device.destroy_event(from);
-    backend_.device.destroy_event(to);
+    device.destroy_event(from);
+    device.destroy_event(to);
+    backend_.graphs->destroy(graph);
     return best;
   }
 

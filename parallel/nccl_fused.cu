@@ -110,7 +110,7 @@ class Fused final : public NcclFused {
 
   bool takes(const AddRmsNormArgs& a) const override {
     int64_t hidden = a.out.dim(1);
-    return a.out.dtype == DType::bf16 && hidden % 4 == 0 && hidden / 4 <= kMaxThreads * kMaxPacks && a.out.dim(0) <= max_rows_;
+    return a.out.dtype == DType::bf16 && !a.sum_squares && hidden % 4 == 0 && hidden / 4 <= kMaxThreads * kMaxPacks && a.out.dim(0) <= max_rows_;
   }
 
   void run(Stream stream, const AddRmsNormArgs& a) override {
@@ -157,7 +157,10 @@ class Fused final : public NcclFused {
 }  // namespace
 
 std::unique_ptr<NcclFused> NcclFused::create(void* nccl_comm, const MpiGroup& group, int64_t max_rows) {
-  if (group.size() > 8) return nullptr;
+  // The device API's structures are part of the program; another version of the library may have others.
+  int version = 0;
+  nccl_check(ncclGetVersion(&version));
+  if (group.size() > 8 || group.min(version == NCCL_VERSION_CODE) == 0) return nullptr;
   auto fused = std::make_unique<Fused>(static_cast<ncclComm_t>(nccl_comm), group.size(), max_rows);
   return group.min(fused->is_usable()) > 0 ? std::move(fused) : nullptr;
 }

@@ -13,7 +13,8 @@ namespace ll {
 class NcclFused {
  public:
   // Collective over the group of `nccl_comm` (an ncclComm_t). Null where the GPUs do not reach each
-  // other's memory.
+  // other's memory, for more than eight ranks, and when the NCCL at run time is not the one the
+  // program was built with.
   static std::unique_ptr<NcclFused> create(void* nccl_comm, const MpiGroup& group,
                                            int64_t max_rows);
   virtual ~NcclFused() = default;

@@ -5,14 +5,32 @@
 namespace ll {
 
 ProcessGrid::ProcessGrid(const Backend& backend, const MpiGroup& world, const GridShape& shape)
+    : ProcessGrid(backend, world, shape,
+                  [](const Backend& b, const MpiGroup& g) -> std::shared_ptr<Communicator> {
+                    return make_communicator(b, g);
+                  }) {}
+
+ProcessGrid::ProcessGrid(const Backend& backend, const MpiGroup& world, const GridShape& shape,
+                         const MakeCommunicator& make)
     : shape_(shape), place_(place_of(shape, world.rank())) {
   if (shape.num_ranks() != world.size())
     fail_usage("grid: {} needs {} ranks, but mpirun started {}; change grid, or use -np {}",
                shape.str(), shape.num_ranks(), world.size(), shape.num_ranks());
   replica_ = world.split(place_.d, world.rank());
-  replica_comm_ = make_communicator(backend, replica_);
-  y_comm_ =
-      shape.x == 1 ? replica_comm_ : make_communicator(backend, replica_.split(place_.i, place_.j));
+  replica_comm_ = make(backend, replica_);
+  auto [d, j, i] = place_;
+  // Members that share `color`, in the replica's order.
+  auto sub = [&, rank = replica_.rank()](int size, int color) -> std::shared_ptr<Communicator> {
+    if (size == 1) return make_self_communicator(backend);
+    if (size == shape.replica_size()) return replica_comm_;
+    return make(backend, replica_.split(color, rank));
+  };
+  x_comm_ = sub(shape.x, j);
+  y_comm_ = sub(shape.columns(), i);
+  kv_comm_ = shape.context() == 1 ? x_comm_ : sub(shape.kv_parts(), j / shape.context());
+  z_comm_ = sub(shape.z, j / shape.z * shape.x + i);
+  weights_comm_ = shape.z == 1 ? z_comm_ : make(backend, replica_.split(j / shape.z * shape.x + i, j));
+  gathered_y_comm_ = shape.z == 1 ? y_comm_ : sub(shape.y, j % shape.z * shape.x + i);
 }
 
 }  // namespace ll

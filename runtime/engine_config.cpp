@@ -155,6 +155,10 @@ const std::vector<Key>& key_table() {
       {"grid.y", grid_part(&GridShape::y, 1)},
       {"grid.z", grid_part(&GridShape::z, 1)},
       {"grid.heads", grid_part(&GridShape::heads, 0)},
+      {"grid.gather_tokens",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         c.gather_tokens = static_cast<int>(integer_of(p, n, 0, kMany));
+       }},
       {"threads",
        [](C& c, const Place& p, const YAML::Node& n) {
          c.threads = static_cast<int>(integer_of(p, n, 0, 4096));

@@ -58,14 +58,16 @@ RunnerOptions runner_options(const EngineConfig& config, const ModelConfig& mode
           .collects = collects};
 }
 
-SchedulerOptions scheduler_options(const EngineConfig& config, const RunnerOptions& runner) {
+SchedulerOptions scheduler_options(const EngineConfig& config, const RunnerOptions& runner,
+                                   const ModelShard& shard) {
   return {.max_num_seqs = runner.max_num_seqs,
           .max_num_batched_tokens = runner.max_num_batched_tokens,
           .chunked_prefill = config.scheduler.chunked_prefill,
           .radix = config.kv_cache.radix,
           .busy_scale = config.scheduler.busy_scale,
           .num_pages = runner.num_pages,
-          .page_size = runner.page_size};
+          .page_size = shard.positions(runner.page_size).span(),
+          .gather_tokens = shard.merged_columns > 1 ? config.gather_tokens : 0};
 }
 
 // One rank's part of the model, ready to run plans.
@@ -94,7 +96,7 @@ class Rank {
     say(fmt::format("litelang {}: {}, {}, {} rank{} ({}), {}", kVersion, config.model.path,
                     name_of(dtype_), mpi.world().size(), mpi.world().size() == 1 ? "" : "s",
                     shape_.str(), backend_.device_name));
-    say("memory of a rank: " + budget.str(options_.page_size));
+    say("memory of a rank: " + budget.str());
     runner_ = std::make_unique<ModelRunner>(options_, backend_, grid_, stream_, files_.config,
                                             shard_, weights());
     grid_.replica().barrier();
@@ -169,7 +171,7 @@ void Rank::run_batch(LineReader& input, OutputFile& output) {
   context.max_length = options_.max_length;
   context.seed = config_.seed;
   BatchJob job(config_, context, input, output);
-  Engine engine(scheduler_options(config_, options_), config_.scheduler.async, *runner_,
+  Engine engine(scheduler_options(config_, options_, shard_), config_.scheduler.async, *runner_,
                 grid_.replica(), watchdog_, job.events());
   job.run(engine);
 }
@@ -178,7 +180,7 @@ void Rank::run_bench() {
   const auto& bench = config_.bench;
   BenchModel model = bench_model(files_.config, config_.model.path, dtype_, shape_.replica_size());
   BenchJob job(config_, model, rates_);
-  Engine engine(scheduler_options(config_, options_), config_.scheduler.async, *runner_,
+  Engine engine(scheduler_options(config_, options_, shard_), config_.scheduler.async, *runner_,
                 grid_.replica(), watchdog_, job.events());
   std::optional<StepTrace> trace;
   if (!bench.trace.empty())

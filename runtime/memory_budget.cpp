@@ -28,11 +28,11 @@ size_t available_memory(const EngineConfig& config, const Backend& backend, int 
 
 }  // namespace
 
-std::string MemoryBudget::str(int64_t page_size) const {
+std::string MemoryBudget::str() const {
   return fmt::format(
       "weights {:.1f} MB, buffers {:.1f} MB, KV cache {:.1f} MB ({} pages, {} tokens) of {:.1f} MB",
       megabytes(weights), megabytes(buffers), megabytes(kv_bytes()), num_pages,
-      num_pages * page_size, megabytes(available));
+      num_pages * page_span, megabytes(available));
 }
 
 MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& options,
@@ -40,13 +40,17 @@ MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& option
                          DType dtype, int replica_ranks, int local_ranks) {
   MemoryBudget b;
   b.available = available_memory(config, backend, local_ranks);
-  b.weights = weight_bytes(weight_placements(model, shard), backend.ops, dtype);
-  b.buffers = ModelRunner::buffer_bytes(options, model, shard, dtype, replica_ranks);
+  WeightPlacements placements = weight_placements(model, shard);
+  b.weights = weight_bytes(placements, backend.ops, dtype);
+  b.buffers = ModelRunner::buffer_bytes(options, model, shard, dtype, replica_ranks) +
+              GatheredWeights::bytes(placements, backend.ops, dtype, shard.merged_columns,
+                                     shard.merged_share_heads());
   b.page_bytes = KvCache::page_bytes(model, shard, dtype, options.page_size);
   check(config.kv_cache.memory_bytes == 0 || config.kv_cache.memory_bytes >= b.page_bytes,
         "kv_cache.memory_bytes: {} is less than a page of {} positions, which takes {}",
         config.kv_cache.memory_bytes, options.page_size, b.page_bytes);
-  int64_t longest = pages_of(options.max_length, options.page_size);
+  b.page_span = shard.positions(options.page_size).span();
+  int64_t longest = pages_of(options.max_length, b.page_span);
   // More than all sequences at full length could never be used, nor be numbered in int32.
   int64_t useful = std::min<int64_t>(longest * options.max_num_seqs, INT32_MAX);
   size_t fixed = b.weights + b.buffers, room = b.available > fixed ? b.available - fixed : 0;

@@ -7,7 +7,11 @@ namespace ll {
 
 namespace {
 
-int64_t max_pages(const RunnerOptions& o) { return (o.max_length + o.page_size - 1) / o.page_size; }
+// Of one sequence.
+int64_t max_pages(const RunnerOptions& o, const ModelShard& shard) {
+  int64_t span = shard.positions(o.page_size).span();
+  return (o.max_length + span - 1) / span;
+}
 
 // Rows of the longest decode step and their samples; what chunks bring on top grows the buffer as
 // needed.
@@ -35,9 +39,9 @@ ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
       sampler_(backend, grid.replica_comm(), shard.vocab, options.max_num_seqs,
                options.max_num_seqs),
       upload_(backend, stream, upload_bytes(options)),
-      page_table_(backend.device, DType::i32, {options.max_num_seqs, max_pages(options)}),
+      page_table_(backend.device, DType::i32, {options.max_num_seqs, max_pages(options, shard)}),
       last_tokens_(backend.device, DType::i32, {options.max_num_seqs}),
-      gathered_(backend.device, model_.dtype(), {options.max_num_seqs, config.hidden_size}),
+      gathered_(backend.device, model_.dtype(), {options.max_num_seqs, shard.hidden.size}),
       logits_(backend.device, DType::f32, {options.max_num_seqs, shard.vocab.size}),
       slots_(static_cast<size_t>(options.max_num_seqs)),
       graphs_(backend, stream, options.graph_max_rows) {
@@ -55,8 +59,8 @@ size_t ModelRunner::buffer_bytes(const RunnerOptions& o, const ModelConfig& conf
                                       o.max_length) +
          Sampler::buffer_bytes(ranks, shard.vocab, o.max_num_seqs, o.max_num_seqs) +
          upload_bytes(o) +
-         seqs * (static_cast<size_t>(max_pages(o)) * 4 + 4 +
-                 static_cast<size_t>(config.hidden_size) * size_of(dtype) +
+         seqs * (static_cast<size_t>(max_pages(o, shard)) * 4 + 4 +
+                 static_cast<size_t>(shard.hidden.size) * size_of(dtype) +
                  static_cast<size_t>(shard.vocab.size) * 4);
 }
 
@@ -70,10 +74,12 @@ std::unique_ptr<Flight> ModelRunner::take_flight() {
 void ModelRunner::launch(const StepPlan& plan) {
   for (const auto& s : plan.new_slots) slots_[static_cast<size_t>(s.slot)] = s.sampling;
   if (trace_) trace_->begin_step(plan.id, plan.num_tokens());
-  int32_t bucket =
-      plan.is_decode_only() ? graphs_.bucket(static_cast<int32_t>(plan.decode.size())) : 0;
+  // Graphs are of decode steps, whose rows are too few for gathered mode.
+  int32_t bucket = plan.is_decode_only() && !plan.gathered
+                       ? graphs_.bucket(static_cast<int32_t>(plan.decode.size()))
+                       : 0;
   SlotTables tables{data_of<int32_t>(page_table_), page_table_.view().dim(1),
-                    data_of<int32_t>(last_tokens_)};
+                    data_of<int32_t>(last_tokens_), kv_.positions()};
   StepDescription step = describe_step(plan, slots_, bucket, tables, upload_);
   update_tables(plan, step);
   std::unique_ptr<Flight> flight = take_flight();

@@ -20,9 +20,10 @@ struct RunnerOptions {
   int32_t max_num_batched_tokens = 8192;
   int64_t max_length = 0;  // positions of a sequence
   int64_t num_pages = 0;
-  int64_t page_size = 64;
-  int32_t graph_max_rows = 0;  // decode steps of up to so many rows become graphs, on GPUs
-  bool collects = true;        // this rank brings results to the host
+  int64_t page_size = 64;  // positions a rank has in a page
+  int32_t graph_max_rows =
+      0;  // decode steps of up to so many rows are captured as graphs, where the device has them
+  bool collects = true;  // this rank brings results to the host
 };
 
 class ModelRunner {
@@ -67,7 +68,7 @@ class ModelRunner {
   StagedUpload upload_;
   Tensor page_table_;   // [max_num_seqs, max pages of a sequence] int32
   Tensor last_tokens_;  // [max_num_seqs] int32
-  Tensor gathered_;     // [max logit rows, E]
+  Tensor gathered_;     // [max logit rows, E of this rank]
   Tensor logits_;       // [max logit rows, V] float32
   std::vector<SlotSampling> slots_;
   DecodeGraphs graphs_;

@@ -49,6 +49,8 @@ PlannedStep Scheduler::plan() {
   if (continue_prefills(step)) start_waiting(step);
   for (int32_t page : copied_pages_) pool_.release(page);
   copied_pages_.clear();
+  step.plan.gathered =
+      options_.gather_tokens > 0 && step.plan.num_tokens() >= options_.gather_tokens;
   return step;
 }
 

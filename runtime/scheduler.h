@@ -26,6 +26,7 @@ struct SchedulerOptions {
       0.5;  // below this share of KV in use, expect only 0.6 of each remaining length
   int64_t num_pages = 0;
   int64_t page_size = 64;
+  int32_t gather_tokens = 0;  // steps of so many rows and more run in gathered mode; 0: none
 };
 
 // A plan and who its samples are for.

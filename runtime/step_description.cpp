@@ -89,6 +89,13 @@ void list_prompts(const StepPlan& plan, StepDescription& d, std::vector<int32_t>
   }
 }
 
+// This rank's rows of the copied pages.
+std::vector<PageCopy> own_copies(const StepPlan& plan, const PositionSplit& positions) {
+  std::vector<PageCopy> copies = plan.page_copies;
+  for (PageCopy& c : copies) c.num_rows = positions.count(c.num_rows);
+  return copies;
+}
+
 }  // namespace
 
 StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampling>& slots,
@@ -122,7 +129,7 @@ StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampli
   auto prompt_rows_place = upload.add(prompt_rows);
   auto targets_place = upload.add(prompt_targets);
   auto deltas = upload.add(plan.page_deltas);
-  auto copies = upload.add(plan.page_copies);
+  auto copies = upload.add(own_copies(plan, tables.positions));
   std::vector<StagedUpload::Place<int32_t>> count_places;
   for (const auto& s : plan.new_slots) {
     if (!s.sampling.has_penalties()) continue;
@@ -148,6 +155,7 @@ StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampli
                     .max_kv_length = longest};
   d.inputs.ids = upload.get(ids);
   d.inputs.last_tokens = tables.last_tokens;
+  d.inputs.gathered = plan.gathered;
   d.sampling = upload.get(sampling_place);
   d.sample_rows = upload.get(sample_rows_place);
   d.edits = upload.get(edits_place);

@@ -14,6 +14,7 @@ struct SlotTables {
   const int32_t* page_table = nullptr;  // [num_slots, page_table_stride]
   int64_t page_table_stride = 0;
   const int32_t* last_tokens = nullptr;  // [num_slots]
+  PositionSplit positions;               // how the pages lie over ranks
 };
 
 // Pointers are device memory, valid until the next description is sent.

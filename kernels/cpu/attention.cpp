@@ -99,6 +99,11 @@ void value_product(const bf16* p, const bf16* values, int64_t padded_dim, int64_
 void to_weights(float* p, const float* s, int64_t n) { std::copy_n(s, n, p); }
 void to_weights(bf16* p, const float* s, int64_t n) { simd().narrow(p, s, n); }
 
+// Own positions among the first `length` of a sequence.
+int64_t num_own(const AttentionArgs& a, int64_t length) {
+  return a.kv.split.count(static_cast<int32_t>(length));
+}
+
 // Folds one block into the running softmax of `rows` rows of one query head. Row r may see valid[r]
 // of the block's positions.
 template <class T>
@@ -122,6 +127,10 @@ void fold_block(const Shape2& s, int rows, const int* valid, const T* queries, f
 void store_out(float* out, const float* x, int64_t n) { std::copy_n(x, n, out); }
 void store_out(bf16* out, const float* x, int64_t n) { simd().narrow(out, x, n); }
 
+void store_log_sum(const AttentionArgs& a, int64_t row, int64_t head, float max, float sum) {
+  if (a.log_sums) a.log_sums[row * a.num_heads + head] = sum > 0 ? max + std::log(sum) : -INFINITY;
+}
+
 // Rows of one sequence at consecutive positions, all query heads of one KV head.
 template <class T>
 void attend_tile(const AttentionArgs& a, const Task& task, const Shape2& s, Workspace<T>& w) {
@@ -139,12 +148,13 @@ void attend_tile(const AttentionArgs& a, const Task& task, const Shape2& s, Work
   std::fill(w.sum.begin(), w.sum.end(), 0.0f);
   std::fill(w.max.begin(), w.max.end(), -std::numeric_limits<float>::infinity());
   float scale = 1.0f / std::sqrt(static_cast<float>(s.dim));
-  int64_t length = first + rows;
+  int64_t length = num_own(a, first + rows);
   for (int64_t begin = 0; begin < length; begin += kBlock) {
     pack_block(a, pages, task.kv_head, begin, std::min<int64_t>(kBlock, length - begin), s, w);
     int valid[kTileRows];
     for (int r = 0; r < rows; ++r)
-      valid[r] = static_cast<int>(std::clamp<int64_t>(first + r + 1 - begin, 0, kBlock));
+      valid[r] =
+          static_cast<int>(std::clamp<int64_t>(num_own(a, first + r + 1) - begin, 0, kBlock));
     for (int64_t g = 0; g < s.group(); ++g)
       fold_block(s, rows, valid, w.queries.data() + g * tile, scale, w.max.data() + g * rows,
                  w.sum.data() + g * rows, w.out.data() + g * padded_tile, w);
@@ -152,7 +162,9 @@ void attend_tile(const AttentionArgs& a, const Task& task, const Shape2& s, Work
   for (int64_t g = 0; g < s.group(); ++g)
     for (int r = 0; r < rows; ++r) {
       float* o = w.out.data() + g * padded_tile + r * s.padded_dim;
-      float inverse = 1.0f / w.sum[static_cast<size_t>(g * rows + r)];
+      auto i = static_cast<size_t>(g * rows + r);
+      float inverse = w.sum[i] > 0 ? 1.0f / w.sum[i] : 0.0f;
+      store_log_sum(a, task.first_row + r, task.kv_head * s.group() + g, w.max[i], w.sum[i]);
       for (int64_t d = 0; d < s.dim; ++d) o[d] *= inverse;
       store_out(a.out.as<T>() + (task.first_row + r) * s.heads * s.dim +
                     (task.kv_head * s.group() + g) * s.dim,
@@ -164,7 +176,7 @@ void attend_tile(const AttentionArgs& a, const Task& task, const Shape2& s, Work
 void attend_row(const AttentionArgs& a, const Task& task, const Shape2& s,
                 std::vector<float>& scratch) {
   const BatchView& b = a.batch;
-  int64_t length = b.positions[task.first_row] + 1, group = s.group();
+  int64_t length = num_own(a, b.positions[task.first_row] + 1), group = s.group();
   const int32_t* pages = b.page_table + b.slots[task.first_row] * b.page_table_stride;
   scratch.resize(static_cast<size_t>(group * (2 * s.dim + length)));
   float *queries = scratch.data(), *out = queries + group * s.dim, *scores = out + group * s.dim;
@@ -180,7 +192,9 @@ void attend_row(const AttentionArgs& a, const Task& task, const Shape2& s,
   for (int64_t g = 0; g < group; ++g) {
     float* score = scores + g * length;
     for (int64_t j = 0; j < length; ++j) score[j] *= scale;
-    float inverse = 1.0f / simd().exp_sum(score, length, simd().max(score, length));
+    float max = simd().max(score, length), sum = simd().exp_sum(score, length, max);
+    store_log_sum(a, task.first_row, task.kv_head * group + g, max, sum);
+    float inverse = 1.0f / sum;
     for (int64_t j = 0; j < length; ++j) score[j] *= inverse;
   }
   for (int64_t j = 0; j < length; ++j) {
@@ -238,6 +252,7 @@ void attention(Stream, const AttentionArgs& a) {
   int64_t dim = a.kv.k.dim(3);
   Shape2 s{a.num_heads, a.num_kv_heads, dim, round_up(dim, kPanelCols)};
   ensure(dim % 2 == 0 && s.heads % s.kv_heads == 0, "attention: head shapes");
+  ensure((a.log_sums != nullptr) == (a.kv.split.parts > 1), "attention: log-sums");
   ensure(a.qkv.dim(1) == s.qkv() && a.out.dim(1) == s.heads * dim, "attention: widths");
   if (a.out.dtype == DType::f32)
     attend<float>(a, s);

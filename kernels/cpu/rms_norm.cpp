@@ -26,7 +26,11 @@ void norm_row(const AddRmsNormArgs& a, int64_t row, float* x, float* weight) {
     store_row(residual, x, n);
     load_row(x, residual, n);
   }
-  float scale = 1.0f / std::sqrt(simd().dot(x, x, n) / static_cast<float>(n) + a.eps);
+  float squares = simd().dot(x, x, n), scale = 1.0f;
+  if (a.sum_squares)
+    a.sum_squares[row] = squares;
+  else
+    scale = 1.0f / std::sqrt(squares / static_cast<float>(n) + a.eps);
   for (int64_t i = 0; i < n; ++i) x[i] = x[i] * scale * weight[i];
   store_row(a.out.as<T>() + row * n, x, n);
 }

@@ -26,10 +26,12 @@ void rope_row(const RopeAndStoreArgs& a, int64_t row) {
   T* q = a.qkv.as<T>() + row * (a.num_heads + 2 * kv_heads) * dim;
   T *k = q + a.num_heads * dim, *v = k + kv_heads * dim;
   for (int64_t h = 0; h < a.num_heads; ++h) rotate(q + h * dim, q + h * dim, cos_sin, dim);
+  if (!a.kv.split.owns(position)) return;
+  int64_t own = a.kv.split.count(position);
   int64_t page =
-      a.batch.page_table[a.batch.slots[row] * a.batch.page_table_stride + position / page_size];
+      a.batch.page_table[a.batch.slots[row] * a.batch.page_table_stride + own / page_size];
   for (int64_t h = 0; h < kv_heads; ++h) {
-    int64_t at = ((page * kv_heads + h) * page_size + position % page_size) * dim;
+    int64_t at = ((page * kv_heads + h) * page_size + own % page_size) * dim;
     rotate(k + h * dim, a.kv.k.as<T>() + at, cos_sin, dim);
     std::copy_n(v + h * dim, dim, a.kv.v.as<T>() + at);
   }

@@ -112,6 +112,7 @@ void begin_step(Stream stream, const BatchView& batch, int32_t num_heads, int32_
 void attention(Stream stream, const AttentionArgs& a) {
   check_shapes(a);
   tokens_share(a.batch, a.num_heads, a.num_kv_heads);
+  if (a.kv.split.parts > 1) return attention_over_own(stream, a);
   if (a.batch.num_decode > 0) attention_decode(stream, a);
   if (!a.batch.chunks.empty()) attention_prefill(stream, a);
 }

@@ -33,6 +33,8 @@ float scale_log2(int64_t head_dim);
 // The rows of a.batch.chunks, and rows [0, num_decode).
 void attention_prefill(Stream stream, const AttentionArgs& a);
 void attention_decode(Stream stream, const AttentionArgs& a);
+// All rows, over this rank's positions, where ranks share them.
+void attention_over_own(Stream stream, const AttentionArgs& a);
 
 // Of zeroed_counters(): the prefill's ticket, then the decode's merges: inner nodes and groups, by
 // slot of their first part.

@@ -5,6 +5,7 @@
 #include "kernels/cuda/cuda_check.h"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/cuda_ops.h"
+#include "kernels/cuda/fused_decode.h"
 
 namespace ll {
 
@@ -26,6 +27,11 @@ const Ops& cuda_ops() {
       .linear = linear,
       .rope_and_store_kv = rope_and_store_kv,
       .attention = attention,
+      .finish_linear = finish_linear,
+      .pack_attention = pack_attention,
+      .merge_attention = merge_attention,
+      .add = add,
+      .copy_columns = copy_columns,
       .gather_rows = gather_rows,
       .update_page_table = update_page_table,
       .copy_pages = copy_pages,
@@ -53,7 +59,8 @@ Backend open(int local_rank) {
   open_device(local_rank);
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, local_rank));
-  return {BackendKind::kCuda, properties.name, cuda_device(), cuda_ops(), &cuda_graphs(), nullptr, kPageSize};
+  return {BackendKind::kCuda, properties.name,     cuda_device(), cuda_ops(),
+          &cuda_graphs(),     &fused_decode_api(), kPageSize};
 }
 
 }  // namespace cuda

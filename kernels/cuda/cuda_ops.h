@@ -12,6 +12,12 @@ void add_rms_norm(Stream, const AddRmsNormArgs&);
 void linear(Stream, const LinearArgs&);
 void rope_and_store_kv(Stream, const RopeAndStoreArgs&);
 void attention(Stream, const AttentionArgs&);
+void finish_linear(Stream, const FinishLinearArgs&);
+void pack_attention(Stream, const PackAttentionArgs&);
+void merge_attention(Stream, const MergeAttentionArgs&);
+void add(Stream, TensorView to, TensorView x);
+void copy_columns(Stream, TensorView to, int64_t to_column, TensorView x, int64_t from_column,
+                  int64_t columns);
 void gather_rows(Stream, TensorView out, TensorView x, const int32_t* rows);
 void update_page_table(Stream, int32_t* page_table, int64_t stride, const PageDelta*, int32_t count);
 void copy_pages(Stream, TensorView pools, int64_t page_size, const PageCopy*, int32_t count);

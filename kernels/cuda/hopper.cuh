@@ -78,6 +78,27 @@ __device__ inline void arrive_some(int id, int count) {
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(count) : "memory");
 }
 
+// ---- clusters: blocks that run at the same time and reach each other's shared memory
+
+// Until all threads of the cluster that have not left are here; what they wrote is visible then.
+__device__ inline void sync_cluster() {
+  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::
+                   : "memory");
+}
+
+// What member `rank` of the cluster has at this address of its shared memory.
+__device__ inline float4 load_from_member(const float* own, int rank) {
+  float4 v;
+  asm volatile(
+      "{\n.reg .u32 remote;\n"
+      "mapa.shared::cluster.u32 remote, %4, %5;\n"
+      "ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [remote];\n}"
+      : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+      : "r"(shared_address(own)), "r"(rank)
+      : "memory");
+  return v;
+}
+
 // ---- registers: a warpgroup hands registers back, or takes some that another gave (all its warps
 // must call)
 

@@ -18,20 +18,23 @@ __device__ inline void let_next_start() { asm volatile("griddepcontrol.launch_de
 struct LaunchShape {
   dim3 grid, block;
   size_t shared_bytes = 0;
+  unsigned cluster = 1;  // neighbours in grid.x that share their shared memory
 };
 
 template <class... Params, class... Args>
 void launch(Stream stream, LaunchShape shape, void (*kernel)(Params...), Args&&... args) {
-  cudaLaunchAttribute overlap;
-  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchAttribute attributes[2];
+  attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[0].val.programmaticStreamSerializationAllowed = 1;
+  attributes[1].id = cudaLaunchAttributeClusterDimension;
+  attributes[1].val.clusterDim = {shape.cluster, 1, 1};
   cudaLaunchConfig_t config{};
   config.gridDim = shape.grid;
   config.blockDim = shape.block;
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = static_cast<cudaStream_t>(stream.handle);
-  config.attrs = &overlap;
-  config.numAttrs = 1;
+  config.attrs = attributes;
+  config.numAttrs = shape.cluster > 1 ? 2 : 1;
   check(cudaLaunchKernelEx(&config, kernel, std::forward<Args>(args)...));
 }
 

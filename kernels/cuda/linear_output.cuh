@@ -21,6 +21,23 @@ struct LinearOutput {
     store_at(int64_t{x} * (rows / 2) + row / 2, silu(gate) * up);
   }
 
+  // The sums of rows `row` (a multiple of four, as `rows` is) to `row` + 3, without their bias.
+  __device__ void store_four(int x, int row, float4 sum) const {
+    float v[4] = {sum.x, sum.y, sum.z, sum.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) v[i] += bias_of(row + i);
+    int64_t at = int64_t{x} * rows + row;
+    if (is_silu)
+      *reinterpret_cast<uint32_t*>(static_cast<bf16*>(data) + at / 2) =
+          pack_pair(silu(v[0]) * v[1], silu(v[2]) * v[3]);
+    else if (is_float)
+      *reinterpret_cast<float4*>(static_cast<float*>(data) + at) =
+          make_float4(v[0], v[1], v[2], v[3]);
+    else
+      *reinterpret_cast<uint2*>(static_cast<bf16*>(data) + at) =
+          make_uint2(pack_pair(v[0], v[1]), pack_pair(v[2], v[3]));
+  }
+
  private:
   __device__ void store_at(int64_t index, float value) const {
     if (is_float)

@@ -37,12 +37,21 @@ __device__ uint4 scaled(uint4 v, float scale, uint4 weight) {
   return pack(x);
 }
 
+// Of a row whose other parts are elsewhere only the sum of squares is known: it is kept, and the
+// scale left to finish_linear.
+__device__ float row_scale(float squares, float width, float eps, float* sum_squares) {
+  if (!sum_squares) return rsqrtf(squares / width + eps);
+  if (threadIdx.x == 0) sum_squares[blockIdx.x] = squares;
+  return 1.0f;
+}
+
 // out, residual, delta [rows, width / 8] and weight [width / 8] in vectors of 8; a thread keeps
 // kVectors of its row.
 template <int kVectors>
 __global__ void __launch_bounds__(kMaxThreads)
     norm_in_registers(uint4* out, uint4* residual, const uint4* delta, const uint4* weight,
-                      int vectors, float width, float eps, int num_rows, Prefetch prefetch) {
+                      int vectors, float width, float eps, int num_rows, Prefetch prefetch,
+                      float* sum_squares) {
   __shared__ float shared[32];
   let_next_start();
   if (blockIdx.x >= num_rows) return prefetch_lines(prefetch, blockIdx.x - num_rows);
@@ -65,7 +74,7 @@ __global__ void __launch_bounds__(kMaxThreads)
     }
     sum += square_sum(x[v]);
   }
-  float scale = rsqrtf(block_sum(sum, shared) / width + eps);
+  float scale = row_scale(block_sum(sum, shared), width, eps, sum_squares);
 #pragma unroll
   for (int v = 0; v < kVectors; ++v) {
     int i = threadIdx.x + v * blockDim.x;
@@ -76,7 +85,7 @@ __global__ void __launch_bounds__(kMaxThreads)
 // Any width and alignment.
 __global__ void __launch_bounds__(kPlainThreads)
     norm_plain(bf16* out, bf16* residual, const bf16* delta, const bf16* weight, int width,
-               float eps) {
+               float eps, float* sum_squares) {
   __shared__ float shared[32];
   let_next_start();
   wait_for_previous();
@@ -87,7 +96,7 @@ __global__ void __launch_bounds__(kPlainThreads)
     float x = widen(residual[row + i]);
     sum = fmaf(x, x, sum);
   }
-  float scale = rsqrtf(block_sum(sum, shared) / static_cast<float>(width) + eps);
+  float scale = row_scale(block_sum(sum, shared), static_cast<float>(width), eps, sum_squares);
   for (int i = threadIdx.x; i < width; i += kPlainThreads)
     out[row + i] = narrow(widen(residual[row + i]) * scale * widen(weight[i]));
 }
@@ -102,7 +111,7 @@ void launch_in_registers(Stream stream, const AddRmsNormArgs& a) {
          static_cast<uint4*>(a.residual.data),
          static_cast<const uint4*>(a.delta.empty() ? nullptr : a.delta.data),
          static_cast<const uint4*>(a.weight.data), vectors, static_cast<float>(a.out.dim(1)),
-         a.eps, static_cast<int>(rows), a.prefetch);
+         a.eps, static_cast<int>(rows), a.prefetch, a.sum_squares);
 }
 
 bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % sizeof(uint4) == 0; }
@@ -126,7 +135,7 @@ void add_rms_norm(Stream stream, const AddRmsNormArgs& a) {
   const bf16* delta = a.delta.empty() ? nullptr : a.delta.as<bf16>();
   launch(stream, {dim3(static_cast<unsigned>(a.out.dim(0))), dim3(kPlainThreads)}, norm_plain,
          a.out.as<bf16>(), a.residual.as<bf16>(), delta, a.weight.as<bf16>(),
-         static_cast<int>(width), a.eps);
+         static_cast<int>(width), a.eps, a.sum_squares);
 }
 
 }  // namespace ll::cuda

@@ -14,6 +14,7 @@ constexpr int kMaxThreads = 512;
 struct RopeShape {
   int num_heads, num_kv_heads, dim, page_size;
   int64_t page_table_stride;
+  PositionSplit split;
 };
 
 // Turns eight pairs (low_i, high_i) by the angles of `cosines` and `sines`.
@@ -48,8 +49,9 @@ __global__ void __launch_bounds__(kMaxThreads)
   wait_for_previous();
   int32_t position = positions[blockIdx.x];
   if (position < 0) return;
-  int64_t page =
-      page_table[slots[blockIdx.x] * shape.page_table_stride + position / shape.page_size];
+  bool is_own = shape.split.owns(position);
+  int own = shape.split.count(position);  // its place among this rank's positions
+  int64_t page = is_own ? page_table[slots[blockIdx.x] * shape.page_table_stride + own / shape.page_size] : 0;
   int half = shape.dim / 2, items_a_head = half / kVectorWidth;
   int num_heads = shape.num_heads + 2 * shape.num_kv_heads;
   bf16* row = qkv + int64_t{blockIdx.x} * num_heads * shape.dim;
@@ -59,13 +61,14 @@ __global__ void __launch_bounds__(kMaxThreads)
     bf16 *from = row + head * shape.dim + at, *to = from;
     uint4 low = *reinterpret_cast<uint4*>(from), high = *reinterpret_cast<uint4*>(from + half);
     int kv_head = head - shape.num_heads;
+    if (kv_head >= 0 && !is_own) break;
     if (kv_head < shape.num_kv_heads)
       rotate(low, high, reinterpret_cast<const float4*>(angles + at),
              reinterpret_cast<const float4*>(angles + half + at));
     if (kv_head >= 0) {
       bool is_value = kv_head >= shape.num_kv_heads;
       int64_t line = (page * shape.num_kv_heads + kv_head % shape.num_kv_heads) * shape.page_size +
-                     position % shape.page_size;
+                     own % shape.page_size;
       to = (is_value ? v_pages : k_pages) + line * shape.dim + at;
     }
     *reinterpret_cast<uint4*>(to) = low;
@@ -81,7 +84,7 @@ void rope_and_store_kv(Stream stream, const RopeAndStoreArgs& a) {
   require(dim % (2 * kVectorWidth) == 0, "rope: the head dimension must be a multiple of 16");
   if (a.batch.num_tokens == 0) return;
   RopeShape shape{a.num_heads, a.num_kv_heads, static_cast<int>(dim),
-                  static_cast<int>(a.kv.page_size()), a.batch.page_table_stride};
+                  static_cast<int>(a.kv.page_size()), a.batch.page_table_stride, a.kv.split};
   int items = (a.num_heads + 2 * a.num_kv_heads) * shape.dim / (2 * kVectorWidth);
   int threads = std::min((items + 31) / 32 * 32, kMaxThreads);
   unsigned extra = prefetch_blocks(a.prefetch[0].bytes + a.prefetch[1].bytes);

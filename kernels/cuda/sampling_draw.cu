@@ -28,14 +28,17 @@ __device__ float noisy_score(float logit, float inverse_temperature, uint32_t bi
   return __fmaf_rn(logit, inverse_temperature, gumbel);
 }
 
-// At least noisy_score for any bits, or for these: -log1p(-u) >= u.
-__device__ float score_bound(float logit, float inverse_temperature) {
+// The noise a logit needs to reach `bound`, rounded down; infinite for no logit.
+__device__ float needed_noise(float logit, float inverse_temperature, float bound) {
   float scaled = logit * inverse_temperature;
-  return scaled + kRounding * fabsf(scaled) + kMaxGumbel;
+  return bound - scaled - kRounding * fabsf(scaled);
 }
-__device__ float score_bound(float logit, float inverse_temperature, uint32_t bits) {
-  float scaled = logit * inverse_temperature;
-  return scaled + kRounding * fabsf(scaled) - kLog2 * __log2f(uniform_of(bits)) + kLogError;
+
+// Whether the bits may make as much noise: -log1p(-u) >= u, so the noise is at most -log(u).
+__device__ bool may_reach(float noise, uint32_t bits) {
+  float log2_u;
+  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(log2_u) : "f"(uniform_of(bits)));
+  return kLogError - kLog2 * log2_u >= noise;
 }
 
 __device__ uint32_t pick(const std::array<uint32_t, 4>& block, uint32_t i) {
@@ -66,50 +69,51 @@ struct DrawRow {
   uint64_t seed;
   int32_t position;
   float inverse_temperature;
-  uint32_t low;  // key a logit must reach
+  uint32_t low;  // key a logit must reach, when kSelected
 };
 
 // The best of this thread's logits with their noise; those that cannot reach `bound` are left out.
+template <bool kSelected>
 __device__ Packed best_with_noise(const float (&x)[kSliceValues], const DrawRow& row, int slice,
-                                  int vocab, int32_t vocab_begin, float bound) {
+                                  int32_t vocab_begin, float bound) {
   Packed best = 0;
 #pragma unroll
   for (int g = 0; g < kSliceGroups; ++g) {
-    int first = slice_index(slice, 4 * g);
-    bool may_win[4], any = false;
+    float noise[4];
+    bool any = false;
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
       float logit = x[4 * g + e];
-      may_win[e] = first + e < vocab && key_of(logit) >= row.low &&
-                   score_bound(logit, row.inverse_temperature) >= bound;
-      any |= may_win[e];
+      noise[e] = needed_noise(logit, row.inverse_temperature, bound);
+      if (kSelected && key_of(logit) < row.low) noise[e] = kInfinity;
+      any |= noise[e] <= kMaxGumbel;
     }
     if (!any) continue;
     uint32_t bits[4];
-    bits_of_four(row.seed, row.position, vocab_begin + first, bits);
+    int32_t first = vocab_begin + slice_index(slice, 4 * g);
+    bits_of_four(row.seed, row.position, first, bits);
 #pragma unroll
-    for (int e = 0; e < 4; ++e) {
-      float logit = x[4 * g + e];
-      if (!may_win[e] || score_bound(logit, row.inverse_temperature, bits[e]) < bound) continue;
-      best = max(best, pack_candidate(noisy_score(logit, row.inverse_temperature, bits[e]),
-                                      vocab_begin + first + e));
-    }
+    for (int e = 0; e < 4; ++e)
+      if (may_reach(noise[e], bits[e]))
+        best = max(best, pack_candidate(
+                             noisy_score(x[4 * g + e], row.inverse_temperature, bits[e]), first + e));
   }
   return best;
 }
 
-// The likeliest accepted token of this thread, without noise.
+// The likeliest accepted token of this thread, without noise; of equals the lowest. NaN is none.
+template <bool kSelected>
 __device__ Packed best_without_noise(const float (&x)[kSliceValues], uint32_t low, int slice,
-                                     int vocab, int32_t vocab_begin) {
-  Packed best = 0;
+                                     int32_t vocab_begin) {
+  float best = -kInfinity;
+  int at = -1;
 #pragma unroll
-  for (int v = 0; v < kSliceValues; ++v) {
-    int i = slice_index(slice, v);
-    if (i < vocab && key_of(x[v]) >= low) best = max(best, pack_candidate(x[v], vocab_begin + i));
-  }
-  return best;
+  for (int v = 0; v < kSliceValues; ++v)
+    if (x[v] > best && !(kSelected && key_of(x[v]) < low)) best = x[v], at = v;
+  return at < 0 ? 0 : pack_candidate(best, vocab_begin + slice_index(slice, at));
 }
 
+template <bool kSelected>
 __global__ void __launch_bounds__(kSliceThreads)
     draw_slices(Logits logits, const SamplingRow* rows, const Selection* selections,
                 int32_t vocab_begin, DrawState* states, Candidate* best) {
@@ -126,12 +130,12 @@ __global__ void __launch_bounds__(kSliceThreads)
   }
   bool is_greedy = row.temperature <= 0;
   DrawRow draw{row.seed, row.position, is_greedy ? 1.0f : 1.0f / row.temperature,
-               selections && !is_greedy ? selections[r].low : 0};
+               kSelected && !is_greedy ? selections[r].low : 0};
   float x[kSliceValues];
   load_slice(logits, r, slice, x);
   DrawState* state = states + r;
   Packed top =
-      block_max(best_without_noise(x, draw.low, slice, logits.vocab, vocab_begin), shared[0]);
+      block_max(best_without_noise<kSelected>(x, draw.low, slice, vocab_begin), shared[0]);
   if (!is_greedy) {
     // The likeliest token's score, of this slice or of one that was faster, rules out nearly all
     // others.
@@ -145,7 +149,7 @@ __global__ void __launch_bounds__(kSliceThreads)
       shared_bound = reached == 0 ? -kInfinity : score_of(reached);
     }
     __syncthreads();
-    top = block_max(best_with_noise(x, draw, slice, logits.vocab, vocab_begin, shared_bound),
+    top = block_max(best_with_noise<kSelected>(x, draw, slice, vocab_begin, shared_bound),
                     shared[1]);
   }
   if (!is_first_thread) return;
@@ -217,8 +221,9 @@ __global__ void __launch_bounds__(kSliceThreads)
 void draw(Stream stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
           int64_t vocab_begin, Candidate* best) {
   if (logits.empty()) return;
-  launch(stream, slices_of(logits), draw_slices, logits_of(logits), rows, selections,
-         static_cast<int32_t>(vocab_begin), row_counters<DrawState>(logits.dim(0)), best);
+  launch(stream, slices_of(logits), selections ? draw_slices<true> : draw_slices<false>,
+         logits_of(logits), rows, selections, static_cast<int32_t>(vocab_begin),
+         row_counters<DrawState>(logits.dim(0)), best);
 }
 
 void top_logits(Stream stream, TensorView logits, int n, int64_t vocab_begin, Candidate* out) {

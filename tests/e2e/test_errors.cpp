@@ -112,7 +112,7 @@ TEST_CASE("configurations: file, line, key, and the nearest key") {
 TEST_CASE("grids that do not match the ranks or the model") {
   check_job_fails(2, {"grid.y=3"}, kUsage, {"is 3 ranks, but 2 were started", "-np 3"});
   check_job_fails(5, {}, kUsage, {"5 ranks, but the model has 4 query heads", "that works is 4"});
-  check_job_fails(2, {"grid.z=2"}, kUsage, {"grid.z = 2"});
+  check_job_fails(2, {"grid.x=3"}, kUsage, {"grid.x = 3", "hidden size"});
 }
 
 TEST_CASE("input and output") {

@@ -199,3 +199,27 @@ TEST_CASE("communicator: a watchdog sees the collective a process is in") {
   observer.join();
   CHECK(Communicator::current() == nullptr);
 }
+
+TEST_CASE("communicator: two sums in one exchange") {
+  auto a = data_of_rank(world().rank(), 37, 5), b = data_of_rank(world().rank(), 3, 6);
+  Tensor x = upload_floats(a, {37}, DType::f32), y = upload_floats(b, {3}, DType::f32);
+  comm().all_reduce_sum(stream(), x, y);
+  CHECK(download_floats(x) == sum_in_rank_order<float>(37, 5));
+  CHECK(download_floats(y) == sum_in_rank_order<float>(3, 6));
+}
+
+TEST_CASE("communicator: all to all") {
+  int size = world().size(), rank = world().rank();
+  for (int32_t count : {0, 1, 5, 1000}) {
+    std::vector<int32_t> mine;
+    for (int to = 0; to < size; ++to)
+      for (int32_t i = 0; i < count; ++i) mine.push_back(rank * 1000000 + to * 10000 + i);
+    Tensor send = upload_ints(mine), receive = poisoned({size * count}, DType::i32);
+    comm().all_to_all(stream(), send.view().data, receive.view().data,
+                      static_cast<size_t>(count) * sizeof(int32_t));
+    auto got = download<int32_t>(receive.view().data, mine.size());
+    for (int from = 0; from < size; ++from)
+      for (int32_t i = 0; i < count; ++i)
+        CHECK(got[static_cast<size_t>(from * count + i)] == from * 1000000 + rank * 10000 + i);
+  }
+}

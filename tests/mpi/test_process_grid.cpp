@@ -18,14 +18,46 @@ int64_t members_of(Communicator& comm) {
   return download<int64_t>(x.view().data, 1)[0];
 }
 
-int64_t members_wanted(const GridShape& shape, bool same_part) {
+// The ranks of my replica whose place satisfies `is_member`.
+template <class IsMember>
+int64_t members_wanted(const GridShape& shape, const IsMember& is_member) {
   GridPlace mine = place_of(shape, mpi().world().rank());
   int64_t members = 0;
   for (int rank = 0; rank < shape.num_ranks(); ++rank) {
     GridPlace p = place_of(shape, rank);
-    if (p.d == mine.d && (!same_part || p.i == mine.i)) members |= int64_t{1} << rank;
+    if (p.d == mine.d && is_member(p, mine)) members |= int64_t{1} << rank;
   }
   return members;
+}
+
+void check_communicators(const GridShape& shape) {
+  CAPTURE(shape.str());
+  ProcessGrid grid(backend(), mpi().world(), shape);
+  GridPlace place = place_of(shape, mpi().world().rank());
+  int c = shape.context(), z = shape.z;
+  CHECK(grid.shape() == shape);
+  CHECK(grid.place().d == place.d);
+  CHECK(grid.place().j == place.j);
+  CHECK(grid.place().i == place.i);
+  CHECK(grid.replica().size() == shape.replica_size());
+  CHECK(grid.replica().rank() == place.j * shape.x + place.i);
+  auto check = [&](Communicator& comm, int size, int rank, const auto& is_member) {
+    CHECK(comm.size() == size);
+    CHECK(comm.rank() == rank);
+    CHECK(members_of(comm) == members_wanted(shape, is_member));
+  };
+  using P = const GridPlace&;
+  check(grid.replica_comm(), shape.replica_size(), grid.replica().rank(),
+        [](P, P) { return true; });
+  check(grid.x_comm(), shape.x, place.i, [](P a, P b) { return a.j == b.j; });
+  check(grid.y_comm(), shape.columns(), place.j, [](P a, P b) { return a.i == b.i; });
+  check(grid.kv_comm(), shape.kv_parts(), place.j % c * shape.x + place.i,
+        [&](P a, P b) { return a.j / c == b.j / c; });
+  auto merges = [&](P a, P b) { return a.i == b.i && a.j / z == b.j / z; };
+  check(grid.z_comm(), z, place.j % z, merges);
+  check(grid.weights_comm(), z, place.j % z, merges);
+  check(grid.gathered_y_comm(), shape.y, place.j / z,
+        [&](P a, P b) { return a.i == b.i && a.j % z == b.j % z; });
 }
 
 }  // namespace
@@ -34,24 +66,12 @@ TEST_CASE("grid: the communicators of every shape of this many ranks") {
   int size = mpi().world().size();
   for (int dp = 1; dp <= size; ++dp)
     for (int x = 1; x <= size; ++x)
-      for (int z = 1; z <= size; ++z) {
-        if (size % (dp * x * z) != 0) continue;
-        GridShape shape{.dp = dp, .x = x, .y = size / (dp * x * z), .z = z};
-        CAPTURE(shape.str());
-        ProcessGrid grid(backend(), mpi().world(), shape);
-        GridPlace place = place_of(shape, mpi().world().rank());
-        CHECK(grid.shape() == shape);
-        CHECK(grid.place().d == place.d);
-        CHECK(grid.place().j == place.j);
-        CHECK(grid.place().i == place.i);
-        CHECK(grid.replica().size() == shape.replica_size());
-        CHECK(grid.replica().rank() == place.j * x + place.i);
-        CHECK(grid.replica_comm().size() == shape.replica_size());
-        CHECK(grid.y_comm().size() == shape.columns());
-        CHECK(grid.y_comm().rank() == place.j);
-        CHECK(members_of(grid.replica_comm()) == members_wanted(shape, false));
-        CHECK(members_of(grid.y_comm()) == members_wanted(shape, true));
-      }
+      for (int z = 1; z <= size; ++z)
+        for (int heads = 1; heads <= size; ++heads) {
+          if (size % (dp * x * z) != 0) continue;
+          GridShape shape{.dp = dp, .x = x, .y = size / (dp * x * z), .z = z, .heads = heads};
+          if (shape.columns() % heads == 0) check_communicators(shape);
+        }
 }
 
 TEST_CASE("grid: a shape of another size is refused on all ranks") {

@@ -14,7 +14,9 @@ inline const Backend& backend() {
   static const Backend chosen = [] {
     const char* name = std::getenv("LITELANG_TEST_BACKEND");
     bool cuda = name && std::string(name) == "cuda";
-    return open_backend(cuda ? BackendKind::kCuda : BackendKind::kCpu, 0, 0);
+    const char* local_rank = std::getenv("OMPI_COMM_WORLD_LOCAL_RANK");
+    return open_backend(cuda ? BackendKind::kCuda : BackendKind::kCpu,
+                        local_rank ? std::atoi(local_rank) : 0, 0);
   }();
   return chosen;
 }

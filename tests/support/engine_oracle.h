@@ -40,7 +40,9 @@ void on_rank_0(const EngineSetup& setup, const Requests& requests, Check&& check
 }
 
 inline Outcome alone(const EngineSetup& setup, const Requests& requests) {
-  return run_engine(setup, MpiGroup(), requests);
+  EngineSetup one = setup;
+  one.grid.reset();
+  return run_engine(one, MpiGroup(), requests);
 }
 
 // The model's own logits after each prefix, row by row, without pages, batches or caches.

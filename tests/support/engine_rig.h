@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "runtime/engine.h"
@@ -18,6 +19,8 @@ struct EngineSetup {
   int32_t max_num_seqs = 8, max_num_batched_tokens = 64;
   int64_t max_length = 400, num_pages = 200, page_size = 16;
   bool chunked_prefill = true, radix = true, async = true;
+  int32_t gather_tokens = 0;                     // of grids with z > 1
+  std::optional<GridShape> grid = std::nullopt;  // nothing: as many ranks as there are, in y
 };
 
 struct Answer {
@@ -52,7 +55,7 @@ struct EngineHooks {
 // A rank's part of the model.
 struct RunnerRig {
   RunnerRig(const EngineSetup& setup, const MpiGroup& group)
-      : grid(backend(), group, choose_grid(setup.config, std::nullopt, group.size())),
+      : grid(backend(), group, choose_grid(setup.config, setup.grid, group.size())),
         shard(shard_of(setup.config, grid.shape(), grid.place())),
         runner({.max_num_seqs = setup.max_num_seqs,
                 .max_num_batched_tokens = setup.max_num_batched_tokens,
@@ -84,7 +87,8 @@ inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const
                            .chunked_prefill = setup.chunked_prefill,
                            .radix = setup.radix,
                            .num_pages = setup.num_pages,
-                           .page_size = setup.page_size};
+                           .page_size = rig.shard.positions(setup.page_size).span(),
+                           .gather_tokens = rig.grid.shape().z > 1 ? setup.gather_tokens : 0};
   auto key = [](const Sequence& s) { return std::pair(s.request->id, s.index); };
   EngineEvents events;
   events.on_token = [&](Sequence& s, const TokenLogprob* logprob) {

@@ -1,9 +1,11 @@
 #pragma once
 // A model on this test's ranks, at the level of steps: feed tokens, get logits or hidden states.
-// One-dimensional grid over all ranks of a group.
+// Unless told otherwise, a one-dimensional grid over all ranks of a group.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,18 +25,32 @@ class TestModel {
       : TestModel(store.config(), dtype, group, [&](const ModelShard& shard) {
           return load_weights(store, shard, dtype, backend(), stream(), 2, {});
         }) {}
+  struct On {
+    std::optional<GridShape> grid;
+    int page_size = 0;                   // positions a rank has in a page; 0: the backend's largest
+    ProcessGrid::MakeCommunicator make;  // null: the backend's own
+    std::function<void(ModelShard&)> spoil;  // makes a mistake in what this rank holds
+  };
   // With dummy weights. MpiGroup() makes a model on this rank alone.
   TestModel(const ModelConfig& config, DType dtype, uint64_t seed, const MpiGroup& group)
-      : TestModel(config, dtype, group, [&](const ModelShard& shard) {
-          return random_weights(config, shard, dtype, backend(), stream(), seed);
-        }) {}
+      : TestModel(config, dtype, seed, group, On{}) {}
+  TestModel(const ModelConfig& config, DType dtype, uint64_t seed, const MpiGroup& group,
+            const On& on)
+      : TestModel(
+            config, dtype, group,
+            [&](const ModelShard& shard) {
+              return random_weights(config, shard, dtype, backend(), stream(), seed);
+            },
+            on) {}
 
   const ModelConfig& config() const { return config_; }
   Qwen2Model& model() { return model_; }
+  const ModelShard& shard() const { return shard_; }
+  const KvCache& kv() const { return kv_; }
 
   // Final hidden states of `tokens` at positions first...: one sequence, which attends to what it
   // was fed before.
-  TensorView forward(const std::vector<int32_t>& tokens, int32_t first = 0) {
+  TensorView forward(const std::vector<int32_t>& tokens, int32_t first = 0, bool gathered = false) {
     auto count = static_cast<int32_t>(tokens.size());
     std::vector<int32_t> positions, slots(tokens.size(), 0);
     for (int32_t i = 0; i < count; ++i) positions.push_back(first + i);
@@ -55,6 +71,7 @@ class TestModel {
                     first + count};
     inputs.ids = data_of<int32_t>(ids_);
     inputs.last_tokens = data_of<int32_t>(ids_);
+    inputs.gathered = gathered;
     return model_.forward(stream(), inputs, kv_);
   }
 
@@ -112,17 +129,23 @@ class TestModel {
  private:
   template <class MakeWeights>
   TestModel(const ModelConfig& config, DType dtype, const MpiGroup& group,
-            const MakeWeights& make_weights)
+            const MakeWeights& make_weights, const On& on = {})
       : config_(config),
-        shape_(choose_grid(config_, std::nullopt, group.size())),
-        grid_(backend(), group, shape_),
-        shard_(shard_of(config_, shape_, grid_.place())),
+        shape_(choose_grid(config_, on.grid, group.size())),
+        grid_(on.make ? ProcessGrid(backend(), group, shape_, on.make)
+                      : ProcessGrid(backend(), group, shape_)),
+        shard_(spoiled(shard_of(config_, shape_, grid_.place()), on)),
         model_(config_, shard_, make_weights(shard_), backend(), grid_, kPositions, kPositions),
-        page_size_(page_sizes().back()),
+        page_size_(on.page_size > 0 ? on.page_size : page_sizes().back()),
         kv_(backend(), config_, shard_, dtype, kPositions / page_size_, page_size_) {
     std::vector<int32_t> pages;
     for (int32_t i = 0; i < kPositions / page_size_; ++i) pages.push_back(i);
     table_ = upload_ints(pages);
+  }
+
+  static ModelShard spoiled(ModelShard shard, const On& on) {
+    if (on.spoil) on.spoil(shard);
+    return shard;
   }
 
   ModelConfig config_;

@@ -107,6 +107,97 @@ TEST_CASE("any y up to the number of query heads deals everything out once") {
   }
 }
 
+namespace {
+
+using Blocks = std::vector<ShardSpec>;
+
+// How often the blocks hold each element of a [rows, cols] matrix; all the same, else -1.
+int times_covered(const Blocks& blocks, int64_t rows, int64_t cols) {
+  std::vector<int> count(static_cast<size_t>(rows * cols));
+  for (const ShardSpec& b : blocks)
+    for (int64_t r = b.rows.begin; r < b.rows.end(); ++r)
+      for (int64_t c = b.cols.begin; c < b.cols.end(); ++c)
+        ++count.at(static_cast<size_t>(r * cols + c));
+  for (int n : count)
+    if (n != count[0]) return -1;
+  return count[0];
+}
+
+// What the ranks of a grid hold of each matrix of a layer.
+struct Held {
+  Blocks q, k, o, gate, down, embed;
+};
+
+Held held_by(const ModelConfig& config, const GridShape& grid) {
+  Held held;
+  int64_t d = config.head_dim;
+  for (int rank = 0; rank < grid.num_ranks(); ++rank) {
+    ModelShard s = shard_of(config, grid, place_of(grid, rank));
+    held.q.push_back({{s.heads.begin * d, s.heads.size * d}, s.hidden});
+    held.k.push_back({{s.kv_heads.begin * d, s.kv_heads.size * d}, s.hidden});
+    held.o.push_back({s.hidden, s.attention});
+    held.gate.push_back({s.ffn, s.hidden});
+    held.down.push_back({s.hidden, s.ffn});
+    held.embed.push_back({s.vocab, {0, 1}});
+  }
+  return held;
+}
+
+}  // namespace
+
+TEST_CASE("the shards of every legal grid tile each matrix") {
+  std::mt19937 rng(2);
+  int num_grids = 0;
+  for (auto [heads, kv] : {std::pair<int64_t, int64_t>{8, 4}, {14, 2}, {12, 2}, {6, 3}}) {
+    ModelConfig config = make_config(heads, kv);
+    config.intermediate_size = static_cast<int64_t>(8 * (16 + rng() % 20));
+    for (int x : {1, 2, 3, 4})
+      for (int y = 1; y <= 16 / x; ++y)
+        for (int groups = 1; groups <= y; ++groups) {
+          GridShape grid{.x = x, .y = y, .heads = groups};
+          if (y % groups != 0 || why_illegal(config, grid)) continue;
+          ++num_grids;
+          CAPTURE(grid.str());
+          Held held = held_by(config, grid);
+          int64_t e = config.hidden_size, f = config.intermediate_size;
+          REQUIRE(times_covered(held.q, config.q_size(), e) == grid.context());
+          if (groups <= kv) REQUIRE(times_covered(held.k, config.kv_size(), e) == grid.context());
+          REQUIRE(times_covered(held.o, e, config.q_size()) == 1);
+          REQUIRE(times_covered(held.gate, f, e) == 1);
+          REQUIRE(times_covered(held.down, e, f) == 1);
+          REQUIRE(times_covered(held.embed, config.vocab_size, 1) == 1);
+        }
+  }
+  CHECK(num_grids > 80);
+}
+
+TEST_CASE("each position of a head group is with exactly one of the ranks that share it") {
+  ModelConfig config = make_config(8, 4);
+  for (GridShape grid :
+       {GridShape{.x = 2, .y = 4, .heads = 2}, {.y = 8, .heads = 1}, {.x = 3, .y = 2}, {.y = 4}}) {
+    CAPTURE(grid.str());
+    for (int64_t page_size : {1, 3, 16}) {
+      std::vector<std::vector<int>> owners(static_cast<size_t>(grid.head_groups()),
+                                           std::vector<int>(200));
+      for (int rank = 0; rank < grid.num_ranks(); ++rank) {
+        GridPlace place = place_of(grid, rank);
+        PositionSplit split = shard_of(config, grid, place).positions(page_size);
+        auto& of_group = owners[static_cast<size_t>(place.j / grid.context())];
+        int32_t own = 0;
+        for (int32_t position = 0; position < 200; ++position) {
+          REQUIRE(split.count(position) == own);
+          if (!split.owns(position)) continue;
+          ++of_group[static_cast<size_t>(position)];
+          // The page of the sequence that holds the position is the page of the rank's own.
+          REQUIRE(own / page_size == position / split.span());
+          ++own;
+        }
+      }
+      for (const auto& of_group : owners) REQUIRE(of_group == std::vector<int>(200, 1));
+    }
+  }
+}
+
 TEST_CASE("Qwen2.5's own sizes on the usual numbers of ranks") {
   ModelConfig half = make_config(14, 2);  // 0.5B
   auto shards = shards_of(half, 4);
@@ -132,9 +223,18 @@ TEST_CASE("a grid that cannot run the model is refused with the reason") {
   CHECK(reason({.y = 7}) ==
         "7 ranks, but the model has 6 query heads, and a rank needs at least one");
   CHECK(reason({.dp = 2, .y = 2}) == "grid.dp = 2: only 1 is supported");
-  CHECK(reason({.x = 2, .y = 2}) == "grid.x = 2: only 1 is supported");
-  CHECK(reason({.y = 2, .z = 2}) == "grid.z = 2: only 1 is supported");
-  CHECK(contains(reason({.y = 2, .heads = 1}), "grid.heads = 1"));
+  CHECK(reason({.x = 2, .y = 2}) == "");
+  CHECK(reason({.x = 4, .y = 2}) == "grid.x = 4: the hidden size 48 is not so many multiples of 8");
+  CHECK(reason({.y = 4, .heads = 3}) == "grid.heads = 3: must divide the 4 columns");
+  CHECK(reason({.y = 6, .heads = 3}) ==
+        "grid.heads = 3: must divide the model's 2 KV heads where columns share a head group");
+  CHECK(reason({.y = 3, .heads = 1}) == "");
+  CHECK(reason({.y = 4, .heads = 2}) ==
+        "4 columns, but the 48 inputs of o_proj are not so many multiples of 8");
+  CHECK(reason({.y = 3, .z = 2}) == "");
+  CHECK(reason({.y = 2, .z = 2}) ==
+        "grid.z = 2: gathering needs equal shards, but 4 columns do not divide the heads and the "
+        "FFN evenly");
   CHECK(contains(reason({.y = 0}), "at least 1"));
   config.intermediate_size = 24;  // three units of eight
   CHECK(reason({.y = 4}) == "4 ranks, but only 3 parts of the FFN");
@@ -159,7 +259,7 @@ TEST_CASE("a given grid must be legal and as large as the world") {
   CHECK(choose_grid(config, GridShape{.y = 3}, 3) == GridShape{.y = 3});
   CHECK(error_of([&] { choose_grid(config, GridShape{.y = 2}, 3); }) ==
         "grid: dp 1 x 1 y 2 z 1 is 2 ranks, but 3 were started; use -np 2 or change grid");
-  CHECK(contains(error_of([&] { choose_grid(config, GridShape{.x = 2}, 2); }), "grid.x = 2"));
+  CHECK(contains(error_of([&] { choose_grid(config, GridShape{.x = 4}, 4); }), "grid.x = 4"));
   try {
     choose_grid(config, GridShape{.y = 7}, 7);
     FAIL("a rank without a query head was accepted");

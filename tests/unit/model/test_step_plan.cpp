@@ -20,6 +20,7 @@ class PlanMaker {
     StepPlan p;
     p.id = word();
     p.kind = static_cast<StepPlan::Kind>(rng_() % 3);
+    p.gathered = rng_() % 2 == 0;
     fill(p.decode, longest, [&] { return StepPlan::DecodeRow{word(), word()}; });
     fill(p.chunks, longest, [&] {
       return StepPlan::PromptChunk{word(), word(), word(), words(longest), word()};

@@ -51,6 +51,7 @@ const std::vector<Example>& examples() {
       {"grid.x", "2", [](const C& c) { return c.grid == GridShape{.x = 2}; }},
       {"grid.y", "4", [](const C& c) { return c.grid == GridShape{.y = 4}; }},
       {"grid.z", "2", [](const C& c) { return c.grid == GridShape{.z = 2}; }},
+      {"grid.gather_tokens", "4300", [](const C& c) { return c.gather_tokens == 4300 && !c.grid; }},
       {"grid.heads", "3", [](const C& c) { return c.grid == GridShape{.heads = 3}; }},
       {"threads", "3", [](const C& c) { return c.threads == 3; }},
       {"kv_cache.page_size", "16", [](const C& c) { return c.kv_cache.page_size == 16; }},

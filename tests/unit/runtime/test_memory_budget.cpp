@@ -74,8 +74,9 @@ TEST_CASE("memory: the budget in words") {
                  .weights = 988'100'000,
                  .buffers = 120'000'000,
                  .page_bytes = 800'000,
+                 .page_span = 64,
                  .num_pages = 5000};
-  CHECK(b.str(64) ==
+  CHECK(b.str() ==
         "weights 988.1 MB, buffers 120.0 MB, KV cache 4000.0 MB (5000 pages, 320000 tokens) of "
         "16000.0 MB");
 }

@@ -1,0 +1,10 @@
+#pragma once
+#include "kernels/fused_decode.h"
+
+namespace ll::cuda {
+
+// Kernels for the shapes of Qwen2.5 0.5B, 1.5B, 3B and 7B in bfloat16, of any number of layers.
+// LITELANG_FUSED_DECODE=name=number,... changes how they run, see FusedOptions.
+const FusedDecodeApi& fused_decode_api();
+
+}  // namespace ll::cuda

@@ -1,0 +1,96 @@
+#pragma once
+// The persistent decode kernels: what they are compiled for, what a launch gives them, and what the
+// host must know about one. E: hidden size, F: FFN size, H and KH: query and KV heads, D: head dim,
+// V: vocabulary, L: layers.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/dtype.h"
+#include "kernels/fused_decode.h"
+
+namespace ll::cuda {
+
+struct FusedShape {
+  int hidden, ffn, heads, kv_heads, head_dim, vocab;
+
+  constexpr int query_size() const { return heads * head_dim; }
+  constexpr int qkv_size() const { return (heads + 2 * kv_heads) * head_dim; }
+  constexpr int group() const { return heads / kv_heads; }  // query heads of a KV head
+  bool operator==(const FusedShape&) const = default;
+};
+
+// Blocks, one an SM: rooms are sized for the fewest, the most still have work each.
+constexpr int kMinBlocks = 132, kMaxBlocks = 256;
+constexpr int kMaxStages = 16;       // of the ring
+constexpr int kPage = 64;            // positions of a KV page
+constexpr int kBlockPositions = 32;  // positions attention takes at a time, half a page
+constexpr int kMaxPositions = 32768;
+
+// Attention of a KV head is cut into at most so many splits, a block each: one or two a lane of the
+// warp that merges them.
+constexpr int max_splits(const FusedShape& s) {
+  int most = std::min(kMinBlocks / s.kv_heads, 64);
+  return most > 32 ? most / 32 * 32 : most;
+}
+
+// A layer's pointers. A model's are an array in device memory, of which each block takes a copy.
+struct FusedLayer {
+  const bf16* weights[4];                        // qkv, o, gate_up, down: in the order of their use
+  const bf16 *input_norm, *post_attention_norm;  // [E]
+  const bf16* qkv_bias;                          // [(H + 2 KH) D]
+  bf16 *keys, *values;                           // [num_pages, KH, kPage, D]
+};
+
+// Of the copy in shared memory; the ring that follows begins at a multiple of 128 bytes.
+constexpr size_t layer_bytes(int num_layers) {
+  return (static_cast<size_t>(num_layers) * sizeof(FusedLayer) + 127) / 128 * 128;
+}
+
+// What blocks tell each other, as flagged words (fused_decode_words.cuh).
+struct FusedWords {
+  uint64_t* attention_input;  // [E] float32, the residual stream
+  uint64_t* qkv;              // [(H + 2 KH) D] float32
+  uint64_t* parts;            // [H, max_splits, D + 2] float32: sums over values, maximum, weight
+  uint64_t* attention;        // [H D] float32, or [H D / 2] pairs of bfloat16
+  uint64_t* mlp_input;        // [E] float32, the residual stream
+  uint64_t* act;              // [F / 2] pairs of bfloat16
+};
+
+constexpr size_t num_part_words(const FusedShape& s) {
+  return static_cast<size_t>(s.heads * max_splits(s) * (s.head_dim + 2));
+}
+
+struct FusedArgs {
+  FusedDecodeStep step;
+  const FusedLayer* layers;     // [L]
+  const bf16 *embed, *lm_head;  // [V, E]
+  const bf16* final_norm;       // [E]
+  const float* cos_sin;         // [positions, D]
+  FusedWords words;
+  uint32_t* epoch;  // of the next step; a step takes L + 1 of them
+  float eps;
+  int num_layers, num_stages;
+  int lookahead;  // stages that are called to the L2 cache before their turn
+};
+
+struct FusedKernel {
+  FusedShape shape;
+  const void* plain;   // __global__ void (FusedArgs)
+  const void* packed;  // the same; attention's output travels as pairs of bfloat16
+  int num_threads;
+  int stage_bytes, num_stages;  // of the ring; the number is a choice
+  size_t fixed_bytes;           // of shared memory, beside the layers and the ring
+
+  size_t shared_bytes(int num_layers, int stages) const {
+    return fixed_bytes + layer_bytes(num_layers) +
+           static_cast<size_t>(stages) * static_cast<size_t>(stage_bytes);
+  }
+};
+
+const FusedKernel& fused_decode_0_5b();
+const FusedKernel& fused_decode_1_5b();
+const FusedKernel& fused_decode_3b();
+const FusedKernel& fused_decode_7b();
+
+}  // namespace ll::cuda

@@ -1,0 +1,109 @@
+// The whole engine on GPUs: graphs, the step ahead, chunks, preemption and the radix cache change
+// no token, and neither do more GPUs.
+#include "tests/gpu/margin.h"
+#include "tests/support/world.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+EngineSetup base_setup() {
+  EngineSetup setup{.config = load_config_only(LITELANG_PERF_MODELS "/qwen2.5-0.5b"),
+                    .dtype = DType::bf16,
+                    .max_num_seqs = 16,
+                    .max_num_batched_tokens = 4096,
+                    .max_length = 4000,
+                    .num_pages = 600,
+                    .page_size = 64};
+  setup.config.num_layers = 6;
+  return setup;
+}
+
+std::vector<int32_t> make_prompt(int32_t length, int32_t seed) {
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < length; ++i)
+    ids.push_back(1 + (i * i * 7 + i * 13 + seed * 3001) % 150000);
+  return ids;
+}
+
+struct Length {
+  int32_t prompt, output;
+};
+using Lengths = std::vector<Length>;
+
+Requests requests(const Lengths& lengths, bool with_logprobs) {
+  Requests list;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    auto id = static_cast<int32_t>(i);
+    auto r = greedy_request(id, make_prompt(lengths[i].prompt, id % 4), lengths[i].output);
+    if (with_logprobs) r->params.logprobs = 2;
+    list.push_back(std::move(r));
+  }
+  return list;
+}
+
+// Prompts of all lengths; some begin like another.
+Lengths mixed_lengths() {
+  Lengths lengths;
+  for (int32_t i = 0; i < 20; ++i) lengths.push_back({1 + 97 * i % 700, 20 + i});
+  return lengths;
+}
+
+Outcome alone(const Lengths& lengths) {
+  if (mpi().world().rank() > 0) return {};
+  return run_engine(base_setup(), MpiGroup(), requests(lengths, true));
+}
+
+Outcome check_same(const EngineSetup& setup, const Lengths& lengths, const Outcome& want) {
+  Outcome got = run_engine(setup, mpi().world(), requests(lengths, false));
+  if (mpi().world().rank() > 0) return got;
+  size_t compared = 0, total = 0;
+  for (const auto& [key, answer] : want.answers) {
+    CAPTURE(key.first);
+    compared += check_same_by_margin(got.answers.at(key), answer);
+    total += answer.tokens.size();
+  }
+  MESSAGE(fmt::format("{} of {} tokens compared", compared, total));
+  CHECK(2 * compared > total);
+  return got;
+}
+
+}  // namespace
+
+TEST_CASE("engine: as one GPU alone, also without the radix cache, in chunks, one at a time") {
+  std::vector<EngineSetup> setups(4, base_setup());
+  setups[1].radix = false;
+  setups[2].max_num_batched_tokens = 100;
+  setups[3].max_num_seqs = 1;
+  Outcome want = alone(mixed_lengths());
+  for (const EngineSetup& setup : setups) {
+    CAPTURE(setup.radix);
+    CAPTURE(setup.max_num_batched_tokens);
+    CAPTURE(setup.max_num_seqs);
+    check_same(setup, mixed_lengths(), want);
+  }
+}
+
+TEST_CASE("engine: with so little memory that sequences are preempted") {
+  // Ten are expected to fit with two pages each, but come to need three.
+  Lengths lengths(16, {40, 100});
+  EngineSetup setup = base_setup();
+  setup.num_pages = 20;
+  Outcome got = check_same(setup, lengths, alone(lengths));
+  if (mpi().world().rank() == 0) CHECK(got.stats.num_preemptions > 0);
+}
+
+TEST_CASE("engine: a prompt of 24,000 tokens, in one step and in chunks") {
+  EngineSetup setup = base_setup();
+  setup.max_length = 25000;
+  setup.config.num_layers = 3;
+  auto run = [&](int32_t step_tokens, bool with_logprobs) {
+    setup.max_num_batched_tokens = step_tokens;
+    auto r = greedy_request(0, make_prompt(24000, 1), 12);
+    if (with_logprobs) r->params.logprobs = 2;
+    return run_engine(setup, mpi().world(), {r});
+  };
+  Outcome want = run(24576, true), got = run(2048, false);
+  if (mpi().world().rank() == 0) check_same_by_margin(got.answer(0), want.answer(0));
+}

@@ -1,0 +1,10 @@
+#!/bin/bash
+# Runs a test program on N GPUs of this machine; exit code 77 (skipped) when there are fewer.
+# usage: gpurun.sh N PROGRAM [ARGUMENTS]
+gpus=$(nvidia-smi -L 2>/dev/null | wc -l)
+if [ "$gpus" -lt "$1" ]; then
+  echo "needs $1 GPUs, here are $gpus"
+  exit 77
+fi
+export LITELANG_TEST_BACKEND=cuda
+exec "$(dirname "$0")/mpirun.sh" "$@"
