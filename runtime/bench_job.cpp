@@ -75,7 +75,7 @@ EngineEvents BenchJob::events() {
                 token_times_.push_back(Clock::now());
                 return false;
               },
-          .on_prompt_logprobs = [](Sequence&, int32_t, std::vector<TokenLogprob>) {},
+          .on_prompt_logprobs = [](Sequence&, int32_t, const std::vector<TokenLogprob>&) {},
           .on_finish =
               [this](const std::shared_ptr<Sequence>& s) {
                 totals_.prompt_tokens += s->num_prompt;
