@@ -8,6 +8,7 @@
 #include "runtime/bench_job.h"
 #include "runtime/cpu_threads.h"
 #include "runtime/memory_budget.h"
+#include "runtime/replicated_batch.h"
 #include "runtime/version.h"
 
 namespace ll {
@@ -86,7 +87,7 @@ class Rank {
         grid_(backend_, mpi.world(), shape_),
         shard_(shard_of(files_.config, shape_, grid_.place())),
         dtype_(config.model.dtype.value_or(model_dtype(files_.config.dtype))),
-        options_(runner_options(config, files_.config, backend_, mpi.world().rank() == 0)),
+        options_(runner_options(config, files_.config, backend_, grid_.replica().rank() == 0)),
         stream_(backend_.device.create_stream()) {
     if (config.job.type == EngineConfig::JobType::kBench && mpi.world().rank() == 0)
       rates_ = measure_rates(backend_, stream_);  // while the memory is free
@@ -104,7 +105,8 @@ class Rank {
 
   void run_batch(LineReader& input, OutputFile& output);
   void run_bench();
-  void follow() { run_worker(*runner_, grid_.replica(), watchdog_); }
+  // Any rank but 0.
+  void follow();
 
  private:
   int num_threads() const {
@@ -136,6 +138,15 @@ class Rank {
   std::unique_ptr<ModelRunner> runner_;
 };
 
+// How prompts are read and answers written; owns what the context refers to.
+struct BatchTexts {
+  std::optional<Tokenizer> tokenizer;
+  std::optional<ChatTemplate> chat_template;
+  CompletionContext context;
+
+  BatchTexts(const EngineConfig& config, const ModelFiles& files, int64_t max_length);
+};
+
 // The chat template, or why there is none.
 std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::string& reason) {
   reason = "messages: this model has no chat template; send a rendered prompt to /v1/completions";
@@ -150,30 +161,47 @@ std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::str
   return std::nullopt;
 }
 
-void Rank::run_batch(LineReader& input, OutputFile& output) {
-  std::optional<Tokenizer> tokenizer;
-  if (!files_.texts.tokenizer_json.empty())
-    tokenizer = Tokenizer::from_json(files_.texts.tokenizer_json, "tokenizer.json");
-  CompletionContext context;
-  auto chat_template = find_chat_template(files_.texts, context.no_chat_reason);
-  auto limit = [&](int64_t wanted) {
-    return wanted > 0 ? std::min(wanted, options_.max_length) : options_.max_length;
-  };
+BatchTexts::BatchTexts(const EngineConfig& config, const ModelFiles& files, int64_t max_length) {
+  if (!files.texts.tokenizer_json.empty())
+    tokenizer = Tokenizer::from_json(files.texts.tokenizer_json, "tokenizer.json");
+  chat_template = find_chat_template(files.texts, context.no_chat_reason);
+  auto limit = [&](int64_t wanted) { return wanted > 0 ? std::min(wanted, max_length) : max_length; };
   context.tokenizer = tokenizer ? &*tokenizer : nullptr;
   context.chat_template = tokenizer && chat_template ? &*chat_template : nullptr;
-  context.model_name = std::filesystem::path(config_.model.path).filename().string();
-  context.eos_token_ids = files_.generation.eos_token_ids.empty() ? files_.config.eos_token_ids
-                                                                  : files_.generation.eos_token_ids;
-  context.defaults = files_.generation;
-  context.vocab_size = static_cast<int32_t>(files_.config.vocab_size);
-  context.max_input_length = limit(config_.scheduler.max_input_length);
-  context.max_output_length = limit(config_.scheduler.max_output_length);
-  context.max_length = options_.max_length;
-  context.seed = config_.seed;
-  BatchJob job(config_, context, input, output);
+  context.model_name = std::filesystem::path(config.model.path).filename().string();
+  context.eos_token_ids = files.generation.eos_token_ids.empty() ? files.config.eos_token_ids
+                                                                 : files.generation.eos_token_ids;
+  context.defaults = files.generation;
+  context.vocab_size = static_cast<int32_t>(files.config.vocab_size);
+  context.max_input_length = limit(config.scheduler.max_input_length);
+  context.max_output_length = limit(config.scheduler.max_output_length);
+  context.max_length = max_length;
+  context.seed = config.seed;
+}
+
+void Rank::run_batch(LineReader& input, OutputFile& output) {
+  BatchTexts texts(config_, files_, options_.max_length);
+  Mailbox mailbox(grid_.leaders());
+  ReplicatedBatch replicas(config_, texts.context, mailbox, output);
+  bool is_alone = shape_.dp == 1;
+  BatchJob job(config_, texts.context, [&](int64_t line, std::string_view record) {
+    is_alone ? output.write_line(record) : replicas.done(line, record);
+  });
   Engine engine(scheduler_options(config_, options_, shard_), config_.scheduler.async, *runner_,
                 grid_.replica(), watchdog_, job.events());
-  job.run(engine);
+  is_alone ? job.run(engine, input, output) : replicas.run(engine, job, input);
+}
+
+void Rank::follow() {
+  if (grid_.replica().rank() > 0) return run_worker(*runner_, grid_.replica(), watchdog_);
+  BatchTexts texts(config_, files_, options_.max_length);
+  Mailbox mailbox(grid_.leaders());
+  RemoteReplica replica(config_, texts.context, mailbox);
+  BatchJob job(config_, texts.context,
+               [&](int64_t line, std::string_view record) { replica.done(line, record); });
+  Engine engine(scheduler_options(config_, options_, shard_), config_.scheduler.async, *runner_,
+                grid_.replica(), watchdog_, job.events());
+  replica.run(engine, job);
 }
 
 void Rank::run_bench() {
@@ -195,6 +223,8 @@ void Rank::run_bench() {
 
 void run_job(const EngineConfig& config, const MpiEnvironment& mpi) {
   if (config.job.type == EngineConfig::JobType::kBench) {
+    if (config.grid && config.grid->dp > 1)
+      fail_usage("grid.dp = {}: a benchmark runs on one replica", config.grid->dp);
     Rank rank(config, mpi);
     return mpi.world().rank() > 0 ? rank.follow() : rank.run_bench();
   }
