@@ -27,7 +27,7 @@ TEST_CASE("plan lists grids of the models' shapes, chooses one, and says why oth
     CHECK(o.exit_code == 0);
     CHECK(has(o.out, "on 8 x h200"));
     CHECK(has(o.out, "choice: dp "));
-    CHECK(has(o.out, "not possible:"));
+    CHECK(has(o.out, "not possible:") == (size != "72b"));  // whose heads divide by all of eight
     CHECK(o.err.empty());
   }
 }
