@@ -20,7 +20,9 @@ std::string one_line(const std::string& message) {
 
 }  // namespace
 
-void throw_error(std::string message, ExitCode code) { throw Error(one_line(message), code); }
+void throw_error(const std::string& message, ExitCode code) {
+  throw Error(one_line(message), code);
+}
 
 void throw_broken(const char* what, std::source_location where) {
   throw Error(fmt::format("internal error: {} ({}:{} in {}); please report it", what,

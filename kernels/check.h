@@ -22,7 +22,7 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
-[[noreturn]] void throw_error(std::string message, ExitCode code = ExitCode::kError);
+[[noreturn]] void throw_error(const std::string& message, ExitCode code = ExitCode::kError);
 
 // fail("{}: truncated, {} of {} bytes", path, n, want)
 template <class... Args>

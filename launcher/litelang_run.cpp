@@ -13,6 +13,7 @@
 #include "launcher/config_file.h"
 #include "parallel/mpi_environment.h"
 #include "runtime/job.h"
+#include "runtime/progress.h"
 
 namespace {
 
@@ -53,6 +54,7 @@ ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
 [[noreturn]] void end_job(const ll::MpiEnvironment& mpi, const char* what, ll::ExitCode code) {
   int rank = mpi.world().rank();
   if (rank > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  ll::end_progress();
   if (rank > 0)
     std::fprintf(stderr, "litelang-run: rank %d on %s: %s\n", rank,
                  ll::MpiEnvironment::host_name().c_str(), what);

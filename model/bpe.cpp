@@ -44,9 +44,9 @@ size_t Bpe::slot_of(int32_t left, int32_t right) const {
 void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const {
   ensure(word.size() < INT32_MAX, "word of more than 2 GiB");
   const auto n = static_cast<int32_t>(word.size());
-  auto& symbols = scratch.symbols;
+  auto& symbols = scratch.symbols_;
   symbols.resize(word.size());
-  scratch.heap.clear();
+  scratch.heap_.clear();
   for (int32_t i = 0; i < n; ++i) {
     const auto at = static_cast<size_t>(i);
     const auto byte = static_cast<unsigned char>(word[at]);
@@ -54,10 +54,10 @@ void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& 
   }
   for (int32_t i = 0; i < n; ++i) rank_pair(scratch, i);
 
-  while (!scratch.heap.empty()) {
-    std::pop_heap(scratch.heap.begin(), scratch.heap.end(), std::greater<>());
-    const uint64_t entry = scratch.heap.back();
-    scratch.heap.pop_back();
+  while (!scratch.heap_.empty()) {
+    std::pop_heap(scratch.heap_.begin(), scratch.heap_.end(), std::greater<>());
+    const uint64_t entry = scratch.heap_.back();
+    scratch.heap_.pop_back();
     const auto left = static_cast<int32_t>(entry & UINT32_MAX);
     // A symbol only grows, so an entry whose pair is gone never has the pair's rank again.
     if (symbols[static_cast<size_t>(left)].rank == entry >> 32) merge(scratch, left);
@@ -69,24 +69,24 @@ void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& 
 
 // Looks the pair up that begins at `left` and puts its merge into the heap.
 void Bpe::rank_pair(Scratch& scratch, int32_t left) const {
-  auto& symbol = scratch.symbols[static_cast<size_t>(left)];
+  auto& symbol = scratch.symbols_[static_cast<size_t>(left)];
   symbol.rank = kNoRank;
   if (symbol.next == kEnd) return;
-  const auto& next = scratch.symbols[static_cast<size_t>(symbol.next)];
+  const auto& next = scratch.symbols_[static_cast<size_t>(symbol.next)];
   const Slot& slot = slots_[slot_of(symbol.id, next.id)];
   if (slot.left == -1) return;
   symbol.rank = slot.rank;
-  scratch.heap.push_back(heap_entry(slot.rank, left));
-  std::push_heap(scratch.heap.begin(), scratch.heap.end(), std::greater<>());
+  scratch.heap_.push_back(heap_entry(slot.rank, left));
+  std::push_heap(scratch.heap_.begin(), scratch.heap_.end(), std::greater<>());
 }
 
 void Bpe::merge(Scratch& scratch, int32_t left) const {
-  auto& symbol = scratch.symbols[static_cast<size_t>(left)];
-  auto& gone = scratch.symbols[static_cast<size_t>(symbol.next)];
+  auto& symbol = scratch.symbols_[static_cast<size_t>(left)];
+  auto& gone = scratch.symbols_[static_cast<size_t>(symbol.next)];
   symbol.id = results_[symbol.rank];
   symbol.next = gone.next;
   gone.rank = kNoRank;
-  if (symbol.next != kEnd) scratch.symbols[static_cast<size_t>(symbol.next)].previous = left;
+  if (symbol.next != kEnd) scratch.symbols_[static_cast<size_t>(symbol.next)].previous = left;
   rank_pair(scratch, left);
   if (symbol.previous != kEnd) rank_pair(scratch, symbol.previous);
 }

@@ -21,8 +21,8 @@ class Bpe {
       int32_t id, previous, next;
       uint32_t rank;  // of the merge with the next symbol
     };
-    std::vector<Symbol> symbols;
-    std::vector<uint64_t> heap;
+    std::vector<Symbol> symbols_;
+    std::vector<uint64_t> heap_;
   };
 
   // `byte_ids`: the token of each byte. Of equal pairs in `merges` the last one stands.

@@ -77,7 +77,6 @@ ModelShard shard_of(const ModelConfig& config, const GridShape& grid, const Grid
 std::optional<std::string> why_illegal(const ModelConfig& config, const GridShape& grid) {
   for (auto [name, value] : {std::pair("dp", grid.dp), {"x", grid.x}, {"y", grid.y}, {"z", grid.z}})
     if (value < 1) return fmt::format("grid.{} = {}: must be at least 1", name, value);
-  if (grid.dp != 1) return fmt::format("grid.dp = {}: only 1 is supported", grid.dp);
   if (!divides(grid.head_groups(), grid.columns()))
     return fmt::format("grid.heads = {}: must divide the {} columns", grid.heads, grid.columns());
   if (grid.head_groups() > config.num_heads)

@@ -83,7 +83,6 @@ class Qwen2Model {
     Weight ColumnWeights::*matrix;
     bool has_bias;
     Epilogue epilogue;
-    Prefetch prefetch;
   };
   void column_products(Stream stream, const LayerView& layer, const Rows& rows,
                        const ColumnProduct& product);
@@ -92,8 +91,7 @@ class Qwen2Model {
                     int64_t stride, Weight ColumnWeights::*matrix);
   // residual += sum of `partial` over the columns (if any is pending); normed = rms_norm(residual),
   // or all of it but the scale (x > 1).
-  void add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows,
-                    Prefetch next);
+  void add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows);
   TensorView final_hidden(Stream stream, const Rows& rows);
 
   ModelConfig config_;

@@ -215,7 +215,7 @@ void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
     std::byte* buffer = staging.wait_filled(i);
     size_t bytes = static_cast<size_t>(piece.count * p.cols) * size_of(dtype_);
     copy.start(target.view().rows(piece.begin, piece.count).data, buffer, bytes);
-    if (piece.begin + piece.count == p.rows) done(piece.placement, std::move(target));
+    if (piece.begin + piece.count == p.rows) done(piece.placement, std::exchange(target, {}));
     copied += bytes;
     if (progress) progress(copied, total);
   }

@@ -34,7 +34,10 @@ std::string MpiEnvironment::host_name() {
 }
 
 void MpiEnvironment::abort(ExitCode code) {
-  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  int size = 1;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  // Alone there is nobody to end, and the library's own words on it would hide the error's.
+  if (size > 1) MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
   std::_Exit(static_cast<int>(code));
 }
 

@@ -17,6 +17,7 @@ ProcessGrid::ProcessGrid(const Backend& backend, const MpiGroup& world, const Gr
     fail_usage("grid: {} needs {} ranks, but mpirun started {}; change grid, or use -np {}",
                shape.str(), shape.num_ranks(), world.size(), shape.num_ranks());
   replica_ = world.split(place_.d, world.rank());
+  leaders_ = world.split(replica_.rank() == 0 ? 0 : 1, world.rank());
   replica_comm_ = make(backend, replica_);
   auto [d, j, i] = place_;
   // Members that share `color`, in the replica's order.

@@ -38,7 +38,7 @@ EngineEvents BenchJob::events() {
                 run_.arrivals[index] = Clock::now();
                 return false;
               },
-          .on_prompt_logprobs = [](Sequence&, int32_t, std::vector<TokenLogprob>) {},
+          .on_prompt_logprobs = [](Sequence&, int32_t, const std::vector<TokenLogprob>&) {},
           .on_finish =
               [this](const std::shared_ptr<Sequence>& s) {
                 run_.prompt_tokens += s->num_prompt;

@@ -66,7 +66,7 @@ size_t bytes_of(const Place& p, const YAML::Node& node) {
     p.fail("'{}' is not a size, as 6000000000, 6GB or 6GiB", text);
   for (const char* c = end; c != text.data() + text.size(); ++c)
     if (*c != ' ') unit += static_cast<char>(std::tolower(static_cast<unsigned char>(*c)));
-  static const std::vector<std::pair<std::string, double>> kUnits = {
+  constexpr std::pair<const char*, double> kUnits[] = {
       {"", 1},      {"b", 1},        {"kb", 1e3},     {"mb", 1e6},     {"gb", 1e9},
       {"tb", 1e12}, {"kib", 0x1p10}, {"mib", 0x1p20}, {"gib", 0x1p30}, {"tib", 0x1p40}};
   for (const auto& [name, factor] : kUnits)
@@ -123,6 +123,7 @@ Setter grid_part(int GridShape::*member, int64_t low) {
 
 constexpr int64_t kMany = int64_t{1} << 30;
 
+// NOLINTNEXTLINE(readability-function-size): a table
 const std::vector<Key>& key_table() {
   using C = EngineConfig;
   static const std::vector<Key> table = {

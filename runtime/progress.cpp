@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <cstdio>
 #include <string>
 
@@ -25,7 +27,7 @@ double percent(int64_t part, int64_t whole) {
 }
 
 std::string duration(double seconds) {
-  auto s = static_cast<int64_t>(seconds + 0.5);
+  int64_t s = std::llround(seconds);
   return s < 3600 ? fmt::format("{}:{:02}", s / 60, s % 60)
                   : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
@@ -55,7 +57,14 @@ bool is_shown_on_terminal() {
   return is_terminal;
 }
 
+std::atomic<bool> has_ended = false;
+
 }  // namespace
+
+void end_progress() {
+  has_ended = true;
+  if (is_shown_on_terminal()) fmt::print(stderr, "\r\x1b[K");
+}
 
 Progress::Progress() : is_terminal_(is_shown_on_terminal()), start_(Clock::now()), drawn_(start_) {}
 
@@ -65,6 +74,7 @@ double Progress::seconds() const {
 
 void Progress::update(const BatchCounts& counts) {
   auto now = Clock::now();
+  if (has_ended) return;
   if (now - drawn_ < (is_terminal_ ? kBarPeriod : kLinePeriod)) return;
   drawn_ = now;
   draw(counts);

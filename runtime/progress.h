@@ -30,4 +30,7 @@ class Progress {
   Clock::time_point start_, drawn_;
 };
 
+// An error message follows: clears the bar's line, and no bar is drawn any more.
+void end_progress();
+
 }  // namespace ll

@@ -13,6 +13,7 @@
 
 #include "kernels/check.h"
 #include "parallel/communicator.h"
+#include "runtime/progress.h"
 
 namespace ll {
 namespace {
@@ -98,6 +99,7 @@ std::string Watchdog::where() {
 }
 
 void Watchdog::say(const std::string& text) const {
+  end_progress();
   fmt::print(stderr, "litelang-run: {}: {}\n", who_, text);
   std::fflush(stderr);
   peers_.send_explained();

@@ -1,10 +1,11 @@
 // The whole model against transformers in float32: logits, hidden states, greedy tokens,
-// perplexity. Runs on any number of ranks.
+// perplexity. Runs on any number of ranks and prints its part of the README's table.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 
 #include "model/tokenizer.h"
 #include "tests/golden/golden.h"
@@ -19,25 +20,47 @@ namespace {
 using Span = std::span<const float>;
 const std::vector<std::string> kModels{"tiny-qwen2-docs", "random-hd64", "random-hd128"};
 
-void report(const std::string& model, DType dtype, const char* what, double value) {
-  if (mpi().world().rank() == 0)
-    MESSAGE(fmt::format("{} {} np {}: {} {:.3g}", model, name_of(dtype), mpi().world().size(), what,
-                        value));
+struct GreedyCounts {
+  size_t compared = 0, equal = 0;
+  size_t wrong = 0;  // different although the golden's margin is wide
+
+  void operator+=(const GreedyCounts& o) {
+    compared += o.compared;
+    equal += o.equal;
+    wrong += o.wrong;
+  }
+};
+
+// What was measured, by model and dtype.
+struct Agreement {
+  double logits = 0, hidden = 0;  // worst relative L2 distances
+  GreedyCounts greedy;
+  std::optional<double> perplexity;  // relative difference
+};
+std::map<std::pair<std::string, DType>, Agreement>& agreements() {
+  static std::map<std::pair<std::string, DType>, Agreement> all;
+  return all;
 }
+Agreement& agreement(const std::string& model, DType dtype) { return agreements()[{model, dtype}]; }
 
 // Feeds the greedy tokens one by one, in the golden's footsteps, while they agree.
-size_t count_greedy_errors(TestModel& m, const GoldenPrompt& p, double margin, size_t& compared) {
+GreedyCounts compare_greedy(TestModel& m, const GoldenPrompt& p, double margin) {
+  GreedyCounts counts;
   TensorView hidden = m.forward(p.ids);
   auto position = static_cast<int32_t>(p.ids.size());
   std::vector<float> logits = m.logits(hidden.rows(hidden.dim(0) - 1, 1));
   for (size_t i = 0; i < p.greedy.size(); ++i) {
     auto token =
         static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-    if (token != p.greedy[i]) return p.margin[i] < margin ? 0 : 1;
-    ++compared;
+    ++counts.compared;
+    if (token != p.greedy[i]) {
+      counts.wrong += p.margin[i] < margin ? 0 : 1;
+      break;
+    }
+    ++counts.equal;
     logits = m.logits(m.forward({token}, position++));
   }
-  return 0;
+  return counts;
 }
 
 double mean_nll(TestModel& m, const std::vector<int32_t>& ids, size_t window) {
@@ -81,7 +104,6 @@ TEST_CASE("last logits of every prompt, all logits and hidden states of one") {
         worst = std::max(worst, relative_error(Span(got), Span(want)));
       }
       CHECK(worst < tolerance(dtype).logits);
-      report(name, dtype, "worst logits error", worst);
 
       double worst_hidden = 0;
       std::vector<std::vector<float>> residuals;
@@ -93,9 +115,11 @@ TEST_CASE("last logits of every prompt, all logits and hidden states of one") {
         worst_hidden = std::max(worst_hidden, relative_error(Span(residuals[l]), Span(want)));
       }
       CHECK(worst_hidden < tolerance(dtype).hidden);
-      report(name, dtype, "worst hidden error", worst_hidden);
       auto all = m.logits(hidden), want = golden.tensor("all_logits");
-      CHECK(relative_error(Span(all), Span(want)) < tolerance(dtype).logits);
+      double of_all = relative_error(Span(all), Span(want));
+      CHECK(of_all < tolerance(dtype).logits);
+      agreement(name, dtype).logits = std::max(worst, of_all);
+      agreement(name, dtype).hidden = worst_hidden;
     }
 }
 
@@ -106,14 +130,15 @@ TEST_CASE("greedy tokens wherever the margin allows") {
       CAPTURE(name_of(dtype));
       Golden golden(name);
       TestModel m(golden.folder, dtype);
-      size_t errors = 0, compared = 0, total = 0;
+      GreedyCounts counts;
+      size_t total = 0;
       for (const GoldenPrompt& p : golden.prompts) {
-        errors += count_greedy_errors(m, p, greedy_margin(name, dtype), compared);
+        counts += compare_greedy(m, p, greedy_margin(name, dtype));
         total += p.greedy.size();
       }
-      CHECK(errors == 0);
-      if (dtype == DType::f32) CHECK(compared == total);
-      report(name, dtype, "greedy tokens compared", static_cast<double>(compared));
+      CHECK(counts.wrong == 0);
+      if (dtype == DType::f32) CHECK(counts.equal == total);
+      agreement(name, dtype).greedy = counts;
     }
 }
 
@@ -128,8 +153,19 @@ TEST_CASE("perplexity of held-out text") {
     double want = golden.json["perplexity"][std::string(name_of(dtype))]["mean_nll"],
            got = mean_nll(m, ids, 1024);
     CAPTURE(name_of(dtype));
-    CHECK(std::abs(std::exp(got) / std::exp(want) - 1) < tolerance(dtype).perplexity);
-    report("tiny-qwen2-docs", dtype, "perplexity relative to transformers' minus one",
-           std::exp(got - want) - 1);
+    double difference = std::exp(got - want) - 1;
+    CHECK(std::abs(difference) < tolerance(dtype).perplexity);
+    agreement("tiny-qwen2-docs", dtype).perplexity = difference;
   }
+}
+
+TEST_CASE("what was measured, as a table") {
+  if (mpi().world().rank() > 0) return;
+  fmt::print(
+      "\n| model | dtype | np | logits | hidden states | tokens compared, equal | perplexity |\n"
+      "|---|---|---|---|---|---|---|\n");
+  for (const auto& [of, a] : agreements())
+    fmt::print("| {} | {} | {} | {:.1e} | {:.1e} | {}, {} | {} |\n", of.first, name_of(of.second),
+               mpi().world().size(), a.logits, a.hidden, a.greedy.compared, a.greedy.equal,
+               a.perplexity ? fmt::format("{:+.4f}%", 100 * *a.perplexity) : "");
 }
