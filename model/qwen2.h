@@ -53,6 +53,9 @@ class Qwen2Model {
   // Collective over the ranks that hold the rows' other columns.
   void logits(Stream stream, TensorView hidden, TensorView out) const;
 
+  // Gives the weights away, for another grid; no step can run after it.
+  Qwen2Weights release_weights() { return std::move(weights_); }
+
   void observe(ResidualObserver observer) { observer_ = std::move(observer); }
 
   // Device bytes of the activations and tables the constructor allocates.
