@@ -36,7 +36,8 @@ std::optional<Arguments> parse(const std::vector<std::string>& arguments) {
   app.add_option("--memory_gb", a.memory_gb, "of a device, where it has other than usual");
   app.add_option("--mem_usage", q.memory_share, "share of it to use")->check(CLI::Range(0.01, 1.0));
   app.add_option("--dtype", a.dtype, "bfloat16 or float32");
-  app.add_option("--sequences", q.sequences, "answered at the same time")->check(CLI::Range(1, 65536));
+  app.add_option("--sequences", q.sequences, "answered at the same time")
+      ->check(CLI::Range(1, 65536));
   app.add_option("--prompt_tokens", q.prompt_tokens, "of a request")->check(CLI::Range(1, 1 << 20));
   app.add_option("--output_tokens", q.output_tokens, "of an answer")->check(CLI::Range(1, 1 << 20));
   if (!parse_options(app, arguments)) return std::nullopt;
@@ -66,8 +67,8 @@ int plan_command(const std::vector<std::string>& arguments) {
   MachineRates machine = machine_named(*a);
   ModelConfig config = load_config_only(a->model);
   q.limits.max_length = config.max_position;
-  fmt::print("{}", describe_plan(config, std::filesystem::path(a->model).filename().string(),
-                                 machine, q));
+  fmt::print(
+      "{}", describe_plan(config, std::filesystem::path(a->model).filename().string(), machine, q));
   return static_cast<int>(ExitCode::kDone);
 }
 

@@ -29,8 +29,7 @@ void for_each(const ModelConfig& config, const ModelShard& shard, DType dtype, i
   if (shard.kv_parts > 1) {
     rows_of(&A::group_attention, heads * config.head_dim);
     visit(&A::log_sums, DType::f32, Shape{t, heads});
-    auto block = static_cast<int64_t>(
-        attention_blocks(shard, dtype, t, nullptr).block_bytes());
+    auto block = static_cast<int64_t>(attention_blocks(shard, dtype, t, nullptr).block_bytes());
     for (auto member : {&A::sent_parts, &A::received_parts})
       visit(member, DType::u8, Shape{shard.kv_parts, block});
   }
@@ -43,8 +42,8 @@ void for_each(const ModelConfig& config, const ModelShard& shard, DType dtype, i
 
 }  // namespace
 
-Activations::Activations(const Backend& backend, const ModelConfig& config,
-                         const ModelShard& shard, DType dtype, int64_t max_tokens) {
+Activations::Activations(const Backend& backend, const ModelConfig& config, const ModelShard& shard,
+                         DType dtype, int64_t max_tokens) {
   for_each(config, shard, dtype, max_tokens,
            [&](Tensor Activations::*member, DType type, const Shape& shape) {
              this->*member = Tensor(backend.device, type, shape);
@@ -61,8 +60,7 @@ size_t Activations::bytes(const ModelConfig& config, const ModelShard& shard, DT
   return bytes;
 }
 
-AttentionBlocks attention_blocks(const ModelShard& shard, DType dtype,
-                                 int64_t rows, void* data) {
+AttentionBlocks attention_blocks(const ModelShard& shard, DType dtype, int64_t rows, void* data) {
   return {data, rows, shard.heads.size, shard.attention.size, dtype};
 }
 

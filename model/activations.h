@@ -21,14 +21,14 @@ struct Activations {
   // x > 1 or z > 1:
   Tensor embedded;  // [T, whole E]
   // Ranks share KV positions:
-  Tensor group_attention;  // [T, H D] over this rank's positions
-  Tensor log_sums;         // [T, H] float32
+  Tensor group_attention;             // [T, H D] over this rank's positions
+  Tensor log_sums;                    // [T, H] float32
   Tensor sent_parts, received_parts;  // AttentionBlocks, one a rank
   // z > 1:
-  Tensor own_qkv;       // [T, (H + 2 KH) D]: of own rows, for each merged column
-  Tensor own_slices;    // [T, W]: of own rows, from each merged column
-  Tensor addend;        // [T, E]
-  Tensor hidden;        // [T, E]: the z ranks' rows
+  Tensor own_qkv;     // [T, (H + 2 KH) D]: of own rows, for each merged column
+  Tensor own_slices;  // [T, W]: of own rows, from each merged column
+  Tensor addend;      // [T, E]
+  Tensor hidden;      // [T, E]: the z ranks' rows
 
   Activations(const Backend& backend, const ModelConfig& config, const ModelShard& shard,
               DType dtype, int64_t max_tokens);
@@ -37,7 +37,6 @@ struct Activations {
 };
 
 // How `rows` rows of attention travel between the ranks that share KV positions.
-AttentionBlocks attention_blocks(const ModelShard& shard, DType dtype,
-                                 int64_t rows, void* data);
+AttentionBlocks attention_blocks(const ModelShard& shard, DType dtype, int64_t rows, void* data);
 
 }  // namespace ll

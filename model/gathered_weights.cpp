@@ -70,9 +70,8 @@ void GatheredWeights::gather(size_t l) {
     b.columns[k] = own;
     TensorView biases = biases_.view().rows(static_cast<int64_t>(l), 1);
     int64_t width = biases.dim(2);
-    b.columns[k].qkv_bias = biases.reshaped({biases.dim(1), width})
-                                .rows(static_cast<int64_t>(k), 1)
-                                .reshaped({width});
+    b.columns[k].qkv_bias =
+        biases.reshaped({biases.dim(1), width}).rows(static_cast<int64_t>(k), 1).reshaped({width});
   }
   auto* to = static_cast<std::byte*>(b.memory.view().data);
   for (auto matrix : gathered_matrices(shares_heads_)) {

@@ -9,8 +9,8 @@
 namespace ll {
 namespace {
 
-// Weights brought toward the processor ahead of their product, in steps of few rows, where memory is what decides. Amounts in bytes:
-// what the memory can deliver in the gap they cover.
+// Weights brought toward the processor ahead of their product, in steps of few rows, where memory
+// is what decides. Amounts in bytes: what the memory can deliver in the gap they cover.
 struct PrefetchPlan {
   int64_t max_rows = 256;
   size_t o = size_t{64} << 20, early_gate_up = size_t{12} << 20, gate_up = size_t{8} << 20;
@@ -108,8 +108,8 @@ TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const Kv
 void Qwen2Model::embed(Stream stream, const StepInputs& inputs, const Rows& rows) {
   bool is_whole = !a_.embedded;
   TensorView out = (is_whole ? a_.residual : a_.embedded).view().rows(0, rows.all);
-  backend_.ops.embed(stream, {out, weights_.embed.weight, inputs.ids, inputs.last_tokens,
-                              shard_.vocab.begin});
+  backend_.ops.embed(
+      stream, {out, weights_.embed.weight, inputs.ids, inputs.last_tokens, shard_.vocab.begin});
   grid_.replica_comm().all_reduce_sum(stream, out);
   if (!is_whole)
     backend_.ops.copy_columns(stream, a_.residual.view().rows(0, rows.mine), 0,
@@ -123,10 +123,15 @@ void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Ro
   auto heads = static_cast<int32_t>(shard_.heads.size),
        kv_heads = static_cast<int32_t>(shard_.kv_heads.size);
   const PrefetchPlan& ahead = prefetch_plan();
-  backend_.ops.rope_and_store_kv(
-      stream, {a_.qkv.view().rows(0, rows.all), rope_, kv, rows.batch, heads, kv_heads,
-               {part_of(layer[0].o, 0, ahead.o, rows.all),
-                part_of(layer[0].gate_up, 0, ahead.early_gate_up, rows.all)}});
+  backend_.ops.rope_and_store_kv(stream,
+                                 {a_.qkv.view().rows(0, rows.all),
+                                  rope_,
+                                  kv,
+                                  rows.batch,
+                                  heads,
+                                  kv_heads,
+                                  {part_of(layer[0].o, 0, ahead.o, rows.all),
+                                   part_of(layer[0].gate_up, 0, ahead.early_gate_up, rows.all)}});
   attend(stream, rows, kv);
   TensorView slices = a_.attention;
   if (rows.gathered) {  // each rank's rows, from every column
@@ -160,15 +165,15 @@ void Qwen2Model::attend(Stream stream, const Rows& rows, const KvPages& kv) {
   if (shard_.kv_parts == 1)
     return ops.attention(stream, {of(a_.attention), of(a_.qkv), kv, rows.batch, heads, kv_heads});
   auto* log_sums = a_.log_sums.view().as<float>();
-  ops.attention(stream, {of(a_.group_attention), of(a_.qkv), kv, rows.batch, heads, kv_heads,
-                         log_sums});
+  ops.attention(stream,
+                {of(a_.group_attention), of(a_.qkv), kv, rows.batch, heads, kv_heads, log_sums});
   // The x ranks of a column all need its slice. Sending it to each of them is one exchange, where
   // splitting it further would be two; for x = 2 both move the same bytes.
   AttentionBlocks sent = attention_blocks(shard_, dtype(), rows.all, a_.sent_parts.view().data),
                   received = sent;
   received.data = a_.received_parts.view().data;
-  ops.pack_attention(stream, {sent, shard_.kv_parts, shard_.hidden_parts, of(a_.group_attention),
-                              log_sums});
+  ops.pack_attention(
+      stream, {sent, shard_.kv_parts, shard_.hidden_parts, of(a_.group_attention), log_sums});
   grid_.kv_comm().all_to_all(stream, sent.data, received.data, sent.block_bytes());
   int64_t first = shard_.attention.begin - shard_.heads.begin * config_.head_dim;
   ops.merge_attention(stream,
@@ -239,8 +244,9 @@ TensorView Qwen2Model::final_hidden(Stream stream, const Rows& rows) {
   if (shard_.hidden_parts > 1) {
     TensorView squares = a_.sum_squares.view().rows(0, rows.mine);
     grid_.x_comm().all_reduce_sum(stream, squares);
-    backend_.ops.finish_linear(stream, {normed, normed, squares.as<float>(), config_.hidden_size,
-                                        config_.rms_norm_eps, {}});
+    backend_.ops.finish_linear(
+        stream,
+        {normed, normed, squares.as<float>(), config_.hidden_size, config_.rms_norm_eps, {}});
   }
   if (!rows.gathered) return normed;
   grid_.z_comm().all_gather(stream, normed.data, a_.hidden.view().data,
@@ -265,7 +271,8 @@ void Qwen2Model::prepare_decode_one(const KvCache& kv) {
   }
   void* handle = backend_.fused_decode->create(m);
   if (!handle) return;
-  decode_one_ = std::shared_ptr<void>(handle, [&api = *backend_.fused_decode](void* h) { api.destroy(h); });
+  decode_one_ =
+      std::shared_ptr<void>(handle, [&api = *backend_.fused_decode](void* h) { api.destroy(h); });
   decode_one_positions_ = backend_.fused_decode->max_positions(handle);
 }
 

@@ -103,10 +103,11 @@ WeightPlacements weight_placements(const ModelConfig& config, const ModelShard& 
 size_t weight_bytes(const WeightPlacements& placements, const Ops& ops, DType dtype) {
   size_t bytes = 0;
   Qwen2Weights unused;
-  for_each_placement(placements, unused, [&](const WeightPlacement& p, PackedWeight* matrix, Tensor*) {
-    bytes += matrix ? ops.packed_bytes(p.rows, p.cols, dtype)
-                    : static_cast<size_t>(p.rows) * size_of(dtype);
-  });
+  for_each_placement(placements, unused,
+                     [&](const WeightPlacement& p, PackedWeight* matrix, Tensor*) {
+                       bytes += matrix ? ops.packed_bytes(p.rows, p.cols, dtype)
+                                       : static_cast<size_t>(p.rows) * size_of(dtype);
+                     });
   return bytes;
 }
 
@@ -125,10 +126,10 @@ Qwen2Weights load_weights(const WeightStore& store, const ModelShard& shard, DTy
   std::vector<const WeightPlacement*> order;
   std::vector<Target> targets;
   for_each_placement(placements, weights,
-           [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
-             order.push_back(&p);
-             targets.push_back({matrix, vector});
-           });
+                     [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
+                       order.push_back(&p);
+                       targets.push_back({matrix, vector});
+                     });
   WeightReader reader(store, dtype, backend, stream, num_threads);
   reader.read(
       order,
@@ -146,11 +147,11 @@ Qwen2Weights random_weights(const ModelConfig& config, const ModelShard& shard, 
   Qwen2Weights weights;
   weights.dtype = dtype;
   for_each_placement(placements, weights,
-           [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
-             Tensor natural = natural_tensor(p, dtype, backend);
-             fill_placement(p, natural, config, backend, stream, seed);
-             adopt(std::move(natural), matrix, vector, backend, stream);
-           });
+                     [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
+                       Tensor natural = natural_tensor(p, dtype, backend);
+                       fill_placement(p, natural, config, backend, stream, seed);
+                       adopt(std::move(natural), matrix, vector, backend, stream);
+                     });
   backend.device.synchronize(stream);
   tie(weights, placements);
   return weights;

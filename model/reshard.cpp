@@ -168,17 +168,18 @@ Qwen2Weights reshard_weights(const ModelConfig& config, const GridShape& from, c
   result.dtype = weights.dtype;
   Exchange exchange(backend, comm, stream);
   size_t i = 0;
-  for_each_placement(
-      new_placements[me], result,
-      [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
-        auto [packed, plain] = sources[i];
-        Tensor have = packed ? backend.ops.unpack_weight(stream, packed->weight, packed->storage) : std::move(*plain);
-        if (packed) *packed = {};
-        Tensor natural = natural_tensor(p, result.dtype, backend);
-        exchange.run(old[i], fresh[i], have, natural);
-        adopt(std::move(natural), matrix, vector, backend, stream);
-        ++i;
-      });
+  for_each_placement(new_placements[me], result,
+                     [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
+                       auto [packed, plain] = sources[i];
+                       Tensor have = packed ? backend.ops.unpack_weight(stream, packed->weight,
+                                                                        packed->storage)
+                                            : std::move(*plain);
+                       if (packed) *packed = {};
+                       Tensor natural = natural_tensor(p, result.dtype, backend);
+                       exchange.run(old[i], fresh[i], have, natural);
+                       adopt(std::move(natural), matrix, vector, backend, stream);
+                       ++i;
+                     });
   backend.device.synchronize(stream);
   tie(result, new_placements[me]);
   return result;

@@ -10,8 +10,8 @@ namespace {
 constexpr double kAttentionShare = 0.6;  // of the matrix rate, by attention over prompts
 
 // Rates of a device as measured by programs made for it, times what the ops reach of them: reads of
-// weights 0.8, products 0.8. NVLink: sums in one kernel measured on 2 and 4 H200s (2.8 to 5.8 us and
-// 3.2 to 12 us for 3 to 460 KB), NCCL's from 6.4 us on 2 and 9 us on 4. PCIe devices have no
+// weights 0.8, products 0.8. NVLink: sums in one kernel measured on 2 and 4 H200s (2.8 to 5.8 us
+// and 3.2 to 12 us for 3 to 460 KB), NCCL's from 6.4 us on 2 and 9 us on 4. PCIe devices have no
 // kernel of their own to sum with.
 const std::vector<MachineRates>& machines() {
   constexpr LinkRates kNvlink{3.8e-6, 2.6e-6, 370e9, 2.4e-6, 0.4e-6, 150e9};
@@ -74,8 +74,8 @@ struct LayerCost {
   double z_exchange() const {
     if (columns == 1) return 0;
     const LinkRates& l = machine.links;
-    double gather = l.exchange_s(columns, (columns - 1) * size() *
-                                              (own_rest() + (s.merged_share_heads ? 0 : own_qkv())));
+    double gather = l.exchange_s(
+        columns, (columns - 1) * size() * (own_rest() + (s.merged_share_heads ? 0 : own_qkv())));
     double tokens = (columns - 1) * rows() * size();
     // The next layer's weights come while this one's products run.
     return std::max(0.0, gather - products()) +
@@ -97,10 +97,11 @@ struct LayerCost {
 double LinkRates::all_reduce_s(int members, double bytes) const {
   if (members <= 1 || bytes <= 0) return 0;
   double others = members - 1;
-  double ring = start_s + start_log_s * log_of(members) + 2 * others / members * bytes / bytes_per_s;
+  double ring =
+      start_s + start_log_s * log_of(members) + 2 * others / members * bytes / bytes_per_s;
   if (one_shot_bytes_per_s <= 0) return ring;
-  return std::min(ring, one_shot_s + one_shot_log_s * log_of(members) +
-                            others * bytes / one_shot_bytes_per_s);
+  return std::min(
+      ring, one_shot_s + one_shot_log_s * log_of(members) + others * bytes / one_shot_bytes_per_s);
 }
 
 double LinkRates::exchange_s(int members, double bytes) const {
@@ -129,9 +130,10 @@ double step_seconds(const MachineRates& machine, const GridShape& grid, const Ra
   double head = static_cast<double>(s.vocab) * hidden;
   double logits = std::max(head * size / machine.bytes_per_s,
                            2 * head * static_cast<double>(load.sampled) / machine.flops_per_s);
-  double embedding =
-      machine.links.all_reduce_s(grid.replica_size(), static_cast<double>(load.rows) * hidden * size);
-  double sampling = machine.links.exchange_s(grid.replica_size(), static_cast<double>(load.sampled) * 8);
+  double embedding = machine.links.all_reduce_s(grid.replica_size(),
+                                                static_cast<double>(load.rows) * hidden * size);
+  double sampling =
+      machine.links.exchange_s(grid.replica_size(), static_cast<double>(load.sampled) * 8);
   return static_cast<double>(s.layers) * layer.total() + logits + embedding + sampling;
 }
 

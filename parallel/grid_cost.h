@@ -44,7 +44,7 @@ std::vector<std::string> known_machines();
 
 // A rank's part of a stack of layers.
 struct RankSizes {
-  int64_t layers = 0, hidden = 0;           // of the whole
+  int64_t layers = 0, hidden = 0;  // of the whole
   int64_t hidden_part = 0, qkv = 0, slice = 0, ffn = 0, vocab = 0;
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   int64_t element_bytes = 2;

@@ -6,7 +6,8 @@
 namespace ll {
 namespace {
 
-constexpr double kSimplerWithin = 0.1;  // what a more intricate grid must bring: costs are not exact
+constexpr double kSimplerWithin =
+    0.1;  // what a more intricate grid must bring: costs are not exact
 constexpr int64_t kPrefillRows = 8192;
 constexpr int64_t kContext = 1024;
 
@@ -32,8 +33,8 @@ size_t natural_bytes(const WeightPlacements& placements, DType dtype) {
   for (const WeightPlacement* p : {&placements.embed, &placements.lm_head, &placements.final_norm})
     add(*p);
   for (const auto& l : placements.layers)
-    for (const WeightPlacement* p : {&l.input_norm, &l.qkv, &l.qkv_bias, &l.o,
-                                     &l.post_attention_norm, &l.gate_up, &l.down})
+    for (const WeightPlacement* p :
+         {&l.input_norm, &l.qkv, &l.qkv_bias, &l.o, &l.post_attention_norm, &l.gate_up, &l.down})
       add(*p);
   return static_cast<size_t>(elements) * size_of(dtype);
 }
@@ -81,7 +82,8 @@ void plan_times(const ModelConfig& c, const MachineRates& machine, const GridQue
   a.decode_many_s = seconds(StepLoad::decode(at_once, q.prompt_tokens + q.output_tokens / 2));
   a.prefill_s = seconds(StepLoad::prefill(1, kPrefillRows));
   int64_t prompts = std::max<int64_t>(1, kPrefillRows / q.prompt_tokens);
-  double a_prompt = seconds(StepLoad::prefill(prompts, q.prompt_tokens)) / static_cast<double>(prompts);
+  double a_prompt =
+      seconds(StepLoad::prefill(prompts, q.prompt_tokens)) / static_cast<double>(prompts);
   double a_token = a.decode_many_s / static_cast<double>(at_once) +
                    a_prompt / static_cast<double>(q.output_tokens);
   a.tokens_per_s = a.grid.dp / a_token;
@@ -89,9 +91,7 @@ void plan_times(const ModelConfig& c, const MachineRates& machine, const GridQue
 
 // Fewer means to an end first: plain tensor parallelism, shared KV, gathering, replicas, hidden
 // split.
-auto intricacy(const GridShape& g) {
-  return std::tuple(g.x, g.dp, g.z, g.context());
-}
+auto intricacy(const GridShape& g) { return std::tuple(g.x, g.dp, g.z, g.context()); }
 
 // The shapes of so many ranks, legal or not.
 std::vector<GridShape> shapes(int num_ranks, bool may_replicate, bool may_gather) {
@@ -126,9 +126,10 @@ std::string table_row(const GridAnswer& a) {
     return fmt::format("{:<34} {:>8.2f} {:>8.2f}   {}\n", a.grid.str(), gb(a.weights),
                        gb(a.buffers), a.problem);
   std::string gathers = a.gather_tokens > 0 ? fmt::format("{}", a.gather_tokens) : "-";
-  return fmt::format("{:<34} {:>8.2f} {:>8.2f} {:>11} {:>9.2f} {:>10.2f} {:>10.1f} {:>8} {:>10.0f}\n",
-                     a.grid.str(), gb(a.weights), gb(a.buffers), a.kv_tokens, 1e3 * a.decode_one_s,
-                     1e3 * a.decode_many_s, 1e3 * a.prefill_s, gathers, a.tokens_per_s);
+  return fmt::format(
+      "{:<34} {:>8.2f} {:>8.2f} {:>11} {:>9.2f} {:>10.2f} {:>10.1f} {:>8} {:>10.0f}\n",
+      a.grid.str(), gb(a.weights), gb(a.buffers), a.kv_tokens, 1e3 * a.decode_one_s,
+      1e3 * a.decode_many_s, 1e3 * a.prefill_s, gathers, a.tokens_per_s);
 }
 
 // The choice, and what it is compared with: one replica without any other means.
@@ -138,7 +139,8 @@ std::string choice_in_words(const std::vector<GridAnswer>& answers) {
   std::string words = fmt::format("choice: {}", choice.grid.str());
   if (choice.grid.dp > 1) words += ", replicas rather than tensor parallelism";
   for (const GridAnswer& a : answers)
-    if (a.problem.empty() && intricacy(a.grid) == std::tuple(1, 1, 1, 1) && !(a.grid == choice.grid))
+    if (a.problem.empty() && intricacy(a.grid) == std::tuple(1, 1, 1, 1) &&
+        !(a.grid == choice.grid))
       words += fmt::format("; {:.2f} times the tokens a second of {}",
                            choice.tokens_per_s / a.tokens_per_s, a.grid.str());
   return fmt::format("{}\n", words);
@@ -194,11 +196,11 @@ std::string describe_plan(const ModelConfig& config, const std::string& model,
       model, name_of(q.dtype), q.num_ranks, machine.name,
       static_cast<double>(machine.memory_bytes) / 1e9, machine.bytes_per_s / 1e12,
       machine.flops_per_s / 1e12, q.sequences, q.prompt_tokens, q.output_tokens);
-  text += fmt::format("{:<34} {:>8} {:>8} {:>11} {:>9} {:>10} {:>10} {:>8} {:>10}\n", "grid",
-                      "weights", "buffers", "KV tokens", "decode", "decode", "prefill", "gathers",
-                      "tokens/s");
-  text += fmt::format("{:<34} {:>8} {:>8} {:>11} {:>9} {:>10} {:>10} {:>8} {:>10}\n", "", "GB", "GB",
-                      "", "1, ms", "many, ms", "8192, ms", "from", "");
+  text +=
+      fmt::format("{:<34} {:>8} {:>8} {:>11} {:>9} {:>10} {:>10} {:>8} {:>10}\n", "grid", "weights",
+                  "buffers", "KV tokens", "decode", "decode", "prefill", "gathers", "tokens/s");
+  text += fmt::format("{:<34} {:>8} {:>8} {:>11} {:>9} {:>10} {:>10} {:>8} {:>10}\n", "", "GB",
+                      "GB", "", "1, ms", "many, ms", "8192, ms", "from", "");
   for (const GridAnswer& a : answers) text += table_row(a);
   text += fmt::format("\n{}", answers.empty() ? "choice: no grid of so many ranks is legal\n"
                                               : choice_in_words(answers));

@@ -24,14 +24,14 @@ struct GridQuestion {
 
 struct GridAnswer {
   GridShape grid;
-  std::string problem;       // why it does not fit; empty: it does
+  std::string problem;              // why it does not fit; empty: it does
   size_t weights = 0, buffers = 0;  // of a rank
-  int64_t kv_tokens = 0;     // of all replicas
-  double decode_one_s = 0;   // one sequence at a context of 1,024
-  double decode_many_s = 0;  // as many of the sequences as a replica has, at their middle
-  double prefill_s = 0;      // 8,192 tokens of one replica
-  double tokens_per_s = 0;   // of output, of all replicas
-  int64_t gather_tokens = 0;  // rows from which steps gather; 0: never
+  int64_t kv_tokens = 0;            // of all replicas
+  double decode_one_s = 0;          // one sequence at a context of 1,024
+  double decode_many_s = 0;         // as many of the sequences as a replica has, at their middle
+  double prefill_s = 0;             // 8,192 tokens of one replica
+  double tokens_per_s = 0;          // of output, of all replicas
+  int64_t gather_tokens = 0;        // rows from which steps gather; 0: never
 };
 
 // Grids that run the model, the best first: the one with the most tokens a second, unless a simpler

@@ -16,8 +16,7 @@ constexpr double kPromptShare = 0.25;
 }  // namespace
 
 RequestRouter::RequestRouter(int num_replicas, int64_t running, int64_t capacity)
-    : running_(running),
-      capacity_(capacity), replicas_(static_cast<size_t>(num_replicas)) {
+    : running_(running), capacity_(capacity), replicas_(static_cast<size_t>(num_replicas)) {
   ensure(num_replicas > 0 && running > 0 && capacity >= running, "router: nothing to place on");
 }
 

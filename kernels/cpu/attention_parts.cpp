@@ -37,8 +37,7 @@ void merge_row(const MergeAttentionArgs& a, int64_t row, std::vector<float>& wei
     if (head != weighed) weigh(a, row, weighed = head, weights.data());
     float sum = 0;
     for (int32_t b = 0; b < a.num_blocks; ++b) {
-      const auto* values =
-          reinterpret_cast<const T*>(block_at(a.from, b) + a.from.values_offset());
+      const auto* values = reinterpret_cast<const T*>(block_at(a.from, b) + a.from.values_offset());
       if (weights[static_cast<size_t>(b)] > 0)
         sum += weights[static_cast<size_t>(b)] * to_float(values[row * width + i]);
     }
@@ -72,7 +71,8 @@ void pack_attention(Stream stream, const PackAttentionArgs& a) {
 
 void merge_attention(Stream, const MergeAttentionArgs& a) {
   ensure(a.out.dim(0) == a.from.rows && a.out.dim(1) == a.from.width &&
-             a.out.dtype == a.from.dtype && a.first_column + a.from.width <= a.from.heads * a.head_dim,
+             a.out.dtype == a.from.dtype &&
+             a.first_column + a.from.width <= a.from.heads * a.head_dim,
          "merge_attention: shapes");
   a.out.dtype == DType::f32 ? merge<float>(a) : merge<bf16>(a);
 }

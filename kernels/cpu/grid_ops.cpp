@@ -13,8 +13,7 @@ template <class T>
 void finish_row(const FinishLinearArgs& a, int64_t row, std::vector<float>& y) {
   int64_t n = a.x.dim(1);
   const T* x = a.x.as<T>() + row * n;
-  float scale =
-      1.0f / std::sqrt(a.sum_squares[row] / static_cast<float>(a.width) + a.eps);
+  float scale = 1.0f / std::sqrt(a.sum_squares[row] / static_cast<float>(a.width) + a.eps);
   for (int64_t i = 0; i < n; ++i) {
     float bias = a.bias.empty() ? 0.0f : to_float(a.bias.as<T>()[i]);
     y[static_cast<size_t>(i)] = to_float(x[i]) * scale + bias;
@@ -64,11 +63,11 @@ void copy_columns(Stream, TensorView to, int64_t to_column, TensorView x, int64_
          "copy_columns: shapes");
   size_t size = size_of(to.dtype), bytes = static_cast<size_t>(columns) * size;
   for (int64_t row = 0; row < x.dim(0); ++row)
-    std::memcpy(static_cast<std::byte*>(to.data) +
-                    static_cast<size_t>(row * to.dim(1) + to_column) * size,
-                static_cast<const std::byte*>(x.data) +
-                    static_cast<size_t>(row * x.dim(1) + from_column) * size,
-                bytes);
+    std::memcpy(
+        static_cast<std::byte*>(to.data) + static_cast<size_t>(row * to.dim(1) + to_column) * size,
+        static_cast<const std::byte*>(x.data) +
+            static_cast<size_t>(row * x.dim(1) + from_column) * size,
+        bytes);
 }
 
 }  // namespace ll::cpu

@@ -20,7 +20,8 @@ std::vector<Json> requests_of(int count) {
                 {"seed", i + 1},
                 {"temperature", i % 3 == 0 ? 0.0 : 0.8}};
     if (i % 6 == 5) fields["n"] = 3;
-    requests.push_back(completion(fmt::format("r{}", i), fmt::format("The kernel number {}", i % 8), fields));
+    requests.push_back(
+        completion(fmt::format("r{}", i), fmt::format("The kernel number {}", i % 8), fields));
   }
   return requests;
 }
@@ -41,8 +42,7 @@ TEST_CASE("replicas give the answers of one") {
     int np;
     std::vector<std::string> sets;
   };
-  for (const Run& run : {Run{2, {"grid.dp=2"}},
-                         Run{2, {"grid.dp=2", "scheduler.max_num_seqs=3"}},
+  for (const Run& run : {Run{2, {"grid.dp=2"}}, Run{2, {"grid.dp=2", "scheduler.max_num_seqs=3"}},
                          Run{4, {"grid.dp=2", "grid.y=2"}},
                          Run{4, {"grid.dp=2", "grid.x=2", "scheduler.max_num_seqs=5"}},
                          Run{4, {"grid.dp=4", "scheduler.max_num_seqs=4"}}}) {

@@ -77,7 +77,8 @@ TEST_CASE("collectives: the same sequence on all members, whatever the rows and 
   on_each_grid(fitting_grids(config), [&](const MpiGroup& group, const GridShape& grid) {
     CAPTURE(grid.str());
     Recorder recorder;
-    TestModel model(config, DType::f32, kGridSeed, group, {grid, kGridPageSize, recorder.maker(), {}});
+    TestModel model(config, DType::f32, kGridSeed, group,
+                    {grid, kGridPageSize, recorder.maker(), {}});
     int32_t position = 0, step = 0;
     for (int32_t rows : {1, 2, 3, 7, 16, 33, 0, 1}) {
       bool gathered = grid.z > 1 && step++ % 2 == 0;
@@ -96,14 +97,14 @@ TEST_CASE("collectives: bytes sent are those of the closed forms") {
   on_each_grid(fitting_grids(config), [&](const MpiGroup& group, const GridShape& grid) {
     CAPTURE(grid.str());
     Recorder recorder;
-    TestModel model(config, DType::f32, kGridSeed, group, {grid, kGridPageSize, recorder.maker(), {}});
+    TestModel model(config, DType::f32, kGridSeed, group,
+                    {grid, kGridPageSize, recorder.maker(), {}});
     for (bool gathered : {false, true}) {
       if (gathered && grid.z == 1) continue;
       constexpr int64_t kRows = 16;  // whole blocks of any z
       recorder.clear();
       model.forward(grid_prompt(kRows, 1), 0, gathered);
-      CHECK(recorder.bytes_sent() ==
-            predicted_bytes(config, grid, model.shard(), kRows, gathered));
+      CHECK(recorder.bytes_sent() == predicted_bytes(config, grid, model.shard(), kRows, gathered));
     }
   });
 }
@@ -112,7 +113,8 @@ TEST_CASE("collectives: one-dimensional grids make two sums a layer and no other
   ModelConfig config = grid_config(8, 4, false);
   on_each_grid({{.y = 2}, {.y = 4}, {.y = 3}}, [&](const MpiGroup& group, const GridShape& grid) {
     Recorder recorder;
-    TestModel model(config, DType::f32, kGridSeed, group, {grid, kGridPageSize, recorder.maker(), {}});
+    TestModel model(config, DType::f32, kGridSeed, group,
+                    {grid, kGridPageSize, recorder.maker(), {}});
     recorder.clear();
     model.forward(grid_prompt(5, 1), 0);
     size_t calls = 0;

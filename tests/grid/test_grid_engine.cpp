@@ -94,8 +94,10 @@ TEST_CASE("grid engine: any grid gives one rank's answers") {
         {"ample", [](EngineSetup&) {}},
         {"prompts in pieces", [](EngineSetup& s) { s.max_num_batched_tokens = 16; }},
         {"large steps gather", [](EngineSetup& s) { s.gather_tokens = 9; }},
-        {"all steps gather, no cache", [](EngineSetup& s) { s.gather_tokens = 1, s.radix = false; }},
-        {"little memory", [&](EngineSetup& s) { give_positions(s, grid, 128), s.gather_tokens = 12; }},
+        {"all steps gather, no cache",
+         [](EngineSetup& s) { s.gather_tokens = 1, s.radix = false; }},
+        {"little memory",
+         [&](EngineSetup& s) { give_positions(s, grid, 128), s.gather_tokens = 12; }},
         {"less memory", [&](EngineSetup& s) { give_positions(s, grid, 96); }},
         {"least memory", [&](EngineSetup& s) { give_positions(s, grid, 75); }}};
     int64_t preemptions = 0;
@@ -121,12 +123,15 @@ TEST_CASE("grid engine: the shapes of Qwen2.5 on every number of ranks from 1 to
   };
   // 0.5B, 1.5B, 3B and 7B: their heads, and their FFN in miniature, as many units of eight modulo
   // small numbers.
-  for (Sizes s : {Sizes{14, 2, 8, 4864 / 16}, {12, 2, 8, 8960 / 16}, {16, 2, 8, 11008 / 16},
+  for (Sizes s : {Sizes{14, 2, 8, 4864 / 16},
+                  {12, 2, 8, 8960 / 16},
+                  {16, 2, 8, 11008 / 16},
                   {28, 4, 8, 18944 / 16}}) {
     EngineSetup setup{.config = grid_config(s.heads, s.kv_heads, true)};
     setup.config.intermediate_size = s.ffn;
     setup.page_size = kGridPageSize;
-    Requests requests{greedy_request(0, make_prompt(20, 1), 6), greedy_request(1, make_prompt(9, 2), 6)};
+    Requests requests{greedy_request(0, make_prompt(20, 1), 6),
+                      greedy_request(1, make_prompt(9, 2), 6)};
     std::vector<GridShape> grids;
     for (int n = 1; n <= std::min(8, mpi().world().size()); ++n)
       grids.push_back(choose_grid(setup.config, std::nullopt, n));

@@ -21,8 +21,11 @@ struct Feed {
   int32_t first;
 };
 std::vector<Feed> feeds() {
-  return {{grid_prompt(37, 1), 0}, {grid_prompt(5, 99), 37}, {grid_prompt(1, 7), 42},
-          {grid_prompt(1, 8), 43}, {grid_prompt(3, 9), 44}};
+  return {{grid_prompt(37, 1), 0},
+          {grid_prompt(5, 99), 37},
+          {grid_prompt(1, 7), 42},
+          {grid_prompt(1, 8), 43},
+          {grid_prompt(3, 9), 44}};
 }
 
 // One rank's logits, in the order of feeds(); computed once a model.
@@ -71,7 +74,10 @@ void check_grid(const ModelConfig& config, DType dtype, const MpiGroup& group,
 
 TEST_CASE("grid: every legal one gives one rank's logits") {
   for (auto [heads, kv, even] : {std::tuple<int64_t, int64_t, bool>{8, 4, true},
-                                 {8, 2, true}, {14, 2, false}, {12, 2, false}, {28, 4, true}}) {
+                                 {8, 2, true},
+                                 {14, 2, false},
+                                 {12, 2, false},
+                                 {28, 4, true}}) {
     ModelConfig config = grid_config(heads, kv, even);
     auto grids = all_grids(config);
     CHECK(grids.size() > static_cast<size_t>(mpi().world().size()));
@@ -95,8 +101,11 @@ TEST_CASE("grid: in gathered mode, and with a mode drawn for each step") {
 
 TEST_CASE("grid: bfloat16") {
   ModelConfig config = grid_config(8, 2, true);
-  std::vector<GridShape> grids{{.x = 2, .y = 2}, {.y = 8, .heads = 2}, {.x = 2, .y = 4, .heads = 2},
-                               {.x = 4, .y = 4, .heads = 1}, {.y = 2, .z = 2}};
+  std::vector<GridShape> grids{{.x = 2, .y = 2},
+                               {.y = 8, .heads = 2},
+                               {.x = 2, .y = 4, .heads = 2},
+                               {.x = 4, .y = 4, .heads = 1},
+                               {.y = 2, .z = 2}};
   on_each_grid(grids, [&](const MpiGroup& group, const GridShape& grid) {
     check_grid(config, DType::bf16, group, grid, [&](size_t) { return grid.z > 1; });
   });

@@ -56,8 +56,8 @@ TEST_CASE("reshard: the shards are those the file would give") {
           CAPTURE(from.str());
           CAPTURE(to.str());
           auto weights_on = [&](const GridShape& grid) {
-            return random_weights(config, shard_of(config, grid, place_of(grid, group.rank())), dtype,
-                                  backend(), stream(), kGridSeed);
+            return random_weights(config, shard_of(config, grid, place_of(grid, group.rank())),
+                                  dtype, backend(), stream(), kGridSeed);
           };
           auto comm = make_communicator(backend(), group);
           Qwen2Weights got = reshard_weights(config, from, to, weights_on(from), backend(), *comm,

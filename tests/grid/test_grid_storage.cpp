@@ -47,19 +47,22 @@ struct Mistake {
 // Each on one rank or between neighbours, and each leaves all sizes as they are.
 std::vector<Mistake> mistakes() {
   GridShape split{.y = 4, .heads = 2}, deep{.x = 2, .y = 2};
-  return {{"a position is stored twice, another nowhere", split,
-           [](ModelShard& s) { s.kv_part = 0; }},
-          {"the owners of positions are swapped for half the heads", deep,
-           [](ModelShard& s) { if (s.heads.begin == 0) s.kv_part = 0; }},
-          {"o_proj takes the other member's slice", split,
-           [](ModelShard& s) { s.attention.begin ^= s.attention.size; }},
-          {"a head group reads another's keys", split,
-           [](ModelShard& s) { s.kv_heads.begin ^= s.kv_heads.size; }},
-          {"the parts of the hidden dimension are exchanged", deep,
-           [](ModelShard& s) { s.hidden.begin ^= s.hidden.size; }},
-          {"FFN columns are held twice", deep, [](ModelShard& s) { s.ffn.begin = 0; }},
-          {"vocabulary rows are off by one", split,
-           [](ModelShard& s) { if (s.vocab.begin > 0) --s.vocab.begin; }}};
+  return {
+      {"a position is stored twice, another nowhere", split, [](ModelShard& s) { s.kv_part = 0; }},
+      {"the owners of positions are swapped for half the heads", deep,
+       [](ModelShard& s) {
+         if (s.heads.begin == 0) s.kv_part = 0;
+       }},
+      {"o_proj takes the other member's slice", split,
+       [](ModelShard& s) { s.attention.begin ^= s.attention.size; }},
+      {"a head group reads another's keys", split,
+       [](ModelShard& s) { s.kv_heads.begin ^= s.kv_heads.size; }},
+      {"the parts of the hidden dimension are exchanged", deep,
+       [](ModelShard& s) { s.hidden.begin ^= s.hidden.size; }},
+      {"FFN columns are held twice", deep, [](ModelShard& s) { s.ffn.begin = 0; }},
+      {"vocabulary rows are off by one", split, [](ModelShard& s) {
+         if (s.vocab.begin > 0) --s.vocab.begin;
+       }}};
 }
 
 }  // namespace
@@ -82,7 +85,8 @@ TEST_CASE("storage: each position of each KV head lies on one rank, whatever the
     int64_t lines = 2 * config.num_layers * length * config.num_kv_heads;
     CHECK(all == lines);
     // No rank has more than its share, but for the page that is not yet full everywhere.
-    int64_t a_page = 2 * config.num_layers * kGridPageSize * config.num_kv_heads / grid.head_groups();
+    int64_t a_page =
+        2 * config.num_layers * kGridPageSize * config.num_kv_heads / grid.head_groups();
     if (config.num_kv_heads % grid.head_groups() == 0)
       CHECK(most <= lines / grid.num_ranks() + a_page);
   });
@@ -121,12 +125,16 @@ TEST_CASE("storage: mistakes in who holds what show in the logits") {
 
 TEST_CASE("storage: a rank of any grid allocates what its budget says") {
   ModelConfig config = grid_config(8, 4, true);
-  std::vector<GridShape> grids{{.x = 2, .y = 2}, {.y = 4, .heads = 2}, {.y = 2, .z = 2},
-                               {.y = 2, .z = 2, .heads = 2}, {.x = 2, .y = 1, .z = 2}, {.y = 4}};
+  std::vector<GridShape> grids{{.x = 2, .y = 2},         {.y = 4, .heads = 2},
+                               {.y = 2, .z = 2},         {.y = 2, .z = 2, .heads = 2},
+                               {.x = 2, .y = 1, .z = 2}, {.y = 4}};
   on_each_grid(grids, [&](const MpiGroup& group, const GridShape& shape) {
     CAPTURE(shape.str());
-    RunnerOptions options{.max_num_seqs = 3, .max_num_batched_tokens = 13, .max_length = 50,
-                          .num_pages = 7, .page_size = kGridPageSize};
+    RunnerOptions options{.max_num_seqs = 3,
+                          .max_num_batched_tokens = 13,
+                          .max_length = 50,
+                          .num_pages = 7,
+                          .page_size = kGridPageSize};
     Backend counted = CountingDevice::wrap(backend());
     ProcessGrid grid(counted, group, shape);
     ModelShard shard = shard_of(config, shape, grid.place());

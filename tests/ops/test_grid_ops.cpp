@@ -43,7 +43,8 @@ struct SplitRig {
 
   // Keys (or values) of a sequence's position: the same on whichever rank and page they lie.
   std::vector<float> line(int32_t slot, int32_t position, int32_t head, uint64_t seed) const {
-    return random_floats(dim, seed + static_cast<uint64_t>((slot * 1000 + position) * 16 + head), 2);
+    return random_floats(dim, seed + static_cast<uint64_t>((slot * 1000 + position) * 16 + head),
+                         2);
   }
 
   std::vector<float> pool(const PositionSplit& split, int64_t stride, uint64_t seed) const {
@@ -79,12 +80,23 @@ struct SplitRig {
     for (int32_t i = 0; i < num_slots() * stride; ++i) table.push_back(i);
     Tensor t = upload_ints(table), p = upload_ints(positions), s = upload_ints(slots),
            c = upload_structs(chunks), q = upload_floats(qkv, {rows(), width()}, dtype);
-    BatchView batch{static_cast<int32_t>(rows()), num_decode, data_of<int32_t>(p),
-                    data_of<int32_t>(s),          data_of<int32_t>(t), stride,
-                    chunks,                       data_of<Chunk>(c),   kLength};
+    BatchView batch{static_cast<int32_t>(rows()),
+                    num_decode,
+                    data_of<int32_t>(p),
+                    data_of<int32_t>(s),
+                    data_of<int32_t>(t),
+                    stride,
+                    chunks,
+                    data_of<Chunk>(c),
+                    kLength};
     Part part{poisoned({rows(), heads * dim}, dtype), poisoned({rows(), heads}, DType::f32)};
     if (split.parts == 1) backend().ops.begin_step(stream(), batch, heads, kv_heads);
-    backend().ops.attention(stream(), {part.out, q, {k, v, split}, batch, heads, kv_heads,
+    backend().ops.attention(stream(), {part.out,
+                                       q,
+                                       {k, v, split},
+                                       batch,
+                                       heads,
+                                       kv_heads,
                                        split.parts > 1 ? data_of<float>(part.log_sums) : nullptr});
     finish();
     return part;
@@ -98,7 +110,8 @@ std::vector<float> merged(const SplitRig& rig, int32_t copies) {
   AttentionBlocks blocks{nullptr, rig.rows(), rig.heads, width, rig.dtype};
   auto bytes = static_cast<int64_t>(blocks.block_bytes());
   std::vector<Tensor> received;
-  for (int32_t i = 0; i < rig.parts; ++i) received.push_back(poisoned({rig.parts, bytes}, DType::u8));
+  for (int32_t i = 0; i < rig.parts; ++i)
+    received.push_back(poisoned({rig.parts, bytes}, DType::u8));
   for (int32_t part = 0; part < rig.parts; ++part) {
     SplitRig::Part own = rig.attend({rig.parts, part, rig.page_size});
     Tensor sent = poisoned({rig.parts, bytes}, DType::u8);
@@ -161,12 +174,15 @@ TEST_CASE("rope stores the positions of this rank only") {
     auto rows = static_cast<int64_t>(positions.size());
     Tensor p = upload_ints(positions), s = upload_ints({0, 0, 0, 0, 0}), t = upload_ints({1, 0}),
            qkv = upload_floats(random_floats(rows * 3 * kDim, 1), {rows, 3 * kDim}, dtype),
-           angles = upload_floats(std::vector<float>(static_cast<size_t>(4 * page_size * kDim), 0.5f),
-                                  {4 * page_size, kDim}, DType::f32),
-           k = poisoned({2, 1, page_size, kDim}, dtype), v = poisoned({2, 1, page_size, kDim}, dtype);
-    BatchView batch{5, 5, data_of<int32_t>(p), data_of<int32_t>(s), data_of<int32_t>(t), 2, {},
-                    nullptr, 4 * page_size};
-    backend().ops.rope_and_store_kv(stream(), {qkv, angles, {k, v, {2, 1, page_size}}, batch, 1, 1});
+           angles =
+               upload_floats(std::vector<float>(static_cast<size_t>(4 * page_size * kDim), 0.5f),
+                             {4 * page_size, kDim}, DType::f32),
+           k = poisoned({2, 1, page_size, kDim}, dtype),
+           v = poisoned({2, 1, page_size, kDim}, dtype);
+    BatchView batch{5,  5,       data_of<int32_t>(p), data_of<int32_t>(s), data_of<int32_t>(t), 2,
+                    {}, nullptr, 4 * page_size};
+    backend().ops.rope_and_store_kv(stream(),
+                                    {qkv, angles, {k, v, {2, 1, page_size}}, batch, 1, 1});
     auto values = download_floats(v), rows_of = download_floats(qkv);
     std::vector<int64_t> written;
     for (int64_t line = 0; line < 2 * page_size; ++line)
@@ -200,17 +216,19 @@ TEST_CASE("a product of rows not yet normalised, finished, is the product of nor
           Tensor wide = upload_floats(products, {t, kOut}, dtype),
                  bias = upload_floats(b, {kOut}, dtype),
                  out = poisoned({t, is_silu ? kOut / 2 : kOut}, dtype);
-          backend().ops.finish_linear(
-              stream(), {out, wide, data_of<float>(squares), e, 1e-6f, bias,
-                         is_silu ? Epilogue::kSiluAndMul : Epilogue::kNone});
+          backend().ops.finish_linear(stream(),
+                                      {out, wide, data_of<float>(squares), e, 1e-6f, bias,
+                                       is_silu ? Epilogue::kSiluAndMul : Epilogue::kNone});
           auto y = as_seen(products, dtype), biases = as_seen(b, dtype);
           std::vector<float> want;
           for (int64_t row = 0; row < t; ++row) {
             double sum = 0;
-            for (int64_t i = 0; i < e; ++i) sum += std::pow(x[static_cast<size_t>(row * e + i)], 2.0);
+            for (int64_t i = 0; i < e; ++i)
+              sum += std::pow(x[static_cast<size_t>(row * e + i)], 2.0);
             double scale = 1 / std::sqrt(sum / static_cast<double>(e) + 1e-6);
             auto value = [&](int64_t i) {
-              return y[static_cast<size_t>(row * kOut + i)] * scale + biases[static_cast<size_t>(i)];
+              return y[static_cast<size_t>(row * kOut + i)] * scale +
+                     biases[static_cast<size_t>(i)];
             };
             for (int64_t i = 0; i < out.view().dim(1); ++i) {
               double gate = is_silu ? value(2 * i) : 0;
@@ -230,7 +248,8 @@ TEST_CASE("add, and copies of columns") {
            wide = poisoned({5, 50}, dtype);
     backend().ops.add(stream(), to, x);
     auto sum = download_floats(to), left = as_seen(a, dtype), right = as_seen(b, dtype);
-    for (size_t i = 0; i < sum.size(); ++i) CHECK(sum[i] == as_seen({left[i] + right[i]}, dtype)[0]);
+    for (size_t i = 0; i < sum.size(); ++i)
+      CHECK(sum[i] == as_seen({left[i] + right[i]}, dtype)[0]);
     backend().ops.copy_columns(stream(), wide, 40, x, 7, 9);
     auto got = download_floats(wide);
     for (size_t row = 0; row < 5; ++row)

@@ -36,8 +36,9 @@ struct CollectiveLog {
   bool is_same_everywhere() const {
     int64_t hash = 17;
     for (const auto& c : calls)
-      hash = static_cast<int64_t>((static_cast<uint64_t>(hash) * 31 + std::hash<std::string>()(c.op)) *
-                                      31 + static_cast<uint64_t>(c.bytes)) +
+      hash = static_cast<int64_t>(
+                 (static_cast<uint64_t>(hash) * 31 + std::hash<std::string>()(c.op)) * 31 +
+                 static_cast<uint64_t>(c.bytes)) +
              static_cast<int64_t>(c.dtype);
     return group.min(hash) == group.max(hash);
   }
@@ -53,7 +54,9 @@ class RecordingCommunicator final : public Communicator {
   }
 
  private:
-  void note(const char* op, int64_t bytes, DType dtype) { log_.calls.push_back({op, bytes, dtype}); }
+  void note(const char* op, int64_t bytes, DType dtype) {
+    log_.calls.push_back({op, bytes, dtype});
+  }
   void note(const char* op, const TensorView& x) {
     note(op, static_cast<int64_t>(x.bytes()), x.dtype);
   }

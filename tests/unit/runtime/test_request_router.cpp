@@ -22,12 +22,15 @@ struct Job {
 class PaperReplicas {
  public:
   PaperReplicas(int count, int64_t slots)
-      : slots_(slots), router_(count, slots, slots + slots / 8), replicas_(static_cast<size_t>(count)) {}
+      : slots_(slots),
+        router_(count, slots, slots + slots / 8),
+        replicas_(static_cast<size_t>(count)) {}
 
   void run(std::deque<Job> file) {
     while (!file.empty() || router_.num_placed() > 0) {
-      Replica& next = *std::min_element(replicas_.begin(), replicas_.end(),
-                                        [](const auto& a, const auto& b) { return a.clock < b.clock; });
+      Replica& next =
+          *std::min_element(replicas_.begin(), replicas_.end(),
+                            [](const auto& a, const auto& b) { return a.clock < b.clock; });
       hand_out(file);
       if (file.empty()) recall(file);
       step(next);
@@ -37,7 +40,8 @@ class PaperReplicas {
   // Of the run, what the replica that was through first did not work.
   double idle_share() const {
     double first = 1e300, last = 0;
-    for (const Replica& r : replicas_) first = std::min(first, r.done), last = std::max(last, r.done);
+    for (const Replica& r : replicas_)
+      first = std::min(first, r.done), last = std::max(last, r.done);
     return 1 - first / last;
   }
   int64_t computed_prompt_tokens() const { return prompt_tokens_; }
@@ -128,8 +132,9 @@ std::deque<Job> skewed_file(int64_t count, Skew skew) {
   std::mt19937 rng(3);
   std::deque<Job> file;
   for (int64_t i = 0; i < count; ++i) {
-    int64_t place = skew == Skew::kFront ? i : skew == Skew::kBehind ? count - 1 - i
-                                                                     : static_cast<int64_t>(rng() % 1000000) % count;
+    int64_t place = skew == Skew::kFront    ? i
+                    : skew == Skew::kBehind ? count - 1 - i
+                                            : static_cast<int64_t>(rng() % 1000000) % count;
     bool is_long = place < count / 10;
     file.push_back({i, prompt_of(40, static_cast<int32_t>(i)),
                     static_cast<int64_t>(10 + rng() % 20) * (is_long ? 20 : 1)});
@@ -152,7 +157,8 @@ TEST_CASE("router: replicas end together, however a file is skewed") {
 
 TEST_CASE("router: a file smaller than the slots of one is shared") {
   RequestRouter router(4, 256, 288);
-  for (int64_t i = 0; i < 100; ++i) router.place(RequestRouter::ticket(i, prompt_of(10, static_cast<int32_t>(i)), 1, 50));
+  for (int64_t i = 0; i < 100; ++i)
+    router.place(RequestRouter::ticket(i, prompt_of(10, static_cast<int32_t>(i)), 1, 50));
   for (int r = 0; r < 4; ++r) CHECK(router.num_open(r) == 25);
 }
 
@@ -179,9 +185,10 @@ TEST_CASE("router: what cannot begin goes to who can begin it") {
   int64_t id = 0;
   std::vector<int64_t> on_first;
   for (; id < 12; ++id)
-    if (router.place(RequestRouter::ticket(id, prompt_of(8, static_cast<int32_t>(id)), 1, 10)) == 0) on_first.push_back(id);
+    if (router.place(RequestRouter::ticket(id, prompt_of(8, static_cast<int32_t>(id)), 1, 10)) == 0)
+      on_first.push_back(id);
   CHECK(router.place(RequestRouter::ticket(id, prompt_of(8, 77), 1, 10)) == -1);  // all are full
-  CHECK(router.recall().replica == -1);                    // and none has room
+  CHECK(router.recall().replica == -1);  // and none has room
   REQUIRE(on_first.size() == 6);
   for (int64_t done : on_first) router.remove(done);
   auto recall = router.recall();
