@@ -8,6 +8,7 @@
 #include "runtime/bench_job.h"
 #include "runtime/cpu_threads.h"
 #include "runtime/grid_planner.h"
+#include "runtime/launch_clock.h"
 #include "runtime/memory_budget.h"
 #include "runtime/replicated_batch.h"
 #include "runtime/version.h"
@@ -105,8 +106,7 @@ class Rank {
         shard_(shard_of(files_.config, shape_, grid_.place())),
         options_(runner_options(config, files_.config, backend_, grid_.replica().rank() == 0)),
         stream_(backend_.device.create_stream()) {
-    if (config.job.type == EngineConfig::JobType::kBench && mpi.world().rank() == 0)
-      rates_ = measure_rates(backend_, stream_);  // while the memory is free
+    measure_floors();
     MemoryBudget budget = plan_memory(config, options_, backend_, files_.config, shard_, dtype_,
                                       shape_.replica_size(), mpi.local_size());
     options_.num_pages = budget.num_pages = mpi.world().min(budget.num_pages);
@@ -114,8 +114,11 @@ class Rank {
                     name_of(dtype_), mpi.world().size(), mpi.world().size() == 1 ? "" : "s",
                     shape_.str(), backend_.device_name));
     say("memory of a rank: " + budget.str());
+    Qwen2Weights loaded = weights();
+    backend_.device.synchronize(stream_);
+    weights_loaded_ = seconds_since_launch();
     runner_ = std::make_unique<ModelRunner>(options_, backend_, grid_, stream_, files_.config,
-                                            shard_, weights());
+                                            shard_, std::move(loaded));
     grid_.replica().barrier();
   }
 
@@ -142,6 +145,14 @@ class Rank {
     if (mpi_.world().rank() == 0) fmt::print(stderr, "{}\n", line);
   }
 
+  // All ranks at the same time, since those of a CPU share its memory; while there is room.
+  void measure_floors() {
+    bool is_bench = config_.job.type == EngineConfig::JobType::kBench;
+    if (!is_bench || config_.bench.kind == EngineConfig::Bench::Kind::kStartup) return;
+    mpi_.world().barrier();
+    rates_ = measure_rates(backend_, stream_);
+  }
+
   Qwen2Weights weights() const {
     if (!files_.store)
       return random_weights(files_.config, shard_, dtype_, backend_, stream_, config_.model.seed);
@@ -159,7 +170,8 @@ class Rank {
   ModelShard shard_;
   RunnerOptions options_;
   Stream stream_;
-  DeviceRates rates_;  // of a benchmark's floors
+  DeviceRates rates_;          // of a benchmark's floors
+  double weights_loaded_ = 0;  // seconds since the launch
   std::unique_ptr<ModelRunner> runner_;
 };
 
@@ -255,14 +267,25 @@ void Rank::follow() {
 void Rank::run_bench() {
   const auto& bench = config_.bench;
   BenchModel model = bench_model(files_.config, config_.model.path, dtype_, shape_.replica_size());
-  BenchJob job(config_, model, rates_);
-  Engine engine(scheduler_options(config_, options_, shard_, gather_tokens()),
-                config_.scheduler.async, *runner_, grid_.replica(), watchdog_, job.events());
+  SchedulerOptions scheduler = scheduler_options(config_, options_, shard_, gather_tokens());
+  BenchJob job(config_, {.model = model,
+                         .rates = rates_,
+                         .num_kv_positions = scheduler.num_pages * scheduler.page_size,
+                         .max_length = options_.max_length,
+                         .weights_loaded = weights_loaded_});
+  Engine engine(scheduler, config_.scheduler.async, *runner_, grid_.replica(), watchdog_,
+                job.events());
   std::optional<StepTrace> trace;
   if (!bench.trace.empty())
     trace.emplace(backend_, stream_, static_cast<size_t>(bench.trace_steps));
-  job.run(engine, [&] { runner_->record_steps(trace ? &*trace : nullptr); });
+  BenchReport result = job.run(engine, [&] { runner_->record_steps(trace ? &*trace : nullptr); });
   runner_->record_steps(nullptr);
+  fmt::print("{}", result.text);
+  if (!bench.output_json.empty()) {
+    OutputFile json(bench.output_json, /*overwrite=*/true);
+    json.write_line(result.json);
+    json.close();
+  }
   if (!trace) return;
   StepTrace::Summary s = trace->summary();
   fmt::print("Trace: {} steps, device busy {:.2f} ms, idle {:.2f} ms ({:.2f}%)\n", s.steps,
