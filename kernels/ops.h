@@ -176,6 +176,8 @@ struct Ops {
   size_t (&packed_bytes)(int64_t rows, int64_t cols, DType dtype);
   // Takes [rows, cols] of the model's dtype (bfloat16 or float32) on the device.
   Weight (&pack_weight)(Stream, const Tensor& natural, Tensor& storage);
+  // The natural matrix again; it may be the storage itself.
+  Tensor (&unpack_weight)(Stream, const Weight&, const Tensor& storage);
   void (&embed)(Stream, const EmbedArgs&);
   void (&add_rms_norm)(Stream, const AddRmsNormArgs&);
   void (&linear)(Stream, const LinearArgs&);

@@ -74,8 +74,8 @@ TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const Kv
 void Qwen2Model::embed(Stream stream, const StepInputs& inputs, const Rows& rows) {
   bool is_whole = !a_.embedded;
   TensorView out = (is_whole ? a_.residual : a_.embedded).view().rows(0, rows.all);
-  backend_.ops.embed(stream, {out, weights_.embed.weight, inputs.ids, inputs.last_tokens,
-                              shard_.vocab.begin});
+  backend_.ops.embed(
+      stream, {out, weights_.embed.weight, inputs.ids, inputs.last_tokens, shard_.vocab.begin});
   grid_.replica_comm().all_reduce_sum(stream, out);
   if (!is_whole)
     backend_.ops.copy_columns(stream, a_.residual.view().rows(0, rows.mine), 0,
@@ -123,15 +123,15 @@ void Qwen2Model::attend(Stream stream, const Rows& rows, const KvPages& kv) {
   if (shard_.kv_parts == 1)
     return ops.attention(stream, {of(a_.attention), of(a_.qkv), kv, rows.batch, heads, kv_heads});
   auto* log_sums = a_.log_sums.view().as<float>();
-  ops.attention(stream, {of(a_.group_attention), of(a_.qkv), kv, rows.batch, heads, kv_heads,
-                         log_sums});
+  ops.attention(stream,
+                {of(a_.group_attention), of(a_.qkv), kv, rows.batch, heads, kv_heads, log_sums});
   // The x ranks of a column all need its slice. Sending it to each of them is one exchange, where
   // splitting it further would be two; for x = 2 both move the same bytes.
   AttentionBlocks sent = attention_blocks(shard_, dtype(), rows.all, a_.sent_parts.view().data),
                   received = sent;
   received.data = a_.received_parts.view().data;
-  ops.pack_attention(stream, {sent, shard_.kv_parts, shard_.hidden_parts, of(a_.group_attention),
-                              log_sums});
+  ops.pack_attention(
+      stream, {sent, shard_.kv_parts, shard_.hidden_parts, of(a_.group_attention), log_sums});
   grid_.kv_comm().all_to_all(stream, sent.data, received.data, sent.block_bytes());
   int64_t first = shard_.attention.begin - shard_.heads.begin * config_.head_dim;
   ops.merge_attention(stream,
@@ -199,8 +199,9 @@ TensorView Qwen2Model::final_hidden(Stream stream, const Rows& rows) {
   if (shard_.hidden_parts > 1) {
     TensorView squares = a_.sum_squares.view().rows(0, rows.mine);
     grid_.x_comm().all_reduce_sum(stream, squares);
-    backend_.ops.finish_linear(stream, {normed, normed, squares.as<float>(), config_.hidden_size,
-                                        config_.rms_norm_eps, {}});
+    backend_.ops.finish_linear(
+        stream,
+        {normed, normed, squares.as<float>(), config_.hidden_size, config_.rms_norm_eps, {}});
   }
   if (!rows.gathered) return normed;
   grid_.z_comm().all_gather(stream, normed.data, a_.hidden.view().data,
@@ -225,7 +226,8 @@ void Qwen2Model::prepare_decode_one(const KvCache& kv) {
   }
   void* handle = backend_.fused_decode->create(m);
   if (!handle) return;
-  decode_one_ = std::shared_ptr<void>(handle, [&api = *backend_.fused_decode](void* h) { api.destroy(h); });
+  decode_one_ =
+      std::shared_ptr<void>(handle, [&api = *backend_.fused_decode](void* h) { api.destroy(h); });
   decode_one_positions_ = backend_.fused_decode->max_positions(handle);
 }
 

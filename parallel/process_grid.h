@@ -47,8 +47,8 @@ class ProcessGrid {
   GridPlace place_;
   MpiGroup replica_, leaders_;
   // Those with the same members are one and the same.
-  std::shared_ptr<Communicator> replica_comm_, x_comm_, y_comm_, kv_comm_, z_comm_,
-      weights_comm_, gathered_y_comm_;
+  std::shared_ptr<Communicator> replica_comm_, x_comm_, y_comm_, kv_comm_, z_comm_, weights_comm_,
+      gathered_y_comm_;
 };
 
 }  // namespace ll

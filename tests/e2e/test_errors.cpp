@@ -35,7 +35,7 @@ void check_fails(const std::vector<std::string>& command, int exit_code,
   INFO(o.err);
   CHECK(o.exit_code == exit_code);
   CHECK(o.seconds < kSoon);
-  CHECK(process.family().empty());
+  CHECK(wait_until([&] { return process.family().empty(); }, std::chrono::seconds(5)));
   auto lines = error_lines(o.err);
   REQUIRE(lines.size() == 1);
   CHECK(lines[0].starts_with("litelang-run: "));

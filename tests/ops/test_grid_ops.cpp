@@ -260,3 +260,15 @@ TEST_CASE("add, and copies of columns") {
       }
   }
 }
+
+TEST_CASE("an unpacked weight is the natural one") {
+  for (DType dtype : model_dtypes())
+    for (auto [rows, cols] : {std::pair<int64_t, int64_t>{1, 8}, {64, 32}, {130, 50}}) {
+      auto values = random_floats(rows * cols, 1);
+      Tensor natural = upload_floats(values, {rows, cols}, dtype), storage;
+      Weight weight = backend().ops.pack_weight(stream(), natural, storage);
+      Tensor again = backend().ops.unpack_weight(stream(), weight, storage);
+      CHECK(again.view().shape == Shape{rows, cols});
+      CHECK(download_floats(again) == as_seen(values, dtype));
+    }
+}
