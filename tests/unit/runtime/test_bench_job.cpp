@@ -35,7 +35,7 @@ struct Bench {
     EngineTotals measured() const { return totals - warm; }
   };
   Outcome run() const {
-    RunnerRig rig(setup, MpiGroup());
+    RunnerRig rig(setup, MpiGroup(), {});
     Watchdog watchdog(std::chrono::seconds(60), "test");
     BenchJob job(config, {.model = bench_model(setup.config, "tiny", setup.dtype, 1),
                           .rates = {1e9, 1e9},
