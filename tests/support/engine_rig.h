@@ -49,14 +49,14 @@ using Requests = std::vector<std::shared_ptr<Request>>;
 
 struct EngineHooks {
   std::function<void(Engine&, int64_t step)> before_step;
-  std::function<bool(Sequence&)> is_stopped;  // a stop string, as the engine sees it
+  std::function<bool(Sequence&)> is_stopped;               // a stop string, as the engine sees it
   std::function<Qwen2Weights(const ModelShard&)> weights;  // others than the setup's seed makes
   std::function<void(ModelRunner&)> when_drained;          // on every rank
 };
 
 // A rank's part of the model.
 struct RunnerRig {
-  RunnerRig(const EngineSetup& setup, const MpiGroup& group, const EngineHooks& hooks)
+  RunnerRig(const EngineSetup& setup, const MpiGroup& group, const EngineHooks& hooks = {})
       : grid(backend(), group, choose_grid(setup.config, setup.grid, group.size())),
         shard(shard_of(setup.config, grid.shape(), grid.place())),
         runner({.max_num_seqs = setup.max_num_seqs,
