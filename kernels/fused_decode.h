@@ -24,9 +24,10 @@ struct FusedDecodeModel {
   };
   int32_t num_heads = 0, num_kv_heads = 0, head_dim = 0;
   float eps = 0;
-  Weight embed, lm_head;  // V x E
-  TensorView final_norm;  // [E]
-  TensorView cos_sin;     // [positions, D] float32, as RopeAndStoreArgs
+  Weight embed, lm_head;     // V x E
+  TensorView final_norm;     // [E]
+  TensorView cos_sin;        // [positions, D] float32, as RopeAndStoreArgs
+  uint32_t first_epoch = 1;  // where the count of steps starts; a test has it start near its end
   std::vector<Layer> layers;
 };
 

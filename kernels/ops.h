@@ -56,13 +56,6 @@ struct KvPages {
   int64_t page_size() const { return k.dim(2); }
 };
 
-// Memory that later ops will read (weights): a device may bring it into its cache while this op
-// waits for others. A hint.
-struct Prefetch {
-  const void* data = nullptr;
-  size_t bytes = 0;
-};
-
 struct EmbedArgs {
   TensorView out;              // [T, E]
   Weight table;                // vocabulary rows [vocab_begin, vocab_begin + V) of all E
@@ -80,7 +73,6 @@ struct AddRmsNormArgs {
   TensorView delta;     // [T, E] or empty
   TensorView weight;    // [E]
   float eps;
-  Prefetch prefetch{};
   float* sum_squares = nullptr;  // [T]
 };
 
@@ -97,7 +89,6 @@ struct LinearArgs {
   Weight weight;
   TensorView bias;  // [rows] or empty
   Epilogue epilogue = Epilogue::kNone;
-  Prefetch prefetch{};
 };
 
 // What a product of rows that were not yet normalised lacks once its parts are summed:
@@ -120,7 +111,6 @@ struct RopeAndStoreArgs {
   KvPages kv;
   BatchView batch;
   int32_t num_heads, num_kv_heads;
-  std::array<Prefetch, 2> prefetch{};
 };
 
 // out = softmax(q k^T / sqrt(D)) v, causal, over the pages of each row's sequence (positions 0 to
@@ -186,6 +176,8 @@ struct Ops {
   size_t (&packed_bytes)(int64_t rows, int64_t cols, DType dtype);
   // Takes [rows, cols] of the model's dtype (bfloat16 or float32) on the device.
   Weight (&pack_weight)(Stream, const Tensor& natural, Tensor& storage);
+  // The natural matrix again; it may be the storage itself.
+  Tensor (&unpack_weight)(Stream, const Weight&, const Tensor& storage);
   void (&embed)(Stream, const EmbedArgs&);
   void (&add_rms_norm)(Stream, const AddRmsNormArgs&);
   void (&linear)(Stream, const LinearArgs&);

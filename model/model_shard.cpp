@@ -31,9 +31,10 @@ std::optional<std::string> why_context_illegal(const ModelConfig& config, const 
   int groups = grid.head_groups(), context = grid.context();
   if (context == 1) return std::nullopt;
   if (!divides(groups, config.num_kv_heads))
-    return fmt::format("grid.heads = {}: must divide the model's {} KV heads where columns share a "
-                       "head group",
-                       groups, config.num_kv_heads);
+    return fmt::format(
+        "grid.heads = {}: must divide the model's {} KV heads where columns share a "
+        "head group",
+        groups, config.num_kv_heads);
   int64_t width = config.q_size();
   if (!divides(grid.columns() * int64_t{8}, width))
     return fmt::format("{} columns, but the {} inputs of o_proj are not so many multiples of 8",
@@ -49,9 +50,10 @@ std::optional<std::string> why_gather_illegal(const ModelConfig& config, const G
                     (divides(groups, config.num_kv_heads) || divides(config.num_kv_heads, groups));
   int64_t units = config.intermediate_size / unit_of(config.intermediate_size);
   if (even_heads && divides(grid.columns(), units)) return std::nullopt;
-  return fmt::format("grid.z = {}: gathering needs equal shards, but {} columns do not divide the "
-                     "heads and the FFN evenly",
-                     grid.z, grid.columns());
+  return fmt::format(
+      "grid.z = {}: gathering needs equal shards, but {} columns do not divide the "
+      "heads and the FFN evenly",
+      grid.z, grid.columns());
 }
 
 }  // namespace
@@ -77,7 +79,6 @@ ModelShard shard_of(const ModelConfig& config, const GridShape& grid, const Grid
 std::optional<std::string> why_illegal(const ModelConfig& config, const GridShape& grid) {
   for (auto [name, value] : {std::pair("dp", grid.dp), {"x", grid.x}, {"y", grid.y}, {"z", grid.z}})
     if (value < 1) return fmt::format("grid.{} = {}: must be at least 1", name, value);
-  if (grid.dp != 1) return fmt::format("grid.dp = {}: only 1 is supported", grid.dp);
   if (!divides(grid.head_groups(), grid.columns()))
     return fmt::format("grid.heads = {}: must divide the {} columns", grid.heads, grid.columns());
   if (grid.head_groups() > config.num_heads)

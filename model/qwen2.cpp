@@ -1,42 +1,11 @@
 #include "model/qwen2.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 
 #include "model/rope_table.h"
 
 namespace ll {
 namespace {
-
-// Weights brought toward the processor ahead of their product, in steps of few rows, where memory is what decides. Amounts in bytes:
-// what the memory can deliver in the gap they cover.
-struct PrefetchPlan {
-  int64_t max_rows = 256;
-  size_t o = size_t{64} << 20, early_gate_up = size_t{12} << 20, gate_up = size_t{8} << 20;
-  size_t down = size_t{12} << 20, qkv = size_t{8} << 20;
-};
-
-const PrefetchPlan& prefetch_plan() {
-  static const PrefetchPlan plan = [] {
-    PrefetchPlan p;
-    if (const char* text = std::getenv("LITELANG_PREFETCH")) {
-      long v[6] = {256, 64, 12, 8, 12, 8};
-      std::sscanf(text, "%ld,%ld,%ld,%ld,%ld,%ld", v, v + 1, v + 2, v + 3, v + 4, v + 5);
-      auto mb = [](long x) { return static_cast<size_t>(x) << 20; };
-      p = {v[0], mb(v[1]), mb(v[2]), mb(v[3]), mb(v[4]), mb(v[5])};
-    }
-    return p;
-  }();
-  return plan;
-}
-
-// Bytes [offset, offset + bytes) of a weight, as far as it goes.
-Prefetch part_of(const Weight& w, size_t offset, size_t bytes, int64_t rows) {
-  size_t size = w.data.bytes();
-  if (rows > prefetch_plan().max_rows || offset >= size) return {};
-  return {static_cast<const std::byte*>(w.data.data) + offset, std::min(bytes, size - offset)};
-}
 
 // The same memory, `rows` rows of `width`.
 TensorView reshaped(const Tensor& t, int64_t rows, int64_t width) {
@@ -84,7 +53,6 @@ Qwen2Model::Rows Qwen2Model::rows_of(const StepInputs& inputs) const {
 TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const KvCache& kv) {
   ensure(!inputs.gathered || gathered_layers_, "gathered mode needs a grid with z > 1");
   Rows rows = rows_of(inputs);
-  const PrefetchPlan& ahead = prefetch_plan();
   if (shard_.kv_parts == 1)  // what begin_step prepares is of whole sequences
     backend_.ops.begin_step(stream, inputs.batch, static_cast<int32_t>(shard_.heads.size),
                             static_cast<int32_t>(shard_.kv_heads.size));
@@ -93,12 +61,10 @@ TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const Kv
   for (size_t l = 0; l < weights_.layers.size(); ++l) {
     const Qwen2Layer& own = weights_.layers[l];
     const LayerView& layer = rows.gathered ? gathered_layers_->layer(stream, l) : own_layers_[l];
-    add_and_norm(stream, l > 0, own.input_norm, rows,
-                 part_of(own.qkv.weight, 0, ahead.qkv, rows.all));
+    add_and_norm(stream, l > 0, own.input_norm, rows);
     if (observer_) observer_(static_cast<int64_t>(l), a_.residual.view().rows(0, rows.mine));
     attention_block(stream, layer, rows, kv.layer(static_cast<int64_t>(l)));
-    add_and_norm(stream, true, own.post_attention_norm, rows,
-                 part_of(own.gate_up.weight, ahead.early_gate_up, ahead.gate_up, rows.all));
+    add_and_norm(stream, true, own.post_attention_norm, rows);
     mlp_block(stream, layer, rows);
   }
   return final_hidden(stream, rows);
@@ -108,8 +74,8 @@ TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const Kv
 void Qwen2Model::embed(Stream stream, const StepInputs& inputs, const Rows& rows) {
   bool is_whole = !a_.embedded;
   TensorView out = (is_whole ? a_.residual : a_.embedded).view().rows(0, rows.all);
-  backend_.ops.embed(stream, {out, weights_.embed.weight, inputs.ids, inputs.last_tokens,
-                              shard_.vocab.begin});
+  backend_.ops.embed(
+      stream, {out, weights_.embed.weight, inputs.ids, inputs.last_tokens, shard_.vocab.begin});
   grid_.replica_comm().all_reduce_sum(stream, out);
   if (!is_whole)
     backend_.ops.copy_columns(stream, a_.residual.view().rows(0, rows.mine), 0,
@@ -122,11 +88,8 @@ void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Ro
   project_qkv(stream, layer, rows);
   auto heads = static_cast<int32_t>(shard_.heads.size),
        kv_heads = static_cast<int32_t>(shard_.kv_heads.size);
-  const PrefetchPlan& ahead = prefetch_plan();
   backend_.ops.rope_and_store_kv(
-      stream, {a_.qkv.view().rows(0, rows.all), rope_, kv, rows.batch, heads, kv_heads,
-               {part_of(layer[0].o, 0, ahead.o, rows.all),
-                part_of(layer[0].gate_up, 0, ahead.early_gate_up, rows.all)}});
+      stream, {a_.qkv.view().rows(0, rows.all), rope_, kv, rows.batch, heads, kv_heads});
   attend(stream, rows, kv);
   TensorView slices = a_.attention;
   if (rows.gathered) {  // each rank's rows, from every column
@@ -138,7 +101,7 @@ void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Ro
 }
 
 void Qwen2Model::project_qkv(Stream stream, const LayerView& layer, const Rows& rows) {
-  ColumnProduct product{a_.qkv, rows.block, 1, &ColumnWeights::qkv, true, Epilogue::kNone, {}};
+  ColumnProduct product{a_.qkv, rows.block, 1, &ColumnWeights::qkv, true, Epilogue::kNone};
   if (!rows.gathered) return column_products(stream, layer, rows, product);
   // Attention keeps to its heads and positions: own rows go to the columns whose heads they have.
   product.out = a_.own_qkv;
@@ -160,15 +123,15 @@ void Qwen2Model::attend(Stream stream, const Rows& rows, const KvPages& kv) {
   if (shard_.kv_parts == 1)
     return ops.attention(stream, {of(a_.attention), of(a_.qkv), kv, rows.batch, heads, kv_heads});
   auto* log_sums = a_.log_sums.view().as<float>();
-  ops.attention(stream, {of(a_.group_attention), of(a_.qkv), kv, rows.batch, heads, kv_heads,
-                         log_sums});
+  ops.attention(stream,
+                {of(a_.group_attention), of(a_.qkv), kv, rows.batch, heads, kv_heads, log_sums});
   // The x ranks of a column all need its slice. Sending it to each of them is one exchange, where
   // splitting it further would be two; for x = 2 both move the same bytes.
   AttentionBlocks sent = attention_blocks(shard_, dtype(), rows.all, a_.sent_parts.view().data),
                   received = sent;
   received.data = a_.received_parts.view().data;
-  ops.pack_attention(stream, {sent, shard_.kv_parts, shard_.hidden_parts, of(a_.group_attention),
-                              log_sums});
+  ops.pack_attention(
+      stream, {sent, shard_.kv_parts, shard_.hidden_parts, of(a_.group_attention), log_sums});
   grid_.kv_comm().all_to_all(stream, sent.data, received.data, sent.block_bytes());
   int64_t first = shard_.attention.begin - shard_.heads.begin * config_.head_dim;
   ops.merge_attention(stream,
@@ -176,10 +139,9 @@ void Qwen2Model::attend(Stream stream, const Rows& rows, const KvPages& kv) {
 }
 
 void Qwen2Model::mlp_block(Stream stream, const LayerView& layer, const Rows& rows) {
-  Prefetch down = part_of(layer[0].down, 0, prefetch_plan().down, rows.all);
   column_products(stream, layer, rows,
                   {a_.act, rows.mine, layer.size(), &ColumnWeights::gate_up, false,
-                   Epilogue::kSiluAndMul, down});
+                   Epilogue::kSiluAndMul});
   row_products(stream, layer, rows, a_.act, rows.mine, &ColumnWeights::down);
 }
 
@@ -191,7 +153,7 @@ void Qwen2Model::column_products(Stream stream, const LayerView& layer, const Ro
   auto bias_of = [&](size_t c) { return p.has_bias ? layer[c].qkv_bias : TensorView{}; };
   if (shard_.hidden_parts == 1) {
     for (size_t c = 0; c < p.columns; ++c)
-      ops.linear(stream, {out_of(c), x, layer[c].*p.matrix, bias_of(c), p.epilogue, p.prefetch});
+      ops.linear(stream, {out_of(c), x, layer[c].*p.matrix, bias_of(c), p.epilogue});
     return;
   }
   // Sums over part of the inputs, of rows not yet normalised: what is not linear comes afterwards.
@@ -202,7 +164,7 @@ void Qwen2Model::column_products(Stream stream, const LayerView& layer, const Ro
     return wide.rows(static_cast<int64_t>(c) * rows.mine, rows.mine);
   };
   for (size_t c = 0; c < p.columns; ++c)
-    ops.linear(stream, {wide_of(c), x, layer[c].*p.matrix, {}, Epilogue::kNone, p.prefetch});
+    ops.linear(stream, {wide_of(c), x, layer[c].*p.matrix, {}});
   grid_.x_comm().all_reduce_sum(stream, wide, squares);
   for (size_t c = 0; c < p.columns; ++c)
     ops.finish_linear(stream, {out_of(c), wide_of(c), squares.as<float>(), config_.hidden_size,
@@ -221,26 +183,25 @@ void Qwen2Model::row_products(Stream stream, const LayerView& layer, const Rows&
   }
 }
 
-void Qwen2Model::add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows,
-                              Prefetch next) {
+void Qwen2Model::add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows) {
   auto of = [&](const Tensor& t) { return t.view().rows(0, rows.mine); };
   Communicator& columns = rows.gathered ? grid_.gathered_y_comm() : grid_.y_comm();
   float* squares = shard_.hidden_parts > 1 ? a_.sum_squares.view().as<float>() : nullptr;
   columns.all_reduce_add_rms_norm(
       stream, {of(a_.normed), of(a_.residual), pending ? of(a_.partial) : TensorView{}, weight,
-               config_.rms_norm_eps, next, squares});
+               config_.rms_norm_eps, squares});
 }
 
 TensorView Qwen2Model::final_hidden(Stream stream, const Rows& rows) {
-  add_and_norm(stream, true, weights_.final_norm, rows,
-               part_of(weights_.lm_head.weight, 0, prefetch_plan().qkv, rows.all));
+  add_and_norm(stream, true, weights_.final_norm, rows);
   if (observer_) observer_(config_.num_layers, a_.residual.view().rows(0, rows.mine));
   TensorView normed = a_.normed.view().rows(0, rows.mine);
   if (shard_.hidden_parts > 1) {
     TensorView squares = a_.sum_squares.view().rows(0, rows.mine);
     grid_.x_comm().all_reduce_sum(stream, squares);
-    backend_.ops.finish_linear(stream, {normed, normed, squares.as<float>(), config_.hidden_size,
-                                        config_.rms_norm_eps, {}});
+    backend_.ops.finish_linear(
+        stream,
+        {normed, normed, squares.as<float>(), config_.hidden_size, config_.rms_norm_eps, {}});
   }
   if (!rows.gathered) return normed;
   grid_.z_comm().all_gather(stream, normed.data, a_.hidden.view().data,
@@ -265,7 +226,8 @@ void Qwen2Model::prepare_decode_one(const KvCache& kv) {
   }
   void* handle = backend_.fused_decode->create(m);
   if (!handle) return;
-  decode_one_ = std::shared_ptr<void>(handle, [&api = *backend_.fused_decode](void* h) { api.destroy(h); });
+  decode_one_ =
+      std::shared_ptr<void>(handle, [&api = *backend_.fused_decode](void* h) { api.destroy(h); });
   decode_one_positions_ = backend_.fused_decode->max_positions(handle);
 }
 

@@ -44,14 +44,20 @@ class Qwen2Model {
   // the grid's replica.
   TensorView forward(Stream stream, const StepInputs& inputs, const KvCache& kv);
 
-  // The whole step of one decode row in one kernel, where the backend has one for this model on one rank.
+  // The whole step of one decode row in one kernel, where the backend has one for this model on one
+  // rank.
   void prepare_decode_one(const KvCache& kv);
-  bool can_decode_one(int32_t position) const { return decode_one_ && position < decode_one_positions_; }
+  bool can_decode_one(int32_t position) const {
+    return decode_one_ && position < decode_one_positions_;
+  }
   void decode_one(Stream stream, const StepInputs& inputs, TensorView logits);
 
   // This rank's logits of normalised hidden rows [R, E], R up to max_tokens: out [R, V] float32.
   // Collective over the ranks that hold the rows' other columns.
   void logits(Stream stream, TensorView hidden, TensorView out) const;
+
+  // Gives the weights away, for another grid; no step can run after it.
+  Qwen2Weights release_weights() { return std::move(weights_); }
 
   void observe(ResidualObserver observer) { observer_ = std::move(observer); }
 
@@ -83,7 +89,6 @@ class Qwen2Model {
     Weight ColumnWeights::*matrix;
     bool has_bias;
     Epilogue epilogue;
-    Prefetch prefetch;
   };
   void column_products(Stream stream, const LayerView& layer, const Rows& rows,
                        const ColumnProduct& product);
@@ -92,8 +97,7 @@ class Qwen2Model {
                     int64_t stride, Weight ColumnWeights::*matrix);
   // residual += sum of `partial` over the columns (if any is pending); normed = rms_norm(residual),
   // or all of it but the scale (x > 1).
-  void add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows,
-                    Prefetch next);
+  void add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows);
   TensorView final_hidden(Stream stream, const Rows& rows);
 
   ModelConfig config_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/weight_reader.h"
+#include "model/weight_visit.h"
 
 namespace ll {
 namespace {
@@ -46,40 +47,6 @@ WeightPlacements::Layer layer_placements(const ModelConfig& c, const ModelShard&
           .down = matrix_of({{mlp + "down_proj.weight", {s.hidden, s.ffn}}})};
 }
 
-// Every placement with the place its tensor goes to.
-template <class F>
-void for_each(const WeightPlacements& p, Qwen2Weights& w, F&& visit) {
-  visit(p.embed, &w.embed, nullptr);
-  if (!p.lm_head.blocks.empty()) visit(p.lm_head, &w.lm_head, nullptr);
-  visit(p.final_norm, nullptr, &w.final_norm);
-  w.layers.resize(p.layers.size());
-  for (size_t l = 0; l < p.layers.size(); ++l) {
-    const auto& from = p.layers[l];
-    Qwen2Layer& to = w.layers[l];
-    visit(from.input_norm, nullptr, &to.input_norm);
-    visit(from.qkv, &to.qkv, nullptr);
-    visit(from.qkv_bias, nullptr, &to.qkv_bias);
-    visit(from.o, &to.o, nullptr);
-    visit(from.post_attention_norm, nullptr, &to.post_attention_norm);
-    visit(from.gate_up, &to.gate_up, nullptr);
-    visit(from.down, &to.down, nullptr);
-  }
-}
-
-Tensor natural_tensor(const WeightPlacement& p, DType dtype, const Backend& backend) {
-  return p.is_matrix ? Tensor(backend.device, dtype, {p.rows, p.cols})
-                     : Tensor(backend.device, dtype, {p.rows});
-}
-
-// Gives a filled tensor its final form.
-void adopt(Tensor natural, PackedWeight* matrix, Tensor* vector, const Backend& backend,
-           Stream stream) {
-  if (matrix)
-    matrix->weight = backend.ops.pack_weight(stream, natural, matrix->storage);
-  else
-    *vector = std::move(natural);
-}
-
 uint64_t seed_of(uint64_t seed, const std::string& name) {  // FNV-1a
   uint64_t hash = 14695981039346656037u ^ seed;
   for (char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
@@ -120,10 +87,6 @@ void fill_placement(const WeightPlacement& p, const Tensor& t, const ModelConfig
   }
 }
 
-void tie(Qwen2Weights& w, const WeightPlacements& p) {
-  if (p.lm_head.blocks.empty()) w.lm_head = w.embed;
-}
-
 }  // namespace
 
 WeightPlacements weight_placements(const ModelConfig& config, const ModelShard& shard) {
@@ -140,10 +103,11 @@ WeightPlacements weight_placements(const ModelConfig& config, const ModelShard& 
 size_t weight_bytes(const WeightPlacements& placements, const Ops& ops, DType dtype) {
   size_t bytes = 0;
   Qwen2Weights unused;
-  for_each(placements, unused, [&](const WeightPlacement& p, PackedWeight* matrix, Tensor*) {
-    bytes += matrix ? ops.packed_bytes(p.rows, p.cols, dtype)
-                    : static_cast<size_t>(p.rows) * size_of(dtype);
-  });
+  for_each_placement(placements, unused,
+                     [&](const WeightPlacement& p, PackedWeight* matrix, Tensor*) {
+                       bytes += matrix ? ops.packed_bytes(p.rows, p.cols, dtype)
+                                       : static_cast<size_t>(p.rows) * size_of(dtype);
+                     });
   return bytes;
 }
 
@@ -161,11 +125,11 @@ Qwen2Weights load_weights(const WeightStore& store, const ModelShard& shard, DTy
   };
   std::vector<const WeightPlacement*> order;
   std::vector<Target> targets;
-  for_each(placements, weights,
-           [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
-             order.push_back(&p);
-             targets.push_back({matrix, vector});
-           });
+  for_each_placement(placements, weights,
+                     [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
+                       order.push_back(&p);
+                       targets.push_back({matrix, vector});
+                     });
   WeightReader reader(store, dtype, backend, stream, num_threads);
   reader.read(
       order,
@@ -182,12 +146,12 @@ Qwen2Weights random_weights(const ModelConfig& config, const ModelShard& shard, 
   WeightPlacements placements = weight_placements(config, shard);
   Qwen2Weights weights;
   weights.dtype = dtype;
-  for_each(placements, weights,
-           [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
-             Tensor natural = natural_tensor(p, dtype, backend);
-             fill_placement(p, natural, config, backend, stream, seed);
-             adopt(std::move(natural), matrix, vector, backend, stream);
-           });
+  for_each_placement(placements, weights,
+                     [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
+                       Tensor natural = natural_tensor(p, dtype, backend);
+                       fill_placement(p, natural, config, backend, stream, seed);
+                       adopt(std::move(natural), matrix, vector, backend, stream);
+                     });
   backend.device.synchronize(stream);
   tie(weights, placements);
   return weights;

@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/prefetch.cuh"
 #include "parallel/nccl_check.h"
 
 namespace ll {
@@ -43,9 +42,8 @@ __device__ inline float block_sum(float x) {
 template <int kRanks, int kThreadPacks>
 __global__ void __launch_bounds__(kMaxThreads)
     all_reduce_add_rms_norm(ncclDevComm comm, ncclLLA2AHandle slots, const Pack* delta, Pack* residual, const Pack* weight, Pack* out,
-                            int packs, int max_elements, float eps, int num_rows, Prefetch prefetch) {
+                            int packs, int max_elements, float eps) {
   cuda::let_next_start();
-  if (blockIdx.x >= num_rows) return cuda::prefetch_lines(prefetch, blockIdx.x - num_rows);
   cuda::wait_for_previous();
   ncclCoopCta block;
   // Reads its epoch from memory that the previous call wrote.
@@ -141,9 +139,9 @@ class Fused final : public NcclFused {
   void launch(Stream stream, const AddRmsNormArgs& a, int packs) {
     unsigned threads = (packs + kThreadPacks * 32 - 1) / (kThreadPacks * 32) * 32;
     auto rows = static_cast<unsigned>(a.out.dim(0));
-    cuda::launch(stream, {rows + cuda::prefetch_blocks(a.prefetch.bytes), threads}, all_reduce_add_rms_norm<kRanks, kThreadPacks>, device_comm_, slots_,
+    cuda::launch(stream, {dim3(rows), dim3(threads)}, all_reduce_add_rms_norm<kRanks, kThreadPacks>, device_comm_, slots_,
                  static_cast<const Pack*>(a.delta.data), static_cast<Pack*>(a.residual.data), static_cast<const Pack*>(a.weight.data),
-                 static_cast<Pack*>(a.out.data), packs, max_elements(), a.eps, static_cast<int>(rows), a.prefetch);
+                 static_cast<Pack*>(a.out.data), packs, max_elements(), a.eps);
   }
 
   ncclComm_t comm_;

@@ -17,6 +17,7 @@ ProcessGrid::ProcessGrid(const Backend& backend, const MpiGroup& world, const Gr
     fail_usage("grid: {} needs {} ranks, but mpirun started {}; change grid, or use -np {}",
                shape.str(), shape.num_ranks(), world.size(), shape.num_ranks());
   replica_ = world.split(place_.d, world.rank());
+  leaders_ = world.split(replica_.rank() == 0 ? 0 : 1, world.rank());
   replica_comm_ = make(backend, replica_);
   auto [d, j, i] = place_;
   // Members that share `color`, in the replica's order.
@@ -29,7 +30,8 @@ ProcessGrid::ProcessGrid(const Backend& backend, const MpiGroup& world, const Gr
   y_comm_ = sub(shape.columns(), i);
   kv_comm_ = shape.context() == 1 ? x_comm_ : sub(shape.kv_parts(), j / shape.context());
   z_comm_ = sub(shape.z, j / shape.z * shape.x + i);
-  weights_comm_ = shape.z == 1 ? z_comm_ : make(backend, replica_.split(j / shape.z * shape.x + i, j));
+  weights_comm_ =
+      shape.z == 1 ? z_comm_ : make(backend, replica_.split(j / shape.z * shape.x + i, j));
   gathered_y_comm_ = shape.z == 1 ? y_comm_ : sub(shape.y, j % shape.z * shape.x + i);
 }
 

@@ -28,6 +28,8 @@ class ProcessGrid {
   // vocabulary is split over all).
   const MpiGroup& replica() const { return replica_; }
   Communicator& replica_comm() const { return *replica_comm_; }
+  // First ranks of the replicas, on each of them: who share rank 0's queue.
+  const MpiGroup& leaders() const { return leaders_; }
   // Fixed column, all parts of the hidden dimension: sums of what columns make of their parts.
   Communicator& x_comm() const { return *x_comm_; }
   // Fixed part of the hidden dimension, all columns: the all-reduces of o_proj and down_proj.
@@ -43,10 +45,10 @@ class ProcessGrid {
  private:
   GridShape shape_;
   GridPlace place_;
-  MpiGroup replica_;
+  MpiGroup replica_, leaders_;
   // Those with the same members are one and the same.
-  std::shared_ptr<Communicator> replica_comm_, x_comm_, y_comm_, kv_comm_, z_comm_,
-      weights_comm_, gathered_y_comm_;
+  std::shared_ptr<Communicator> replica_comm_, x_comm_, y_comm_, kv_comm_, z_comm_, weights_comm_,
+      gathered_y_comm_;
 };
 
 }  // namespace ll

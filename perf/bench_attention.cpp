@@ -275,8 +275,7 @@ void run(const Backend& b, Stream stream, const Case& c) {
 void run_all(const std::string& word) {
   const Backend b = open_backend(BackendKind::kCuda, 0, 0);
   Stream stream = b.device.create_stream();
-  const char* variant = std::getenv("LITELANG_ATTENTION_VARIANT");
-  fmt::print("{}, variant: {}\n", b.device_name, variant ? variant : "default");
+  fmt::print("{}\n", b.device_name);
   fmt::print("{:30} heads dim {:>8} {:>8} {:>14} {:>12} {:>9} {:>6}\n", "case", "us", "rate",
              "share", "target", "error", "plan");
   for (const Case& c : cases()) {

@@ -1,6 +1,6 @@
 // Speed of a whole decode step of one sequence as one kernel, beside its floor: reading all weights
-// and the sequence's keys and values once. LITELANG_FUSED_DECODE chooses how the kernel runs
-// (kernels/cuda/fused_decode.cpp). usage: bench_fused_decode [--models 0.5b,7b] [--contexts 1,4096]
+// and the sequence's keys and values once.
+// usage: bench_fused_decode [--models 0.5b,7b] [--contexts 1,4096]
 #include <fmt/core.h>
 
 #include "perf/graph_timer.h"
@@ -150,9 +150,7 @@ int run(int argc, char** argv) {
   Backend backend = open_backend(BackendKind::kCuda, 0, 0);
   check(backend.fused_decode != nullptr, "no kernel for whole decode steps on this device");
   GraphTimer timer(backend);
-  const char* options = std::getenv("LITELANG_FUSED_DECODE");
-  fmt::print("{}; floor {} TB/s; LITELANG_FUSED_DECODE={}\n", backend.device_name, kReadTbs,
-             options ? options : "");
+  fmt::print("{}; floor {} TB/s\n", backend.device_name, kReadTbs);
   for (const ModelShape& model : kModels)
     for (const Depth& depth : kDepths) {
       if (!names(models, model.name) || std::string(depth.name) != model.name) continue;

@@ -16,13 +16,13 @@ constexpr auto kIdlePatience = std::chrono::milliseconds(500);
 
 }  // namespace
 
-BatchJob::BatchJob(const EngineConfig& config, const CompletionContext& context, LineReader& input,
-                   OutputFile& output)
-    : config_(config),
-      context_(context),
-      input_(input),
-      output_(output),
-      created_(creation_time()) {}
+BatchJob::BatchJob(const EngineConfig& config, const CompletionContext& context, Write write)
+    : config_(config), context_(context), write_(std::move(write)), created_(creation_time()) {}
+
+int64_t BatchJob::read_ahead(const EngineConfig& config) {
+  return std::min<int64_t>(config.scheduler.max_waiting,
+                           4 * int64_t{config.scheduler.max_num_seqs});
+}
 
 EngineEvents BatchJob::events() {
   return {.on_token = [this](Sequence& s, const TokenLogprob* l) { return on_token(s, l); },
@@ -33,11 +33,10 @@ EngineEvents BatchJob::events() {
           .on_finish = [this](const std::shared_ptr<Sequence>& s) { on_finish(s); }};
 }
 
-void BatchJob::run(Engine& engine) {
+void BatchJob::run(Engine& engine, LineReader& input, OutputFile& output) {
   counts_.total = LineReader::count_lines(config_.job.input);
-  int64_t ahead =
-      std::min<int64_t>(config_.scheduler.max_waiting, 4 * int64_t{config_.scheduler.max_num_seqs});
-  RequestFeed feed(input_, context_, static_cast<size_t>(ahead));
+  int64_t ahead = read_ahead(config_);
+  RequestFeed feed(input, context_, static_cast<size_t>(ahead));
   Progress progress;
   while (engine.has_work() || !feed.is_done()) {
     for (int64_t i = 0; i < ahead && engine.num_waiting() < ahead; ++i) {
@@ -46,10 +45,9 @@ void BatchJob::run(Engine& engine) {
       submit(engine, std::move(*item));
     }
     engine.step();
-    count(engine);
-    progress.update(counts_);
+    progress.update(count(engine));
   }
-  output_.close();
+  output.close();
   counts_.total = counts_.done;
   progress.finish(counts_);
 }
@@ -57,6 +55,7 @@ void BatchJob::run(Engine& engine) {
 void BatchJob::submit(Engine& engine, RequestFeed::Item item) {
   if (!item.request) return fail(item.line, item.custom_id, item.error);
   auto job = std::make_shared<Job>();
+  job->line = item.line;
   job->request = std::move(*item.request);
   job->num_open = job->request.num_choices();
   const CompletionRequest& r = job->request;
@@ -81,7 +80,7 @@ void BatchJob::submit(Engine& engine, RequestFeed::Item item) {
 }
 
 void BatchJob::fail(int64_t line, const std::string& custom_id, const std::string& message) {
-  output_.write_line(error_record(line, custom_id, message));
+  write_(line, error_record(line, custom_id, message));
   ++counts_.done;
   ++counts_.errors;
 }
@@ -130,8 +129,8 @@ void BatchJob::on_finish(const std::shared_ptr<Sequence>& s) {
 void BatchJob::finish(Job& job) {
   std::sort(job.choices.begin(), job.choices.end(),
             [](const Choice& a, const Choice& b) { return a.index < b.index; });
-  output_.write_line(
-      completion_record(job.request, job.choices, job.usage, created_, context_.tokenizer));
+  write_(job.line,
+         completion_record(job.request, job.choices, job.usage, created_, context_.tokenizer));
   ++counts_.done;
   for (int64_t id : std::vector(job.ids)) {  // the last hold on the job goes with its last prompt
     prompts_.erase(id);
@@ -139,13 +138,14 @@ void BatchJob::finish(Job& job) {
   }
 }
 
-void BatchJob::count(const Engine& engine) {
+const BatchCounts& BatchJob::count(const Engine& engine) {
   SchedulerStats stats = engine.stats();
   counts_.prompt_tokens = stats.prompt_tokens;
   counts_.cached_tokens = stats.cached_tokens;
   counts_.preemptions = stats.num_preemptions;
   counts_.running = stats.num_running;
   counts_.waiting = stats.num_waiting;
+  return counts_;
 }
 
 }  // namespace ll

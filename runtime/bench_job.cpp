@@ -1,89 +1,52 @@
 #include "runtime/bench_job.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "runtime/output_file.h"
+#include "runtime/launch_clock.h"
 
 namespace ll {
 namespace {
 
-using Json = nlohmann::ordered_json;
+constexpr int kLatencyRuns = 30;  // as others take by default
 
 double seconds_between(auto a, auto b) { return std::chrono::duration<double>(b - a).count(); }
 
-double mean(const std::vector<double>& v) {
-  double sum = 0;
-  for (double x : v) sum += x;
-  return v.empty() ? 0 : sum / static_cast<double>(v.size());
-}
-
-double deviation(const std::vector<double>& v) {
-  double m = mean(v), sum = 0;
-  for (double x : v) sum += (x - m) * (x - m);
-  return v.empty() ? 0 : std::sqrt(sum / static_cast<double>(v.size()));
-}
-
-// Linear between ranks, as numpy.percentile.
-double percentile(std::vector<double> v, double p) {
-  if (v.empty()) return 0;
-  std::sort(v.begin(), v.end());
-  double at = p / 100 * static_cast<double>(v.size() - 1);
-  auto low = static_cast<size_t>(at);
-  return low + 1 < v.size() ? v[low] + (at - static_cast<double>(low)) * (v[low + 1] - v[low])
-                            : v[low];
+// Tokens that all prompts begin with.
+int64_t common_prefix(const std::vector<BenchRequest>& requests) {
+  const auto& first = requests[0].prompt;
+  size_t length = requests.size() > 1 ? first.size() : 0;
+  for (const BenchRequest& r : requests) {
+    length = std::min(length, r.prompt.size());
+    length = static_cast<size_t>(
+        std::mismatch(first.begin(), first.begin() + static_cast<int64_t>(length), r.prompt.begin())
+            .first -
+        first.begin());
+  }
+  return static_cast<int64_t>(length);
 }
 
 }  // namespace
 
-double process_age() {
-  std::ifstream stat("/proc/self/stat"), uptime("/proc/uptime");
-  std::string text, field;
-  std::getline(stat, text);
-  std::istringstream fields(text.substr(text.rfind(')') + 2));  // after the name
-  for (int i = 3; i <= 22; ++i) fields >> field;                // field 22: start time in ticks
-  double now = 0;
-  uptime >> now;
-  return now - std::stod(field) / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
-BenchModel bench_model(const ModelConfig& c, const std::string& name, DType dtype, int ranks) {
-  auto head = static_cast<double>(c.vocab_size * c.hidden_size),
-       all = static_cast<double>(c.num_parameters());
-  double body = all - head * (c.tie_word_embeddings ? 1 : 2),
-         bytes = static_cast<double>(size_of(dtype));
-  return {.name = name,
-          .flops_per_token = 2 * body,
-          .weight_bytes = (body + head) * bytes,
-          .kv_bytes = static_cast<double>(2 * c.num_layers * c.kv_size()) * bytes,
-          .ranks = ranks,
-          .vocab_size = static_cast<int32_t>(c.vocab_size)};
-}
-
-BenchJob::BenchJob(const EngineConfig& config, const BenchModel& model, const DeviceRates& rates)
-    : config_(config), model_(model), rates_(rates) {}
+BenchJob::BenchJob(const EngineConfig& config, BenchSetup setup)
+    : config_(config), setup_(std::move(setup)), next_seed_(config.bench.data.seed) {}
 
 EngineEvents BenchJob::events() {
   return {.on_token =
-              [this](Sequence&, const TokenLogprob*) {
-                token_times_.push_back(Clock::now());
+              [this](Sequence& s, const TokenLogprob*) {
+                auto index = static_cast<size_t>(s.num_output() - 1);
+                run_.arrivals.resize(std::max(run_.arrivals.size(), index + 1));
+                run_.arrivals[index] = Clock::now();
                 return false;
               },
           .on_prompt_logprobs = [](Sequence&, int32_t, const std::vector<TokenLogprob>&) {},
           .on_finish =
               [this](const std::shared_ptr<Sequence>& s) {
-                totals_.prompt_tokens += s->num_prompt;
-                totals_.output_tokens += s->num_output();
+                run_.prompt_tokens += s->num_prompt;
+                run_.output_tokens += s->num_output();
               }};
 }
 
-void BenchJob::run(Engine& engine, const std::function<void()>& on_warm) {
+BenchReport BenchJob::run(Engine& engine, const std::function<void()>& on_warm) {
   using Kind = EngineConfig::Bench::Kind;
   switch (config_.bench.kind) {
     case Kind::kThroughput:
@@ -95,13 +58,17 @@ void BenchJob::run(Engine& engine, const std::function<void()>& on_warm) {
     case Kind::kStartup:
       return startup(engine);
   }
+  return {};
 }
 
-double BenchJob::run_all(Engine& engine, const std::vector<BenchRequest>& requests) {
-  totals_ = {};
-  token_times_.clear();
-  auto start = Clock::now();
+const BenchJob::Run& BenchJob::run_all(Engine& engine, const std::vector<BenchRequest>& requests) {
+  int64_t shared = config_.kv_cache.radix ? common_prefix(requests) : 0;
+  run_ = {.start = Clock::now()};
   for (const BenchRequest& r : requests) {
+    auto length = static_cast<int64_t>(r.prompt.size()) + r.output_len;
+    check(length <= setup_.max_length,
+          "a prompt of {} tokens and {} of output exceed the {} positions of a sequence",
+          r.prompt.size(), r.output_len, setup_.max_length);
     auto request = std::make_shared<Request>();
     request->id = next_id_++;
     request->prompt = r.prompt;
@@ -111,175 +78,96 @@ double BenchJob::run_all(Engine& engine, const std::vector<BenchRequest>& reques
     request->params.seed = static_cast<uint64_t>(request->id);
     engine.add(request);
   }
-  while (engine.has_work()) engine.step();
-  return seconds_between(start, Clock::now());
+  while (engine.has_work()) {
+    EngineTotals before = engine.totals();
+    engine.step();
+    Floor floor = step_floor(setup_.model, setup_.rates, engine.totals() - before, shared);
+    run_.floor_seconds += floor.seconds();
+  }
+  run_.seconds = seconds_between(run_.start, Clock::now());
+  return run_;
 }
 
-std::vector<BenchRequest> BenchJob::batch() const {
+// Other prompts each time, so that the radix cache knows none of them.
+std::vector<BenchRequest> BenchJob::next_batch() {
   const auto& b = config_.bench;
   return make_dataset({.num_prompts = b.batch_size,
                        .input_len = b.data.input_len,
                        .output_len = b.data.output_len,
-                       .seed = b.data.seed},
-                      model_.vocab_size);
+                       .seed = next_seed_++},
+                      setup_.model.vocab_size);
 }
 
 // Every bucket of decode rows twice, so that its graph is captured; sequences end one by one.
 void BenchJob::warm_up(Engine& engine) {
   std::vector<BenchRequest> requests;
-  int32_t rows = std::min(config_.scheduler.max_num_seqs,
-                          config_.bench.kind == EngineConfig::Bench::Kind::kThroughput
-                              ? config_.scheduler.max_num_seqs
-                              : config_.bench.batch_size);
-  for (int32_t i = 0; i < rows; ++i) requests.push_back({{i % model_.vocab_size, 1}, 4 + 2 * i});
+  auto longest = static_cast<int32_t>(std::min(setup_.max_length, setup_.num_kv_positions)) - 2;
+  for (int32_t i = 0; i < config_.scheduler.max_num_seqs; ++i)
+    requests.push_back({{i % setup_.model.vocab_size, 1}, std::min(4 + 2 * i, longest)});
   run_all(engine, requests);
 }
 
-double BenchJob::floor_seconds(const EngineTotals& t) const {
-  double bytes = static_cast<double>(t.steps) * model_.weight_bytes +
-                 static_cast<double>(t.kv_positions) * model_.kv_bytes;
-  double flops = static_cast<double>(t.prefill_tokens) * model_.flops_per_token;
-  return (bytes / rates_.bytes_per_s + flops / rates_.flops_per_s) / model_.ranks;
-}
-
-void BenchJob::throughput(Engine& engine, const std::function<void()>& on_warm) {
-  auto requests = make_dataset(config_.bench.data, model_.vocab_size);
+BenchReport BenchJob::throughput(Engine& engine, const std::function<void()>& on_warm) {
+  auto requests = make_dataset(config_.bench.data, setup_.model.vocab_size);
   if (config_.bench.num_iters_warmup > 0) warm_up(engine);
   on_warm();
-  SchedulerStats stats_before = engine.stats();
-  EngineTotals before = engine.totals();
-  double seconds = run_all(engine, requests);
-  EngineTotals during = engine.totals() - before;
   SchedulerStats stats = engine.stats();
-  auto n = static_cast<double>(requests.size()), in = static_cast<double>(totals_.prompt_tokens),
-       out = static_cast<double>(totals_.output_tokens);
-  double floor = floor_seconds(during);
-  int64_t cached = stats.cached_tokens - stats_before.cached_tokens;
-  fmt::print("Throughput: {:.2f} requests/s, {:.2f} total tokens/s, {:.2f} output tokens/s\n",
-             n / seconds, (in + out) / seconds, out / seconds);
-  fmt::print("Total num prompt tokens:  {}\nTotal num output tokens:  {}\n", totals_.prompt_tokens,
-             totals_.output_tokens);
-  auto line = [](const char* what, auto value) { fmt::print("{:<40}{:<10}\n", what, value); };
-  fmt::print("\n{:=^50}\n", " Offline Throughput Benchmark Result ");
-  line("Backend:", "litelang");
-  line("Successful requests:", requests.size());
-  line("Benchmark duration (s):", fmt::format("{:.2f}", seconds));
-  line("Total input tokens:", totals_.prompt_tokens);
-  line("Total generated tokens:", totals_.output_tokens);
-  line("Request throughput (req/s):", fmt::format("{:.2f}", n / seconds));
-  line("Input token throughput (tok/s):", fmt::format("{:.2f}", in / seconds));
-  line("Output token throughput (tok/s):", fmt::format("{:.2f}", out / seconds));
-  line("Total token throughput (tok/s):", fmt::format("{:.2f}", (in + out) / seconds));
-  line("Cached prompt tokens:", cached);
-  line("Steps:", during.steps);
-  line("Floor of these steps (s):", fmt::format("{:.2f} ({:.1f}%)", floor, 100 * floor / seconds));
-  fmt::print("{:=^50}\n", "");
-  write_json(Json{
-      {"backend", "litelang"},
-      {"model_id", model_.name},
-      {"elapsed_time", seconds},
-      {"num_requests", requests.size()},
-      {"successful_requests", requests.size()},
-      {"total_num_tokens", in + out},
-      {"requests_per_second", n / seconds},
-      {"tokens_per_second", (in + out) / seconds},
-      {"total_latency", seconds},
-      {"total_input_tokens", in},
-      {"total_output_tokens", out},
-      {"request_throughput", n / seconds},
-      {"input_throughput", in / seconds},
-      {"output_throughput", out / seconds},
-      {"total_throughput", (in + out) / seconds},
-      {"cached_tokens", cached},
-      {"floor_seconds",
-       floor}}.dump());
+  EngineTotals totals = engine.totals();
+  const Run& run = run_all(engine, requests);
+  return report(
+      setup_.model,
+      ThroughputResult{.num_requests = static_cast<int64_t>(requests.size()),
+                       .prompt_tokens = run.prompt_tokens,
+                       .output_tokens = run.output_tokens,
+                       .cached_tokens = engine.stats().cached_tokens - stats.cached_tokens,
+                       .num_steps = (engine.totals() - totals).steps,
+                       .seconds = run.seconds,
+                       .floor_seconds = run.floor_seconds});
 }
 
-void BenchJob::latency(Engine& engine, const std::function<void()>& on_warm) {
-  std::vector<double> times;
-  for (int i = 0; i < config_.bench.num_iters_warmup; ++i) run_all(engine, batch());
-  on_warm();
-  EngineTotals before = engine.totals();
-  for (int i = 0; i < config_.bench.num_iters; ++i) times.push_back(run_all(engine, batch()));
-  double floor = floor_seconds(engine.totals() - before) / std::max(1, config_.bench.num_iters);
-  fmt::print("Avg latency: {:.6f} seconds\nStd latency: {:.6f} seconds\n", mean(times),
-             deviation(times));
-  Json percentiles = Json::object();
-  for (int p : {10, 25, 50, 75, 90, 99}) {
-    fmt::print("{}% percentile latency: {:.6f} seconds\n", p, percentile(times, p));
-    percentiles[std::to_string(p)] = percentile(times, p);
-  }
-  fmt::print("Floor: {:.6f} seconds ({:.1f}%)\n", floor, 100 * floor / percentile(times, 50));
-  write_json(Json{
-      {"avg_latency", mean(times)},
-      {"std_latency", deviation(times)},
-      {"latencies", times},
-      {"percentiles", percentiles},
-      {"floor_latency",
-       floor}}.dump());
-}
-
-// One batch through prefill and decode; the median decode step is between two tokens' arrivals.
-void BenchJob::one_batch(Engine& engine, const std::function<void()>& on_warm) {
+BenchReport BenchJob::latency(Engine& engine, const std::function<void()>& on_warm) {
   const auto& b = config_.bench;
-  auto count = static_cast<size_t>(b.batch_size);
-  for (int i = 0; i < b.num_iters_warmup; ++i) run_all(engine, batch());
+  LatencyResult result{b.batch_size, b.data.input_len, b.data.output_len, {}, 0};
+  for (int i = 0; i < b.num_iters_warmup; ++i) run_all(engine, next_batch());
   on_warm();
-  auto start = Clock::now();
-  double total = run_all(engine, batch());
-  double prefill = seconds_between(start, token_times_[count - 1]);
-  std::vector<double> steps;
-  for (size_t i = 2 * count - 1; i < token_times_.size(); i += count)
-    steps.push_back(seconds_between(token_times_[i - count], token_times_[i]));
-  double decode = percentile(steps, 50), batch_size = static_cast<double>(count);
-  double in = batch_size * static_cast<double>(b.data.input_len),
-         out = batch_size * static_cast<double>(b.data.output_len);
-  double prefill_floor = in * model_.flops_per_token / rates_.flops_per_s / model_.ranks;
-  double context =
-      static_cast<double>(b.data.input_len) + static_cast<double>(b.data.output_len) / 2;
-  double decode_floor = (model_.weight_bytes + batch_size * context * model_.kv_bytes) /
-                        rates_.bytes_per_s / model_.ranks;
-  fmt::print(
-      "Prefill. latency: {:.5f} s, throughput: {:9.2f} token/s ({:.1f}% of the matrix rate)\n",
-      prefill, in / prefill, 100 * prefill_floor / prefill);
-  if (!steps.empty())
-    fmt::print(
-        "Decode.  median latency: {:.5f} s, median throughput: {:9.2f} token/s ({:.1f}% of the "
-        "bandwidth)\n",
-        decode, batch_size / decode, 100 * decode_floor / decode);
-  fmt::print("Total. latency: {:6.3f} s, throughput: {:9.2f} token/s\n", total, (in + out) / total);
-  write_json(Json{{"run_name", model_.name},
-                  {"batch_size", count},
-                  {"input_len", b.data.input_len},
-                  {"output_len", b.data.output_len},
-                  {"prefill_latency", prefill},
-                  {"prefill_throughput", in / prefill},
-                  {"median_decode_latency", decode},
-                  {"median_decode_throughput", decode > 0 ? batch_size / decode : 0},
-                  {"total_latency", total},
-                  {"overall_throughput", (in + out) / total},
-                  {"prefill_floor", prefill_floor},
-                  {"decode_floor", decode_floor}}
-                 .dump());
+  int num_runs = b.num_iters > 0 ? b.num_iters : kLatencyRuns;
+  for (int i = 0; i < num_runs; ++i) {
+    const Run& run = run_all(engine, next_batch());
+    result.seconds.push_back(run.seconds);
+    result.floor_seconds += run.floor_seconds / num_runs;
+  }
+  return report(setup_.model, result);
 }
 
-// From the start of this process to its first token.
-void BenchJob::startup(Engine& engine) {
-  double ready = process_age();
+// The prompts of the batch in one step, where max_num_batched_tokens allows it, then one decode
+// step a token. A step's time is between the last sequence's tokens.
+BenchReport BenchJob::one_batch(Engine& engine, const std::function<void()>& on_warm) {
+  const auto& b = config_.bench;
+  int64_t in = b.data.input_len, out = b.data.output_len, positions = b.batch_size * (in + out - 1);
+  check(positions <= setup_.num_kv_positions,
+        "a batch of {} x ({} + {}) tokens needs {} KV positions, but there are {}; lower "
+        "bench.batch_size or the lengths, or raise kv_cache.memory_bytes",
+        b.batch_size, in, out, positions, setup_.num_kv_positions);
+  OneBatchResult result{.batch_size = b.batch_size, .input_len = in, .output_len = out};
+  result.prefill_floor = prefill_floor(setup_.model, setup_.rates, b.batch_size, in);
+  result.decode_floor = decode_floor(setup_.model, setup_.rates, b.batch_size, in + out / 2 - 1);
+  for (int i = 0; i < b.num_iters_warmup; ++i) run_all(engine, next_batch());
+  on_warm();
+  for (int i = 0; i < std::max(b.num_iters, 1); ++i) {
+    const Run& run = run_all(engine, next_batch());
+    result.prefill_seconds.push_back(seconds_between(run.start, run.arrivals[0]));
+    result.total_seconds.push_back(run.seconds);
+    for (size_t k = 1; k < run.arrivals.size(); ++k)
+      result.step_seconds.push_back(seconds_between(run.arrivals[k - 1], run.arrivals[k]));
+  }
+  return report(setup_.model, result);
+}
+
+BenchReport BenchJob::startup(Engine& engine) {
+  StartupResult result{.weights_loaded = setup_.weights_loaded, .ready = seconds_since_launch()};
   run_all(engine, {{{1, 2, 3, 4, 5, 6, 7, 8}, 1}});
-  double first = process_age();
-  fmt::print(
-      "STARTUP TIME BENCHMARK RESULTS\nReady to serve: {:.2f} seconds after launch\nFirst token:   "
-      " {:.2f} seconds after launch\n",
-      ready, first);
-  write_json(Json{{"ready_seconds", ready}, {"first_token_seconds", first}}.dump());
-}
-
-void BenchJob::write_json(const std::string& json) const {
-  if (config_.bench.output_json.empty()) return;
-  OutputFile out(config_.bench.output_json, /*overwrite=*/true);
-  out.write_line(json);
-  out.close();
+  result.first_token = seconds_since_launch();
+  return report(setup_.model, result);
 }
 
 }  // namespace ll

@@ -1,64 +1,55 @@
 #pragma once
-// Benchmarks in the program: the flags, blocks and JSON fields that users of vLLM's and SGLang's
-// benchmarks know, each result beside the floor the device sets.
+// Benchmarks in the program, each result beside the floor the device sets.
 #include <chrono>
 #include <functional>
-#include <unordered_map>
 
-#include "model/model_config.h"
 #include "runtime/bench_dataset.h"
-#include "runtime/device_rates.h"
+#include "runtime/bench_report.h"
 #include "runtime/engine.h"
 #include "runtime/engine_config.h"
 
 namespace ll {
 
-// What a floor is computed from.
-struct BenchModel {
-  std::string name;
-  double flops_per_token = 0;  // of the prompt: two per parameter that works on it
-  double weight_bytes = 0;     // a decode step reads, of all ranks of the replica together
-  double kv_bytes = 0;         // of one position
-  int ranks = 1;
-  int32_t vocab_size = 0;
+struct BenchSetup {
+  BenchModel model;
+  DeviceRates rates;
+  int64_t num_kv_positions = 0;
+  int64_t max_length = 0;     // positions of a sequence
+  double weights_loaded = 0;  // seconds since the launch
 };
-BenchModel bench_model(const ModelConfig& config, const std::string& name, DType dtype, int ranks);
 
 class BenchJob {
  public:
-  BenchJob(const EngineConfig& config, const BenchModel& model, const DeviceRates& rates);
+  BenchJob(const EngineConfig& config, BenchSetup setup);
 
   EngineEvents events();
-  // Runs the benchmark of config.bench.kind and prints its block to standard output. `on_warm` is
-  // called when the warm-up is over.
-  void run(Engine& engine, const std::function<void()>& on_warm);
+  // Runs the benchmark of config.bench.kind. `on_warm` is called when the warm-up is over.
+  BenchReport run(Engine& engine, const std::function<void()>& on_warm);
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct Totals {
+  struct Run {
+    Clock::time_point start;
+    double seconds = 0, floor_seconds = 0;
     int64_t prompt_tokens = 0, output_tokens = 0;
+    std::vector<Clock::time_point> arrivals;  // [i]: when the last sequence had its token i
   };
-  // Submits the requests together and runs them to their end; returns seconds.
-  double run_all(Engine& engine, const std::vector<BenchRequest>& requests);
-  std::vector<BenchRequest> batch() const;
-  void warm_up(Engine& engine);
-  double floor_seconds(const EngineTotals& totals) const;
 
-  void throughput(Engine& engine, const std::function<void()>& on_warm);
-  void latency(Engine& engine, const std::function<void()>& on_warm);
-  void one_batch(Engine& engine, const std::function<void()>& on_warm);
-  void startup(Engine& engine);
-  void write_json(const std::string& json) const;
+  // Submits the requests together and runs them to their end.
+  const Run& run_all(Engine& engine, const std::vector<BenchRequest>& requests);
+  void warm_up(Engine& engine);
+  std::vector<BenchRequest> next_batch();
+
+  BenchReport throughput(Engine& engine, const std::function<void()>& on_warm);
+  BenchReport latency(Engine& engine, const std::function<void()>& on_warm);
+  BenchReport one_batch(Engine& engine, const std::function<void()>& on_warm);
+  BenchReport startup(Engine& engine);
 
   const EngineConfig& config_;
-  BenchModel model_;
-  DeviceRates rates_;
+  BenchSetup setup_;
   int64_t next_id_ = 1;
-  Totals totals_;
-  std::vector<Clock::time_point> token_times_;  // of the current run, in order
+  uint64_t next_seed_;
+  Run run_;  // the current one
 };
-
-// Seconds since this process was started.
-double process_age();
 
 }  // namespace ll

@@ -1,5 +1,7 @@
 #include "runtime/decode_graphs.h"
 
+#include <algorithm>
+
 namespace ll {
 namespace {
 
@@ -11,6 +13,10 @@ int32_t round_up_to_bucket(int32_t rows) {
   if (rows <= 4) return 4;
   return rows <= 64 ? multiple(8) : rows <= 256 ? multiple(16) : multiple(32);
 }
+
+// Kernels of a step, with collectives, splits and prefetches counted generously.
+constexpr int64_t kNodesPerLayer = 16, kOtherNodes = 32;
+constexpr int64_t kBytesPerNode = int64_t{16} << 10;
 
 }  // namespace
 
@@ -24,8 +30,14 @@ DecodeGraphs::~DecodeGraphs() {
 }
 
 int32_t DecodeGraphs::bucket(int32_t rows) const {
-  int32_t padded = round_up_to_bucket(rows);
-  return padded <= max_rows_ ? padded : 0;
+  return rows <= max_rows_ ? std::min(round_up_to_bucket(rows), max_rows_) : 0;
+}
+
+size_t DecodeGraphs::estimated_bytes(int32_t max_rows, int64_t num_layers) {
+  int64_t num_buckets = 0;
+  for (int32_t rows = 1; rows <= max_rows; rows = round_up_to_bucket(rows) + 1) ++num_buckets;
+  return static_cast<size_t>(num_buckets * (num_layers * kNodesPerLayer + kOtherNodes) *
+                             kBytesPerNode);
 }
 
 void DecodeGraphs::run(const Key& key, const std::function<void()>& work) {

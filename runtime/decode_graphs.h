@@ -18,8 +18,12 @@ class DecodeGraphs {
   DecodeGraphs(const DecodeGraphs&) = delete;
   DecodeGraphs& operator=(const DecodeGraphs&) = delete;
 
-  // Rows a decode step of `rows` rows is padded to; 0: it is not captured.
+  // Rows a decode step of `rows` rows is padded to, at most max_rows; 0: it is not captured.
   int32_t bucket(int32_t rows) const;
+
+  // Device memory the driver takes for the graphs of all buckets. It tells nobody beforehand, so
+  // this is an estimate on the safe side: kBytesPerNode for each kernel of a step.
+  static size_t estimated_bytes(int32_t max_rows, int64_t num_layers);
 
   // What distinguishes captured steps.
   struct Key {

@@ -21,13 +21,22 @@ struct EngineEvents {
   Scheduler::OnFinish on_finish;
 };
 
-// What was run so far, for benchmarks.
+// What was run so far, for the floors of benchmarks.
 struct EngineTotals {
-  int64_t steps = 0, prefill_tokens = 0;
-  int64_t kv_positions = 0;  // read by decode rows, summed over steps
+  int64_t steps = 0;
+  int64_t rows = 0;             // tokens that went through the layers
+  int64_t samples = 0;          // tokens that were drawn
+  int64_t sequences = 0;        // with rows in a step, summed over steps
+  int64_t kv_positions = 0;     // of earlier steps, read by the sequences of a step
+  int64_t attention_pairs = 0;  // queries times the positions each of them attends to
 
   EngineTotals operator-(const EngineTotals& o) const {
-    return {steps - o.steps, prefill_tokens - o.prefill_tokens, kv_positions - o.kv_positions};
+    return {steps - o.steps,
+            rows - o.rows,
+            samples - o.samples,
+            sequences - o.sequences,
+            kv_positions - o.kv_positions,
+            attention_pairs - o.attention_pairs};
   }
 };
 
@@ -52,6 +61,7 @@ class Engine {
 
  private:
   void commit_oldest();
+  void count(const StepPlan& plan);
 
   Scheduler scheduler_;
   size_t depth_;  // steps in flight while the next is planned

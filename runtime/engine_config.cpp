@@ -214,7 +214,7 @@ const std::vector<Key>& key_table() {
                                              {{"random", Kind::kRandom},
                                               {"nano", Kind::kNano},
                                               {"shared-prefix", Kind::kSharedPrefix},
-                                              {"file", Kind::kFile}});
+                                              {"jsonl", Kind::kFile}});
        }},
       {"bench.dataset_path",
        [](C& c, const Place& p, const YAML::Node& n) { c.bench.data.path = text_of(p, n); }},
@@ -231,7 +231,7 @@ const std::vector<Key>& key_table() {
           const YAML::Node&
               n) { c.bench.data.seed = static_cast<uint64_t>(integer_of(p, n, 0, INT64_MAX)); }},
       {"bench.batch_size", whole(&C::bench, &C::Bench::batch_size, 1, 65536)},
-      {"bench.num_iters", whole(&C::bench, &C::Bench::num_iters, 1, kMany)},
+      {"bench.num_iters", whole(&C::bench, &C::Bench::num_iters, 0, kMany)},
       {"bench.num_iters_warmup", whole(&C::bench, &C::Bench::num_iters_warmup, 0, kMany)},
       {"bench.temperature",
        [](C& c, const Place& p,
@@ -290,11 +290,38 @@ void read_map(EngineConfig& config, const YAML::Node& map, const std::string& pr
   }
 }
 
-void apply_override(EngineConfig& config, const std::string& override_text) {
+void apply_override(EngineConfig& config, const std::string& override_text,
+                    std::set<std::string>& seen) {
   size_t equals = override_text.find('=');
   if (equals == std::string::npos) fail_usage("--set {}: expected key.path=value", override_text);
   Place place{"--set", override_text.substr(0, equals)};
   set_key(config, place, YAML::Node(override_text.substr(equals + 1)));
+  seen.insert(place.key);
+}
+
+// A batch that is measured runs as one, with its prompts in one step where a step is what is
+// measured, unless the user says otherwise.
+void fit_to_batch(EngineConfig& c, const std::set<std::string>& given) {
+  using Kind = EngineConfig::Bench::Kind;
+  bool is_one_batch = c.bench.kind == Kind::kOneBatch;
+  if (c.job.type != EngineConfig::JobType::kBench) return;
+  if (!is_one_batch && c.bench.kind != Kind::kLatency) return;
+  auto& s = c.scheduler;
+  if (!given.contains("scheduler.max_num_seqs"))
+    s.max_num_seqs = std::max(s.max_num_seqs, c.bench.batch_size);
+  if (given.contains("scheduler.max_num_batched_tokens")) return;
+  int64_t prompts =
+      is_one_batch ? c.bench.batch_size * c.bench.data.input_len : s.max_num_batched_tokens;
+  s.max_num_batched_tokens = static_cast<int>(std::clamp<int64_t>(prompts, s.max_num_seqs, kMany));
+}
+
+void check_bench(const EngineConfig& c, std::string_view where) {
+  using Dataset = DatasetOptions::Kind;
+  if (c.bench.kind != EngineConfig::Bench::Kind::kThroughput &&
+      c.bench.data.kind != Dataset::kRandom)
+    fail_usage("{}: bench.dataset is of throughput; the other kinds run random prompts", where);
+  if (c.bench.data.kind == Dataset::kFile && c.bench.data.path.empty())
+    fail_usage("{}: bench.dataset_path is missing; give a JSONL file", where);
 }
 
 void check_whole(const EngineConfig& c, std::string_view where) {
@@ -305,6 +332,7 @@ void check_whole(const EngineConfig& c, std::string_view where) {
         "{}: scheduler.max_num_batched_tokens = {} is below scheduler.max_num_seqs = {}; every "
         "running sequence needs one token a step",
         where, c.scheduler.max_num_batched_tokens, c.scheduler.max_num_seqs);
+  if (c.job.type == EngineConfig::JobType::kBench) check_bench(c, where);
 }
 
 }  // namespace
@@ -318,17 +346,18 @@ std::vector<std::string> EngineConfig::keys() {
 EngineConfig EngineConfig::from_yaml(std::string_view text, std::string_view where,
                                      const std::vector<std::string>& overrides) {
   EngineConfig config;
+  std::set<std::string> given;
   try {
     std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
     if (documents.size() > 1) fail_usage("{}: holds {} documents", where, documents.size());
     YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
     if (!root.IsMap() && !root.IsNull()) fail_usage("{}: expected a map of keys", where);
-    std::set<std::string> seen;
-    if (root.IsMap()) read_map(config, root, "", where, seen);
+    if (root.IsMap()) read_map(config, root, "", where, given);
   } catch (const YAML::Exception& e) {
     fail_usage("{}:{}: not valid YAML: {}", where, e.mark.line + 1, e.msg);
   }
-  for (const std::string& o : overrides) apply_override(config, o);
+  for (const std::string& o : overrides) apply_override(config, o, given);
+  fit_to_batch(config, given);
   check_whole(config, where);
   return config;
 }

@@ -63,7 +63,8 @@ struct EngineConfig {
     Kind kind = Kind::kThroughput;
     DatasetOptions data;
     int32_t batch_size = 8;  // of latency and one-batch
-    int32_t num_iters = 30, num_iters_warmup = 1;
+    int32_t num_iters = 0;   // 0: 30 of latency, 1 of one-batch
+    int32_t num_iters_warmup = 1;
     double temperature = 0;
     std::string output_json;
     std::string trace;  // file for a Chrome trace of trace_steps steps; empty: none

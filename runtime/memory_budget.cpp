@@ -13,38 +13,47 @@ int64_t pages_of(int64_t positions, int64_t page_size) {
   return (positions + page_size - 1) / page_size;
 }
 
-size_t available_memory(const EngineConfig& config, const Backend& backend, int local_ranks) {
+void find_memory(const EngineConfig& config, const Backend& backend, int local_ranks,
+                 MemoryBudget& b) {
   MemoryInfo memory = backend.device.memory_info();
   if (backend.kind == BackendKind::kCpu) {
     double share = config.kv_cache.memory_bytes > 0 ? 1.0 : kCpuShare;
-    return static_cast<size_t>(static_cast<double>(memory.free_bytes) * share) /
-           static_cast<size_t>(local_ranks);
+    b.available = static_cast<size_t>(static_cast<double>(memory.free_bytes) * share) /
+                  static_cast<size_t>(local_ranks);
+    return;
   }
   auto limit = static_cast<size_t>(static_cast<double>(memory.total_bytes) *
                                    config.kv_cache.gpu_memory_utilization);
-  size_t used = memory.total_bytes - memory.free_bytes;
-  return limit > used ? limit - used : 0;
+  b.in_use = memory.total_bytes - memory.free_bytes;
+  b.available = limit > b.in_use ? limit - b.in_use : 0;
 }
 
 }  // namespace
 
 std::string MemoryBudget::str() const {
-  return fmt::format(
-      "weights {:.1f} MB, buffers {:.1f} MB, KV cache {:.1f} MB ({} pages, {} tokens) of {:.1f} MB",
-      megabytes(weights), megabytes(buffers), megabytes(kv_bytes()), num_pages,
-      num_pages * page_span, megabytes(available));
+  std::string text =
+      fmt::format("weights {:.1f} MB, buffers {:.1f} MB", megabytes(weights), megabytes(buffers));
+  if (graphs > 0) text += fmt::format(", graphs {:.1f} MB", megabytes(graphs));
+  text +=
+      fmt::format(", KV cache {:.1f} MB ({} pages, {} tokens) of {:.1f} MB", megabytes(kv_bytes()),
+                  num_pages, num_pages * page_span, megabytes(available));
+  if (in_use > 0) text += fmt::format(", {:.1f} MB in use before", megabytes(in_use));
+  return text;
 }
 
 MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& options,
                          const Backend& backend, const ModelConfig& model, const ModelShard& shard,
                          DType dtype, int replica_ranks, int local_ranks) {
   MemoryBudget b;
-  b.available = available_memory(config, backend, local_ranks);
+  find_memory(config, backend, local_ranks, b);
   WeightPlacements placements = weight_placements(model, shard);
   b.weights = weight_bytes(placements, backend.ops, dtype);
   b.buffers = ModelRunner::buffer_bytes(options, model, shard, dtype, replica_ranks) +
               GatheredWeights::bytes(placements, backend.ops, dtype, shard.merged_columns,
                                      shard.merged_share_heads());
+  if (backend.graphs)
+    b.graphs = DecodeGraphs::estimated_bytes(std::min(options.graph_max_rows, options.max_num_seqs),
+                                             model.num_layers);
   b.page_bytes = KvCache::page_bytes(model, shard, dtype, options.page_size);
   check(config.kv_cache.memory_bytes == 0 || config.kv_cache.memory_bytes >= b.page_bytes,
         "kv_cache.memory_bytes: {} is less than a page of {} positions, which takes {}",
@@ -53,17 +62,21 @@ MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& option
   int64_t longest = pages_of(options.max_length, b.page_span);
   // More than all sequences at full length could never be used, nor be numbered in int32.
   int64_t useful = std::min<int64_t>(longest * options.max_num_seqs, INT32_MAX);
-  size_t fixed = b.weights + b.buffers, room = b.available > fixed ? b.available - fixed : 0;
+  size_t fixed = b.fixed_bytes(), room = b.available > fixed ? b.available - fixed : 0;
   size_t wanted = config.kv_cache.memory_bytes > 0 ? config.kv_cache.memory_bytes : room;
   b.num_pages = std::min(static_cast<int64_t>(std::min(wanted, room) / b.page_bytes), useful);
   bool is_short = config.kv_cache.memory_bytes > room;
   check(b.num_pages > 0 && !is_short,
-        "not enough memory: weights {:.1f} MB, buffers {:.1f} MB and {} {:.1f} MB exceed the "
-        "{:.1f} MB this rank may use; use more ranks, a lower "
+        "not enough memory: weights {:.1f} MB, buffers {:.1f} MB{} and {} {:.1f} MB exceed the "
+        "{:.1f} MB this rank may use{}; use more ranks, a lower "
         "scheduler.max_num_batched_tokens or max_num_seqs, or a smaller kv_cache.memory_bytes",
         megabytes(b.weights), megabytes(b.buffers),
+        b.graphs > 0 ? fmt::format(", graphs {:.1f} MB", megabytes(b.graphs)) : "",
         is_short ? "kv_cache.memory_bytes" : "one KV page of",
-        megabytes(is_short ? config.kv_cache.memory_bytes : b.page_bytes), megabytes(b.available));
+        megabytes(is_short ? config.kv_cache.memory_bytes : b.page_bytes), megabytes(b.available),
+        b.in_use > 0 ? fmt::format(" (kv_cache.gpu_memory_utilization {} less {:.1f} MB in use)",
+                                   config.kv_cache.gpu_memory_utilization, megabytes(b.in_use))
+                     : "");
   return b;
 }
 

@@ -10,14 +10,17 @@ namespace ll {
 
 struct MemoryBudget {
   size_t available = 0;  // to this rank
+  size_t in_use = 0;     // of a GPU before: other programs, the driver, scratch and communicators
   size_t weights = 0, buffers = 0;
+  size_t graphs = 0;      // an estimate
   size_t page_bytes = 0;  // of this rank
   int64_t page_span = 0;  // positions of a sequence that a page stands for, on all ranks
   int64_t num_pages = 0;
 
   size_t kv_bytes() const { return static_cast<size_t>(num_pages) * page_bytes; }
-  // "weights 988.1 MB, buffers 120.0 MB, KV cache 4000.0 MB (5000 pages, 320000 tokens) of 16000.0
-  // MB"
+  size_t fixed_bytes() const { return weights + buffers + graphs; }
+  // "weights 988.1 MB, buffers 120.0 MB, graphs 80.0 MB, KV cache 4000.0 MB (5000 pages, 320000
+  // tokens) of 16000.0 MB, 700.0 MB in use before"
   std::string str() const;
 };
 

@@ -44,7 +44,7 @@ ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
       gathered_(backend.device, model_.dtype(), {options.max_num_seqs, shard.hidden.size}),
       logits_(backend.device, DType::f32, {options.max_num_seqs, shard.vocab.size}),
       slots_(static_cast<size_t>(options.max_num_seqs)),
-      graphs_(backend, stream, options.graph_max_rows) {
+      graphs_(backend, stream, std::min(options.graph_max_rows, options.max_num_seqs)) {
   if (options.graph_max_rows > 0) model_.prepare_decode_one(kv_);
   backend.device.fill(stream, page_table_.view().data, 0, page_table_.bytes());
   backend.device.fill(stream, last_tokens_.view().data, 0, last_tokens_.bytes());

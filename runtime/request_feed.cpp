@@ -4,8 +4,13 @@
 
 namespace ll {
 
-RequestFeed::RequestFeed(LineReader& lines, const CompletionContext& context, size_t capacity)
-    : lines_(lines), context_(context), capacity_(capacity), thread_([this] { read_all(); }) {}
+RequestFeed::RequestFeed(LineReader& lines, const CompletionContext& context, size_t capacity,
+                         bool keeps_text)
+    : lines_(lines),
+      context_(context),
+      capacity_(capacity),
+      keeps_text_(keeps_text),
+      thread_([this] { read_all(); }) {}
 
 RequestFeed::~RequestFeed() {
   {
@@ -17,12 +22,13 @@ RequestFeed::~RequestFeed() {
   thread_.join();
 }
 
-RequestFeed::Item RequestFeed::read_line(const LineReader::Line& line) const {
+RequestFeed::Item RequestFeed::parse(const LineReader::Line& line,
+                                     const CompletionContext& context) {
   Item item;
   item.line = line.number;
   try {
     check(!line.is_too_long, "longer than job.max_line_bytes");
-    item.request = parse_batch_line(line.text, line.number, context_, item.custom_id);
+    item.request = parse_batch_line(line.text, line.number, context, item.custom_id);
   } catch (const Error& e) {
     item.error = e.what();
   }
@@ -34,7 +40,8 @@ void RequestFeed::read_all() {
     LineReader::Line line;
     while (lines_.next(line)) {
       if (line.text.empty() && !line.is_too_long) continue;
-      Item item = read_line(line);
+      Item item = parse(line, context_);
+      if (keeps_text_ && item.request) item.text = std::move(line.text);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return stopping_ || items_.size() < capacity_; });
       if (stopping_) return;

@@ -20,10 +20,14 @@ class RequestFeed {
     std::string custom_id;
     std::optional<CompletionRequest> request;  // empty: the line is bad
     std::string error;
+    std::string text;  // the line itself, where it is good and not yet on the rank that answers it
   };
+  // What a line says.
+  static Item parse(const LineReader::Line& line, const CompletionContext& context);
 
   // Both outlive the feed, which leaves no line to read behind it.
-  RequestFeed(LineReader& lines, const CompletionContext& context, size_t capacity);
+  RequestFeed(LineReader& lines, const CompletionContext& context, size_t capacity,
+              bool keeps_text = false);
   ~RequestFeed();
   RequestFeed(const RequestFeed&) = delete;
   RequestFeed& operator=(const RequestFeed&) = delete;
@@ -35,11 +39,11 @@ class RequestFeed {
 
  private:
   void read_all();
-  Item read_line(const LineReader::Line& line) const;
 
   LineReader& lines_;
   const CompletionContext& context_;
   size_t capacity_;
+  bool keeps_text_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Item> items_;

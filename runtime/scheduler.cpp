@@ -49,8 +49,7 @@ PlannedStep Scheduler::plan() {
   if (continue_prefills(step)) start_waiting(step);
   for (int32_t page : copied_pages_) pool_.release(page);
   copied_pages_.clear();
-  step.plan.gathered =
-      options_.gather_tokens > 0 && step.plan.num_tokens() >= options_.gather_tokens;
+  step.plan.gathered = options_.gathers(step.plan.num_tokens());
   return step;
 }
 

@@ -27,6 +27,8 @@ struct SchedulerOptions {
   int64_t num_pages = 0;
   int64_t page_size = 64;
   int32_t gather_tokens = 0;  // steps of so many rows and more run in gathered mode; 0: none
+
+  bool gathers(int32_t rows) const { return gather_tokens > 0 && rows >= gather_tokens; }
 };
 
 // A plan and who its samples are for.

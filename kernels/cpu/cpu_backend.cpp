@@ -12,6 +12,7 @@ const Ops& cpu_ops() {
   static const Ops ops{.begin_step = begin_step,
                        .packed_bytes = packed_bytes,
                        .pack_weight = pack_weight,
+                       .unpack_weight = unpack_weight,
                        .embed = embed,
                        .add_rms_norm = add_rms_norm,
                        .linear = linear,

@@ -13,6 +13,7 @@ const Ops& cpu_ops();
 void begin_step(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads);
 size_t packed_bytes(int64_t rows, int64_t cols, DType dtype);
 Weight pack_weight(Stream, const Tensor& natural, Tensor& storage);
+Tensor unpack_weight(Stream, const Weight&, const Tensor& storage);
 void embed(Stream, const EmbedArgs&);
 void add_rms_norm(Stream, const AddRmsNormArgs&);
 void linear(Stream, const LinearArgs&);

@@ -28,6 +28,16 @@ void pack(const T* natural, int64_t rows, int64_t cols, T* panels) {
   }
 }
 
+template <class T>
+void unpack(const T* panels, int64_t rows, int64_t cols, T* natural) {
+#pragma omp parallel for schedule(static)
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* panel = panels + r / kPanelCols * panel_size<T>(cols);
+    for (int64_t k = 0; k < cols; ++k)
+      natural[r * cols + k] = panel[panel_offset<T>(k, r % kPanelCols)];
+  }
+}
+
 void gemm(const float* x, int64_t ldx, const float* panel, int64_t k, int64_t rows, float* y) {
   simd().gemm_f32(x, ldx, panel, kPanelCols, k, rows, y, kPanelCols);
 }
@@ -115,6 +125,15 @@ Weight pack_weight(Stream, const Tensor& natural, Tensor& storage) {
   else
     pack(w.as<float>(), rows, cols, storage.view().as<float>());
   return {storage.view(), rows, cols};
+}
+
+Tensor unpack_weight(Stream, const Weight& weight, const Tensor&) {
+  Tensor natural(cpu_device(), weight.data.dtype, {weight.rows, weight.cols});
+  if (weight.data.dtype == DType::bf16)
+    unpack(weight.data.as<bf16>(), weight.rows, weight.cols, natural.view().as<bf16>());
+  else
+    unpack(weight.data.as<float>(), weight.rows, weight.cols, natural.view().as<float>());
+  return natural;
 }
 
 void linear(Stream, const LinearArgs& a) {

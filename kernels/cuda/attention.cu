@@ -1,8 +1,6 @@
 // Attention over paged KV: the step's plan, checks, and which kernel takes which rows.
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <string_view>
 
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/cuda_check.h"
@@ -13,44 +11,12 @@
 namespace ll::cuda {
 namespace {
 
-// "name=number,name=number"
-AttentionVariant parse_variant(std::string_view text) {
-  AttentionVariant v;
-  struct Field {
-    std::string_view name;
-    int* value;
-  };
-  const Field fields[] = {{"pack", &v.pack},
-                          {"persistent", &v.persistent},
-                          {"tickets", &v.tickets},
-                          {"schedule128", &v.schedule128},
-                          {"schedule64", &v.schedule64},
-                          {"consumers", &v.consumers},
-                          {"stage_pages", &v.stage_pages},
-                          {"min_tiles", &v.min_tiles},
-                          {"fan_in", &v.fan_in}};
-  while (!text.empty()) {
-    std::string_view item = text.substr(0, text.find(','));
-    text.remove_prefix(item.size() + (item.size() < text.size() ? 1 : 0));
-    size_t equals = item.find('=');
-    require(equals != std::string_view::npos, "LITELANG_ATTENTION_VARIANT: name=number expected");
-    bool known = false;
-    for (const Field& f : fields)
-      if (f.name == item.substr(0, equals)) {
-        *f.value = std::atoi(item.data() + equals + 1);
-        known = true;
-      }
-    require(known, "LITELANG_ATTENTION_VARIANT: unknown name");
-  }
-  require(v.min_tiles > 0 && v.fan_in > 1, "LITELANG_ATTENTION_VARIANT: number out of range");
-  return v;
-}
-
-int tokens_share(const BatchView& batch, int num_heads, int num_kv_heads) {
+// Query heads of a KV head; they share the tiles of prompts.
+int group_of(const BatchView& batch, int num_heads, int num_kv_heads) {
   require(num_kv_heads > 0 && num_heads % num_kv_heads == 0, "attention: heads per KV head");
   require(num_heads / num_kv_heads <= kMaxGroup, "attention: more than 8 query heads a KV head");
   require(batch.num_decode >= 0 && batch.num_decode <= batch.num_tokens, "attention: decode rows");
-  return attention_variant().pack ? num_heads / num_kv_heads : 1;
+  return num_heads / num_kv_heads;
 }
 
 void check_shapes(const AttentionArgs& a) {
@@ -69,14 +35,6 @@ void check_shapes(const AttentionArgs& a) {
 }
 
 }  // namespace
-
-const AttentionVariant& attention_variant() {
-  static const AttentionVariant variant = [] {
-    const char* text = std::getenv("LITELANG_ATTENTION_VARIANT");
-    return parse_variant(text ? text : "");
-  }();
-  return variant;
-}
 
 CUtensorMap kv_map(TensorView pool) {
   auto dim = static_cast<uint64_t>(pool.dim(3));
@@ -105,13 +63,13 @@ AttentionCounters* attention_counters() {
 
 // The page table must be the step's already: the plan holds the ids of each CTA's first pages.
 void begin_step(Stream stream, const BatchView& batch, int32_t num_heads, int32_t num_kv_heads) {
-  int pack = tokens_share(batch, num_heads, num_kv_heads);
-  launch_attention_plan(stream, batch, num_kv_heads, pack, attention_variant().min_tiles);
+  int group = group_of(batch, num_heads, num_kv_heads);
+  launch_attention_plan(stream, batch, num_kv_heads, group, kMinTiles);
 }
 
 void attention(Stream stream, const AttentionArgs& a) {
   check_shapes(a);
-  tokens_share(a.batch, a.num_heads, a.num_kv_heads);
+  group_of(a.batch, a.num_heads, a.num_kv_heads);
   if (a.kv.split.parts > 1) return attention_over_own(stream, a);
   if (a.batch.num_decode > 0) attention_decode(stream, a);
   if (!a.batch.chunks.empty()) attention_prefill(stream, a);

@@ -8,19 +8,7 @@
 
 namespace ll::cuda {
 
-// What a measuring run compares.
-struct AttentionVariant {
-  int pack = 1;         // prefill: a tile's rows are tokens times a group's heads, else tokens
-  int persistent = 1;   // prefill: one CTA an SM takes tile after tile, else a CTA a tile
-  int tickets = 1;      // prefill: tiles are drawn from a counter, else dealt to and fro
-  int schedule128 = 1;  // prefill, head_dim 128: see Schedule in attention_prefill.cu
-  int schedule64 = 1;   // the same for head_dim 64
-  int consumers = 3;    // prefill, head_dim 64: warpgroups of 64 rows, 2 or 3
-  int stage_pages = 2;  // decode, head_dim 64: pages a stage, 1 or 2
-  int min_tiles = 2;    // decode: pages a CTA gets at least
-  int fan_in = 16;      // decode: parts one CTA merges
-};
-const AttentionVariant& attention_variant();
+constexpr int kMinTiles = 2;  // decode: pages a CTA gets at least
 
 // Boxes of 64 positions times 64 dims of one head; row (page * KH + head) * 64 + position.
 CUtensorMap kv_map(TensorView pool);

@@ -14,6 +14,8 @@
 namespace ll::cuda {
 namespace {
 
+constexpr int kFanIn = 16;  // parts one CTA merges
+
 struct DecodeArgs {
   const DecodeStart* starts;
   const int32_t *positions, *slots, *page_table;
@@ -21,7 +23,7 @@ struct DecodeArgs {
   bf16* out;             // [T, H D]
   void *parts, *merged;  // Part[2 * CTAs] each: what CTAs leave, what inner merges make of it
   AttentionCounters* counters;
-  int num_heads, num_kv_heads, fan_in;
+  int num_heads, num_kv_heads;
   float scale_log2;
 };
 
@@ -150,8 +152,8 @@ __device__ void merge(DecodeShared<S>& shared, const DecodeArgs& a, const GroupP
   bool has_head = Own::head() < group;
   NodeCut nodes{g.num_parts, 1};
   int first = 0, count = g.num_parts;
-  if (g.num_parts > a.fan_in) {
-    nodes = merge_nodes(g.num_parts, a.fan_in);
+  if (g.num_parts > kFanIn) {
+    nodes = merge_nodes(g.num_parts, kFanIn);
     int node = nodes.piece_of(static_cast<int>(blockIdx.x) - g.first_cta);
     first = nodes.begin(node);
     count = nodes.size(node);
@@ -246,7 +248,6 @@ void launch_decode(Stream stream, const AttentionArgs& a) {
                   attention_counters(),
                   a.num_heads,
                   a.num_kv_heads,
-                  attention_variant().fan_in,
                   scale_log2(S::kHeadDim)};
   launch(stream, {dim3(static_cast<unsigned>(decode_grid())), dim3(kDecodeThreads), kShared},
          decode<S>, query_map(a, kMaxGroup, 1), kv_map(a.kv.k), kv_map(a.kv.v), args);
@@ -257,8 +258,6 @@ void launch_decode(Stream stream, const AttentionArgs& a) {
 void attention_decode(Stream stream, const AttentionArgs& a) {
   if (a.kv.k.dim(3) == 128)
     launch_decode<DecodeShape<128, 1>>(stream, a);
-  else if (attention_variant().stage_pages == 1)
-    launch_decode<DecodeShape<64, 1>>(stream, a);
   else
     launch_decode<DecodeShape<64, 2>>(stream, a);
 }

@@ -65,8 +65,7 @@ __global__ void __launch_bounds__(kThreads) attend_own(const SplitArgs a) {
   for (int i = 0; i < kDim / 64; ++i)
     to[i * 32 + threadIdx.x % 32] = pack_pair(out[2 * i] * inverse, out[2 * i + 1] * inverse);
   constexpr float kLog2 = 0.69314718f;
-  if (threadIdx.x % 32 == 0)
-    a.log_sums[item] = length > 0 ? max * kLog2 + logf(sum) : -kInfinity;
+  if (threadIdx.x % 32 == 0) a.log_sums[item] = length > 0 ? max * kLog2 + logf(sum) : -kInfinity;
 }
 
 // Block (row, block of the exchange).

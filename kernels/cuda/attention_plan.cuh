@@ -113,12 +113,6 @@ constexpr PrefillTile prefill_tile(const Chunk& c, int index, int tokens_per_til
           {}};
 }
 
-// What CTA `cta` of `num_ctas` takes in which round when nothing is drawn: dealt to and fro, as the
-// items shrink.
-constexpr int item_of_round(int round, int cta, int num_ctas) {
-  return round * num_ctas + (round % 2 == 0 ? cta : num_ctas - 1 - cta);
-}
-
 // ---- the plan in device memory
 
 // Rows of a prefill tile in each of the two lists: those of two or three warpgroups.

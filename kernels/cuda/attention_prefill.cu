@@ -18,7 +18,7 @@ struct PrefillArgs {
   const int32_t* page_table;  // [num_slots, stride]
   int64_t page_table_stride;
   bf16* out;                            // [T, H D]
-  uint32_t* ticket;                     // null: tiles are dealt, not drawn
+  uint32_t* ticket;
   int num_items, items_per_tile, pack;  // an item is a tile's tokens and `pack` heads
   int num_heads, num_kv_heads;
   float scale_log2;
@@ -39,13 +39,7 @@ struct PrefillShared {
   PrefillWork work[2];
 };
 
-// What else runs while a warpgroup is at its softmax: other warpgroups' products; its own O += P V
-// too; that, and the warpgroups queue up for the tensor cores, so that one's softmax falls into
-// another's products.
-enum class Schedule { kSerial, kOverlap, kTurns };
-
-// Named barriers: of each consumer warpgroup alone, and whose turn it is at the tensor cores.
-constexpr int kWarpgroupBarrier = 1, kTurnBarrier = 4;
+constexpr int kWarpgroupBarrier = 1;  // named barriers, of each consumer warpgroup alone
 
 template <class S>
 __device__ void set_up(PrefillShared<S>& shared) {
@@ -89,7 +83,7 @@ __device__ void produce(PrefillShared<S>& shared, const CUtensorMap& q_map,
                         const CUtensorMap& k_map, const CUtensorMap& v_map, const PrefillArgs& a) {
   RingPosition item_ring, ring;
   int item = static_cast<int>(blockIdx.x);
-  for (int round = 1;; ++round, item_ring.advance(2)) {
+  for (;; item_ring.advance(2)) {
     int place = item_ring.stage;
     wait_barrier(&shared.q_empty[place], item_ring.parity ^ 1);
     PrefillWork& work = shared.work[place];
@@ -98,9 +92,7 @@ __device__ void produce(PrefillShared<S>& shared, const CUtensorMap& q_map,
       arrive(&shared.q_full[place]);
       return;
     }
-    int next =
-        a.ticket ? draw_item(a)
-                 : item_of_round(round, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
+    int next = draw_item(a);
     PrefillTile tile = a.tiles[item / a.items_per_tile];
     int head = item % a.items_per_tile * a.pack, kv_head = head * a.num_kv_heads / a.num_heads;
     work = {tile.first_row, tile.num_tokens, tile.first_position,
@@ -157,22 +149,12 @@ __device__ void store_rows(const PrefillArgs& a, const PrefillWork& work, RowPai
   }
 }
 
-template <class S, Schedule kSchedule>
+template <class S>
 __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
   int warpgroup = static_cast<int>(threadIdx.x) / 128 - 1, lane = threadIdx.x % 32;
   auto release = [&](uint64_t* empty) {
     if (lane == 0) arrive(empty);
   };
-  auto take_turn = [&] {
-    if constexpr (kSchedule == Schedule::kTurns) sync_some(kTurnBarrier + warpgroup, 256);
-  };
-  auto pass_turn = [&] {
-    if constexpr (kSchedule == Schedule::kTurns)
-      arrive_some(kTurnBarrier + (warpgroup + 1) % S::kConsumers, 256);
-  };
-  if (kSchedule == Schedule::kTurns && warpgroup == 0)
-    arrive_some(kTurnBarrier, 256);  // the first turn
-
   RingPosition item_ring, k_ring, v_ring;
   for (;; item_ring.advance(2)) {
     wait_barrier(&shared.q_full[item_ring.stage], item_ring.parity);
@@ -212,7 +194,6 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
     };
     wait_for_keys();
     while (--block >= 0) {
-      take_turn();
       begin_products();
       multiply_keys<S>(scores, q, shared.k[k_ring.stage][0]);
       commit_products();
@@ -220,8 +201,7 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
       begin_products();
       multiply_values<S>(out, p, shared.v[v_ring.stage][0]);
       commit_products();
-      pass_turn();
-      wait_products<kSchedule == Schedule::kSerial ? 0 : 1>();
+      wait_products<1>();
       settle(scores);
       release(&shared.k_empty[k_ring.stage]);
       k_ring.advance(S::kStages);
@@ -253,7 +233,7 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
   }
 }
 
-template <class S, Schedule kSchedule>
+template <class S>
 __global__ void __launch_bounds__(S::kThreads, 1)
     prefill(const __grid_constant__ CUtensorMap q_map, const __grid_constant__ CUtensorMap k_map,
             const __grid_constant__ CUtensorMap v_map, const __grid_constant__ PrefillArgs a) {
@@ -275,21 +255,19 @@ __global__ void __launch_bounds__(S::kThreads, 1)
     }
   } else {
     grow_registers<S::kConsumerRegisters>();
-    consume<S, kSchedule>(shared, a);
+    consume<S>(shared, a);
   }
 }
 
-template <class S, Schedule kSchedule>
+template <class S>
 void launch_prefill(Stream stream, const AttentionArgs& a) {
   constexpr size_t kShared = sizeof(PrefillShared<S>) + kSharedSlack;
   static const bool ready = [] {
-    check(cudaFuncSetAttribute(prefill<S, kSchedule>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               kShared));
+    check(cudaFuncSetAttribute(prefill<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
     return true;
   }();
   static_cast<void>(ready);
-  const AttentionVariant& variant = attention_variant();
-  int pack = variant.pack ? a.num_heads / a.num_kv_heads : 1, tokens = S::kRows / pack, tiles = 0;
+  int pack = a.num_heads / a.num_kv_heads, tokens = S::kRows / pack, tiles = 0;
   for (const Chunk& c : a.batch.chunks) tiles += num_tiles_of(c, tokens);
   int items_per_tile = a.num_heads / pack, items = tiles * items_per_tile;
   if (items == 0) return;
@@ -297,40 +275,25 @@ void launch_prefill(Stream stream, const AttentionArgs& a) {
                    a.batch.page_table,
                    a.batch.page_table_stride,
                    a.out.as<bf16>(),
-                   variant.tickets ? &attention_counters()->ticket : nullptr,
+                   &attention_counters()->ticket,
                    items,
                    items_per_tile,
                    pack,
                    a.num_heads,
                    a.num_kv_heads,
                    scale_log2(S::kHeadDim)};
-  int ctas = variant.persistent ? smaller(num_sms(), items) : items;
+  int ctas = smaller(num_sms(), items);
   launch(stream, {dim3(static_cast<unsigned>(ctas)), dim3(S::kThreads), kShared},
-         prefill<S, kSchedule>, query_map(a, pack, tokens), kv_map(a.kv.k), kv_map(a.kv.v), args);
-}
-
-template <class S>
-void launch_scheduled(Stream stream, const AttentionArgs& a, int schedule) {
-  switch (static_cast<Schedule>(schedule)) {
-    case Schedule::kSerial:
-      return launch_prefill<S, Schedule::kSerial>(stream, a);
-    case Schedule::kOverlap:
-      return launch_prefill<S, Schedule::kOverlap>(stream, a);
-    case Schedule::kTurns:
-      return launch_prefill<S, Schedule::kTurns>(stream, a);
-  }
+         prefill<S>, query_map(a, pack, tokens), kv_map(a.kv.k), kv_map(a.kv.v), args);
 }
 
 }  // namespace
 
 void attention_prefill(Stream stream, const AttentionArgs& a) {
-  const AttentionVariant& v = attention_variant();
   if (a.kv.k.dim(3) == 128)
-    launch_scheduled<PrefillShape<128, 2>>(stream, a, v.schedule128);
-  else if (v.consumers == 2)
-    launch_scheduled<PrefillShape<64, 2>>(stream, a, v.schedule64);
+    launch_prefill<PrefillShape<128, 2>>(stream, a);
   else
-    launch_scheduled<PrefillShape<64, 3>>(stream, a, v.schedule64);
+    launch_prefill<PrefillShape<64, 3>>(stream, a);
 }
 
 }  // namespace ll::cuda

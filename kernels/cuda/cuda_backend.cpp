@@ -22,6 +22,7 @@ const Ops& cuda_ops() {
       .begin_step = begin_step,
       .packed_bytes = packed_bytes,
       .pack_weight = pack_weight,
+      .unpack_weight = unpack_weight,
       .embed = embed,
       .add_rms_norm = add_rms_norm,
       .linear = linear,

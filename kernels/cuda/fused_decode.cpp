@@ -4,9 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "kernels/cuda/cuda_check.h"
@@ -19,44 +17,6 @@ namespace {
 
 constexpr size_t kMostSharedBytes = 227 << 10;  // of a block
 constexpr size_t kWordAlignment = 16;           // words; a line of the L2 cache
-
-struct FusedOptions {
-  int off = 0;          // 1: no kernel, decode by ops
-  int stages = 0;       // of the ring; 0: the shape's choice
-  int lookahead = 0;    // stages called to the L2 cache before their turn
-  int pack = 0;         // 1: attention's output travels as pairs of bfloat16
-  int overlap = 0;      // 1: programmatic dependent launch
-  int cooperative = 1;  // 0: rely on one block an SM being resident anyway
-  int epoch = 1;        // the first
-};
-
-FusedOptions parse_options(std::string_view text) {
-  FusedOptions options;
-  struct Field {
-    std::string_view name;
-    int* value;
-  };
-  const Field fields[] = {{"off", &options.off},
-                          {"stages", &options.stages},
-                          {"lookahead", &options.lookahead},
-                          {"pack", &options.pack},
-                          {"overlap", &options.overlap},
-                          {"cooperative", &options.cooperative},
-                          {"epoch", &options.epoch}};
-  while (!text.empty()) {
-    std::string_view item = text.substr(0, text.find(','));
-    text.remove_prefix(item.size() + (item.size() < text.size() ? 1 : 0));
-    size_t equals = item.find('=');
-    bool known = false;
-    for (const Field& f : fields)
-      if (equals != std::string_view::npos && f.name == item.substr(0, equals)) {
-        *f.value = static_cast<int>(std::strtol(item.data() + equals + 1, nullptr, 0));
-        known = true;
-      }
-    require(known, "LITELANG_FUSED_DECODE: name=number,... with a known name expected");
-  }
-  return options;
-}
 
 // ---- which model
 
@@ -107,7 +67,6 @@ struct FusedDecode {
   const void* kernel;
   int num_threads;
   size_t shared_bytes;
-  FusedOptions options;
   int64_t max_positions;
   FusedArgs args;
   Tensor layers, words, epoch;
@@ -158,30 +117,27 @@ Tensor make_words(const FusedShape& s, FusedWords& words) {
   return memory;
 }
 
-// As many stages as asked for, or as fit; 0: not even two fit.
-int stages_of(const FusedKernel& k, int num_layers, int asked_for) {
-  int stages = std::min(asked_for > 0 ? asked_for : k.num_stages, kMaxStages);
+// The shape's choice, or as many as fit; 0: not even two fit.
+int stages_of(const FusedKernel& k, int num_layers) {
+  int stages = k.num_stages;
   while (stages > 0 && k.shared_bytes(num_layers, stages) > kMostSharedBytes) --stages;
   return stages >= 2 ? stages : 0;
 }
 
 void* create(const FusedDecodeModel& model) {
-  const char* text = std::getenv("LITELANG_FUSED_DECODE");
-  FusedOptions options = parse_options(text ? text : "");
-  const FusedKernel* k = options.off ? nullptr : kernel_for(model);
+  const FusedKernel* k = kernel_for(model);
   if (!k || num_sms() < kMinBlocks || num_sms() > kMaxBlocks) return nullptr;
   auto num_layers = static_cast<int>(model.layers.size());
-  int stages = stages_of(*k, num_layers, options.stages);
+  int stages = stages_of(*k, num_layers);
   if (stages == 0) return nullptr;
 
   auto handle = std::make_unique<FusedDecode>();
-  handle->kernel = options.pack ? k->packed : k->plain;
+  handle->kernel = k->function;
   handle->num_threads = k->num_threads;
   handle->shared_bytes = k->shared_bytes(num_layers, stages);
-  handle->options = options;
   handle->max_positions = std::min<int64_t>(kMaxPositions, model.cos_sin.dim(0));
   handle->layers = upload_layers(model);
-  handle->epoch = upload(&options.epoch, sizeof(uint32_t));
+  handle->epoch = upload(&model.first_epoch, sizeof(uint32_t));
   FusedArgs& args = handle->args;
   handle->words = make_words(k->shape, args.words);
   args.layers = static_cast<const FusedLayer*>(handle->layers.view().data);
@@ -193,14 +149,13 @@ void* create(const FusedDecodeModel& model) {
   args.eps = model.eps;
   args.num_layers = num_layers;
   args.num_stages = stages;
-  args.lookahead = options.lookahead;
 
   int resident = 0;
   check(cudaFuncSetAttribute(handle->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                              static_cast<int>(handle->shared_bytes)));
   check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, handle->kernel, k->num_threads,
                                                       handle->shared_bytes));
-  check(cudaDeviceSynchronize());  // a step reads weights before it waits for earlier work
+  check(cudaDeviceSynchronize());  // the copies are not in the order of the steps' stream
   return resident > 0 ? handle.release() : nullptr;
 }
 
@@ -217,18 +172,16 @@ void run(Stream stream, void* handle, const FusedDecodeStep& step) {
   FusedArgs args = h->args;
   args.step = step;
   void* params[] = {&args};
-  cudaLaunchAttribute attributes[2];
-  attributes[0].id = cudaLaunchAttributeCooperative;
-  attributes[0].val.cooperative = h->options.cooperative;
-  attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attributes[1].val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchAttribute cooperative;
+  cooperative.id = cudaLaunchAttributeCooperative;
+  cooperative.val.cooperative = 1;
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(num_sms()));
   config.blockDim = dim3(static_cast<unsigned>(h->num_threads));
   config.dynamicSmemBytes = h->shared_bytes;
   config.stream = static_cast<cudaStream_t>(stream.handle);
-  config.attrs = attributes;
-  config.numAttrs = h->options.overlap ? 2 : 1;
+  config.attrs = &cooperative;
+  config.numAttrs = 1;
   check(cudaLaunchKernelExC(&config, h->kernel, params));
 }
 

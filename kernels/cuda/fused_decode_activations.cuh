@@ -69,24 +69,6 @@ __device__ void load_normed(const uint64_t* words, const Gains<kCount>& gains, f
   sync_consumers();
 }
 
-// x = kCount words of a float each.
-template <int kCount>
-__device__ void load_rounded(const uint64_t* words, uint32_t epoch, bf16* x) {
-  using T = ThreadPairs<kCount>;
-  WordPair pairs[T::kPairs];
-  await_pairs(
-      [&](int c) {
-        return PairSource{T::first(c) < kCount, words + T::first(c)};
-      },
-      epoch, pairs);
-#pragma unroll
-  for (int c = 0; c < T::kPairs; ++c)
-    if (T::first(c) < kCount)
-      *reinterpret_cast<uint32_t*>(x + T::first(c)) =
-          pack_pair(float_of(pairs[c].x), float_of(pairs[c].y));
-  sync_consumers();
-}
-
 // x = kCount words of two bfloat16 each; so many at a time that registers hold them.
 template <int kCount>
 __device__ void load_packed(const uint64_t* words, uint32_t epoch, bf16* x) {

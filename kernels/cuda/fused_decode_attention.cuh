@@ -11,6 +11,7 @@
 
 namespace ll::cuda {
 
+constexpr int kOutputs = 2;  // of attention, to a word: a pair of bfloat16
 constexpr float kMinusInfinity = -__builtin_huge_valf();
 
 template <FusedShape kShape>
@@ -54,7 +55,7 @@ struct AttentionTask {
 
 // As many splits as there are CTAs for, and whole blocks; last_offset is left out. Outputs are
 // merged in units of kOutputs.
-template <FusedShape kShape, int kOutputs>
+template <FusedShape kShape>
 __device__ AttentionTask attention_task(int position) {
   constexpr unsigned kUnits = kShape.query_size() / kOutputs;
   auto cut = [](unsigned block) { return static_cast<int>(kUnits * block / gridDim.x * kOutputs); };
@@ -306,7 +307,7 @@ struct Attention {
 
 // This CTA's slice of attention's output: a warp merges kOutputs neighbours at a time, a lane has
 // the parts of one or two splits; all loads are in flight at once.
-template <FusedShape kShape, int kOutputs>
+template <FusedShape kShape>
 __device__ void merge_parts(const FusedWords& words, const AttentionTask& task, uint32_t epoch) {
   using S = AttentionShape<kShape>;
   constexpr int kStep = kWarps * kOutputs, kMost = kShape.query_size() / kMinBlocks + kOutputs;
@@ -345,15 +346,9 @@ __device__ void merge_parts(const FusedWords& words, const AttentionTask& task, 
       sums[1] += float_of(parts[2 * b].y) * factor;
     }
     weight = warp_sum(weight);
-    if constexpr (kOutputs == 2) {
-      float low = warp_sum(sums[0]) / weight, high = warp_sum(sums[1]) / weight;
-      if (lane == 0 && output < end)
-        store_word(words.attention + output / 2, flagged(pack_pair(low, high), epoch));
-    } else {
-      float sum = warp_sum(output % 2 == 0 ? sums[0] : sums[1]);
-      if (lane == 0 && output < end)
-        store_word(words.attention + output, flagged(sum / weight, epoch));
-    }
+    float low = warp_sum(sums[0]) / weight, high = warp_sum(sums[1]) / weight;
+    if (lane == 0 && output < end)
+      store_word(words.attention + output / 2, flagged(pack_pair(low, high), epoch));
   }
 }
 

@@ -27,7 +27,7 @@ __device__ void forget_parts(uint64_t* parts) {
 }
 
 // This CTA's task, and the angles of the position, to shared memory.
-template <FusedShape kShape, int kOutputs>
+template <FusedShape kShape>
 __device__ void begin_step(const FusedArgs& a, int position) {
   SharedMemory<kShape>& shared = shared_memory<kShape>();
   if (threadIdx.x < kShape.head_dim / 2) {
@@ -35,7 +35,7 @@ __device__ void begin_step(const FusedArgs& a, int position) {
     shared.angles[threadIdx.x] = {angles[0], angles[kShape.head_dim / 2]};
   }
   if (threadIdx.x == 0) {
-    AttentionTask task = attention_task<kShape, kOutputs>(position);
+    AttentionTask task = attention_task<kShape>(position);
     if (task.exists())
       task.last_offset = block_offset<kShape>(a.step, task.kv_head, task.last_block);
     shared.task = task;
@@ -51,10 +51,9 @@ __device__ inline float embedding(const FusedArgs& a, int width, int element) {
 }
 
 // What the eight warps that multiply do in a step.
-template <FusedShape kShape, bool kPacked>
+template <FusedShape kShape>
 struct DecodeStep {
   using P = Products<kShape>;
-  static constexpr int kOutputs = kPacked ? 2 : 1;  // of attention, to a word
 
   const FusedArgs& args;
   SharedMemory<kShape>& shared;
@@ -101,15 +100,12 @@ struct DecodeStep {
       Attention<kShape>{args, shared.task, shared.angles, shared.attention}.run(layer, epoch, last,
                                                                                 ring);
     }
-    merge_parts<kShape, kOutputs>(args.words, shared.task, epoch);
+    merge_parts<kShape>(args.words, shared.task, epoch);
     if (has_task) sync_consumers();
   }
 
   __device__ void project_attention() {
-    if constexpr (kPacked)
-      load_packed<kShape.query_size() / 2>(args.words.attention, epoch, x);
-    else
-      load_rounded<kShape.query_size()>(args.words.attention, epoch, x);
+    load_packed<kShape.query_size() / 2>(args.words.attention, epoch, x);
     multiply<typename P::O>(ring, shared.shares[kO].num_rows, x, sums);
     add_to_residual<kShape, typename P::O>(args.words.mlp_input, epoch);
   }
@@ -153,24 +149,22 @@ struct DecodeStep {
 };
 
 // Model names the shape: a kernel's template arguments cannot be of a class type.
-template <class Model, bool kPacked>
+template <class Model>
 __global__ void __launch_bounds__(kThreads, 1) decode_step(const __grid_constant__ FusedArgs args) {
   constexpr FusedShape kShape = Model::kShape;
-  using Step = DecodeStep<kShape, kPacked>;
   set_up<kShape>(args);
   if (threadIdx.x >= kConsumers) return produce<kShape>(args);
-  wait_for_previous();
   int position = *args.step.positions;
   if (position < 0) return;
   SharedMemory<kShape>& shared = shared_memory<kShape>();
-  Step step{args,
-            shared,
-            make_ring<kShape>(args),
-            make_last_block<kShape>(),
-            shared.product.x,
-            shared.product.sums,
-            *args.epoch};
-  begin_step<kShape, Step::kOutputs>(args, position);
+  DecodeStep<kShape> step{args,
+                          shared,
+                          make_ring<kShape>(args),
+                          make_last_block<kShape>(),
+                          shared.product.x,
+                          shared.product.sums,
+                          *args.epoch};
+  begin_step<kShape>(args, position);
   step.run(shared_layers<kShape>());
 }
 
@@ -178,8 +172,7 @@ template <class Model>
 FusedKernel fused_kernel(int num_stages) {
   constexpr FusedShape kShape = Model::kShape;
   return {.shape = kShape,
-          .plain = reinterpret_cast<const void*>(decode_step<Model, false>),
-          .packed = reinterpret_cast<const void*>(decode_step<Model, true>),
+          .function = reinterpret_cast<const void*>(decode_step<Model>),
           .num_threads = kThreads,
           .stage_bytes = Products<kShape>::kStageBytes,
           .num_stages = num_stages,

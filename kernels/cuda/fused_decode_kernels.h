@@ -52,7 +52,7 @@ struct FusedWords {
   uint64_t* attention_input;  // [E] float32, the residual stream
   uint64_t* qkv;              // [(H + 2 KH) D] float32
   uint64_t* parts;            // [H, max_splits, D + 2] float32: sums over values, maximum, weight
-  uint64_t* attention;        // [H D] float32, or [H D / 2] pairs of bfloat16
+  uint64_t* attention;        // [H D / 2] pairs of bfloat16
   uint64_t* mlp_input;        // [E] float32, the residual stream
   uint64_t* act;              // [F / 2] pairs of bfloat16
 };
@@ -71,13 +71,11 @@ struct FusedArgs {
   uint32_t* epoch;  // of the next step; a step takes L + 1 of them
   float eps;
   int num_layers, num_stages;
-  int lookahead;  // stages that are called to the L2 cache before their turn
 };
 
 struct FusedKernel {
   FusedShape shape;
-  const void* plain;   // __global__ void (FusedArgs)
-  const void* packed;  // the same; attention's output travels as pairs of bfloat16
+  const void* function;  // __global__ void (FusedArgs)
   int num_threads;
   int stage_bytes, num_stages;  // of the ring; the number is a choice
   size_t fixed_bytes;           // of shared memory, beside the layers and the ring

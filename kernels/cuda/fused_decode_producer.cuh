@@ -1,7 +1,6 @@
 #pragma once
 // The producer warp of the persistent decode kernel: all that comes to shared memory in a step.
 #include "kernels/cuda/fused_decode_memory.cuh"
-#include "kernels/cuda/launch.cuh"
 
 namespace ll::cuda {
 
@@ -37,29 +36,23 @@ __device__ void produce(const FusedArgs& a) {
   cursor.open(0);
   if (lane == 0)
     for (; num_early < ring.num_stages && cursor.left > 0; ++num_early) copy_stage(ring, cursor);
-  wait_for_previous();
   int position = *a.step.positions;
   if (position < 0) {  // what is under way must arrive before the memory is given back
     if (lane == 0)
       for (int s = 0; s < num_early; ++s) wait_barrier(ring.full + s, 0);
     return;
   }
-  AttentionTask task = attention_task<kShape, /*kOutputs=*/1>(position);
+  AttentionTask task = attention_task<kShape>(position);
   int num_blocks = task.num_blocks();
   find_blocks<kShape>(a, task);
   if (lane > 0) return;
-  WeightCursor ahead = cursor;
-  for (int i = 0; i < a.lookahead; ++i) prefetch_stage(ahead);
   for (int m = 0; m <= cursor.last; ++m) {
     bool is_qkv = m % kHead == kQkv && m < cursor.last;
     const FusedLayer& layer = layers[m / kHead];
     if (is_qkv && num_blocks > 0)
       copy_block<kShape>(last, layer, num_blocks - 1, min(task.new_position, kBlockPositions));
     if (m > 0) cursor.open(m);
-    while (cursor.left > 0) {
-      copy_stage(ring, cursor);
-      if (a.lookahead > 0) prefetch_stage(ahead);
-    }
+    while (cursor.left > 0) copy_stage(ring, cursor);
     for (int i = 0; is_qkv && i < num_blocks - 1; ++i)
       copy_block<kShape>(ring, layer, i, kBlockPositions);
   }

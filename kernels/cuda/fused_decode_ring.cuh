@@ -113,16 +113,6 @@ __device__ inline void copy_stage(Ring& ring, WeightCursor& cursor) {
   ring.at.advance(ring.num_stages);
 }
 
-// Calls a stage to the L2 cache, if there is one more.
-__device__ inline void prefetch_stage(WeightCursor& cursor) {
-  if (cursor.left == 0) {
-    if (cursor.index == cursor.last) return;
-    cursor.open(cursor.index + 1);
-  }
-  const char* from = cursor.from;
-  prefetch_bulk(from, cursor.next());
-}
-
 // ---- the consumers
 
 // A piece of a row times x; past the piece's end x is zero and the weight is read from inside it

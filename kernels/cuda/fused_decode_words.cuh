@@ -43,11 +43,6 @@ __device__ inline WordPair load_pair(const uint64_t* from) {
   return pair;
 }
 
-// Lets the L2 cache fetch memory that will be read soon; addresses and size as copy_bulk's.
-__device__ inline void prefetch_bulk(const void* from, uint32_t bytes) {
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");
-}
-
 // Where a pair is, if this thread has one.
 struct PairSource {
   bool exists;

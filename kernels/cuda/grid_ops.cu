@@ -58,8 +58,8 @@ void finish_linear(Stream stream, const FinishLinearArgs& a) {
 void add(Stream stream, TensorView to, TensorView x) {
   require(to.shape == x.shape, "add: shapes");
   if (x.empty()) return;
-  launch(stream, {dim3(blocks_of(x.numel())), dim3(kThreads)}, add_all, to.as<bf16>(),
-         x.as<bf16>(), x.numel());
+  launch(stream, {dim3(blocks_of(x.numel())), dim3(kThreads)}, add_all, to.as<bf16>(), x.as<bf16>(),
+         x.numel());
 }
 
 void copy_columns(Stream stream, TensorView to, int64_t to_column, TensorView x,

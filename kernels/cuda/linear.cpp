@@ -222,6 +222,8 @@ Weight pack_weight(Stream, const Tensor& natural, Tensor& storage) {
   return {storage.view(), storage.view().dim(0), storage.view().dim(1)};
 }
 
+Tensor unpack_weight(Stream, const Weight&, const Tensor& storage) { return storage; }
+
 void linear(Stream stream, const LinearArgs& a) {
   bool is_silu = a.epilogue == Epilogue::kSiluAndMul;
   ensure(a.x.dim(1) == a.weight.cols && a.out.dim(0) == a.x.dim(0), "linear: shapes differ");

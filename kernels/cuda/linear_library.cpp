@@ -143,7 +143,7 @@ bool library_accepts(const LinearArgs& a, const LibraryAlgorithm& algorithm) {
 
 bool run_library(Stream stream, const LinearArgs& a, const LibraryAlgorithm& algorithm) {
   if (!Product(a).run(stream, algorithm)) return false;
-  if (a.epilogue == Epilogue::kSiluAndMul) silu_and_mul(stream, a.out, product_of(a), a.prefetch);
+  if (a.epilogue == Epilogue::kSiluAndMul) silu_and_mul(stream, a.out, product_of(a));
   return true;
 }
 

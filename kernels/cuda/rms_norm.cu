@@ -2,7 +2,6 @@
 #include "kernels/cuda/cuda_ops.h"
 #include "kernels/cuda/device_math.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/prefetch.cuh"
 
 namespace ll::cuda {
 namespace {
@@ -50,11 +49,10 @@ __device__ float row_scale(float squares, float width, float eps, float* sum_squ
 template <int kVectors>
 __global__ void __launch_bounds__(kMaxThreads)
     norm_in_registers(uint4* out, uint4* residual, const uint4* delta, const uint4* weight,
-                      int vectors, float width, float eps, int num_rows, Prefetch prefetch,
+                      int vectors, float width, float eps,
                       float* sum_squares) {
   __shared__ float shared[32];
   let_next_start();
-  if (blockIdx.x >= num_rows) return prefetch_lines(prefetch, blockIdx.x - num_rows);
   uint4 gain[kVectors], x[kVectors];
 #pragma unroll
   for (int v = 0; v < kVectors; ++v) {
@@ -106,12 +104,12 @@ void launch_in_registers(Stream stream, const AddRmsNormArgs& a) {
   auto vectors = static_cast<int>(a.out.dim(1) / kVectorWidth);
   int threads = ((vectors + kVectors - 1) / kVectors + 31) / 32 * 32;
   auto rows = static_cast<unsigned>(a.out.dim(0));
-  launch(stream, {dim3(rows + prefetch_blocks(a.prefetch.bytes)), dim3(static_cast<unsigned>(threads))},
+  launch(stream, {dim3(rows), dim3(static_cast<unsigned>(threads))},
          norm_in_registers<kVectors>, static_cast<uint4*>(a.out.data),
          static_cast<uint4*>(a.residual.data),
          static_cast<const uint4*>(a.delta.empty() ? nullptr : a.delta.data),
          static_cast<const uint4*>(a.weight.data), vectors, static_cast<float>(a.out.dim(1)),
-         a.eps, static_cast<int>(rows), a.prefetch, a.sum_squares);
+         a.eps, a.sum_squares);
 }
 
 bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % sizeof(uint4) == 0; }

@@ -4,7 +4,6 @@
 #include "kernels/cuda/cuda_ops.h"
 #include "kernels/cuda/device_math.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/prefetch.cuh"
 
 namespace ll::cuda {
 namespace {
@@ -40,12 +39,8 @@ __device__ void rotate(uint4& low, uint4& high, const float4* cosines, const flo
 __global__ void __launch_bounds__(kMaxThreads)
     rope_rows(bf16* qkv, const float* cos_sin, bf16* k_pages, bf16* v_pages,
               const int32_t* positions, const int32_t* slots, const int32_t* page_table,
-              RopeShape shape, int num_rows, Prefetch first, Prefetch second) {
+              RopeShape shape) {
   let_next_start();
-  if (blockIdx.x >= num_rows) {
-    prefetch_lines(first, blockIdx.x - num_rows);
-    return prefetch_lines(second, blockIdx.x - num_rows);
-  }
   wait_for_previous();
   int32_t position = positions[blockIdx.x];
   if (position < 0) return;
@@ -87,12 +82,10 @@ void rope_and_store_kv(Stream stream, const RopeAndStoreArgs& a) {
                   static_cast<int>(a.kv.page_size()), a.batch.page_table_stride, a.kv.split};
   int items = (a.num_heads + 2 * a.num_kv_heads) * shape.dim / (2 * kVectorWidth);
   int threads = std::min((items + 31) / 32 * 32, kMaxThreads);
-  unsigned extra = prefetch_blocks(a.prefetch[0].bytes + a.prefetch[1].bytes);
   launch(stream,
-         {dim3(static_cast<unsigned>(a.batch.num_tokens) + extra), dim3(static_cast<unsigned>(threads))},
+         {dim3(static_cast<unsigned>(a.batch.num_tokens)), dim3(static_cast<unsigned>(threads))},
          rope_rows, a.qkv.as<bf16>(), a.cos_sin.as<float>(), a.kv.k.as<bf16>(), a.kv.v.as<bf16>(),
-         a.batch.positions, a.batch.slots, a.batch.page_table, shape,
-         a.batch.num_tokens, a.prefetch[0], a.prefetch[1]);
+         a.batch.positions, a.batch.slots, a.batch.page_table, shape);
 }
 
 }  // namespace ll::cuda

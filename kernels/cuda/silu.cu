@@ -4,7 +4,6 @@
 
 #include "kernels/cuda/device_math.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/prefetch.cuh"
 
 namespace ll::cuda {
 namespace {
@@ -15,13 +14,11 @@ constexpr int64_t kMaxBlocks = 4096;
 // Rows are contiguous on both sides, so pair i makes output i and rows do not matter. A thread
 // takes eight outputs.
 __global__ void __launch_bounds__(kThreads)
-    silu_vectors(uint4* out, const uint4* pairs, int64_t vectors, unsigned num_blocks,
-                 Prefetch prefetch) {
+    silu_vectors(uint4* out, const uint4* pairs, int64_t vectors) {
   let_next_start();
-  if (blockIdx.x >= num_blocks) return prefetch_lines(prefetch, blockIdx.x - num_blocks);
   wait_for_previous();
   for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < vectors;
-       i += int64_t{num_blocks} * kThreads) {
+       i += int64_t{gridDim.x} * kThreads) {
     uint4 in[2] = {pairs[2 * i], pairs[2 * i + 1]};
     float y[kVectorWidth];
 #pragma unroll
@@ -49,7 +46,7 @@ unsigned blocks_of(int64_t threads) {
 
 }  // namespace
 
-void silu_and_mul(Stream stream, TensorView out, TensorView pairs, Prefetch prefetch) {
+void silu_and_mul(Stream stream, TensorView out, TensorView pairs) {
   require(
       out.dtype == DType::bf16 && pairs.dtype == DType::bf16 && pairs.numel() == 2 * out.numel(),
       "silu_and_mul: shapes");
@@ -60,9 +57,8 @@ void silu_and_mul(Stream stream, TensorView out, TensorView pairs, Prefetch pref
   int64_t vectors = aligned ? count / kVectorWidth : 0, done = vectors * kVectorWidth;
   if (vectors > 0) {
     unsigned blocks = std::min(blocks_of(vectors), static_cast<unsigned>(kMaxBlocks));
-    launch(stream, {dim3(blocks + prefetch_blocks(prefetch.bytes)), dim3(kThreads)}, silu_vectors,
-           static_cast<uint4*>(out.data), static_cast<const uint4*>(pairs.data), vectors, blocks,
-           prefetch);
+    launch(stream, {dim3(blocks), dim3(kThreads)}, silu_vectors,
+           static_cast<uint4*>(out.data), static_cast<const uint4*>(pairs.data), vectors);
   }
   if (done < count)
     launch(stream, {dim3(blocks_of(count - done)), dim3(kThreads)}, silu_plain, out.as<bf16>(),

@@ -5,6 +5,6 @@
 namespace ll::cuda {
 
 // out[i] = silu(pairs[2 i]) * pairs[2 i + 1]; out [T, F], pairs [T, 2 F], both bfloat16.
-void silu_and_mul(Stream stream, TensorView out, TensorView pairs, Prefetch prefetch = {});
+void silu_and_mul(Stream stream, TensorView out, TensorView pairs);
 
 }  // namespace ll::cuda

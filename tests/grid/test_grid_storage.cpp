@@ -3,7 +3,9 @@
 
 #include <cmath>
 
+#include "runtime/model_runner.h"
 #include "tests/support/compare.h"
+#include "tests/support/counting_device.h"
 #include "tests/support/grid_models.h"
 
 using namespace ll;
@@ -119,4 +121,35 @@ TEST_CASE("storage: mistakes in who holds what show in the logits") {
       CHECK(!(relative_error(Span(logits_after_steps(wrong)), Span(want)) < 1e-3));
     });
   }
+}
+
+TEST_CASE("storage: a rank of any grid allocates what its budget says") {
+  ModelConfig config = grid_config(8, 4, true);
+  std::vector<GridShape> grids{{.x = 2, .y = 2},         {.y = 4, .heads = 2},
+                               {.y = 2, .z = 2},         {.y = 2, .z = 2, .heads = 2},
+                               {.x = 2, .y = 1, .z = 2}, {.y = 4}};
+  on_each_grid(grids, [&](const MpiGroup& group, const GridShape& shape) {
+    CAPTURE(shape.str());
+    RunnerOptions options{.max_num_seqs = 3,
+                          .max_num_batched_tokens = 13,
+                          .max_length = 50,
+                          .num_pages = 7,
+                          .page_size = kGridPageSize};
+    Backend counted = CountingDevice::wrap(backend());
+    ProcessGrid grid(counted, group, shape);
+    ModelShard shard = shard_of(config, shape, grid.place());
+    auto weights = random_weights(config, shard, DType::f32, backend(), stream(), 1);
+    WeightPlacements placements = weight_placements(config, shard);
+    size_t budget =
+        ModelRunner::buffer_bytes(options, config, shard, DType::f32, shape.replica_size()) +
+        GatheredWeights::bytes(placements, counted.ops, DType::f32, shape.z,
+                               shard.merged_share_heads()) +
+        7 * KvCache::page_bytes(config, shard, DType::f32, kGridPageSize);
+    REQUIRE(CountingDevice::device_bytes() == 0);
+    {
+      ModelRunner runner(options, counted, grid, stream(), config, shard, std::move(weights));
+      CHECK(CountingDevice::device_bytes() == budget);
+    }
+    CHECK(CountingDevice::device_bytes() == 0);
+  });
 }

@@ -233,7 +233,7 @@ TEST_CASE("engine: prompts and answers up to the last position the memory holds"
 
 TEST_CASE("engine: a plan without rows starts slots and fills page tables all the same") {
   EngineSetup setup;
-  RunnerRig rig(setup, mpi().world());
+  RunnerRig rig(setup, mpi().world(), {});
   StepPlan start{.id = 1}, prefill{.id = 2};
   start.new_slots = {{.slot = 3, .sampling = {.num_logprobs = 2, .logit_bias = {{88, 100.0f}}}}};
   start.page_deltas = {{3, 0, 17}, {3, 1, 4}};

@@ -208,8 +208,8 @@ TEST_CASE("a product of rows not yet normalised, finished, is the product of nor
           Tensor residual = upload_floats(r, {t, e}, dtype),
                  gain = upload_floats(random_floats(e, 4), {e}, dtype),
                  normed = poisoned({t, e}, dtype), squares = poisoned({t}, DType::f32);
-          backend().ops.add_rms_norm(
-              stream(), {normed, residual, {}, gain, 1e-6f, {}, data_of<float>(squares)});
+          backend().ops.add_rms_norm(stream(),
+                                     {normed, residual, {}, gain, 1e-6f, data_of<float>(squares)});
           auto x = as_seen(r, dtype), g = download_floats(gain), u = download_floats(normed);
           for (size_t i = 0; i < x.size(); ++i)
             CHECK(u[i] == as_seen({x[i] * g[i % static_cast<size_t>(e)]}, dtype)[0]);
@@ -259,4 +259,16 @@ TEST_CASE("add, and copies of columns") {
         CHECK((is_copied ? value == right[row * 31 + column - 33] : std::isnan(value)));
       }
   }
+}
+
+TEST_CASE("an unpacked weight is the natural one") {
+  for (DType dtype : model_dtypes())
+    for (auto [rows, cols] : {std::pair<int64_t, int64_t>{1, 8}, {64, 32}, {130, 50}}) {
+      auto values = random_floats(rows * cols, 1);
+      Tensor natural = upload_floats(values, {rows, cols}, dtype), storage;
+      Weight weight = backend().ops.pack_weight(stream(), natural, storage);
+      Tensor again = backend().ops.unpack_weight(stream(), weight, storage);
+      CHECK(again.view().shape == Shape{rows, cols});
+      CHECK(download_floats(again) == as_seen(values, dtype));
+    }
 }

@@ -50,11 +50,13 @@ using Requests = std::vector<std::shared_ptr<Request>>;
 struct EngineHooks {
   std::function<void(Engine&, int64_t step)> before_step;
   std::function<bool(Sequence&)> is_stopped;  // a stop string, as the engine sees it
+  std::function<Qwen2Weights(const ModelShard&)> weights;  // others than the setup's seed makes
+  std::function<void(ModelRunner&)> when_drained;          // on every rank
 };
 
 // A rank's part of the model.
 struct RunnerRig {
-  RunnerRig(const EngineSetup& setup, const MpiGroup& group)
+  RunnerRig(const EngineSetup& setup, const MpiGroup& group, const EngineHooks& hooks)
       : grid(backend(), group, choose_grid(setup.config, setup.grid, group.size())),
         shard(shard_of(setup.config, grid.shape(), grid.place())),
         runner({.max_num_seqs = setup.max_num_seqs,
@@ -64,7 +66,9 @@ struct RunnerRig {
                 .page_size = setup.page_size,
                 .collects = group.rank() == 0},
                backend(), grid, stream(), setup.config, shard,
-               random_weights(setup.config, shard, setup.dtype, backend(), stream(), setup.seed)) {}
+               hooks.weights ? hooks.weights(shard)
+                             : random_weights(setup.config, shard, setup.dtype, backend(), stream(),
+                                              setup.seed)) {}
 
   ProcessGrid grid;
   ModelShard shard;
@@ -74,12 +78,13 @@ struct RunnerRig {
 // Collective over `group`; the outcome is rank 0's, elsewhere it is empty.
 inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const Requests& requests,
                           const EngineHooks& hooks = {}) {
-  RunnerRig rig(setup, group);
+  RunnerRig rig(setup, group, hooks);
   ModelRunner& runner = rig.runner;
   Watchdog watchdog(std::chrono::seconds(120), "test");
   Outcome outcome;
   if (group.rank() > 0) {
     run_worker(runner, rig.grid.replica(), watchdog);
+    if (hooks.when_drained) hooks.when_drained(runner);
     return outcome;
   }
   SchedulerOptions options{.max_num_seqs = setup.max_num_seqs,
@@ -118,6 +123,7 @@ inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const
     ensure(outcome.steps < 100'000, "the engine does not come to an end");
   }
   outcome.stats = engine.stats();
+  if (hooks.when_drained) hooks.when_drained(runner);
   return outcome;
 }
 

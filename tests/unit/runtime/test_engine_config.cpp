@@ -138,6 +138,42 @@ TEST_CASE("configuration: defaults") {
   CHECK(c.load_threads == 4);
 }
 
+TEST_CASE("configuration: a measured batch runs as one unless the user says otherwise") {
+  auto scheduler = [](const std::string& kind, std::vector<std::string> more) {
+    more.insert(more.begin(), {"job.type=bench", "bench.kind=" + kind, "bench.input_len=600"});
+    return parse_with_path("", more).scheduler;
+  };
+  CHECK(scheduler("one-batch", {"bench.batch_size=40"}).max_num_batched_tokens == 24000);
+  CHECK(scheduler("one-batch", {"bench.batch_size=40"}).max_num_seqs == 256);
+  CHECK(scheduler("one-batch", {"bench.batch_size=300"}).max_num_seqs == 300);
+  CHECK(
+      scheduler("one-batch", {"bench.batch_size=2", "bench.input_len=5"}).max_num_batched_tokens ==
+      256);
+  auto given = scheduler("one-batch", {"bench.batch_size=300", "scheduler.max_num_seqs=20",
+                                       "scheduler.max_num_batched_tokens=100"});
+  CHECK(given.max_num_seqs == 20);
+  CHECK(given.max_num_batched_tokens == 100);
+  CHECK(scheduler("latency", {"bench.batch_size=300"}).max_num_seqs == 300);
+  CHECK(scheduler("latency", {"bench.batch_size=300"}).max_num_batched_tokens == 8192);
+  CHECK(scheduler("throughput", {"bench.batch_size=300"}).max_num_seqs == 256);
+  EngineConfig c = parse(
+      "model: {path: m}\nscheduler: {max_num_batched_tokens: 512}\n"
+      "job: {type: bench}\nbench: {kind: one-batch, batch_size: 9}\n");
+  CHECK(c.scheduler.max_num_batched_tokens == 512);
+}
+
+TEST_CASE("configuration: benchmarks of one batch have random prompts") {
+  const std::vector<std::string> bench = {"model.path=m", "job.type=bench"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), bench.begin(), bench.end());
+    return refusal("", more);
+  };
+  CHECK(with({"bench.dataset=nano"}).empty());
+  CHECK(contains(with({"bench.dataset=nano", "bench.kind=latency"}), "bench.dataset is of"));
+  CHECK(contains(with({"bench.dataset=jsonl"}), "bench.dataset_path is missing"));
+  CHECK(with({"bench.dataset=jsonl", "bench.dataset_path=x"}).empty());
+}
+
 TEST_CASE("configuration: a grid is auto, or parts of a shape") {
   CHECK(!parse_with_path("grid: auto").grid);
   CHECK(parse_with_path("grid: {y: 4, heads: 2}").grid == GridShape{.y = 4, .heads = 2});

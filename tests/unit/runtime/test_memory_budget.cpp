@@ -79,6 +79,70 @@ TEST_CASE("memory: the budget in words") {
   CHECK(b.str() ==
         "weights 988.1 MB, buffers 120.0 MB, KV cache 4000.0 MB (5000 pages, 320000 tokens) of "
         "16000.0 MB");
+  b.graphs = 80'000'000;
+  b.in_use = 700'000'000;
+  CHECK(b.str() ==
+        "weights 988.1 MB, buffers 120.0 MB, graphs 80.0 MB, KV cache 4000.0 MB (5000 pages, "
+        "320000 tokens) of 16000.0 MB, 700.0 MB in use before");
+}
+
+TEST_CASE("memory: graphs have their share where the device has them") {
+  // Of 8 MB: 0.5 MB are in use, a tenth is left alone.
+  static const auto memory_info = [] { return MemoryInfo{7'500'000, 8'000'000}; };
+  Setup s;
+  s.options.graph_max_rows = 256;
+  const DeviceApi& cpu = backend().device;
+  const DeviceApi api{cpu.alloc,       cpu.free,         cpu.alloc_host,    cpu.free_host,
+                      cpu.copy,        cpu.fill,         cpu.create_stream, cpu.destroy_stream,
+                      cpu.synchronize, cpu.create_event, cpu.destroy_event, cpu.record,
+                      cpu.is_done,     cpu.wait_host,    cpu.wait_stream,   cpu.elapsed_ms,
+                      *+memory_info};
+  const GraphApi graphs{*+[](Stream) {}, *+[](Stream) { return Graph{}; }, *+[](Graph, Stream) {},
+                        *+[](Graph) {}};
+  const Backend gpu{.kind = BackendKind::kCuda,
+                    .device_name = "paper",
+                    .device = api,
+                    .ops = backend().ops,
+                    .graphs = &graphs,
+                    .fused_decode = nullptr,
+                    .fixed_page_size = 8};
+  auto plan = [&] {
+    return plan_memory(s.config, s.options, gpu, s.model, s.shard, DType::f32, 1, 1);
+  };
+  MemoryBudget b = plan();
+  CHECK(b.in_use == 500'000);
+  CHECK(b.available == 7'200'000 - 500'000);
+  // Steps of 1, 2 and 4 rows: there are at most four sequences.
+  CHECK(b.graphs == 3 * DecodeGraphs::estimated_bytes(1, s.model.num_layers));
+  CHECK(b.fixed_bytes() + b.kv_bytes() <= b.available);
+  s.config.kv_cache.gpu_memory_utilization = 0.2;
+  std::string message = error_of([&] { plan(); });
+  CHECK(contains(message, fmt::format(", graphs {:.1f} MB and one KV page of", b.graphs / 1e6)));
+  CHECK(contains(message,
+                 "the 1.1 MB this rank may use (kv_cache.gpu_memory_utilization 0.2 less 0.5 MB "
+                 "in use)"));
+  s.options.graph_max_rows = 0;
+  s.config.kv_cache.gpu_memory_utilization = 0.9;
+  CHECK(plan().graphs == 0);
+}
+
+TEST_CASE("memory: buckets of graphs end with the most rows there are") {
+  const GraphApi none{*+[](Stream) {}, *+[](Stream) { return Graph{}; }, *+[](Graph, Stream) {},
+                      *+[](Graph) {}};
+  Backend b = backend();
+  b.graphs = &none;
+  DecodeGraphs of_five(b, stream(), 5), of_many(b, stream(), 256);
+  CHECK(of_five.bucket(1) == 1);
+  CHECK(of_five.bucket(3) == 4);
+  CHECK(of_five.bucket(5) == 5);  // not 8: there are buffers for five
+  CHECK(of_five.bucket(6) == 0);
+  CHECK(of_many.bucket(5) == 8);
+  CHECK(of_many.bucket(65) == 80);
+  CHECK(of_many.bucket(256) == 256);
+  CHECK(of_many.bucket(257) == 0);
+  CHECK(DecodeGraphs::estimated_bytes(5, 2) == 4 * DecodeGraphs::estimated_bytes(1, 2));
+  // 23 buckets of Qwen2.5-7B.
+  CHECK(DecodeGraphs::estimated_bytes(256, 28) == 23 * (28 * 16 + 32) * (16 << 10));
 }
 
 TEST_CASE("memory: the runner allocates what the budget says, and gives it all back") {

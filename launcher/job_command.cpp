@@ -1,0 +1,63 @@
+#include "launcher/job_command.h"
+
+#include <CLI/CLI.hpp>
+
+#include "kernels/check.h"
+#include "launcher/child_process.h"
+#include "launcher/config_file.h"
+#include "launcher/mpirun_command.h"
+#include "launcher/options.h"
+#include "runtime/engine_config.h"
+
+namespace ll {
+namespace {
+
+std::string where(const JobArguments& a) { return a.config.empty() ? "--model" : a.config; }
+
+}  // namespace
+
+std::optional<JobArguments> parse_job(CLI::App& app, std::span<const KeyOption> options,
+                                      const std::vector<std::string>& arguments) {
+  JobArguments a;
+  std::vector<std::string> values(options.size()), sets;
+  std::vector<CLI::Option*> given;
+  for (size_t i = 0; i < options.size(); ++i) {
+    const KeyOption& o = options[i];
+    given.push_back(o.flag_value ? app.add_flag(o.names, o.help)
+                                 : app.add_option(o.names, values[i], o.help)
+                                       ->type_name("")
+                                       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast));
+  }
+  app.add_option("--config", a.config, "YAML file below these options; see configs/reference.yaml")
+      ->type_name("FILE");
+  app.add_option("--set", sets, "key.path=value, over all others; may be repeated")
+      ->type_name("")
+      ->allow_extra_args(false);
+  app.add_flag("--print_command", a.prints_command, "print the mpirun command, run nothing");
+  if (!parse_options(app, arguments)) return std::nullopt;
+  for (size_t i = 0; i < options.size(); ++i) {
+    const char* flag_value = options[i].flag_value;
+    if (given[i]->count() > 0)
+      a.overrides.push_back(
+          fmt::format("{}={}", options[i].key, flag_value ? std::string(flag_value) : values[i]));
+  }
+  a.overrides.insert(a.overrides.end(), sets.begin(), sets.end());
+  return a;
+}
+
+int run_job_command(const JobArguments& a) {
+  // Read here too: what is wrong with it shows at once, and it tells how many ranks to start.
+  auto config = EngineConfig::from_yaml(read_config_file(a.config), where(a), a.overrides);
+  const int num_ranks = config.grid ? config.grid->num_ranks() : 1;
+  std::vector<std::string> program = {program_beside("litelang-run")};
+  if (!a.config.empty()) program.push_back(a.config);
+  for (const std::string& o : a.overrides) program.insert(program.end(), {"--set", o});
+  auto command = mpirun_command(num_ranks, program);
+  if (a.prints_command) {
+    fmt::print("{}\n", shell_quoted(command));
+    return static_cast<int>(ExitCode::kDone);
+  }
+  return run_child(command, config.job.input == "-" ? ChildInput::kInherited : ChildInput::kNone);
+}
+
+}  // namespace ll

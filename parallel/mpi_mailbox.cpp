@@ -1,0 +1,59 @@
+#include "parallel/mpi_mailbox.h"
+
+#include <mpi.h>
+
+#include <exception>
+
+#include "kernels/check.h"
+#include "parallel/mpi_handle.h"
+
+namespace ll {
+namespace {
+constexpr int kTag = 1;
+}
+
+struct Mailbox::Posted {
+  std::string text;
+  MPI_Request request;
+};
+
+Mailbox::Mailbox(const MpiGroup& group) : group_(group.split(0, group.rank())) {}
+
+Mailbox::~Mailbox() {
+  if (std::uncaught_exceptions() > 0) return;
+  for (auto& p : posted_) MPI_Wait(&p->request, MPI_STATUS_IGNORE);
+}
+
+void Mailbox::post(int to, std::string text) {
+  ensure(text.size() <= INT32_MAX, "message of 2 GiB or more");
+  auto posted = std::make_unique<Posted>(Posted{std::move(text), {}});
+  mpi_check(MPI_Isend(posted->text.data(), static_cast<int>(posted->text.size()), MPI_BYTE, to,
+                      kTag, group_.handle().comm, &posted->request));
+  posted_.push_back(std::move(posted));
+  forget_delivered();
+}
+
+std::optional<Mailbox::Message> Mailbox::poll() {
+  forget_delivered();
+  if (size() == 1) return std::nullopt;
+  int arrived = 0, bytes = 0;
+  MPI_Message handle;
+  MPI_Status status;
+  mpi_check(MPI_Improbe(MPI_ANY_SOURCE, kTag, group_.handle().comm, &arrived, &handle, &status));
+  if (!arrived) return std::nullopt;
+  mpi_check(MPI_Get_count(&status, MPI_BYTE, &bytes));
+  Message message{status.MPI_SOURCE, std::string(static_cast<size_t>(bytes), '\0')};
+  mpi_check(MPI_Mrecv(message.text.data(), bytes, MPI_BYTE, &handle, MPI_STATUS_IGNORE));
+  return message;
+}
+
+void Mailbox::forget_delivered() {
+  while (!posted_.empty()) {
+    int done = 0;
+    mpi_check(MPI_Test(&posted_.front()->request, &done, MPI_STATUS_IGNORE));
+    if (!done) return;
+    posted_.pop_front();
+  }
+}
+
+}  // namespace ll

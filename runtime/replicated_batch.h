@@ -1,0 +1,90 @@
+#pragma once
+// A batch on several replicas. Rank 0 reads the file, hands lines to the replicas that will be done
+// with them soonest, its own among them, and writes what comes back. Each replica's first rank runs
+// an engine of its own; between steps it looks for messages, so nobody waits for another's step.
+#include <chrono>
+#include <deque>
+
+#include "parallel/mpi_mailbox.h"
+#include "runtime/batch_job.h"
+#include "runtime/request_router.h"
+
+namespace ll {
+
+// What a replica was given and has not begun.
+class ReplicaQueue {
+ public:
+  void push(RequestFeed::Item item) { items_.push_back(std::move(item)); }
+  // As much as the engine has slots for.
+  void feed(Engine& engine, BatchJob& job, int64_t max_num_seqs);
+  // The newest, for others to do.
+  std::vector<RequestFeed::Item> give_back(int64_t count);
+
+ private:
+  std::deque<RequestFeed::Item> items_;
+};
+
+// Rank 0.
+class ReplicatedBatch {
+ public:
+  ReplicatedBatch(const EngineConfig& config, const CompletionContext& context, Mailbox& mailbox,
+                  OutputFile& output);
+
+  // A record of this rank's own replica: what its BatchJob writes.
+  void done(int64_t line, std::string_view record);
+  // Runs the file to its end, and tells the other replicas that there is no more.
+  void run(Engine& engine, BatchJob& job, LineReader& input);
+
+ private:
+  // A request without a replica.
+  struct Unplaced {
+    RequestFeed::Item item;
+    RequestRouter::Ticket ticket;
+  };
+  void fill_queue(RequestFeed& feed, Engine& engine, BatchJob& job);
+  void hand_out();
+  bool place(Unplaced& request, bool patient);
+  void requeue(RequestFeed::Item item);
+  void recall();
+  void receive();
+  void take_back(const std::vector<int64_t>& lines);
+  void note_busy(std::chrono::duration<double> elapsed);
+  BatchCounts total(const BatchCounts& own) const;
+  void finish(Progress& progress, const BatchCounts& own);
+
+  const EngineConfig& config_;
+  const CompletionContext& context_;
+  Mailbox& mailbox_;
+  OutputFile& output_;
+  RequestRouter router_;
+  ReplicaQueue own_;
+  std::deque<Unplaced> unplaced_;
+  std::unordered_map<int64_t, RequestFeed::Item> away_;  // by line
+  std::vector<BatchCounts> counts_;                      // of the other replicas
+  std::vector<double> busy_seconds_;                     // of each replica
+  double seconds_ = 0;
+  bool is_recalling_ = false;  // an answer is on its way
+  int64_t num_lines_ = -1;
+};
+
+// The first rank of another replica.
+class RemoteReplica {
+ public:
+  RemoteReplica(const EngineConfig& config, const CompletionContext& context, Mailbox& mailbox)
+      : config_(config), context_(context), mailbox_(mailbox) {}
+
+  void done(int64_t line, std::string_view record);
+  // Answers what it is given until rank 0 says that there is no more.
+  void run(Engine& engine, BatchJob& job);
+
+ private:
+  bool receive();
+
+  const EngineConfig& config_;
+  const CompletionContext& context_;
+  Mailbox& mailbox_;
+  ReplicaQueue queue_;
+  std::vector<std::string> records_;  // of the running step, as messages
+};
+
+}  // namespace ll

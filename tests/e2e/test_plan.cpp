@@ -1,0 +1,46 @@
+// litelang plan: on a machine without GPUs and without ranks.
+#include <doctest/doctest.h>
+
+#include "tests/e2e/process.h"
+
+using namespace ll::test;
+
+namespace {
+
+std::vector<std::string> plan(const std::vector<std::string>& options) {
+  std::vector<std::string> command{program("litelang"), "plan"};
+  command.insert(command.end(), options.begin(), options.end());
+  return command;
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("plan lists grids of the models' shapes, chooses one, and says why others cannot run") {
+  for (std::string size : {"0.5b", "1.5b", "7b", "72b"}) {
+    CAPTURE(size);
+    std::string model = std::string(LITELANG_SOURCE) + "/perf/models/qwen2.5-" + size;
+    Outcome o = run(plan({"--model", model, "--gpus", "8", "--device", "h200"}));
+    CHECK(o.exit_code == 0);
+    CHECK(has(o.out, "on 8 x h200"));
+    CHECK(has(o.out, "choice: dp "));
+    CHECK(has(o.out, "not possible:") == (size != "72b"));  // whose heads divide by all of eight
+    CHECK(o.err.empty());
+  }
+}
+
+TEST_CASE("plan: mistakes are told in a line") {
+  std::string model = std::string(LITELANG_SOURCE) + "/perf/models/qwen2.5-7b";
+  Outcome o = run(plan({"--model", model, "--device", "abacus"}));
+  CHECK(o.exit_code == 2);
+  CHECK(has(o.err, "--device abacus: not known; known are h200, h100, a100, l40s, cpu"));
+  CHECK(run(plan({})).exit_code == 2);
+  CHECK(run(plan({"--model", model, "--gpus", "0"})).exit_code == 2);
+  CHECK(run(plan({"--model", "/nowhere"})).exit_code == 1);
+  o = run(plan({"--model", model, "--gpus", "1", "--memory_gb", "10"}));
+  CHECK(o.exit_code == 0);
+  CHECK(has(o.out, "choice: none fits; use more ranks"));
+}

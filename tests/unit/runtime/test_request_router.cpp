@@ -1,0 +1,206 @@
+#include "runtime/request_router.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <deque>
+#include <random>
+
+#include "kernels/check.h"
+
+using namespace ll;
+
+namespace {
+
+struct Job {
+  int64_t id;
+  std::vector<int32_t> prompt;
+  int64_t length;  // tokens of the answer
+};
+
+// Replicas on paper: a step costs some time, and some more for each answer that runs.
+class PaperReplicas {
+ public:
+  PaperReplicas(int count, int64_t slots)
+      : slots_(slots),
+        router_(count, slots, slots + slots / 8),
+        replicas_(static_cast<size_t>(count)) {}
+
+  void run(std::deque<Job> file) {
+    while (!file.empty() || router_.num_placed() > 0) {
+      Replica& next =
+          *std::min_element(replicas_.begin(), replicas_.end(),
+                            [](const auto& a, const auto& b) { return a.clock < b.clock; });
+      hand_out(file);
+      if (file.empty()) recall(file);
+      step(next);
+    }
+  }
+
+  // Of the run, what the replica that was through first did not work.
+  double idle_share() const {
+    double first = 1e300, last = 0;
+    for (const Replica& r : replicas_)
+      first = std::min(first, r.done), last = std::max(last, r.done);
+    return 1 - first / last;
+  }
+  int64_t computed_prompt_tokens() const { return prompt_tokens_; }
+
+ private:
+  struct Replica {
+    double clock = 0, done = 0;
+    std::deque<Job> queue;
+    std::vector<Job> running;
+    std::vector<std::vector<int32_t>> cache;  // prompts
+  };
+
+  // The first 64 of the queue, as the batch job does it.
+  void hand_out(std::deque<Job>& file) {
+    while (!file.empty()) {
+      for (size_t i = 0; i < std::min<size_t>(file.size(), 64);)
+        if (!place(file, i, true)) ++i;
+      if (file.empty() || !place(file, 0, false)) return;
+    }
+  }
+
+  bool place(std::deque<Job>& file, size_t i, bool patient) {
+    const Job& job = file[i];
+    int r = router_.place(RequestRouter::ticket(job.id, job.prompt, 1, job.length), patient);
+    if (r < 0) return false;
+    replicas_[static_cast<size_t>(r)].queue.push_back(job);
+    file.erase(file.begin() + static_cast<std::ptrdiff_t>(i));
+    return true;
+  }
+
+  void recall(std::deque<Job>& file) {
+    auto [r, count] = router_.recall();
+    for (; r >= 0 && count > 0 && !replicas_[static_cast<size_t>(r)].queue.empty(); --count) {
+      Job job = std::move(replicas_[static_cast<size_t>(r)].queue.back());
+      replicas_[static_cast<size_t>(r)].queue.pop_back();
+      router_.give_back(job.id);
+      file.push_front(std::move(job));
+    }
+    hand_out(file);
+  }
+
+  void step(Replica& r) {
+    double cost = 1;
+    while (!r.queue.empty() && static_cast<int64_t>(r.running.size()) < slots_) {
+      cost += 0.005 * static_cast<double>(start(r));
+    }
+    cost += 0.02 * static_cast<double>(r.running.size());
+    r.clock += cost;
+    for (Job& job : r.running)
+      if (--job.length == 0) {
+        router_.remove(job.id);
+        r.done = r.clock;
+      }
+    std::erase_if(r.running, [](const Job& j) { return j.length == 0; });
+  }
+
+  // Prompt tokens no cached prompt begins with.
+  int64_t start(Replica& r) {
+    Job job = std::move(r.queue.front());
+    r.queue.pop_front();
+    size_t known = 0;
+    for (const auto& p : r.cache) {
+      auto end = std::mismatch(p.begin(), p.end(), job.prompt.begin(), job.prompt.end()).first;
+      known = std::max(known, static_cast<size_t>(end - p.begin()));
+    }
+    r.cache.push_back(job.prompt);
+    auto computed = static_cast<int64_t>(job.prompt.size() - known);
+    prompt_tokens_ += computed;
+    r.running.push_back(std::move(job));
+    return computed;
+  }
+
+  int64_t slots_;
+  RequestRouter router_;
+  std::vector<Replica> replicas_;
+  int64_t prompt_tokens_ = 0;
+};
+
+std::vector<int32_t> prompt_of(int64_t length, int32_t seed) {
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < length; ++i) ids.push_back(seed * 1000 + i);
+  return ids;
+}
+
+// One in ten takes twenty times as long; in front, behind, or anywhere.
+enum class Skew { kFront, kBehind, kAnywhere };
+std::deque<Job> skewed_file(int64_t count, Skew skew) {
+  std::mt19937 rng(3);
+  std::deque<Job> file;
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t place = skew == Skew::kFront    ? i
+                    : skew == Skew::kBehind ? count - 1 - i
+                                            : static_cast<int64_t>(rng() % 1000000) % count;
+    bool is_long = place < count / 10;
+    file.push_back({i, prompt_of(40, static_cast<int32_t>(i)),
+                    static_cast<int64_t>(10 + rng() % 20) * (is_long ? 20 : 1)});
+  }
+  return file;
+}
+
+}  // namespace
+
+TEST_CASE("router: replicas end together, however a file is skewed") {
+  for (int replicas : {2, 4, 8})
+    for (Skew skew : {Skew::kFront, Skew::kBehind, Skew::kAnywhere}) {
+      CAPTURE(replicas);
+      CAPTURE(static_cast<int>(skew));
+      PaperReplicas paper(replicas, 16);
+      paper.run(skewed_file(1500 * replicas, skew));
+      CHECK(paper.idle_share() < 0.05);
+    }
+}
+
+TEST_CASE("router: a file smaller than the slots of one is shared") {
+  RequestRouter router(4, 256, 288);
+  for (int64_t i = 0; i < 100; ++i)
+    router.place(RequestRouter::ticket(i, prompt_of(10, static_cast<int32_t>(i)), 1, 50));
+  for (int r = 0; r < 4; ++r) CHECK(router.num_open(r) == 25);
+}
+
+TEST_CASE("router: prompts that begin alike go to the same replica while that is not behind") {
+  // Sixteen beginnings of 640 tokens, in turn.
+  std::deque<Job> file;
+  int64_t all = 0;
+  for (int64_t i = 0; i < 640; ++i) {
+    auto prompt = prompt_of(640, static_cast<int32_t>(i % 16));
+    for (int32_t t : prompt_of(16, static_cast<int32_t>(1000 + i))) prompt.push_back(t);
+    all += static_cast<int64_t>(prompt.size());
+    file.push_back({i, prompt, 10 + i * 7 % 21});
+  }
+  PaperReplicas paper(4, 16);
+  paper.run(file);
+  CHECK(paper.idle_share() < 0.1);
+  // Less than twice what each beginning once, and each ending, come to.
+  CHECK(paper.computed_prompt_tokens() < 2 * (16 * 640 + 640 * 16));
+  CHECK(paper.computed_prompt_tokens() < all / 10);
+}
+
+TEST_CASE("router: what cannot begin goes to who can begin it") {
+  RequestRouter router(2, 4, 6);
+  int64_t id = 0;
+  std::vector<int64_t> on_first;
+  for (; id < 12; ++id)
+    if (router.place(RequestRouter::ticket(id, prompt_of(8, static_cast<int32_t>(id)), 1, 10)) == 0)
+      on_first.push_back(id);
+  CHECK(router.place(RequestRouter::ticket(id, prompt_of(8, 77), 1, 10)) == -1);  // all are full
+  CHECK(router.recall().replica == -1);  // and none has room
+  REQUIRE(on_first.size() == 6);
+  for (int64_t done : on_first) router.remove(done);
+  auto recall = router.recall();
+  CHECK(recall.replica == 1);
+  CHECK(recall.count == 2);
+  router.remove(4711);  // never placed
+  CHECK(router.num_placed() == 6);
+}
+
+TEST_CASE("router: a request of more answers than there are slots is placed on an idle replica") {
+  RequestRouter router(2, 4, 5);
+  CHECK(router.place(RequestRouter::ticket(0, prompt_of(8, 1), 9, 10)) == 0);
+  CHECK(router.place(RequestRouter::ticket(1, prompt_of(8, 2), 9, 10)) == 1);
+  CHECK(router.place(RequestRouter::ticket(2, prompt_of(8, 3), 1, 10)) == -1);
+}
