@@ -49,7 +49,7 @@ using Requests = std::vector<std::shared_ptr<Request>>;
 
 struct EngineHooks {
   std::function<void(Engine&, int64_t step)> before_step;
-  std::function<bool(Sequence&)> is_stopped;  // a stop string, as the engine sees it
+  std::function<bool(Sequence&)> is_stopped;               // a stop string, as the engine sees it
   std::function<Qwen2Weights(const ModelShard&)> weights;  // others than the setup's seed makes
   std::function<void(ModelRunner&)> when_drained;          // on every rank
 };
