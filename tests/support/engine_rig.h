@@ -56,7 +56,7 @@ struct EngineHooks {
 
 // A rank's part of the model.
 struct RunnerRig {
-  RunnerRig(const EngineSetup& setup, const MpiGroup& group, const EngineHooks& hooks)
+  RunnerRig(const EngineSetup& setup, const MpiGroup& group, const EngineHooks& hooks = {})
       : grid(backend(), group, choose_grid(setup.config, setup.grid, group.size())),
         shard(shard_of(setup.config, grid.shape(), grid.place())),
         runner({.max_num_seqs = setup.max_num_seqs,
