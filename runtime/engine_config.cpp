@@ -10,6 +10,7 @@
 
 #include "kernels/check.h"
 #include "runtime/nearest_name.h"
+#include "runtime/yaml_text.h"
 
 namespace ll {
 namespace {
@@ -348,10 +349,10 @@ EngineConfig EngineConfig::from_yaml(std::string_view text, std::string_view whe
   EngineConfig config;
   std::set<std::string> given;
   try {
-    std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) fail_usage("{}: holds {} documents", where, documents.size());
-    YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
-    if (!root.IsMap() && !root.IsNull()) fail_usage("{}: expected a map of keys", where);
+    bool has_content = check_one_document(text, where);
+    YAML::Node root = YAML::Load(std::string(text));
+    if (!root.IsMap() && (!root.IsNull() || has_content))
+      fail_usage("{}: expected a map of keys", where);
     if (root.IsMap()) read_map(config, root, "", where, given);
   } catch (const YAML::Exception& e) {
     fail_usage("{}:{}: not valid YAML: {}", where, e.mark.line + 1, e.msg);

@@ -13,6 +13,9 @@ inline __m512bh pair_at(const bf16* p) {
   return (__m512bh)_mm512_set1_epi32(bits);
 }
 
+// How far ahead of its use a panel is called: what the memory takes to answer, at its full rate.
+constexpr int64_t kAheadPairs = 16;
+
 template <int kRows>
 void dot_rows(const bf16* x, int64_t ldx, const bf16* panel, int64_t stride, int64_t depth,
               float* y, int64_t ldy) {
@@ -26,7 +29,10 @@ void dot_rows(const bf16* x, int64_t ldx, const bf16* panel, int64_t stride, int
   auto add = [&](int chain, int64_t pair) {
     const bf16* w = panel + pair * stride;
     __m512bh column[kUnroll];
-    for (int u = 0; u < kUnroll; ++u) column[u] = (__m512bh)_mm512_loadu_si512(w + u * 32);
+    for (int u = 0; u < kUnroll; ++u) {
+      column[u] = (__m512bh)_mm512_loadu_si512(w + u * 32);
+      _mm_prefetch(reinterpret_cast<const char*>(w + kAheadPairs * stride + u * 32), _MM_HINT_T0);
+    }
     for (int m = 0; m < kRows; ++m) {
       __m512bh xs = pair_at(x + m * ldx + pair * 2);
       for (int u = 0; u < kUnroll; ++u)

@@ -284,7 +284,10 @@ TEST_CASE("configuration: what is not YAML, with the line") {
   CHECK(parse_with_path("job:\n  input: '-'\n").job.input == "-");
   CHECK(contains(refusal("model:\n\tpath: m\n"), "demo.yaml:2: not valid YAML"));
   CHECK(contains(refusal("threads: *nothing\n"), "demo.yaml:1: not valid YAML"));
-  CHECK(refusal("model: {path: m}\n---\nthreads: 1\n") == "demo.yaml: holds 2 documents");
+  CHECK(refusal("model: {path: m}\n---\nthreads: 1\n") ==
+        "demo.yaml:2: a second document begins; there can be one only");
+  CHECK(refusal(",\nmodel: {path: m}\n") == "demo.yaml: expected a map of keys");
+  CHECK(refusal("# nothing\n---\n").find("model.path") != std::string::npos);
 }
 
 TEST_CASE("configuration: what only the whole tells") {
