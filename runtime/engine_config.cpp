@@ -1,5 +1,6 @@
 #include "runtime/engine_config.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <charconv>
 #include <functional>
 #include <set>
+#include <sstream>
 
 #include "kernels/check.h"
 #include "runtime/nearest_name.h"
@@ -259,6 +261,33 @@ const std::vector<Key>& key_table() {
   return table;
 }
 
+class IgnoredEvents : public YAML::EventHandler {
+ public:
+  using Mark = YAML::Mark;
+  using Style = YAML::EmitterStyle::value;
+  using Anchor = YAML::anchor_t;
+  void OnDocumentStart(const Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const Mark&, Anchor) override {}
+  void OnAlias(const Mark&, Anchor) override {}
+  void OnScalar(const Mark&, const std::string&, Anchor, const std::string&) override {}
+  void OnSequenceStart(const Mark&, const std::string&, Anchor, Style) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const Mark&, const std::string&, Anchor, Style) override {}
+  void OnMapEnd() override {}
+};
+
+// Not YAML::LoadAll: to yaml-cpp 0.7 a stray comma or bracket begins documents without end.
+YAML::Node load_only_document(const std::string& text, std::string_view where) {
+  std::stringstream stream(text);
+  YAML::Parser parser(stream);
+  IgnoredEvents ignored;
+  for (int count = 0; parser.HandleNextDocument(ignored); ++count)
+    if (count > 0)
+      fail_usage("{}: holds more than one document, or a comma or bracket out of place", where);
+  return YAML::Load(text);
+}
+
 bool is_unset(const YAML::Node& node) {
   return node.IsNull() || (node.IsMap() && node.size() == 0);
 }
@@ -348,9 +377,7 @@ EngineConfig EngineConfig::from_yaml(std::string_view text, std::string_view whe
   EngineConfig config;
   std::set<std::string> given;
   try {
-    std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) fail_usage("{}: holds {} documents", where, documents.size());
-    YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
+    YAML::Node root = load_only_document(std::string(text), where);
     if (!root.IsMap() && !root.IsNull()) fail_usage("{}: expected a map of keys", where);
     if (root.IsMap()) read_map(config, root, "", where, given);
   } catch (const YAML::Exception& e) {

@@ -284,7 +284,11 @@ TEST_CASE("configuration: what is not YAML, with the line") {
   CHECK(parse_with_path("job:\n  input: '-'\n").job.input == "-");
   CHECK(contains(refusal("model:\n\tpath: m\n"), "demo.yaml:2: not valid YAML"));
   CHECK(contains(refusal("threads: *nothing\n"), "demo.yaml:1: not valid YAML"));
-  CHECK(refusal("model: {path: m}\n---\nthreads: 1\n") == "demo.yaml: holds 2 documents");
+  const std::string more = "demo.yaml: holds more than one document, or a comma or bracket";
+  for (const char* text : {"model: {path: m}\n---\nthreads: 1\n", ",", "\n, a\n", "--- ,"}) {
+    CAPTURE(text);
+    CHECK(refusal(text).starts_with(more));
+  }
 }
 
 TEST_CASE("configuration: what only the whole tells") {
