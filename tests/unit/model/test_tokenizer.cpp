@@ -254,13 +254,13 @@ TEST_CASE("added tokens: white space around them, whole words, normalised text")
 
 TEST_CASE("an added token of the vocabulary keeps its id") {
   Json json = small_json();
-  json["added_tokens"] = {added("hello", 259, {{"special", true}})};
+  json["added_tokens"] = Json::array({added("hello", 259, {{"special", true}})});
   const Tokenizer t = load(json);
   CHECK(t.encode("xhello") == Ids{'x', 259});
   CHECK(t.decode(Ids{259}, true) == "");
-  json["added_tokens"] = {added("hello", 300)};
+  json["added_tokens"] = Json::array({added("hello", 300)});
   starts_with(refusal(json), "t.json: added token 'hello' and its id 300 do not agree");
-  json["added_tokens"] = {added("other", 259)};
+  json["added_tokens"] = Json::array({added("other", 259)});
   starts_with(refusal(json), "t.json: added token 'other' and its id 259 do not agree");
 }
 

@@ -103,7 +103,8 @@ TEST_CASE("bytes that are no character yet wait for the rest, or for the end") {
   std::string fox = "🦊";
   auto ids = bytes_of("x" + fox);
   REQUIRE(ids.size() == 5);
-  TextOutput output(&tiny_docs(), SamplingParams{});
+  SamplingParams params;
+  TextOutput output(&tiny_docs(), params);
   for (size_t i = 0; i < 4; ++i) {
     output.push(ids[i]);
     CHECK(output.text() == "x");
