@@ -126,14 +126,15 @@ struct AttentionArgs {
 };
 
 // Attention over parts of the positions, on its way between the ranks that hold them: for each rank
-// one block of log-sums [T, H] float32, then T rows of `width` values of `dtype`.
+// one block of log-sums [T, H] float32, then, from a multiple of 16 bytes on, T rows of `width`
+// values of `dtype`.
 struct AttentionBlocks {
   void* data = nullptr;
   int64_t rows = 0, heads = 0, width = 0;
   DType dtype = DType::f32;
 
   constexpr size_t values_offset() const {
-    return static_cast<size_t>(rows * heads) * sizeof(float);
+    return (static_cast<size_t>(rows * heads) * sizeof(float) + 15) / 16 * 16;
   }
   constexpr size_t block_bytes() const {
     size_t bytes = values_offset() + static_cast<size_t>(rows * width) * size_of(dtype);
@@ -170,8 +171,9 @@ struct PageDelta {
 
 struct Ops {
   // Once a step, before its layers: what all layers' attention shares (work lists on the device).
-  // Not where ranks share the positions.
-  void (&begin_step)(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads);
+  // `split`: as in the layers' KvPages.
+  void (&begin_step)(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads,
+                     const PositionSplit& split);
   // Device bytes of a packed weight.
   size_t (&packed_bytes)(int64_t rows, int64_t cols, DType dtype);
   // Takes [rows, cols] of the model's dtype (bfloat16 or float32) on the device.

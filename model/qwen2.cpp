@@ -53,9 +53,8 @@ Qwen2Model::Rows Qwen2Model::rows_of(const StepInputs& inputs) const {
 TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const KvCache& kv) {
   ensure(!inputs.gathered || gathered_layers_, "gathered mode needs a grid with z > 1");
   Rows rows = rows_of(inputs);
-  if (shard_.kv_parts == 1)  // what begin_step prepares is of whole sequences
-    backend_.ops.begin_step(stream, inputs.batch, static_cast<int32_t>(shard_.heads.size),
-                            static_cast<int32_t>(shard_.kv_heads.size));
+  backend_.ops.begin_step(stream, inputs.batch, static_cast<int32_t>(shard_.heads.size),
+                          static_cast<int32_t>(shard_.kv_heads.size), kv.positions());
   if (rows.gathered) gathered_layers_->begin(stream);
   embed(stream, inputs, rows);
   for (size_t l = 0; l < weights_.layers.size(); ++l) {

@@ -32,6 +32,8 @@ void check_shapes(const AttentionArgs& a) {
       "attention: widths");
   require(a.qkv.dim(0) >= a.batch.num_tokens && a.out.dim(0) >= a.batch.num_tokens,
           "attention: rows");
+  require((a.kv.split.parts > 1) == (a.log_sums != nullptr), "attention: log-sums");
+  require(a.kv.split.parts == 1 || a.kv.split.block == kPagePositions, "attention: shared pages");
 }
 
 }  // namespace
@@ -62,15 +64,15 @@ AttentionCounters* attention_counters() {
 }
 
 // The page table must be the step's already: the plan holds the ids of each CTA's first pages.
-void begin_step(Stream stream, const BatchView& batch, int32_t num_heads, int32_t num_kv_heads) {
+void begin_step(Stream stream, const BatchView& batch, int32_t num_heads, int32_t num_kv_heads,
+                const PositionSplit& split) {
   int group = group_of(batch, num_heads, num_kv_heads);
-  launch_attention_plan(stream, batch, num_kv_heads, group, kMinTiles);
+  launch_attention_plan(stream, batch, num_kv_heads, group, kMinTiles, split);
 }
 
 void attention(Stream stream, const AttentionArgs& a) {
   check_shapes(a);
   group_of(a.batch, a.num_heads, a.num_kv_heads);
-  if (a.kv.split.parts > 1) return attention_over_own(stream, a);
   if (a.batch.num_decode > 0) attention_decode(stream, a);
   if (!a.batch.chunks.empty()) attention_prefill(stream, a);
 }

@@ -21,8 +21,6 @@ float scale_log2(int64_t head_dim);
 // The rows of a.batch.chunks, and rows [0, num_decode).
 void attention_prefill(Stream stream, const AttentionArgs& a);
 void attention_decode(Stream stream, const AttentionArgs& a);
-// All rows, over this rank's positions, where ranks share them.
-void attention_over_own(Stream stream, const AttentionArgs& a);
 
 // Of zeroed_counters(): the prefill's ticket, then the decode's merges: inner nodes and groups, by
 // slot of their first part.
@@ -33,6 +31,19 @@ struct AttentionCounters {
 AttentionCounters* attention_counters();
 
 constexpr float kInfinity = __builtin_inff();
+
+// log(sum of exp(x * scale)) from the largest x and the sum of exp2((x - max) * scale_log2).
+__device__ inline float log_sum(float max, float sum, float scale_log2) {
+  constexpr float kLog2 = 0.69314718f;
+  return sum > 0 ? (max * scale_log2 + __log2f(sum)) * kLog2 : -kInfinity;
+}
+
+// Where a row's result for one group of heads goes.
+struct GroupOut {
+  bf16* values;      // [group, D]
+  float* log_sums;   // [group]; null: not wanted
+  float scale_log2;
+};
 
 // Lines [first, last) of a tile become zero. What a page holds behind its sequence may be NaN, and
 // a NaN value times a probability of zero is NaN. All 128 threads of a warpgroup take part.

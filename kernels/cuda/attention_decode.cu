@@ -21,10 +21,14 @@ struct DecodeArgs {
   const int32_t *positions, *slots, *page_table;
   int64_t page_table_stride;
   bf16* out;             // [T, H D]
+  float* log_sums;       // [T, H], or null
   void *parts, *merged;  // Part[2 * CTAs] each: what CTAs leave, what inner merges make of it
   AttentionCounters* counters;
-  int num_heads, num_kv_heads;
+  int num_decode, num_heads, num_kv_heads;
   float scale_log2;
+  PositionSplit split;
+
+  __device__ int length_of(int row) const { return split.count(positions[row] + 1); }
 };
 
 template <class S>
@@ -113,9 +117,8 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
     page = 0;
     if (++kv_head == a.num_kv_heads) {
       kv_head = 0;
-      do ++row;
-      while (a.positions[row] < 0);
-      length = a.positions[row] + 1;
+      do length = a.length_of(++row);
+      while (length == 0);
       table = a.page_table + a.slots[row] * a.page_table_stride;
     }
     ids = PageIds::load(table, 0, pages_of(length));
@@ -144,8 +147,8 @@ __device__ bool come_last(DecodeShared<S>& shared, uint32_t* counter, int count)
 
 // After this CTA's part of a group is stored.
 template <class S>
-__device__ void merge(DecodeShared<S>& shared, const DecodeArgs& a, const GroupParts& g, bf16* out,
-                      int group) {
+__device__ void merge(DecodeShared<S>& shared, const DecodeArgs& a, const GroupParts& g,
+                      const GroupOut& out, int group) {
   using Own = Merged<S::kHeadDim>;
   auto* parts = static_cast<Part<S::kHeadDim>*>(a.parts);
   auto* merged = static_cast<Part<S::kHeadDim>*>(a.merged);
@@ -172,11 +175,25 @@ __device__ void merge(DecodeShared<S>& shared, const DecodeArgs& a, const GroupP
   if (has_head) own.store_whole(out);
 }
 
+// Rows none of whose positions is this rank's have no tiles, so that nobody else stores them.
+template <class S>
+__device__ void store_nothings(const DecodeArgs& a) {
+  for (int row = static_cast<int>(blockIdx.x); row < a.num_decode; row += gridDim.x) {
+    if (a.positions[row] < 0 || a.length_of(row) > 0) continue;
+    int64_t first = int64_t{row} * a.num_heads;
+    for (int i = threadIdx.x; i < a.num_heads; i += kDecodeConsumers)
+      a.log_sums[first + i] = -kInfinity;
+    for (int i = threadIdx.x; i < a.num_heads * S::kHeadDim; i += kDecodeConsumers)
+      a.out[first * S::kHeadDim + i] = narrow(0.0f);
+  }
+}
+
 template <class S>
 __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
   int lane = threadIdx.x % 32, group = a.num_heads / a.num_kv_heads;
   GroupParts cut_group = a.starts[blockIdx.x].head, tail = a.starts[blockIdx.x].tail;
   RingPosition ring, queries;
+  if (a.split.parts > 1) store_nothings<S>(a);
   for (;; queries.advance(kQueries)) {
     wait_barrier(&shared.query_full[queries.stage], queries.parity);
     Segment segment = shared.segments[queries.stage];
@@ -191,8 +208,9 @@ __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
     }
     if (lane == 0) arrive(&shared.query_empty[queries.stage]);
     complete_sums<S>(shared, running);
-    bf16* out =
-        a.out + (int64_t{segment.row} * a.num_heads + segment.kv_head * group) * S::kHeadDim;
+    int64_t first_head = int64_t{segment.row} * a.num_heads + segment.kv_head * group;
+    GroupOut out{a.out + first_head * S::kHeadDim, a.log_sums ? a.log_sums + first_head : nullptr,
+                 a.scale_log2};
     if (segment.num_pages == pages_of(segment.kv_length)) {
       store_whole<S>(running, out, group);
     } else {
@@ -243,12 +261,15 @@ void launch_decode(Stream stream, const AttentionArgs& a) {
                   a.batch.page_table,
                   a.batch.page_table_stride,
                   a.out.as<bf16>(),
+                  a.log_sums,
                   parts,
                   parts + kPartsBytes,
                   attention_counters(),
+                  a.batch.num_decode,
                   a.num_heads,
                   a.num_kv_heads,
-                  scale_log2(S::kHeadDim)};
+                  scale_log2(S::kHeadDim),
+                  a.kv.split};
   launch(stream, {dim3(static_cast<unsigned>(decode_grid())), dim3(kDecodeThreads), kShared},
          decode<S>, query_map(a, kMaxGroup, 1), kv_map(a.kv.k), kv_map(a.kv.v), args);
 }

@@ -188,16 +188,18 @@ __device__ void complete_sums(DecodeShared<S>& shared, Running<S>& running) {
 }
 
 template <class S>
-__device__ void store_whole(const Running<S>& running, bf16* out, int group) {
+__device__ void store_whole(const Running<S>& running, const GroupOut& to, int group) {
 #pragma unroll
   for (int j = 0; j < 2; ++j) {
     if (thread_head() + j >= group) continue;
     float inverse = __fdividef(1.0f, running.sum[j]);
+    if (to.log_sums && threadIdx.x < 4)
+      to.log_sums[thread_head() + j] = log_sum(running.max[j], running.sum[j], to.scale_log2);
 #pragma unroll
     for (int half = 0; half < S::kHalves; ++half)
 #pragma unroll
       for (int e = 0; e < 2; ++e)
-        out[(thread_head() + j) * S::kHeadDim + half * 64 + thread_line() + 8 * e] =
+        to.values[(thread_head() + j) * S::kHeadDim + half * 64 + thread_line() + 8 * e] =
             narrow(running.out[half][2 * e + j] * inverse);
   }
 }

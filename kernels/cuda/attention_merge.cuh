@@ -64,9 +64,10 @@ struct Merged {
     if (dim() == 0) __stcg(&part.max_and_sum[head()], make_float2(max, sum));
   }
 
-  __device__ void store_whole(bf16* to) const {
+  __device__ void store_whole(const GroupOut& to) const {
     float inverse = __fdividef(1.0f, sum);
-    auto* pairs = reinterpret_cast<uint32_t*>(to + head() * kHeadDim + dim());
+    if (to.log_sums && dim() == 0) to.log_sums[head()] = log_sum(max, sum, to.scale_log2);
+    auto* pairs = reinterpret_cast<uint32_t*>(to.values + head() * kHeadDim + dim());
 #pragma unroll
     for (int i = 0; i < kWidth / 2; ++i)
       pairs[i] = pack_pair(out[2 * i] * inverse, out[2 * i + 1] * inverse);

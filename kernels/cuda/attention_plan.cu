@@ -19,7 +19,10 @@ struct PlanArgs {
   const Chunk* chunks;
   int num_decode, num_chunks, num_kv_heads, pack;
   int decode_blocks, decode_grid, min_tiles;
+  PositionSplit split;
   AttentionPlan* plan;
+
+  __device__ int length_of(int row) const { return split.count(positions[row] + 1); }
 };
 
 struct PlanShared {
@@ -73,7 +76,7 @@ struct TilePlace {
 };
 
 __device__ TilePlace place_of(int tile, const PlanArgs& a, const int* first) {
-  int row = holder_of(tile, first, a.num_decode), length = a.positions[row] + 1;
+  int row = holder_of(tile, first, a.num_decode), length = a.length_of(row);
   int pages = pages_of(length), within = tile - first[row];
   return {row, length, pages, within / pages, within % pages};
 }
@@ -81,7 +84,7 @@ __device__ TilePlace place_of(int tile, const PlanArgs& a, const int* first) {
 // A warp writes one CTA's start. Each block sums up all rows for itself, which is faster than
 // asking another.
 __device__ void plan_decode(const PlanArgs& a, PlanShared& shared) {
-  auto tiles_of = [&](int row) { return pages_of(a.positions[row] + 1) * a.num_kv_heads; };
+  auto tiles_of = [&](int row) { return pages_of(a.length_of(row)) * a.num_kv_heads; };
   scan(a.num_decode, tiles_of, shared.first, shared.warp_sums);
   int total = shared.first[a.num_decode], lane = threadIdx.x % 32;
   TileCut cut{total, num_decode_ctas(total, a.decode_grid, a.min_tiles)};
@@ -121,7 +124,7 @@ __device__ void plan_prefill(const PlanArgs& a, int rows_per_tile, PrefillTile* 
   int total = shared.first[a.num_chunks];
   auto tile_at = [&](int i) {
     int c = holder_of(i, shared.first, a.num_chunks);
-    return prefill_tile(a.chunks[c], i - shared.first[c], tokens);
+    return prefill_tile(a.chunks[c], i - shared.first[c], tokens, a.split);
   };
   auto bin_of = [](const PrefillTile& t) { return kBins - smaller(t.num_blocks, kBins); };
   for (int i = threadIdx.x; i < total; i += kThreads)
@@ -158,7 +161,7 @@ int decode_grid() {
 }
 
 void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_heads, int pack,
-                           int min_tiles) {
+                           int min_tiles, const PositionSplit& split) {
   int num_chunks = static_cast<int>(batch.chunks.size()), num_tiles = 0;
   require(batch.num_decode <= kMaxSequences && batch.chunks.size() <= kMaxSequences,
           "attention: more than 4096 sequences in a step");
@@ -179,6 +182,7 @@ void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_hea
                 decode_blocks,
                 decode_grid(),
                 min_tiles,
+                split,
                 attention_plan_memory()};
   LaunchShape shape{dim3(static_cast<unsigned>(decode_blocks + num_lists)), dim3(kThreads)};
   launch(stream, shape, plan_step, args);

@@ -10,6 +10,9 @@
 //
 // Chunks: tiles of consecutive tokens of one chunk, each with `pack` query heads of one KV head as
 // its rows, the most work first.
+//
+// Where ranks share the positions, "positions", "lengths" and "pages" are those this rank has: a
+// row sees a run of them from the first on, as it does of all positions where they are not shared.
 #include <cstdint>
 
 #include "kernels/device_api.h"
@@ -91,10 +94,10 @@ static_assert(sizeof(DecodeStart) == 128);
 
 struct alignas(32) PrefillTile {
   int32_t first_row, num_tokens;  // rows of the step
-  int32_t first_position;         // of the first token
+  int32_t first_position;         // of the first token, of all positions
   int32_t kv_length;              // of the chunk's sequence: beyond it a page holds anything
   int32_t slot;
-  int32_t num_blocks;  // of kBlockPositions, up to the last token's
+  int32_t num_blocks;  // of kBlockPositions, up to the last token's; at least one
   int32_t unused[2];
 };
 
@@ -102,14 +105,16 @@ constexpr int num_tiles_of(const Chunk& c, int tokens_per_tile) {
   return ceil_div(c.num_rows, tokens_per_tile);
 }
 
-constexpr PrefillTile prefill_tile(const Chunk& c, int index, int tokens_per_tile) {
+constexpr PrefillTile prefill_tile(const Chunk& c, int index, int tokens_per_tile,
+                                   const PositionSplit& split) {
   int first = index * tokens_per_tile, count = smaller(tokens_per_tile, c.num_rows - first);
+  int blocks = ceil_div(split.count(c.first_position + first + count), kBlockPositions);
   return {c.first_row + first,
           count,
           c.first_position + first,
-          c.first_position + c.num_rows,
+          split.count(c.first_position + c.num_rows),
           c.slot,
-          (c.first_position + first + count - 1) / kBlockPositions + 1,
+          blocks > 0 ? blocks : 1,
           {}};
 }
 
@@ -131,6 +136,6 @@ int decode_grid();
 
 // Writes the plan of a step; both parts may be empty.
 void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_heads, int pack,
-                           int min_tiles);
+                           int min_tiles, const PositionSplit& split);
 
 }  // namespace ll::cuda

@@ -18,10 +18,18 @@ struct PrefillArgs {
   const int32_t* page_table;  // [num_slots, stride]
   int64_t page_table_stride;
   bf16* out;                            // [T, H D]
+  float* log_sums;                      // [T, H], or null
   uint32_t* ticket;
   int num_items, items_per_tile, pack;  // an item is a tile's tokens and `pack` heads
   int num_heads, num_kv_heads;
   float scale_log2;
+  int parts, part;  // of the positions
+
+  // Of the positions up to the given one, how many are this rank's. (That a block is a page saves
+  // a division, and registers.)
+  __device__ int seen(int position) const {
+    return PositionSplit{parts, part, kPagePositions}.count(position + 1);
+  }
 };
 
 // What the warpgroups need to know of an item; num_blocks 0: there is none left.
@@ -107,7 +115,7 @@ __device__ void produce(PrefillShared<S>& shared, const CUtensorMap& q_map,
     // The sequence ends in last_page; a block's second page may lie behind it, and is then loaded
     // as that one again.
     const int32_t* pages = a.page_table + tile.slot * a.page_table_stride;
-    int last_page = pages_of(tile.kv_length) - 1;
+    int last_page = max(pages_of(tile.kv_length) - 1, 0);
     auto lines_of = [&](int page) {
       return (pages[smaller(page, last_page)] * a.num_kv_heads + kv_head) * kPagePositions;
     };
@@ -137,11 +145,14 @@ __device__ void store_rows(const PrefillArgs& a, const PrefillWork& work, RowPai
   for (int r = 0; r < 2; ++r) {
     rows.sum[r] += __shfl_xor_sync(kFullWarp, rows.sum[r], 1);
     rows.sum[r] += __shfl_xor_sync(kFullWarp, rows.sum[r], 2);
-    float inverse = __fdividef(1.0f, rows.sum[r]);
+    // Of no position, where ranks share them: zeros.
+    float inverse = rows.sum[r] > 0 ? __fdividef(1.0f, rows.sum[r]) : 0.0f;
     int row = first_row + 8 * r, token = row / a.pack, head = work.head + row % a.pack;
     if (token >= work.num_tokens) continue;
-    bf16* to = a.out + (int64_t{work.first_row + token} * a.num_heads + head) * S::kHeadDim +
-               threadIdx.x % 4 * 2;
+    int64_t line = int64_t{work.first_row + token} * a.num_heads + head;
+    if (a.log_sums && threadIdx.x % 4 == 0)
+      a.log_sums[line] = log_sum(rows.max[r], rows.sum[r], a.scale_log2);
+    bf16* to = a.out + line * S::kHeadDim + threadIdx.x % 4 * 2;
 #pragma unroll
     for (int j = 0; j < S::kHeadDim / 8; ++j)
       *reinterpret_cast<uint32_t*>(to + 8 * j) =
@@ -163,7 +174,8 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
     const bf16* q = shared.q[item_ring.stage][0] + warpgroup * 64 * 64;
     RowPair rows;
     for (int r = 0; r < 2; ++r)
-      rows.position[r] = work.first_position + (thread_row() + 8 * r) / a.pack;
+      rows.position[r] =
+          a.seen(work.first_position + (thread_row() + 8 * r) / a.pack) - 1;
     float out[S::kHeadDim / 2] = {}, scores[64], correction[2];
     uint32_t p[32];
 
@@ -184,7 +196,7 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
     if (valid < kBlockPositions) {  // each warpgroup by itself: zeros over zeros do no harm
       wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
       for (int half = 0; half < S::kHalves; ++half)
-        zero_lines(shared.v[v_ring.stage][half], valid, kBlockPositions);
+        zero_lines(shared.v[v_ring.stage][half], max(valid, 0), kBlockPositions);
       fence_shared_writes();
       sync_some(kWarpgroupBarrier + warpgroup, 128);
     }
@@ -275,13 +287,16 @@ void launch_prefill(Stream stream, const AttentionArgs& a) {
                    a.batch.page_table,
                    a.batch.page_table_stride,
                    a.out.as<bf16>(),
+                   a.log_sums,
                    &attention_counters()->ticket,
                    items,
                    items_per_tile,
                    pack,
                    a.num_heads,
                    a.num_kv_heads,
-                   scale_log2(S::kHeadDim)};
+                   scale_log2(S::kHeadDim),
+                   a.kv.split.parts,
+                   a.kv.split.part};
   int ctas = smaller(num_sms(), items);
   launch(stream, {dim3(static_cast<unsigned>(ctas)), dim3(S::kThreads), kShared},
          prefill<S>, query_map(a, pack, tokens), kv_map(a.kv.k), kv_map(a.kv.v), args);

@@ -4,7 +4,8 @@
 
 namespace ll::cuda {
 
-void begin_step(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads);
+void begin_step(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads,
+                const PositionSplit& split);
 size_t packed_bytes(int64_t rows, int64_t cols, DType dtype);
 Weight pack_weight(Stream, const Tensor& natural, Tensor& storage);
 Tensor unpack_weight(Stream, const Weight&, const Tensor& storage);

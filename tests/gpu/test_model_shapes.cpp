@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "tests/gpu/margin.h"
-#include "tests/support/test_model.h"
+#include "tests/gpu/shapes.h"
 
 using namespace ll;
 using namespace ll::test;
@@ -11,21 +11,6 @@ namespace {
 
 using Span = std::span<const float>;
 const char* const kShapes[] = {"0.5b", "1.5b", "3b", "7b"};
-
-ModelConfig config_of(const std::string& shape) {
-  return load_config_only(LITELANG_PERF_MODELS "/qwen2.5-" + shape);
-}
-
-std::vector<int32_t> make_prompt(int32_t length) {
-  std::vector<int32_t> ids;
-  for (int32_t i = 0; i < length; ++i) ids.push_back((i * i * 7 + i * 131 + 5) % 150000);
-  return ids;
-}
-
-std::vector<float> last_logits(TestModel& m, const std::vector<int32_t>& tokens, int32_t first) {
-  TensorView hidden = m.forward(tokens, first);
-  return m.logits(hidden.rows(hidden.dim(0) - 1, 1));
-}
 
 struct Best {
   int32_t token;

@@ -286,7 +286,7 @@ void Rig::add_and_norm(const Tensor* delta, const Tensor& gain) {
 void Rig::run_ops() {
   const Ops& ops = backend().ops;
   auto heads = static_cast<int32_t>(m_.heads), kv_heads = static_cast<int32_t>(m_.kv_heads);
-  ops.begin_step(stream(), batch(), heads, kv_heads);
+  ops.begin_step(stream(), batch(), heads, kv_heads, {});
   ops.embed(stream(),
             {residual_, embed_weight_, data_of<int32_t>(ids_), data_of<int32_t>(last_tokens_), 0});
   for (size_t l = 0; l < layers_.size(); ++l) {

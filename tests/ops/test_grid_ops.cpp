@@ -17,7 +17,7 @@ using Span = std::span<const float>;
 // One sequence whose keys and values lie on `parts` ranks, and the rows that attend to it: a chunk
 // at its end, and before it decode rows of other sequences of all lengths.
 struct SplitRig {
-  int32_t heads, kv_heads, parts, page_size;
+  int32_t heads, kv_heads, parts, page_size, length;
   int64_t dim;
   DType dtype;
   std::vector<int32_t> positions, slots;
@@ -25,25 +25,32 @@ struct SplitRig {
   std::vector<float> qkv;
   int32_t num_decode = 0;
 
-  SplitRig(int32_t h, int32_t kv, int64_t d, int32_t num_parts, int32_t page, DType type)
-      : heads(h), kv_heads(kv), parts(num_parts), page_size(page), dim(d), dtype(type) {
-    for (int32_t position : {0, 1, page - 1, page, 2 * page + 1, 150}) {
+  SplitRig(int32_t h, int32_t kv, int64_t d, int32_t num_parts, int32_t page, DType type,
+           int32_t max_length = 160)
+      : heads(h),
+        kv_heads(kv),
+        parts(num_parts),
+        page_size(page),
+        length(max_length),
+        dim(d),
+        dtype(type) {
+    for (int32_t position : {0, 1, page - 1, page, 2 * page + 1, length - 10}) {
       positions.push_back(position);
       slots.push_back(num_decode++);
     }
-    chunks = {{num_decode, num_decode, 70, 33}};
-    for (int32_t i = 0; i < 70; ++i) positions.push_back(33 + i), slots.push_back(num_decode);
+    int32_t first = length / 5, count = length * 7 / 16;
+    chunks = {{num_decode, num_decode, count, first}};
+    for (int32_t i = 0; i < count; ++i) positions.push_back(first + i), slots.push_back(num_decode);
     qkv = random_floats(rows() * width(), 1, 2);
   }
 
   int64_t rows() const { return static_cast<int64_t>(positions.size()); }
   int64_t width() const { return (heads + 2 * kv_heads) * dim; }
   int32_t num_slots() const { return num_decode + 1; }
-  static constexpr int32_t kLength = 160;
 
   // Keys (or values) of a sequence's position: the same on whichever rank and page they lie.
   std::vector<float> line(int32_t slot, int32_t position, int32_t head, uint64_t seed) const {
-    return random_floats(dim, seed + static_cast<uint64_t>((slot * 1000 + position) * 16 + head),
+    return random_floats(dim, seed + static_cast<uint64_t>((slot * 10000 + position) * 16 + head),
                          2);
   }
 
@@ -72,7 +79,7 @@ struct SplitRig {
   };
   // Attention over the positions of one rank; all of them for a split into one.
   Part attend(const PositionSplit& split) const {
-    int64_t stride = (kLength + split.span() - 1) / split.span();
+    int64_t stride = (length + split.span() - 1) / split.span();
     Shape shape{num_slots() * stride, kv_heads, page_size, dim};
     Tensor k = upload_floats(pool(split, stride, 10), shape, dtype),
            v = upload_floats(pool(split, stride, 20), shape, dtype);
@@ -88,9 +95,9 @@ struct SplitRig {
                     stride,
                     chunks,
                     data_of<Chunk>(c),
-                    kLength};
+                    length};
     Part part{poisoned({rows(), heads * dim}, dtype), poisoned({rows(), heads}, DType::f32)};
-    if (split.parts == 1) backend().ops.begin_step(stream(), batch, heads, kv_heads);
+    backend().ops.begin_step(stream(), batch, heads, kv_heads, split);
     backend().ops.attention(stream(), {part.out,
                                        q,
                                        {k, v, split},
@@ -153,6 +160,17 @@ TEST_CASE("attention over parts of the positions, merged, is attention over all 
           auto got = merged(rig, copies), want = download_floats(rig.attend({}).out);
           CHECK(relative_error(Span(got), Span(want)) < 2 * tolerance(dtype).op);
         }
+}
+
+TEST_CASE("attention over parts of long sequences") {
+  for (auto [heads, parts] : {std::pair<int32_t, int32_t>{14, 2}, {6, 3}})
+    for (int64_t dim : {64, 128}) {
+      CAPTURE(parts);
+      CAPTURE(dim);
+      SplitRig rig(heads, 2, dim, parts, page_sizes().back(), model_dtypes().front(), 1700);
+      auto got = merged(rig, 1), want = download_floats(rig.attend({}).out);
+      CHECK(relative_error(Span(got), Span(want)) < 2 * tolerance(rig.dtype).op);
+    }
 }
 
 TEST_CASE("attention over no position gives zeros that weigh nothing") {

@@ -49,7 +49,7 @@ class TestModel {
   const KvCache& kv() const { return kv_; }
 
   // Final hidden states of `tokens` at positions first...: one sequence, which attends to what it
-  // was fed before.
+  // was fed before; a single token comes as a decode row.
   TensorView forward(const std::vector<int32_t>& tokens, int32_t first = 0, bool gathered = false) {
     auto count = static_cast<int32_t>(tokens.size());
     std::vector<int32_t> positions, slots(tokens.size(), 0);
@@ -57,11 +57,13 @@ class TestModel {
     ids_ = upload_ints(tokens);
     positions_ = upload_ints(positions);
     slots_ = upload_ints(slots);
-    chunks_ = {{0, 0, count, first}};
+    bool is_decode = count == 1;
+    chunks_.clear();
+    if (!is_decode) chunks_ = {{0, 0, count, first}};
     device_chunks_ = upload_structs(chunks_);
     StepInputs inputs;
     inputs.batch = {count,
-                    0,
+                    is_decode,
                     data_of<int32_t>(positions_),
                     data_of<int32_t>(slots_),
                     data_of<int32_t>(table_),
