@@ -4,6 +4,9 @@
 // transposed products, so that 64 positions (then 64 dims) are wgmma's M and the group's heads its
 // N = 8: S^T = K Q^T, O^T = V^T P^T. Groups that are cut leave parts; the last CTA to finish one
 // merges them.
+//
+// What earlier steps have stored is loaded before the step's queries, keys and values are there, as
+// far as the ring goes.
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/attention_decode_stage.cuh"
 #include "kernels/cuda/attention_merge.cuh"
@@ -28,7 +31,7 @@ struct DecodeArgs {
   float scale_log2;
   PositionSplit split;
 
-  __device__ int length_of(int row) const { return split.count(positions[row] + 1); }
+  __device__ int length_of(int row) const { return split.count(__ldcg(positions + row) + 1); }
 };
 
 template <class S>
@@ -54,7 +57,7 @@ struct PageIds {
   __device__ bool has(int page) const { return page - first < 32; }
   __device__ static PageIds load(const int32_t* table, int page, int num_pages) {
     int mine = page + static_cast<int>(threadIdx.x % 32);
-    return {mine < num_pages ? table[mine] : 0, page};
+    return {mine < num_pages ? __ldcg(table + mine) : 0, page};
   }
 };
 
@@ -74,10 +77,22 @@ __device__ void load_stage(DecodeShared<S>& shared, const CUtensorMap& k_map,
 }
 
 template <class S>
+__device__ void load_query(DecodeShared<S>& shared, const CUtensorMap& q_map,
+                           const Segment& segment, int group, int place) {
+  uint64_t* full = &shared.query_full[place];
+  shared.segments[place] = segment;
+  arrive_expecting(full, sizeof(shared.q[0]));
+  for (int half = 0; half < S::kHalves; ++half)
+    copy_tile(shared.q[place][half], &q_map, half * 64, segment.kv_head * group, segment.row, full);
+}
+
+// Reads by way of the L2 cache what the plan's kernel wrote, as it may come before
+// wait_for_previous.
+template <class S>
 __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const CUtensorMap& k_map,
                         const CUtensorMap& v_map, const DecodeArgs& a) {
   const auto* start = reinterpret_cast<const int32_t*>(a.starts + blockIdx.x);
-  int lane = threadIdx.x % 32, word = start[lane];
+  int lane = threadIdx.x % 32, word = __ldcg(start + lane);
   auto field = [&](size_t offset) {
     return __shfl_sync(kFullWarp, word, static_cast<int>(offset / 4));
   };
@@ -88,19 +103,26 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
   PageIds ids{word, page - static_cast<int>(offsetof(DecodeStart, pages) / 4)};
   int group = a.num_heads / a.num_kv_heads;
   RingPosition ring, queries;
+  bool is_early = true;
   while (tiles_left > 0) {
     int num_pages = smaller(tiles_left, pages_of(length) - page);
-    if (lane == 0) {
+    // A row's last page gets this step's position.
+    int num_early = is_early ? smaller(num_pages, pages_of(length) - page - 1) : 0;
+    auto begin_segment = [&] {
+      if (is_early) {
+        wait_for_previous();
+        fence_copy_engine();
+        is_early = false;
+      }
+      if (lane > 0) return;
       wait_barrier(&shared.query_empty[queries.stage], queries.parity ^ 1);
-      uint64_t* full = &shared.query_full[queries.stage];
-      shared.segments[queries.stage] = {row, kv_head, page, num_pages, length};
-      arrive_expecting(full, sizeof(shared.q[0]));
-      for (int half = 0; half < S::kHalves; ++half)
-        copy_tile(shared.q[queries.stage][half], &q_map, half * 64, kv_head * group, row, full);
-    }
-    queries.advance(kQueries);
+      load_query(shared, q_map, {row, kv_head, page, num_pages, length}, group, queries.stage);
+    };
+    bool has_begun = false;
     for (int done = 0; done < num_pages; done += S::kStagePages, ring.advance(S::kStages)) {
       int pages = smaller(S::kStagePages, num_pages - done), lines[S::kStagePages];
+      bool fits = done + pages <= num_early && done < S::kStages * S::kStagePages;
+      if (!has_begun && !fits) begin_segment(), has_begun = true;
 #pragma unroll
       for (int i = 0; i < S::kStagePages; ++i) {
         int next = page + smaller(done + i, num_pages - 1);
@@ -112,6 +134,8 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
         load_stage<S>(shared, k_map, v_map, lines, pages, ring.stage);
       }
     }
+    if (!has_begun) begin_segment();
+    queries.advance(kQueries);
     tiles_left -= num_pages;
     if (tiles_left == 0) break;
     page = 0;
@@ -119,7 +143,7 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
       kv_head = 0;
       do length = a.length_of(++row);
       while (length == 0);
-      table = a.page_table + a.slots[row] * a.page_table_stride;
+      table = a.page_table + __ldcg(a.slots + row) * a.page_table_stride;
     }
     ids = PageIds::load(table, 0, pages_of(length));
   }
@@ -234,12 +258,11 @@ __global__ void __launch_bounds__(kDecodeThreads, 2)
     prefetch_map(&v_map);
   }
   __syncthreads();
-  wait_for_previous();
   let_next_start();
   if (threadIdx.x >= kDecodeConsumers) {
-    fence_copy_engine();
     produce<S>(shared, q_map, k_map, v_map, a);
   } else {
+    wait_for_previous();
     consume<S>(shared, a);
   }
 }

@@ -140,13 +140,17 @@ __device__ void plan_prefill(const PlanArgs& a, int rows_per_tile, PrefillTile* 
 
 __global__ void __launch_bounds__(kThreads, 1) plan_step(const PlanArgs a) {
   __shared__ PlanShared shared;
-  let_next_start();
   wait_for_previous();
   int list = static_cast<int>(blockIdx.x) - a.decode_blocks;
   if (list < 0)
     plan_decode(a, shared);
   else
     plan_prefill(a, tile_rows(list), a.plan->tiles[list], shared);
+  // Whatever starts from now on may read the plan, and the page table it was made from, before its
+  // own wait_for_previous.
+  __threadfence();
+  __syncthreads();
+  let_next_start();
 }
 
 }  // namespace

@@ -81,9 +81,27 @@ __device__ inline void arrive_some(int id, int count) {
 // ---- clusters: blocks that run at the same time and reach each other's shared memory
 
 // Until all threads of the cluster that have not left are here; what they wrote is visible then.
+__device__ inline void arrive_at_cluster() {
+  asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+}
+__device__ inline void wait_for_cluster() {
+  asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
+}
 __device__ inline void sync_cluster() {
-  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::
-                   : "memory");
+  arrive_at_cluster();
+  wait_for_cluster();
+}
+
+// At the barrier that member `rank` has at this address of its shared memory. It orders nothing but
+// what wgmma has read before: a release to the cluster would wait for all of the thread's memory.
+__device__ inline void arrive_at_member(uint64_t* barrier, int rank) {
+  asm volatile(
+      "{\n.reg .u32 remote;\n"
+      "mapa.shared::cluster.u32 remote, %0, %1;\n"
+      "mbarrier.arrive.shared::cluster.b64 _, [remote];\n}" ::"r"(
+          shared_address(barrier)),
+      "r"(rank)
+      : "memory");
 }
 
 // What member `rank` of the cluster has at this address of its shared memory.
@@ -149,6 +167,17 @@ __device__ inline void copy_tile(void* to, const CUtensorMap* map, int x, int y,
       : "memory");
 }
 
+// To this address in the shared memory of all `members` of the cluster (a bit each), with the bytes
+// counted by the barrier that each of them has at this address.
+__device__ inline void copy_tile_to_members(void* to, const CUtensorMap* map, int x, int y,
+                                            uint64_t* barrier, uint16_t members) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+      ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(shared_address(to)),
+      "l"(map), "r"(shared_address(barrier)), "r"(x), "r"(y), "h"(members)
+      : "memory");
+}
+
 __device__ inline void prefetch_map(const CUtensorMap* map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
@@ -191,10 +220,18 @@ enum class Major : int { kK = 0, kMn = 1 };
 // The wgmma operand at `tile`. K-major: a step of 16 K is 32 bytes on. MN-major: a step of 16 K is
 // 16 lines on, and `column_bytes` lie between one run of 64 rows and the next (K-major operands
 // ignore it).
-__device__ inline uint64_t tile_descriptor(const void* tile, int column_bytes = 16) {
+//
+// Its low word holds the address in units of 16 bytes, its high word is always the same: where
+// descriptors are computed between products, they are computed as low words.
+__device__ inline uint32_t descriptor_low(const void* tile, int column_bytes = 16) {
+  return (shared_address(tile) & 0x3ffff) >> 4 | static_cast<uint32_t>(column_bytes >> 4) << 16;
+}
+__device__ inline uint64_t descriptor_of(uint32_t low) {
   constexpr uint64_t kSwizzle128 = uint64_t{1} << 62, kEightLines = uint64_t{1024 >> 4} << 32;
-  return (shared_address(tile) & 0x3ffff) >> 4 | static_cast<uint64_t>(column_bytes >> 4) << 16 |
-         kEightLines | kSwizzle128;
+  return low | kEightLines | kSwizzle128;
+}
+__device__ inline uint64_t tile_descriptor(const void* tile, int column_bytes = 16) {
+  return descriptor_of(descriptor_low(tile, column_bytes));
 }
 
 __device__ inline void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -231,8 +268,8 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 #define LL_NAMES_4 "%0, %1, %2, %3"
 #define LL_NAMES_8 LL_NAMES_4 ", %4, %5, %6, %7"
 #define LL_NAMES_16 LL_NAMES_8 ", %8, %9, %10, %11, %12, %13, %14, %15"
-#define LL_NAMES_32 \
-  LL_NAMES_16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define LL_NAMES_24 LL_NAMES_16 ", %16, %17, %18, %19, %20, %21, %22, %23"
+#define LL_NAMES_32 LL_NAMES_24 ", %24, %25, %26, %27, %28, %29, %30, %31"
 #define LL_NAMES_64                                                                              \
   LL_NAMES_32                                                                                    \
   ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, " \
@@ -240,6 +277,7 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 #define LL_SUMS_4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define LL_SUMS_8(i) LL_SUMS_4(i), LL_SUMS_4(i + 4)
 #define LL_SUMS_16(i) LL_SUMS_8(i), LL_SUMS_8(i + 8)
+#define LL_SUMS_24(i) LL_SUMS_16(i), LL_SUMS_8(i + 16)
 #define LL_SUMS_32(i) LL_SUMS_16(i), LL_SUMS_16(i + 16)
 #define LL_SUMS_64(i) LL_SUMS_32(i), LL_SUMS_32(i + 32)
 
@@ -272,6 +310,7 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 LL_MULTIPLY(8, 4, "%4", "%5", "%6", "%7", "%8")
 LL_MULTIPLY(16, 8, "%8", "%9", "%10", "%11", "%12")
 LL_MULTIPLY(32, 16, "%16", "%17", "%18", "%19", "%20")
+LL_MULTIPLY(48, 24, "%24", "%25", "%26", "%27", "%28")
 LL_MULTIPLY(64, 32, "%32", "%33", "%34", "%35", "%36")
 LL_MULTIPLY(128, 64, "%64", "%65", "%66", "%67", "%68")
 LL_MULTIPLY_REGISTERS(64, 32, "%32", "%33", "%34", "%35", "%36", "%37")
@@ -282,11 +321,13 @@ LL_MULTIPLY_REGISTERS(128, 64, "%64", "%65", "%66", "%67", "%68", "%69")
 #undef LL_NAMES_4
 #undef LL_NAMES_8
 #undef LL_NAMES_16
+#undef LL_NAMES_24
 #undef LL_NAMES_32
 #undef LL_NAMES_64
 #undef LL_SUMS_4
 #undef LL_SUMS_8
 #undef LL_SUMS_16
+#undef LL_SUMS_24
 #undef LL_SUMS_32
 #undef LL_SUMS_64
 

@@ -28,7 +28,7 @@ namespace ll::cuda {
 namespace {
 
 constexpr int kLibraryCandidates = 8;
-constexpr int kTimings = 3;
+constexpr int kTimings = 5;
 constexpr float kLongUs = 500;  // longer than this is timed once
 // The library's kernels neither load weights before their predecessor ends nor let their successor.
 constexpr float kLibraryGapUs = 2;

@@ -16,14 +16,25 @@ struct RopeShape {
   PositionSplit split;
 };
 
-// Turns eight pairs (low_i, high_i) by the angles of `cosines` and `sines`.
-__device__ void rotate(uint4& low, uint4& high, const float4* cosines, const float4* sines) {
+struct Angles {
+  float4 cosines[2], sines[2];
+
+  __device__ static Angles load(const float* row, int at, int half) {
+    const auto *c = reinterpret_cast<const float4*>(row + at),
+               *s = reinterpret_cast<const float4*>(row + half + at);
+    return {{c[0], c[1]}, {s[0], s[1]}};
+  }
+};
+
+// Turns eight pairs (low_i, high_i).
+__device__ void rotate(uint4& low, uint4& high, const Angles& angles) {
   float a[kVectorWidth], b[kVectorWidth];
   unpack(low, a);
   unpack(high, b);
-  float4 c4[2] = {cosines[0], cosines[1]}, s4[2] = {sines[0], sines[1]};
-  const float c[] = {c4[0].x, c4[0].y, c4[0].z, c4[0].w, c4[1].x, c4[1].y, c4[1].z, c4[1].w};
-  const float s[] = {s4[0].x, s4[0].y, s4[0].z, s4[0].w, s4[1].x, s4[1].y, s4[1].z, s4[1].w};
+  const float4 &c0 = angles.cosines[0], &c1 = angles.cosines[1], &s0 = angles.sines[0],
+               &s1 = angles.sines[1];
+  const float c[] = {c0.x, c0.y, c0.z, c0.w, c1.x, c1.y, c1.z, c1.w};
+  const float s[] = {s0.x, s0.y, s0.z, s0.w, s1.x, s1.y, s1.z, s1.w};
 #pragma unroll
   for (int i = 0; i < kVectorWidth; ++i) {
     float x = a[i] * c[i] - b[i] * s[i], y = b[i] * c[i] + a[i] * s[i];
@@ -35,31 +46,38 @@ __device__ void rotate(uint4& low, uint4& high, const float4* cosines, const flo
 }
 
 // A thread's item is 16 values of a head: eight of its first half and the eight that turn with
-// them.
+// them. What the product before does not make is read before it ends (where positions lie was known
+// before begin_step's kernel let anything start).
 __global__ void __launch_bounds__(kMaxThreads)
     rope_rows(bf16* qkv, const float* cos_sin, bf16* k_pages, bf16* v_pages,
               const int32_t* positions, const int32_t* slots, const int32_t* page_table,
               RopeShape shape) {
   let_next_start();
-  wait_for_previous();
-  int32_t position = positions[blockIdx.x];
+  int32_t position = __ldcg(positions + blockIdx.x);
   if (position < 0) return;
   bool is_own = shape.split.owns(position);
   int own = shape.split.count(position);  // its place among this rank's positions
-  int64_t page = is_own ? page_table[slots[blockIdx.x] * shape.page_table_stride + own / shape.page_size] : 0;
+  int64_t page = is_own ? __ldcg(page_table + __ldcg(slots + blockIdx.x) * shape.page_table_stride +
+                                 own / shape.page_size)
+                        : 0;
   int half = shape.dim / 2, items_a_head = half / kVectorWidth;
   int num_heads = shape.num_heads + 2 * shape.num_kv_heads;
   bf16* row = qkv + int64_t{blockIdx.x} * num_heads * shape.dim;
-  const float* angles = cos_sin + int64_t{position} * shape.dim;
+  Angles angles{};
+  auto load_angles = [&](int item) {
+    angles = Angles::load(cos_sin + int64_t{position} * shape.dim,
+                          item % items_a_head * kVectorWidth, half);
+  };
+  load_angles(threadIdx.x);
+  wait_for_previous();
   for (int item = threadIdx.x; item < num_heads * items_a_head; item += blockDim.x) {
     int head = item / items_a_head, at = item % items_a_head * kVectorWidth;
     bf16 *from = row + head * shape.dim + at, *to = from;
     uint4 low = *reinterpret_cast<uint4*>(from), high = *reinterpret_cast<uint4*>(from + half);
     int kv_head = head - shape.num_heads;
     if (kv_head >= 0 && !is_own) break;
-    if (kv_head < shape.num_kv_heads)
-      rotate(low, high, reinterpret_cast<const float4*>(angles + at),
-             reinterpret_cast<const float4*>(angles + half + at));
+    if (item != static_cast<int>(threadIdx.x)) load_angles(item);
+    if (kv_head < shape.num_kv_heads) rotate(low, high, angles);
     if (kv_head >= 0) {
       bool is_value = kv_head >= shape.num_kv_heads;
       int64_t line = (page * shape.num_kv_heads + kv_head % shape.num_kv_heads) * shape.page_size +
