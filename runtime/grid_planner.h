@@ -48,6 +48,18 @@ GridShape best_grid(const ModelConfig& config, const MachineRates& machine,
 int64_t gather_tokens(const ModelConfig& config, const MachineRates& machine, const GridShape& grid,
                       DType dtype, int64_t max_rows);
 
+// Seconds of a step of one replica on the grid, in gathered mode or stationary.
+double predict_step(const ModelConfig& config, const MachineRates& machine, const GridShape& grid,
+                    DType dtype, const StepLoad& load, bool gathered);
+
+// The index of the best of several grids: the one with the most tokens a second, unless a simpler
+// one comes near.
+struct GridRate {
+  GridShape grid;
+  double tokens_per_s = 0;
+};
+size_t choose_among(const std::vector<GridRate>& grids);
+
 struct IllegalGrid {
   GridShape grid;
   std::string reason;

@@ -5,8 +5,6 @@
 namespace ll {
 namespace {
 
-constexpr double kCpuShare = 0.5;  // of the host's free memory; other programs live there too
-
 double megabytes(size_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 int64_t pages_of(int64_t positions, int64_t page_size) {
@@ -14,10 +12,12 @@ int64_t pages_of(int64_t positions, int64_t page_size) {
 }
 
 void find_memory(const EngineConfig& config, const Backend& backend, int local_ranks,
-                 MemoryBudget& b) {
+                 size_t resident, MemoryBudget& b) {
   MemoryInfo memory = backend.device.memory_info();
-  if (backend.kind == BackendKind::kCpu) {
-    double share = config.kv_cache.memory_bytes > 0 ? 1.0 : kCpuShare;
+  bool is_cpu = backend.kind == BackendKind::kCpu;
+  memory.free_bytes += resident * static_cast<size_t>(is_cpu ? local_ranks : 1);
+  if (is_cpu) {
+    double share = config.kv_cache.memory_bytes > 0 ? 1.0 : kCpuMemoryShare;
     b.available = static_cast<size_t>(static_cast<double>(memory.free_bytes) * share) /
                   static_cast<size_t>(local_ranks);
     return;
@@ -43,9 +43,9 @@ std::string MemoryBudget::str() const {
 
 MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& options,
                          const Backend& backend, const ModelConfig& model, const ModelShard& shard,
-                         DType dtype, int replica_ranks, int local_ranks) {
+                         DType dtype, int replica_ranks, int local_ranks, size_t resident) {
   MemoryBudget b;
-  find_memory(config, backend, local_ranks, b);
+  find_memory(config, backend, local_ranks, resident, b);
   WeightPlacements placements = weight_placements(model, shard);
   b.weights = weight_bytes(placements, backend.ops, dtype);
   b.buffers = ModelRunner::buffer_bytes(options, model, shard, dtype, replica_ranks) +
