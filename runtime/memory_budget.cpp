@@ -28,6 +28,15 @@ void find_memory(const EngineConfig& config, const Backend& backend, int local_r
   b.available = limit > b.in_use ? limit - b.in_use : 0;
 }
 
+// Of decode steps, and again of those that run in gathered mode if the user wants any to.
+size_t graph_bytes(const EngineConfig& config, const RunnerOptions& options,
+                   const ModelConfig& model, const ModelShard& shard) {
+  int32_t rows = std::min(options.graph_max_rows, options.max_num_seqs);
+  size_t bytes = DecodeGraphs::estimated_bytes(rows, model.num_layers);
+  bool gathers = shard.merged_columns > 1 && config.gather_tokens > 0;
+  return gathers && config.gather_tokens <= rows ? 2 * bytes : bytes;
+}
+
 }  // namespace
 
 std::string MemoryBudget::str() const {
@@ -51,9 +60,7 @@ MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& option
   b.buffers = ModelRunner::buffer_bytes(options, model, shard, dtype, replica_ranks) +
               GatheredWeights::bytes(placements, backend.ops, dtype, shard.merged_columns,
                                      shard.merged_share_heads());
-  if (backend.graphs)
-    b.graphs = DecodeGraphs::estimated_bytes(std::min(options.graph_max_rows, options.max_num_seqs),
-                                             model.num_layers);
+  if (backend.graphs) b.graphs = graph_bytes(config, options, model, shard);
   b.page_bytes = KvCache::page_bytes(model, shard, dtype, options.page_size);
   check(config.kv_cache.memory_bytes == 0 || config.kv_cache.memory_bytes >= b.page_bytes,
         "kv_cache.memory_bytes: {} is less than a page of {} positions, which takes {}",
