@@ -22,7 +22,8 @@ GridQuestion question_of(const Rank& rank, const EngineConfig& config, const Gri
           .output_tokens = work.context};
 }
 
-// The grids to measure, in `result.left_out` those that do not fit.
+// The grids to measure, in the user's order or the planner's; in `result.left_out` those that do
+// not fit.
 std::vector<GridShape> grids_of(const Rank& rank, const EngineConfig& config, const GridWork& work,
                                 GridsResult& result) {
   auto answers = plan_grids(rank.model(), rank.machine(), question_of(rank, config, work));
@@ -45,6 +46,11 @@ std::vector<GridShape> grids_of(const Rank& rank, const EngineConfig& config, co
     else
       result.left_out.emplace_back(a.grid, why);
   }
+  auto place = [&](const GridShape& g) {
+    return std::find(config.bench.grids.begin(), config.bench.grids.end(), g);
+  };
+  std::stable_sort(grids.begin(), grids.end(),
+                   [&](const GridShape& a, const GridShape& b) { return place(a) < place(b); });
   return grids;
 }
 
@@ -91,6 +97,7 @@ GridTimes measure_grid(Rank& rank, const EngineConfig& config, const GridWork& w
   return times;
 }
 
+// Illegal ones are refused.
 void check_named(const Rank& rank, const EngineConfig& config) {
   for (const GridShape& grid : config.bench.grids)
     choose_grid(rank.model(), grid, rank.world().size());
@@ -101,6 +108,8 @@ void check_named(const Rank& rank, const EngineConfig& config) {
 void bench_grids(Rank& rank, const EngineConfig& config) {
   check_named(rank, config);
   GridWork work = GridWork::of(config);
+  rank.measure_machine();
+  say(rank, describe(rank.machine().device) + describe(rank.machine().links));
   GridsResult result{.num_ranks = rank.world().size(),
                      .prompts = work.prompts,
                      .prompt_len = work.prompt_len,

@@ -8,7 +8,7 @@ namespace ll {
 namespace {
 
 constexpr double kSimplerWithin =
-    0.1;  // what a more intricate grid must bring: costs are not exact
+    0.05;  // what a more intricate grid must bring: costs are not exact
 constexpr int64_t kPrefillRows = 8192;
 constexpr int64_t kContext = 1024;
 
@@ -216,8 +216,8 @@ std::string describe_plan(const ModelConfig& config, const std::string& model,
       "{} in {} on {} x {} ({:.0f} GB; expected: {:.2f} TB/s, {:.0f} TFLOP/s)\n"
       "compared by {} sequences of {} tokens in and {} out\n\n",
       model, name_of(q.dtype), q.num_ranks, machine.name,
-      static_cast<double>(machine.memory_bytes) / 1e9, machine.bytes_per_s / 1e12,
-      machine.flops_per_s / 1e12, q.sequences, q.prompt_tokens, q.output_tokens);
+      static_cast<double>(machine.memory_bytes) / 1e9, machine.device.bytes_per_s / 1e12,
+      machine.device.flops_per_s / 1e12, q.sequences, q.prompt_tokens, q.output_tokens);
   text +=
       fmt::format("{:<34} {:>8} {:>8} {:>11} {:>9} {:>10} {:>10} {:>8} {:>10}\n", "grid", "weights",
                   "buffers", "KV tokens", "decode", "decode", "prefill", "gathers", "tokens/s");

@@ -35,7 +35,7 @@ struct GridAnswer {
 };
 
 // Grids that run the model, the best first: the one with the most tokens a second, unless a simpler
-// one comes within a tenth of it; then by tokens a second. Those that do not fit are last.
+// one comes within a twentieth of it; then by tokens a second. Those that do not fit are last.
 std::vector<GridAnswer> plan_grids(const ModelConfig& config, const MachineRates& machine,
                                    const GridQuestion& question);
 

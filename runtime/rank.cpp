@@ -8,6 +8,7 @@
 #include "runtime/cpu_threads.h"
 #include "runtime/grid_planner.h"
 #include "runtime/launch_clock.h"
+#include "runtime/measure_device.h"
 #include "runtime/version.h"
 
 namespace ll {
@@ -25,10 +26,8 @@ MachineRates machine_of(const Backend& backend, const MpiEnvironment& mpi) {
   MachineRates machine = known.value_or(known_machine("h100").value());
   machine.memory_bytes = backend.device.memory_info().total_bytes;
   if (backend.kind == BackendKind::kCpu) {  // the ranks of a host share what it has
-    auto ranks = static_cast<size_t>(mpi.local_size());
-    machine.memory_bytes /= ranks;
-    machine.bytes_per_s /= static_cast<double>(ranks);
-    machine.flops_per_s /= static_cast<double>(ranks);
+    machine.memory_bytes /= static_cast<size_t>(mpi.local_size());
+    machine.device = machine.device.shared_by(mpi.local_size());
   }
   return machine;
 }
@@ -73,8 +72,20 @@ RunnerOptions Rank::limits() const {
           .collects = false};
 }
 
+void Rank::measure_machine() {
+  world().barrier();  // those of a CPU share its memory: all at the same time
+  machine_.device = measure_device(backend_, stream_, model(), dtype_, machine_.device);
+  if (world().size() > 1)
+    machine_.links = measure_links(backend_, world(), dtype_, model().hidden_size);
+}
+
+// What is measured decides on GPUs, where it takes a second or two.
 GridShape Rank::wanted_grid() {
-  return config_.grid ? choose_grid(model(), config_.grid, world().size()) : planned_grid();
+  bool decides_mode = config_.grid && config_.grid->z > 1 && config_.gather_tokens == 0,
+       decides_grid = !config_.grid && world().size() > 1;
+  if (config_.grid) choose_grid(model(), config_.grid, world().size());  // refuses what is illegal
+  if (backend_.kind == BackendKind::kCuda && (decides_mode || decides_grid)) measure_machine();
+  return config_.grid ? *config_.grid : planned_grid();
 }
 
 // All ranks take what rank 0 makes of the measured links. Replicas are for many requests, and on
@@ -82,7 +93,6 @@ GridShape Rank::wanted_grid() {
 GridShape Rank::planned_grid() {
   if (world().size() == 1) return choose_grid(model(), std::nullopt, 1);
   bool is_cuda = backend_.kind == BackendKind::kCuda;
-  if (is_cuda) machine_.links = measure_links(backend_, world(), machine_.links);
   GridQuestion question{
       .num_ranks = world().size(),
       .dtype = dtype_,
@@ -91,6 +101,7 @@ GridShape Rank::planned_grid() {
       .may_replicate = is_cuda && config_.can_replicate(),
       .may_gather = is_cuda,
       .sequences = config_.scheduler.max_num_seqs};
+  if (is_cuda) say(describe_plan(model(), config_.model.path, machine_, question));
   GridShape shape = best_grid(model(), machine_, question);
   world().broadcast(&shape, sizeof shape, 0);
   return shape;

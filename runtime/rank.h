@@ -33,8 +33,9 @@ class Rank {
   Stream stream() const { return stream_; }
   const MpiGroup& world() const { return mpi_.world(); }
   Watchdog& watchdog() { return watchdog_; }
-  // What the rates of the machine are expected to be, without the model.
+  // What steps take on this machine: known of it by name, until it is measured.
   const MachineRates& machine() const { return machine_; }
+  void measure_machine();
   // The limits of a runner, on whichever grid.
   RunnerOptions limits() const;
 
