@@ -133,6 +133,7 @@ double Rank::move(const GridShape& shape, const KvWish& wish) {
   backend_.device.synchronize(stream_);
   Qwen2Weights held = runner_->model().release_weights();
   runner_.reset();
+  grid_.reset();
   if (!all_ranks_) all_ranks_ = make_communicator(backend_, world());
   enter(shape);
   world().barrier();
