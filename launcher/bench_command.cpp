@@ -11,9 +11,9 @@
 namespace ll {
 namespace {
 
-enum KindSet : unsigned { kThroughput = 1, kLatency = 2, kOneBatch = 4, kStartup = 8 };
+enum KindSet : unsigned { kThroughput = 1, kLatency = 2, kOneBatch = 4, kStartup = 8, kGrids = 16 };
 constexpr unsigned kBatches = kLatency | kOneBatch, kSpeeds = kThroughput | kBatches,
-                   kAll = kSpeeds | kStartup;
+                   kOneGrid = kSpeeds | kStartup, kAll = kOneGrid | kGrids;
 
 struct Kind {
   unsigned set;
@@ -36,6 +36,10 @@ const Kind kKinds[] = {
      "prefill and decode step of one batch",
      {"bench.batch_size=1", "bench.input_len=1024", "bench.output_len=16"}},
     {kStartup, "startup", "seconds from this command to the first token", {}},
+    {kGrids,
+     "grids",
+     "steps on one grid of ranks after another, beside what the planner expects",
+     {"bench.batch_size=64", "bench.input_len=1024", "bench.output_len=32"}},
 };
 
 // Options and the kinds that have them.
@@ -50,7 +54,13 @@ constexpr BenchOption kOptions[] = {
     {kAll,
      {"--load_format", "model.load_format",
       "hdf5 (the weights), or dummy (random; the default for a folder without weights)"}},
-    {kAll, {"--tp,--tensor_parallel_size,--tp_size", "grid.y", "tensor-parallel ranks, default 1"}},
+    {kOneGrid,
+     {"--tp,--tensor_parallel_size,--tp_size", "grid.y", "tensor-parallel ranks, default 1"}},
+    {kThroughput,
+     {"--dp,--data_parallel_size", "grid.dp", "replicas that share the requests, default 1"}},
+    {kGrids,
+     {"--grids", "bench.grids",
+      "grids to measure, as \"y=2;x=2;y=2,heads=1;dp=2\"; default: all that fit"}},
     {kAll, {"--backend", "backend", "auto, cuda or cpu"}},
     {kAll, {"--dtype", "model.dtype", "auto, bfloat16 or float32"}},
     {kThroughput,
@@ -58,27 +68,30 @@ constexpr BenchOption kOptions[] = {
     {kThroughput,
      {"--dataset_path", "bench.dataset_path",
       "of jsonl: {\"input_ids\": [...], \"output_tokens\": N} a line"}},
-    {kThroughput, {"--num_prompts", "bench.num_prompts", "requests, default 1000; nano has 256"}},
-    {kBatches, {"--batch_size", "bench.batch_size", "sequences of the batch"}},
-    {kSpeeds,
+    {kThroughput, {"--num_prompts", "bench.num_prompts", "requests, default 1000, of nano 256"}},
+    {kBatches | kGrids, {"--batch_size", "bench.batch_size", "sequences of the batch"}},
+    {kSpeeds | kGrids,
      {"--input_len,--random_input_len", "bench.input_len",
       "tokens of a prompt, besides a shared prefix"}},
-    {kSpeeds, {"--output_len,--random_output_len", "bench.output_len", "tokens of an answer"}},
+    {kSpeeds | kGrids,
+     {"--output_len,--random_output_len", "bench.output_len",
+      "tokens of an answer; of grids: decode steps that are measured"}},
     {kThroughput,
      {"--range_ratio,--random_range_ratio", "bench.range_ratio",
       "share by which random lengths vary, both ways"}},
     {kThroughput,
      {"--prefix_len,--random_prefix_len", "bench.prefix_len",
       "tokens that all prompts of shared-prefix begin with"}},
-    {kBatches,
-     {"--num_iters", "bench.num_iters", "measured runs, default 30 of latency, 1 of one-batch"}},
+    {kBatches | kGrids,
+     {"--num_iters", "bench.num_iters",
+      "measured runs, default 30 of latency, 1 of one-batch, 5 of grids"}},
     {kSpeeds, {"--num_iters_warmup", "bench.num_iters_warmup", "runs before the measured ones"}},
     {kSpeeds, {"--temperature", "bench.temperature", "of every request, default 0 (greedy)"}},
     {kSpeeds, {"--seed", "bench.seed", "of the prompts"}},
     {kSpeeds,
      {"--max_num_seqs,--max_running_requests", "scheduler.max_num_seqs",
       "sequences that run at the same time"}},
-    {kSpeeds,
+    {kSpeeds | kGrids,
      {"--max_num_batched_tokens", "scheduler.max_num_batched_tokens", "tokens of one step"}},
     {kSpeeds,
      {"--disable_radix_cache,--no_enable_prefix_caching", "kv_cache.radix",
@@ -87,7 +100,7 @@ constexpr BenchOption kOptions[] = {
      {"--gpu_memory_utilization,--mem_fraction_static", "kv_cache.gpu_memory_utilization",
       "share of the GPU's memory to use"}},
     {kAll, {"--kv_cache_memory_bytes", "kv_cache.memory_bytes", "of each rank, as 6GB"}},
-    {kSpeeds,
+    {kSpeeds | kGrids,
      {"--cuda_graph_max_bs", "cuda_graph_max_bs", "largest decode step that is a CUDA graph"}},
     {kAll, {"--enforce_eager,--disable_cuda_graph", "enforce_eager", "no CUDA graphs", "true"}},
     {kAll,
@@ -192,11 +205,15 @@ int bench_command(const std::vector<std::string>& arguments) {
   CLI::App app(fmt::format("Measures {}. Option names take - and _ alike.", kind.help),
                fmt::format("litelang bench {}", kind.name));
   std::string preset;
+  int num_ranks = 0;
   std::vector<KeyOption> options;
   for (const BenchOption& o : kOptions)
     if (o.kinds & kind.set) options.push_back(o.option);
   if (kind.set & kSpeeds)
     app.add_option("--preset", preset, "a workload by name; bench --help lists them")
+        ->type_name("");
+  if (kind.set == kGrids)
+    app.add_option("-n,--gpus,--ranks", num_ranks, "ranks, where no grids are named")
         ->type_name("");
   auto job = parse_job(app, options, {arguments.begin() + 1, arguments.end()});
   if (!job) return static_cast<int>(ExitCode::kDone);
@@ -211,7 +228,7 @@ int bench_command(const std::vector<std::string>& arguments) {
       is_shape_only(value_of(job->overrides, "model.path")))
     add({"model.load_format=dummy"});
   job->overrides.insert(job->overrides.begin(), first.begin(), first.end());
-  return run_job_command(*job);
+  return run_job_command(*job, num_ranks);
 }
 
 }  // namespace ll

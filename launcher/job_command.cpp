@@ -45,10 +45,11 @@ std::optional<JobArguments> parse_job(CLI::App& app, std::span<const KeyOption> 
   return a;
 }
 
-int run_job_command(const JobArguments& a) {
+int run_job_command(const JobArguments& a, int num_ranks) {
   // Read here too: what is wrong with it shows at once, and it tells how many ranks to start.
   auto config = EngineConfig::from_yaml(read_config_file(a.config), where(a), a.overrides);
-  const int num_ranks = config.grid ? config.grid->num_ranks() : 1;
+  if (num_ranks == 0 && !config.bench.grids.empty()) num_ranks = config.bench.grids[0].num_ranks();
+  if (num_ranks == 0) num_ranks = config.grid ? config.grid->num_ranks() : 1;
   std::vector<std::string> program = {program_beside("litelang-run")};
   if (!a.config.empty()) program.push_back(a.config);
   for (const std::string& o : a.overrides) program.insert(program.end(), {"--set", o});

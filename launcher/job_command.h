@@ -30,8 +30,8 @@ struct JobArguments {
 std::optional<JobArguments> parse_job(CLI::App& app, std::span<const KeyOption> options,
                                       const std::vector<std::string>& arguments);
 
-// Runs the job on as many ranks as its grid has; returns its exit code. Throws Error for what is
-// wrong with the configuration, before anything starts.
-int run_job_command(const JobArguments& arguments);
+// Runs the job on `num_ranks` ranks, or (0) as many as its grid has; returns its exit code. Throws
+// Error for what is wrong with the configuration, before anything starts.
+int run_job_command(const JobArguments& arguments, int num_ranks = 0);
 
 }  // namespace ll

@@ -1,37 +1,20 @@
 #include "parallel/grid_cost.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 
 namespace ll {
 namespace {
 
-constexpr double kAttentionShare = 0.6;  // of the matrix rate, by attention over prompts
-
-// Rates of a device as measured by programs made for it, times what the ops reach of them: reads of
-// weights 0.8, products 0.8. NVLink: sums in one kernel measured on 2 and 4 H200s (2.8 to 5.8 us
-// and 3.2 to 12 us for 3 to 460 KB), NCCL's from 6.4 us on 2 and 9 us on 4. PCIe devices have no
-// kernel of their own to sum with.
-const std::vector<MachineRates>& machines() {
-  constexpr LinkRates kNvlink{3.8e-6, 2.6e-6, 370e9, 2.4e-6, 0.4e-6, 150e9};
-  constexpr LinkRates kNvlinkA100{3.8e-6, 2.6e-6, 230e9, 2.8e-6, 0.6e-6, 90e9};
-  constexpr LinkRates kPcie{8e-6, 6e-6, 20e9, 0, 0, 0};
-  constexpr LinkRates kHostMemory{5e-6, 5e-6, 2e9, 0, 0, 0};
-  static const std::vector<MachineRates> list{
-      {"h200", 0.8 * 4.37e12, 0.8 * 792e12, 0.9e-6, size_t{141'000'000'000}, kNvlink},
-      {"h100", 0.8 * 3.0e12, 0.8 * 750e12, 0.9e-6, size_t{80'000'000'000}, kNvlink},
-      {"a100", 0.8 * 1.8e12, 0.8 * 270e12, 1.2e-6, size_t{80'000'000'000}, kNvlinkA100},
-      {"l40s", 0.8 * 0.8e12, 0.8 * 280e12, 1.2e-6, size_t{46'000'000'000}, kPcie},
-      {"cpu", 0.75 * 34e9, 0.6 * 440e9, 2e-6, size_t{32'000'000'000}, kHostMemory}};
-  return list;
-}
-
-double log_of(int members) { return std::log2(static_cast<double>(members)); }
+// A gather and products at the same time are in each other's way: of the gather that takes a share
+// s of the products' time, 2 s is not hidden, and at worst a tenth more than all of it (RESULTS.md,
+// Collectives: 0.17 of it at s = 0.09, 0.75 at 0.39, all at 1.6).
+constexpr double kUnhidden = 2, kInTheWay = 1.1;
 
 // One layer of one rank, in seconds; `rows` are those the rank computes itself.
 struct LayerCost {
-  const MachineRates& machine;
+  const DeviceTimes& device;
+  const LinkTimes& links;
   const GridShape& grid;
   const RankSizes& s;
   const StepLoad& load;
@@ -39,102 +22,104 @@ struct LayerCost {
 
   double rows() const { return std::ceil(static_cast<double>(load.rows) / columns); }
   double size() const { return static_cast<double>(s.element_bytes); }
-  double qkv_columns() const { return s.merged_share_heads ? 1 : columns; }
+  int qkv_columns() const { return s.merged_share_heads ? 1 : columns; }
+  int summed_columns() const { return grid.columns() / columns; }
 
-  // Weights this rank has of a layer, in elements.
-  double own_qkv() const { return static_cast<double>(s.hidden_part * s.qkv); }
-  double own_rest() const { return static_cast<double>(s.hidden_part * (s.slice + 3 * s.ffn)); }
+  // Bytes of a column's matrices.
+  double matrix(int64_t elements) const { return static_cast<double>(elements) * size(); }
+  double qkv() const { return matrix(s.hidden_part * s.qkv); }
+  double o() const { return matrix(s.hidden_part * s.slice); }
+  double gate_up() const { return matrix(s.hidden_part * 2 * s.ffn); }
+  double down() const { return matrix(s.hidden_part * s.ffn); }
 
   double products() const {
-    double weights = qkv_columns() * own_qkv() + columns * own_rest();
-    return std::max(weights * size() / machine.bytes_per_s,
-                    2 * weights * rows() / machine.flops_per_s);
+    auto product = [&](double bytes) { return device.product_s(rows(), bytes); };
+    return qkv_columns() * product(qkv()) +
+           columns * (product(o()) + product(gate_up()) + product(down()));
   }
   double attention() const {
     double parts = grid.kv_parts(), dim = static_cast<double>(s.head_dim);
     double bytes = static_cast<double>(load.positions_read * s.kv_heads) * 2 * dim * size() / parts;
     double flops = 4 * static_cast<double>(load.prompt_pairs * s.heads) * dim / parts;
-    return bytes / machine.bytes_per_s + flops / (kAttentionShare * machine.flops_per_s);
+    return (bytes > 0 ? device.attention_read.at(bytes) : 0) + flops / device.attention_flops_per_s;
+  }
+  // Norms that no sum brings with it, RoPE, SiLU: as long as launching or moving their rows takes.
+  double small_ops() const {
+    bool own_norms = summed_columns() == 1;
+    double ops = 1 + (own_norms ? 2 : 0) + (grid.x > 1 ? 4 : 0) + (grid.kv_parts() > 1 ? 2 : 0) +
+                 2 * (columns - 1);
+    double width = (own_norms ? 8.0 : 0) * static_cast<double>(s.hidden_part) +
+                   2 * static_cast<double>(s.qkv) + 3.0 * columns * static_cast<double>(s.ffn);
+    return std::max(ops * device.small_op_s, rows() * width * size() / device.bytes_per_s);
   }
   double x_sums() const {
-    double width = qkv_columns() * static_cast<double>(s.qkv);
-    const LinkRates& l = machine.links;
-    return l.all_reduce_s(grid.x, rows() * width * size()) +
-           l.all_reduce_s(grid.x, rows() * columns * static_cast<double>(2 * s.ffn) * size());
+    double qkv_width = qkv_columns() * static_cast<double>(s.qkv),
+           ffn_width = columns * static_cast<double>(2 * s.ffn);
+    return links.sum_s(grid.x, rows() * qkv_width * size()) +
+           links.sum_s(grid.x, rows() * ffn_width * size());
   }
   double y_sums() const {
-    return 2 * machine.links.all_reduce_s(grid.columns() / columns,
-                                          rows() * static_cast<double>(s.hidden_part) * size());
+    return 2 * links.sum_and_norm_s(summed_columns(), static_cast<int64_t>(rows()),
+                                    rows() * matrix(s.hidden_part));
   }
   double kv_exchange() const {
-    double row = static_cast<double>(s.slice) * size() + static_cast<double>(s.heads) * 4;
-    return machine.links.exchange_s(grid.kv_parts(),
-                                    (grid.kv_parts() - 1) * static_cast<double>(load.rows) * row);
+    double row = matrix(s.slice) + static_cast<double>(s.heads) * 4;
+    return links.all_to_all_s(grid.kv_parts(),
+                              (grid.kv_parts() - 1) * static_cast<double>(load.rows) * row);
   }
-  double z_exchange() const {
-    if (columns == 1) return 0;
-    const LinkRates& l = machine.links;
-    double gather = l.exchange_s(
-        columns, (columns - 1) * size() * (own_rest() + (s.merged_share_heads ? 0 : own_qkv())));
-    double tokens = (columns - 1) * rows() * size();
-    // The next layer's weights come while this one's products run.
-    return std::max(0.0, gather - products()) +
-           l.exchange_s(columns, tokens * static_cast<double>(s.qkv)) +
-           l.exchange_s(columns, tokens * static_cast<double>(s.slice));
+  // The next layer's weights come while this one's products run, where the links work on their own.
+  double gather_weights() const {
+    double others = columns - 1, shared = s.merged_share_heads ? 0 : qkv();
+    double alone = 0;
+    for (double bytes : {shared, o(), gate_up(), down()})
+      alone += links.gather_s(columns, others * bytes);
+    if (!links.hides_gathers) return alone;
+    return alone * std::min(kInTheWay, kUnhidden * alone / products());
   }
-  double launches() const {
-    int ops = 7 + (grid.x > 1 ? 2 : 0) + (grid.kv_parts() > 1 ? 2 : 0) + 5 * (columns - 1);
-    return ops * machine.launch_s;
+  double exchange_tokens() const {
+    double sent = (columns - 1) * rows();
+    return links.all_to_all_s(columns, sent * matrix(s.qkv)) +
+           links.all_to_all_s(columns, sent * matrix(s.slice));
   }
   double total() const {
-    return products() + attention() + x_sums() + y_sums() + kv_exchange() + z_exchange() +
-           launches();
+    double time = products() + attention() + small_ops() + x_sums() + y_sums() + kv_exchange();
+    return columns == 1 ? time : time + gather_weights() + exchange_tokens();
   }
 };
 
+// One row on one device: all weights and the sequence's keys and values are read once.
+double one_kernel_seconds(const DeviceTimes& device, const RankSizes& s, const StepLoad& load) {
+  int64_t layer =
+      s.hidden * (s.qkv + s.slice + 3 * s.ffn) + load.positions_read * s.kv_heads * 2 * s.head_dim;
+  auto elements = static_cast<double>(s.layers * layer + s.vocab * s.hidden);
+  return static_cast<double>(s.layers) * device.one_kernel_layer_s +
+         elements * static_cast<double>(s.element_bytes) / device.bytes_per_s;
+}
+
+bool is_one_kernel(const DeviceTimes& device, const GridShape& grid, const RankSizes& s,
+                   const StepLoad& load) {
+  const auto& known = device.one_kernel_hidden;
+  return grid.replica_size() == 1 && load.rows == 1 && load.positions_read > 0 &&
+         s.element_bytes == 2 && std::find(known.begin(), known.end(), s.hidden) != known.end();
+}
+
 }  // namespace
-
-double LinkRates::all_reduce_s(int members, double bytes) const {
-  if (members <= 1 || bytes <= 0) return 0;
-  double others = members - 1;
-  double ring =
-      start_s + start_log_s * log_of(members) + 2 * others / members * bytes / bytes_per_s;
-  if (one_shot_bytes_per_s <= 0) return ring;
-  return std::min(
-      ring, one_shot_s + one_shot_log_s * log_of(members) + others * bytes / one_shot_bytes_per_s);
-}
-
-double LinkRates::exchange_s(int members, double bytes) const {
-  if (members <= 1 || bytes <= 0) return 0;
-  return start_s + start_log_s * log_of(members) + bytes / bytes_per_s;
-}
-
-std::optional<MachineRates> known_machine(const std::string& name) {
-  std::string lower = name;
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  for (const MachineRates& m : machines())
-    if (lower == m.name || lower.find(" " + m.name) != std::string::npos) return m;
-  return std::nullopt;
-}
-
-std::vector<std::string> known_machines() {
-  std::vector<std::string> names;
-  for (const MachineRates& m : machines()) names.push_back(m.name);
-  return names;
-}
 
 double step_seconds(const MachineRates& machine, const GridShape& grid, const RankSizes& s,
                     const StepLoad& load, bool gathered) {
-  LayerCost layer{machine, grid, s, load, gathered ? grid.z : 1};
-  auto size = static_cast<double>(s.element_bytes), hidden = static_cast<double>(s.hidden);
-  double head = static_cast<double>(s.vocab) * hidden;
-  double logits = std::max(head * size / machine.bytes_per_s,
-                           2 * head * static_cast<double>(load.sampled) / machine.flops_per_s);
-  double embedding = machine.links.all_reduce_s(grid.replica_size(),
-                                                static_cast<double>(load.rows) * hidden * size);
-  double sampling =
-      machine.links.exchange_s(grid.replica_size(), static_cast<double>(load.sampled) * 8);
-  return static_cast<double>(s.layers) * layer.total() + logits + embedding + sampling;
+  const DeviceTimes& device = machine.device;
+  const LinkTimes& links = machine.links;
+  int ranks = grid.replica_size();
+  auto size = static_cast<double>(s.element_bytes), sampled = static_cast<double>(load.sampled);
+  // Embedding, then logits and their argmax, of which each rank has its part.
+  double ends = links.sum_s(ranks, static_cast<double>(load.rows * s.hidden) * size) +
+                links.gather_s(ranks, (ranks - 1) * sampled * 8) +
+                2 * sampled * static_cast<double>(s.vocab) * 4 / device.bytes_per_s +
+                4 * device.small_op_s;
+  if (is_one_kernel(device, grid, s, load)) return one_kernel_seconds(device, s, load) + ends;
+  LayerCost layer{device, links, grid, s, load, gathered ? grid.z : 1};
+  return static_cast<double>(s.layers) * layer.total() + ends +
+         device.product_s(sampled, static_cast<double>(s.vocab * s.hidden) * size);
 }
 
 int64_t gather_threshold(const MachineRates& machine, const GridShape& grid, const RankSizes& sizes,

@@ -1,46 +1,13 @@
 #pragma once
-// What a step costs on a grid: times of products, of attention and of exchanges from the rates of a
-// machine. Knows sizes, not models. Good for choosing between grids; a few tenths off in absolute
-// terms.
+// What a step costs on a grid: times of products, of attention and of exchanges, from the times of
+// a machine. Knows sizes, not models. What the grids' steps have in common that is next to nothing
+// is left out.
 #include <cstdint>
-#include <optional>
-#include <string>
-#include <vector>
 
-#include "kernels/backend.h"
 #include "parallel/grid_shape.h"
-#include "parallel/mpi_group.h"
+#include "parallel/machine_rates.h"
 
 namespace ll {
-
-// Exchanges between ranks of one host: a time that grows with the logarithm of their number, and
-// bytes over a rate.
-struct LinkRates {
-  double start_s = 0, start_log_s = 0, bytes_per_s = 0;
-  // A sum in one kernel in which every member reads all others' data: less to wait for, more to
-  // move. No rate: there is none.
-  double one_shot_s = 0, one_shot_log_s = 0, one_shot_bytes_per_s = 0;
-
-  double all_reduce_s(int members, double bytes) const;
-  // Of an all-gather or all-to-all in which a member sends `bytes`.
-  double exchange_s(int members, double bytes) const;
-};
-
-// `preset` with the latency and rate of this group's own sums. Collective; the same on all members.
-LinkRates measure_links(const Backend& backend, const MpiGroup& group, LinkRates preset);
-
-// One device, with what the program's ops reach of its rates.
-struct MachineRates {
-  std::string name;
-  double bytes_per_s = 0, flops_per_s = 0;
-  double launch_s = 0;  // from one op to the next
-  size_t memory_bytes = 0;
-  LinkRates links;
-};
-
-// "h200", "NVIDIA H200", ...; nothing for an unknown name.
-std::optional<MachineRates> known_machine(const std::string& name);
-std::vector<std::string> known_machines();
 
 // A rank's part of a stack of layers.
 struct RankSizes {

@@ -7,6 +7,8 @@
 // splits a step's tokens and gathers weights over merged columns J, c splits the KV positions of
 // one head group, dp replicas share rank 0's queue.
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace ll {
 
@@ -31,5 +33,9 @@ struct GridPlace {
 };
 
 GridPlace place_of(const GridShape& shape, int rank);
+
+// "y=2;x=2;y=2,heads=1;dp=2": grids of as many ranks each, what is not named being 1. Throws Error
+// (usage).
+std::vector<GridShape> parse_grids(std::string_view text);
 
 }  // namespace ll

@@ -44,10 +44,10 @@ std::vector<BenchRequest> random_dataset(const DatasetOptions& o, int32_t vocab)
   return requests;
 }
 
-std::vector<BenchRequest> nano_dataset(int32_t vocab) {
-  constexpr int64_t kSequences = 256, kShortest = 100, kLongest = 1024, kMaxToken = 10000;
+std::vector<BenchRequest> nano_dataset(int64_t num_prompts, int32_t vocab) {
+  constexpr int64_t kShortest = 100, kLongest = 1024, kMaxToken = 10000;
   PythonRandom random(0);
-  std::vector<BenchRequest> requests(kSequences);
+  std::vector<BenchRequest> requests(static_cast<size_t>(num_prompts));
   for (BenchRequest& r : requests) {
     r.prompt.resize(static_cast<size_t>(random.randint(kShortest, kLongest)));
     for (int32_t& id : r.prompt) id = static_cast<int32_t>(random.randint(0, kMaxToken) % vocab);
@@ -111,7 +111,7 @@ std::vector<BenchRequest> make_dataset(const DatasetOptions& o, int32_t vocab) {
     case DatasetOptions::Kind::kRandom:
       return random_dataset(o, vocab);
     case DatasetOptions::Kind::kNano:
-      return nano_dataset(vocab);
+      return nano_dataset(o.num_prompts, vocab);
     case DatasetOptions::Kind::kSharedPrefix:
       return shared_prefix_dataset(o, vocab);
     case DatasetOptions::Kind::kFile:

@@ -6,6 +6,8 @@
 
 namespace ll {
 
+constexpr int64_t kNanoPrompts = 256;  // of nano, unless told otherwise
+
 struct BenchRequest {
   std::vector<int32_t> prompt;
   int32_t output_len = 0;
@@ -24,8 +26,8 @@ struct DatasetOptions {
   bool operator==(const DatasetOptions&) const = default;
 };
 
-// random: token ids uniform over the vocabulary. nano: 256 requests of 100 to 1024 tokens in and
-// out, the prompts of nano-vllm's bench.py to the token. shared-prefix: one common head. file:
+// random: token ids uniform over the vocabulary. nano: requests of 100 to 1024 tokens in and out,
+// of 256 the prompts of nano-vllm's bench.py to the token. shared-prefix: one common head. file:
 // JSONL as TensorRT-LLM's prepare_dataset writes it,
 // {"input_ids": [...], "output_tokens": N} a line. Throws Error that names file and line.
 std::vector<BenchRequest> make_dataset(const DatasetOptions& options, int32_t vocab_size);

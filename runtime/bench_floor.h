@@ -18,7 +18,8 @@ struct BenchModel {
   double flops_per_pair = 0;    // of a query and a position: scores and weighted sum, all layers
   double weight_bytes = 0;      // a step reads, of all ranks of a replica together
   double kv_bytes = 0;          // of one position
-  int ranks = 1;                // share both evenly
+  int ranks = 1;                // of a replica, that share both evenly
+  int replicas = 1;
   int32_t vocab_size = 0;
 };
 BenchModel bench_model(const ModelConfig& config, const std::string& name, DType dtype, int ranks);

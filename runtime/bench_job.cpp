@@ -28,23 +28,10 @@ int64_t common_prefix(const std::vector<BenchRequest>& requests) {
 }  // namespace
 
 BenchJob::BenchJob(const EngineConfig& config, BenchSetup setup)
-    : config_(config), setup_(std::move(setup)), next_seed_(config.bench.data.seed) {}
-
-EngineEvents BenchJob::events() {
-  return {.on_token =
-              [this](Sequence& s, const TokenLogprob*) {
-                auto index = static_cast<size_t>(s.num_output() - 1);
-                run_.arrivals.resize(std::max(run_.arrivals.size(), index + 1));
-                run_.arrivals[index] = Clock::now();
-                return false;
-              },
-          .on_prompt_logprobs = [](Sequence&, int32_t, const std::vector<TokenLogprob>&) {},
-          .on_finish =
-              [this](const std::shared_ptr<Sequence>& s) {
-                run_.prompt_tokens += s->num_prompt;
-                run_.output_tokens += s->num_output();
-              }};
-}
+    : config_(config),
+      setup_(std::move(setup)),
+      next_seed_(config.bench.data.seed),
+      run_(setup_, config.bench.temperature) {}
 
 BenchReport BenchJob::run(Engine& engine, const std::function<void()>& on_warm) {
   using Kind = EngineConfig::Bench::Kind;
@@ -57,35 +44,22 @@ BenchReport BenchJob::run(Engine& engine, const std::function<void()>& on_warm) 
       return one_batch(engine, on_warm);
     case Kind::kStartup:
       return startup(engine);
+    case Kind::kGrids:
+      break;  // bench_grids.h
   }
   return {};
 }
 
-const BenchJob::Run& BenchJob::run_all(Engine& engine, const std::vector<BenchRequest>& requests) {
-  int64_t shared = config_.kv_cache.radix ? common_prefix(requests) : 0;
-  run_ = {.start = Clock::now()};
-  for (const BenchRequest& r : requests) {
-    auto length = static_cast<int64_t>(r.prompt.size()) + r.output_len;
-    check(length <= setup_.max_length,
-          "a prompt of {} tokens and {} of output exceed the {} positions of a sequence",
-          r.prompt.size(), r.output_len, setup_.max_length);
-    auto request = std::make_shared<Request>();
-    request->id = next_id_++;
-    request->prompt = r.prompt;
-    request->params.max_tokens = r.output_len;
-    request->params.temperature = static_cast<float>(config_.bench.temperature);
-    request->params.ignore_eos = true;
-    request->params.seed = static_cast<uint64_t>(request->id);
-    engine.add(request);
-  }
-  while (engine.has_work()) {
-    EngineTotals before = engine.totals();
-    engine.step();
-    Floor floor = step_floor(setup_.model, setup_.rates, engine.totals() - before, shared);
-    run_.floor_seconds += floor.seconds();
-  }
-  run_.seconds = seconds_between(run_.start, Clock::now());
-  return run_;
+std::vector<BenchRequest> BenchJob::dataset() const {
+  return make_dataset(config_.bench.data, setup_.model.vocab_size);
+}
+
+int64_t BenchJob::shared_tokens(const std::vector<BenchRequest>& requests) const {
+  return config_.kv_cache.radix ? common_prefix(requests) : 0;
+}
+
+const BenchRun::Seen& BenchJob::run_all(Engine& engine, const std::vector<BenchRequest>& requests) {
+  return run_.run_all(engine, requests, shared_tokens(requests));
 }
 
 // Other prompts each time, so that the radix cache knows none of them.
@@ -98,7 +72,6 @@ std::vector<BenchRequest> BenchJob::next_batch() {
                       setup_.model.vocab_size);
 }
 
-// Every bucket of decode rows twice, so that its graph is captured; sequences end one by one.
 void BenchJob::warm_up(Engine& engine) {
   std::vector<BenchRequest> requests;
   auto longest = static_cast<int32_t>(std::min(setup_.max_length, setup_.num_kv_positions)) - 2;
@@ -108,12 +81,12 @@ void BenchJob::warm_up(Engine& engine) {
 }
 
 BenchReport BenchJob::throughput(Engine& engine, const std::function<void()>& on_warm) {
-  auto requests = make_dataset(config_.bench.data, setup_.model.vocab_size);
+  auto requests = dataset();
   if (config_.bench.num_iters_warmup > 0) warm_up(engine);
   on_warm();
   SchedulerStats stats = engine.stats();
   EngineTotals totals = engine.totals();
-  const Run& run = run_all(engine, requests);
+  const BenchRun::Seen& run = run_all(engine, requests);
   return report(
       setup_.model,
       ThroughputResult{.num_requests = static_cast<int64_t>(requests.size()),
@@ -132,7 +105,7 @@ BenchReport BenchJob::latency(Engine& engine, const std::function<void()>& on_wa
   on_warm();
   int num_runs = b.num_iters > 0 ? b.num_iters : kLatencyRuns;
   for (int i = 0; i < num_runs; ++i) {
-    const Run& run = run_all(engine, next_batch());
+    const BenchRun::Seen& run = run_all(engine, next_batch());
     result.seconds.push_back(run.seconds);
     result.floor_seconds += run.floor_seconds / num_runs;
   }
@@ -154,7 +127,7 @@ BenchReport BenchJob::one_batch(Engine& engine, const std::function<void()>& on_
   for (int i = 0; i < b.num_iters_warmup; ++i) run_all(engine, next_batch());
   on_warm();
   for (int i = 0; i < std::max(b.num_iters, 1); ++i) {
-    const Run& run = run_all(engine, next_batch());
+    const BenchRun::Seen& run = run_all(engine, next_batch());
     result.prefill_seconds.push_back(seconds_between(run.start, run.arrivals[0]));
     result.total_seconds.push_back(run.seconds);
     for (size_t k = 1; k < run.arrivals.size(); ++k)

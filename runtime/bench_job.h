@@ -1,43 +1,30 @@
 #pragma once
 // Benchmarks in the program, each result beside the floor the device sets.
-#include <chrono>
 #include <functional>
 
-#include "runtime/bench_dataset.h"
 #include "runtime/bench_report.h"
-#include "runtime/engine.h"
+#include "runtime/bench_run.h"
 #include "runtime/engine_config.h"
 
 namespace ll {
-
-struct BenchSetup {
-  BenchModel model;
-  DeviceRates rates;
-  int64_t num_kv_positions = 0;
-  int64_t max_length = 0;     // positions of a sequence
-  double weights_loaded = 0;  // seconds since the launch
-};
 
 class BenchJob {
  public:
   BenchJob(const EngineConfig& config, BenchSetup setup);
 
-  EngineEvents events();
+  EngineEvents events() { return run_.events(); }
+  // Every bucket of decode rows twice, so that its graph is captured; sequences end one by one.
+  void warm_up(Engine& engine);
+  // The requests of the throughput benchmark, and the tokens that all their prompts begin with.
+  std::vector<BenchRequest> dataset() const;
+  int64_t shared_tokens(const std::vector<BenchRequest>& requests) const;
+  // What the engine runs, for a benchmark of several replicas.
+  BenchRun& requests_run() { return run_; }
   // Runs the benchmark of config.bench.kind. `on_warm` is called when the warm-up is over.
   BenchReport run(Engine& engine, const std::function<void()>& on_warm);
 
  private:
-  using Clock = std::chrono::steady_clock;
-  struct Run {
-    Clock::time_point start;
-    double seconds = 0, floor_seconds = 0;
-    int64_t prompt_tokens = 0, output_tokens = 0;
-    std::vector<Clock::time_point> arrivals;  // [i]: when the last sequence had its token i
-  };
-
-  // Submits the requests together and runs them to their end.
-  const Run& run_all(Engine& engine, const std::vector<BenchRequest>& requests);
-  void warm_up(Engine& engine);
+  const BenchRun::Seen& run_all(Engine& engine, const std::vector<BenchRequest>& requests);
   std::vector<BenchRequest> next_batch();
 
   BenchReport throughput(Engine& engine, const std::function<void()>& on_warm);
@@ -47,9 +34,8 @@ class BenchJob {
 
   const EngineConfig& config_;
   BenchSetup setup_;
-  int64_t next_id_ = 1;
   uint64_t next_seed_;
-  Run run_;  // the current one
+  BenchRun run_;
 };
 
 }  // namespace ll

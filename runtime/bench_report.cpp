@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "runtime/output_file.h"
 #include "runtime/version.h"
 
 namespace ll {
@@ -50,11 +51,16 @@ Json head_of(const BenchModel& model) {
   return {{"backend", "litelang"},
           {"version", kVersion},
           {"model_id", model.name},
-          {"num_ranks", model.ranks}};
+          {"num_ranks", model.ranks * model.replicas}};
 }
 
 double rate(int64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
+}
+
+// Of the replica that had least to do.
+double idle_share(const ThroughputResult& r) {
+  return 1 - *std::min_element(r.replicas_busy.begin(), r.replicas_busy.end());
 }
 
 double percent(double floor, double seconds) { return seconds > 0 ? 100 * floor / seconds : 0; }
@@ -87,6 +93,11 @@ BenchReport report(const BenchModel& model, const ThroughputResult& r) {
   line("Steps:", r.num_steps);
   line("Floor of these steps (s):",
        fmt::format("{:.2f} ({:.1f}%)", r.floor_seconds, percent(r.floor_seconds, r.seconds)));
+  for (size_t i = 0; i < r.replicas_busy.size(); ++i)
+    line(fmt::format("Replica {} busy (%):", i).c_str(),
+         fmt::format("{:.1f}", 100 * r.replicas_busy[i]));
+  if (!r.replicas_busy.empty())
+    line("Idlest replica idle (%):", fmt::format("{:.1f}", 100 * idle_share(r)));
   text += fmt::format("{:=^50}\n", "");
   Json json = head_of(model);
   json.update({{"elapsed_time", r.seconds},
@@ -105,6 +116,8 @@ BenchReport report(const BenchModel& model, const ThroughputResult& r) {
   json.update({{"cached_tokens", r.cached_tokens},
                {"num_steps", r.num_steps},
                {"floor_seconds", r.floor_seconds}});
+  if (!r.replicas_busy.empty())
+    json.update({{"replicas_busy", r.replicas_busy}, {"idlest_replica_idle", idle_share(r)}});
   return {text, json.dump()};
 }
 
@@ -179,6 +192,15 @@ BenchReport report(const BenchModel& model, const StartupResult& r) {
                {"ready_time", r.ready},
                {"first_token_time", r.first_token}});
   return {text, json.dump()};
+}
+
+void print_report(const BenchReport& report, const std::string& json_path) {
+  fmt::print("{}", report.text);
+  std::fflush(stdout);
+  if (json_path.empty()) return;
+  OutputFile json(json_path, /*overwrite=*/true);
+  json.write_line(report.json);
+  json.close();
 }
 
 }  // namespace ll

@@ -14,6 +14,7 @@ struct ThroughputResult {
   int64_t cached_tokens = 0, num_steps = 0;
   double seconds = 0;
   double floor_seconds = 0;
+  std::vector<double> replicas_busy;  // share of the time of each; of one replica: empty
 };
 
 struct LatencyResult {
@@ -43,5 +44,8 @@ BenchReport report(const BenchModel& model, const ThroughputResult& result);
 BenchReport report(const BenchModel& model, const LatencyResult& result);
 BenchReport report(const BenchModel& model, const OneBatchResult& result);
 BenchReport report(const BenchModel& model, const StartupResult& result);
+
+// Text to standard output, the JSON to a file if one is named.
+void print_report(const BenchReport& report, const std::string& json_path);
 
 }  // namespace ll

@@ -25,15 +25,18 @@ class DecodeGraphs {
   // this is an estimate on the safe side: kBytesPerNode for each kernel of a step.
   static size_t estimated_bytes(int32_t max_rows, int64_t num_layers);
 
+  enum class Mode : int8_t { kStationary, kGathered, kOneKernel };
+
   // What distinguishes captured steps.
   struct Key {
     int32_t bucket = 0;
-    int32_t variant = 0;
+    Mode mode = Mode::kStationary;
+    bool samples = false;    // plain sampling is part of it
     int32_t generation = 0;  // of the buffers it reads
     auto operator<=>(const Key&) const = default;
   };
   // Runs `work`, through a graph from the second time on. It must launch the same kernels on the
-  // same memory each time.
+  // same memory each time; other streams it uses it joins by events alone, before it ends.
   void run(const Key& key, const std::function<void()>& work);
 
  private:

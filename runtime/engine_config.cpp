@@ -206,7 +206,8 @@ const std::vector<Key>& key_table() {
                                         {{"throughput", Kind::kThroughput},
                                          {"latency", Kind::kLatency},
                                          {"one-batch", Kind::kOneBatch},
-                                         {"startup", Kind::kStartup}});
+                                         {"startup", Kind::kStartup},
+                                         {"grids", Kind::kGrids}});
        }},
       {"bench.dataset",
        [](C& c, const Place& p, const YAML::Node& n) {
@@ -237,6 +238,14 @@ const std::vector<Key>& key_table() {
       {"bench.temperature",
        [](C& c, const Place& p,
           const YAML::Node& n) { c.bench.temperature = number_of(p, n, 0, 100); }},
+      {"bench.grids",
+       [](C& c, const Place& p, const YAML::Node& n) {
+         try {
+           c.bench.grids = parse_grids(text_of(p, n));
+         } catch (const Error& e) {
+           p.fail("{}", e.what());
+         }
+       }},
       {"bench.output_json", text(&C::bench, &C::Bench::output_json)},
       {"bench.trace", text(&C::bench, &C::Bench::trace)},
       {"bench.trace_steps", whole(&C::bench, &C::Bench::trace_steps, 2, 100000)},
@@ -300,12 +309,26 @@ void apply_override(EngineConfig& config, const std::string& override_text,
   seen.insert(place.key);
 }
 
+// A step of prompts has at least one, and all that runs is what is measured.
+void fit_to_grids(EngineConfig& c, const std::set<std::string>& given) {
+  auto& s = c.scheduler;
+  int64_t length = c.bench.data.input_len, batch = c.bench.batch_size;
+  if (!given.contains("scheduler.max_num_batched_tokens"))
+    s.max_num_batched_tokens =
+        static_cast<int>(std::max({int64_t{s.max_num_batched_tokens}, length, batch}));
+  if (!given.contains("scheduler.max_num_seqs"))
+    s.max_num_seqs = static_cast<int>(std::max(batch, s.max_num_batched_tokens / length));
+}
+
 // A batch that is measured runs as one, with its prompts in one step where a step is what is
 // measured, unless the user says otherwise.
-void fit_to_batch(EngineConfig& c, const std::set<std::string>& given) {
+void fit_to_bench(EngineConfig& c, const std::set<std::string>& given) {
   using Kind = EngineConfig::Bench::Kind;
-  bool is_one_batch = c.bench.kind == Kind::kOneBatch;
+  bool is_one_batch = c.bench.kind == Kind::kOneBatch, is_grids = c.bench.kind == Kind::kGrids;
   if (c.job.type != EngineConfig::JobType::kBench) return;
+  if (c.bench.data.kind == DatasetOptions::Kind::kNano && !given.contains("bench.num_prompts"))
+    c.bench.data.num_prompts = kNanoPrompts;
+  if (is_grids) return fit_to_grids(c, given);
   if (!is_one_batch && c.bench.kind != Kind::kLatency) return;
   auto& s = c.scheduler;
   if (!given.contains("scheduler.max_num_seqs"))
@@ -321,6 +344,10 @@ void check_bench(const EngineConfig& c, std::string_view where) {
   if (c.bench.kind != EngineConfig::Bench::Kind::kThroughput &&
       c.bench.data.kind != Dataset::kRandom)
     fail_usage("{}: bench.dataset is of throughput; the other kinds run random prompts", where);
+  if (c.bench.kind == EngineConfig::Bench::Kind::kGrids && c.grid)
+    fail_usage("{}: grid is not of bench.kind grids, which runs on those of bench.grids", where);
+  if (c.bench.kind != EngineConfig::Bench::Kind::kGrids && !c.bench.grids.empty())
+    fail_usage("{}: bench.grids is of bench.kind grids", where);
   if (c.bench.data.kind == Dataset::kFile && c.bench.data.path.empty())
     fail_usage("{}: bench.dataset_path is missing; give a JSONL file", where);
 }
@@ -358,7 +385,7 @@ EngineConfig EngineConfig::from_yaml(std::string_view text, std::string_view whe
     fail_usage("{}:{}: not valid YAML: {}", where, e.mark.line + 1, e.msg);
   }
   for (const std::string& o : overrides) apply_override(config, o, given);
-  fit_to_batch(config, given);
+  fit_to_bench(config, given);
   check_whole(config, where);
   return config;
 }

@@ -59,16 +59,17 @@ struct EngineConfig {
   } job;
 
   struct Bench {
-    enum class Kind { kThroughput, kLatency, kOneBatch, kStartup };
+    enum class Kind { kThroughput, kLatency, kOneBatch, kStartup, kGrids };
     Kind kind = Kind::kThroughput;
     DatasetOptions data;
-    int32_t batch_size = 8;  // of latency and one-batch
-    int32_t num_iters = 0;   // 0: 30 of latency, 1 of one-batch
+    int32_t batch_size = 8;  // of latency, one-batch and grids
+    int32_t num_iters = 0;   // 0: 30 of latency, 1 of one-batch, 5 of grids
     int32_t num_iters_warmup = 1;
     double temperature = 0;
     std::string output_json;
     std::string trace;  // file for a Chrome trace of trace_steps steps; empty: none
     int32_t trace_steps = 50;
+    std::vector<GridShape> grids;  // of grids; none: all that fit
     bool operator==(const Bench&) const = default;
   } bench;
 
@@ -79,6 +80,11 @@ struct EngineConfig {
   int load_threads = 4;         // that read weights
 
   bool operator==(const EngineConfig&) const = default;
+
+  // Whether several replicas can do the job.
+  bool can_replicate() const {
+    return job.type == JobType::kBatch || bench.kind == Bench::Kind::kThroughput;
+  }
 
   // `where` names the text in errors ("configs/demo.yaml"); each override is "key.path=value".
   // Throws Error (usage) with file, line and, for an unknown key, the nearest one.

@@ -1,13 +1,14 @@
 #include "runtime/grid_planner.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
 namespace ll {
 namespace {
 
 constexpr double kSimplerWithin =
-    0.1;  // what a more intricate grid must bring: costs are not exact
+    0.05;  // what a more intricate grid must bring: costs are not exact
 constexpr int64_t kPrefillRows = 8192;
 constexpr int64_t kContext = 1024;
 
@@ -108,15 +109,13 @@ std::vector<GridShape> shapes(int num_ranks, bool may_replicate, bool may_gather
   return list;
 }
 
-// Puts the choice in front of the sorted answers.
+// Puts the choice in front of the sorted answers, of which those with problems are last.
 void put_choice_first(std::vector<GridAnswer>& answers) {
-  if (answers.empty() || !answers[0].problem.empty()) return;
-  double enough = answers[0].tokens_per_s * (1 - kSimplerWithin);
-  auto choice = answers.begin();
-  for (auto a = answers.begin(); a != answers.end(); ++a)
-    if (a->problem.empty() && a->tokens_per_s >= enough &&
-        intricacy(a->grid) < intricacy(choice->grid))
-      choice = a;
+  std::vector<GridRate> fitting;
+  for (const GridAnswer& a : answers)
+    if (a.problem.empty()) fitting.push_back({a.grid, a.tokens_per_s});
+  if (fitting.empty()) return;
+  auto choice = answers.begin() + static_cast<std::ptrdiff_t>(choose_among(fitting));
   std::rotate(answers.begin(), choice, choice + 1);
 }
 
@@ -167,6 +166,29 @@ std::vector<GridAnswer> plan_grids(const ModelConfig& config, const MachineRates
   return answers;
 }
 
+size_t choose_among(const std::vector<GridRate>& grids) {
+  double most = 0;
+  for (const GridRate& g : grids) most = std::max(most, g.tokens_per_s);
+  auto comes_near = [&](const GridRate& g) {
+    return g.tokens_per_s >= most * (1 - kSimplerWithin);
+  };
+  std::optional<size_t> choice;
+  for (size_t i = 0; i < grids.size(); ++i) {
+    if (!comes_near(grids[i])) continue;
+    auto is_better = [&](const GridRate& a, const GridRate& b) {
+      return std::tuple(intricacy(a.grid), -a.tokens_per_s) <
+             std::tuple(intricacy(b.grid), -b.tokens_per_s);
+    };
+    if (!choice || is_better(grids[i], grids[*choice])) choice = i;
+  }
+  return choice.value_or(0);
+}
+
+double predict_step(const ModelConfig& config, const MachineRates& machine, const GridShape& grid,
+                    DType dtype, const StepLoad& load, bool gathered) {
+  return step_seconds(machine, grid, sizes_of(config, grid, dtype), load, gathered);
+}
+
 GridShape best_grid(const ModelConfig& config, const MachineRates& machine,
                     const GridQuestion& question) {
   auto answers = plan_grids(config, machine, question);
@@ -194,8 +216,8 @@ std::string describe_plan(const ModelConfig& config, const std::string& model,
       "{} in {} on {} x {} ({:.0f} GB; expected: {:.2f} TB/s, {:.0f} TFLOP/s)\n"
       "compared by {} sequences of {} tokens in and {} out\n\n",
       model, name_of(q.dtype), q.num_ranks, machine.name,
-      static_cast<double>(machine.memory_bytes) / 1e9, machine.bytes_per_s / 1e12,
-      machine.flops_per_s / 1e12, q.sequences, q.prompt_tokens, q.output_tokens);
+      static_cast<double>(machine.memory_bytes) / 1e9, machine.device.bytes_per_s / 1e12,
+      machine.device.flops_per_s / 1e12, q.sequences, q.prompt_tokens, q.output_tokens);
   text +=
       fmt::format("{:<34} {:>8} {:>8} {:>11} {:>9} {:>10} {:>10} {:>8} {:>10}\n", "grid", "weights",
                   "buffers", "KV tokens", "decode", "decode", "prefill", "gathers", "tokens/s");

@@ -35,7 +35,7 @@ struct GridAnswer {
 };
 
 // Grids that run the model, the best first: the one with the most tokens a second, unless a simpler
-// one comes within a tenth of it; then by tokens a second. Those that do not fit are last.
+// one comes within a twentieth of it; then by tokens a second. Those that do not fit are last.
 std::vector<GridAnswer> plan_grids(const ModelConfig& config, const MachineRates& machine,
                                    const GridQuestion& question);
 
@@ -47,6 +47,18 @@ GridShape best_grid(const ModelConfig& config, const MachineRates& machine,
 // Rows from which steps on the grid gather weights.
 int64_t gather_tokens(const ModelConfig& config, const MachineRates& machine, const GridShape& grid,
                       DType dtype, int64_t max_rows);
+
+// Seconds of a step of one replica on the grid, in gathered mode or stationary.
+double predict_step(const ModelConfig& config, const MachineRates& machine, const GridShape& grid,
+                    DType dtype, const StepLoad& load, bool gathered);
+
+// The index of the best of several grids: the one with the most tokens a second, unless a simpler
+// one comes near.
+struct GridRate {
+  GridShape grid;
+  double tokens_per_s = 0;
+};
+size_t choose_among(const std::vector<GridRate>& grids);
 
 struct IllegalGrid {
   GridShape grid;

@@ -5,8 +5,6 @@
 namespace ll {
 namespace {
 
-constexpr double kCpuShare = 0.5;  // of the host's free memory; other programs live there too
-
 double megabytes(size_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 int64_t pages_of(int64_t positions, int64_t page_size) {
@@ -14,10 +12,12 @@ int64_t pages_of(int64_t positions, int64_t page_size) {
 }
 
 void find_memory(const EngineConfig& config, const Backend& backend, int local_ranks,
-                 MemoryBudget& b) {
+                 size_t resident, MemoryBudget& b) {
   MemoryInfo memory = backend.device.memory_info();
-  if (backend.kind == BackendKind::kCpu) {
-    double share = config.kv_cache.memory_bytes > 0 ? 1.0 : kCpuShare;
+  bool is_cpu = backend.kind == BackendKind::kCpu;
+  memory.free_bytes += resident * static_cast<size_t>(is_cpu ? local_ranks : 1);
+  if (is_cpu) {
+    double share = config.kv_cache.memory_bytes > 0 ? 1.0 : kCpuMemoryShare;
     b.available = static_cast<size_t>(static_cast<double>(memory.free_bytes) * share) /
                   static_cast<size_t>(local_ranks);
     return;
@@ -26,6 +26,15 @@ void find_memory(const EngineConfig& config, const Backend& backend, int local_r
                                    config.kv_cache.gpu_memory_utilization);
   b.in_use = memory.total_bytes - memory.free_bytes;
   b.available = limit > b.in_use ? limit - b.in_use : 0;
+}
+
+// Of decode steps, and again of those that run in gathered mode if the user wants any to.
+size_t graph_bytes(const EngineConfig& config, const RunnerOptions& options,
+                   const ModelConfig& model, const ModelShard& shard) {
+  int32_t rows = std::min(options.graph_max_rows, options.max_num_seqs);
+  size_t bytes = DecodeGraphs::estimated_bytes(rows, model.num_layers);
+  bool gathers = shard.merged_columns > 1 && config.gather_tokens > 0;
+  return gathers && config.gather_tokens <= rows ? 2 * bytes : bytes;
 }
 
 }  // namespace
@@ -43,17 +52,15 @@ std::string MemoryBudget::str() const {
 
 MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& options,
                          const Backend& backend, const ModelConfig& model, const ModelShard& shard,
-                         DType dtype, int replica_ranks, int local_ranks) {
+                         DType dtype, int replica_ranks, int local_ranks, size_t resident) {
   MemoryBudget b;
-  find_memory(config, backend, local_ranks, b);
+  find_memory(config, backend, local_ranks, resident, b);
   WeightPlacements placements = weight_placements(model, shard);
   b.weights = weight_bytes(placements, backend.ops, dtype);
   b.buffers = ModelRunner::buffer_bytes(options, model, shard, dtype, replica_ranks) +
               GatheredWeights::bytes(placements, backend.ops, dtype, shard.merged_columns,
                                      shard.merged_share_heads());
-  if (backend.graphs)
-    b.graphs = DecodeGraphs::estimated_bytes(std::min(options.graph_max_rows, options.max_num_seqs),
-                                             model.num_layers);
+  if (backend.graphs) b.graphs = graph_bytes(config, options, model, shard);
   b.page_bytes = KvCache::page_bytes(model, shard, dtype, options.page_size);
   check(config.kv_cache.memory_bytes == 0 || config.kv_cache.memory_bytes >= b.page_bytes,
         "kv_cache.memory_bytes: {} is less than a page of {} positions, which takes {}",

@@ -8,6 +8,9 @@
 
 namespace ll {
 
+// Of a CPU host's free memory; other programs live there too.
+constexpr double kCpuMemoryShare = 0.5;
+
 struct MemoryBudget {
   size_t available = 0;  // to this rank
   size_t in_use = 0;     // of a GPU before: other programs, the driver, scratch and communicators
@@ -25,9 +28,10 @@ struct MemoryBudget {
 };
 
 // What this rank can afford; throws Error with the numbers when not even one sequence fits.
-// `options.num_pages` is ignored. `local_ranks` share the host's memory on a CPU.
+// `options.num_pages` is ignored. `local_ranks` share the host's memory on a CPU. `resident` bytes
+// of the weights are there already.
 MemoryBudget plan_memory(const EngineConfig& config, const RunnerOptions& options,
                          const Backend& backend, const ModelConfig& model, const ModelShard& shard,
-                         DType dtype, int replica_ranks, int local_ranks);
+                         DType dtype, int replica_ranks, int local_ranks, size_t resident = 0);
 
 }  // namespace ll

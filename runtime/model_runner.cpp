@@ -74,10 +74,8 @@ std::unique_ptr<Flight> ModelRunner::take_flight() {
 void ModelRunner::launch(const StepPlan& plan) {
   for (const auto& s : plan.new_slots) slots_[static_cast<size_t>(s.slot)] = s.sampling;
   if (trace_) trace_->begin_step(plan.id, plan.num_tokens());
-  // Graphs are of decode steps, whose rows are too few for gathered mode.
-  int32_t bucket = plan.is_decode_only() && !plan.gathered
-                       ? graphs_.bucket(static_cast<int32_t>(plan.decode.size()))
-                       : 0;
+  int32_t bucket =
+      plan.is_decode_only() ? graphs_.bucket(static_cast<int32_t>(plan.decode.size())) : 0;
   SlotTables tables{data_of<int32_t>(page_table_), page_table_.view().dim(1),
                     data_of<int32_t>(last_tokens_), kv_.positions()};
   StepDescription step = describe_step(plan, slots_, bucket, tables, upload_);
@@ -129,7 +127,10 @@ void ModelRunner::run_captured(const StepPlan& plan, const StepDescription& step
   bool is_plain = step.needs.is_plain();
   bool is_fused = bucket == 1 && model_.can_decode_one(plan.decode[0].position);
   TensorView logits = logits_.view().rows(0, bucket);
-  graphs_.run({bucket, is_plain + 2 * is_fused, upload_.generation()}, [&] {
+  auto mode = plan.gathered ? DecodeGraphs::Mode::kGathered
+              : is_fused    ? DecodeGraphs::Mode::kOneKernel
+                            : DecodeGraphs::Mode::kStationary;
+  graphs_.run({bucket, mode, is_plain, upload_.generation()}, [&] {
     if (is_fused)
       model_.decode_one(stream_, step.inputs, logits);
     else

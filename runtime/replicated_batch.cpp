@@ -1,8 +1,9 @@
 #include "runtime/replicated_batch.h"
 
 #include <algorithm>
-#include <cstring>
-#include <thread>
+
+#include "runtime/engine_stepper.h"
+#include "runtime/replica_messages.h"
 
 namespace ll {
 namespace {
@@ -18,51 +19,6 @@ constexpr char kCounts = 'C';    // from a replica: BatchCounts
 constexpr char kReturned = 'B';  // from a replica: numbers of lines
 
 constexpr size_t kWindow = 64;  // requests among which those that suit a replica are looked for
-constexpr auto kNap = std::chrono::microseconds(300);         // between looks at an empty mailbox
-constexpr auto kSignOfLife = std::chrono::milliseconds(500);  // to the workers of an idle engine
-
-template <class T>
-std::string message(char kind, const T& head, std::string_view rest = {}) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  std::string text(1, kind);
-  text.append(reinterpret_cast<const char*>(&head), sizeof head);
-  return text.append(rest);
-}
-
-template <class T>
-T head_of(const std::string& text) {
-  ensure(text.size() >= 1 + sizeof(T), "message between replicas: too short");
-  T head;
-  std::memcpy(static_cast<void*>(&head), text.data() + 1, sizeof head);
-  return head;
-}
-
-template <class T>
-std::string_view rest_of(const std::string& text) {
-  return std::string_view(text).substr(1 + sizeof(T));
-}
-
-// Steps the engine; without work it naps, and shows the workers now and then that it lives.
-class Stepper {
- public:
-  void step(Engine& engine) {
-    if (engine.has_work() || Clock::now() - last_ > kSignOfLife) {
-      engine.step();
-      last_ = Clock::now();
-    } else {
-      std::this_thread::sleep_for(kNap);
-    }
-  }
-
- private:
-  Clock::time_point last_ = Clock::now();
-};
-
-// A few beside those that run, so that a slot that falls free is filled at once.
-int64_t capacity_of(const EngineConfig& config) {
-  int64_t running = config.scheduler.max_num_seqs;
-  return running + std::max<int64_t>(1, running / 8);
-}
 
 RequestRouter::Ticket ticket_of(const RequestFeed::Item& item) {
   const CompletionRequest& r = *item.request;
@@ -96,7 +52,8 @@ ReplicatedBatch::ReplicatedBatch(const EngineConfig& config, const CompletionCon
       context_(context),
       mailbox_(mailbox),
       output_(output),
-      router_(mailbox.size(), config.scheduler.max_num_seqs, capacity_of(config)),
+      router_(mailbox.size(), config.scheduler.max_num_seqs,
+              RequestRouter::usual_capacity(config.scheduler.max_num_seqs)),
       counts_(static_cast<size_t>(mailbox.size())),
       busy_seconds_(static_cast<size_t>(mailbox.size())) {}
 
@@ -105,7 +62,7 @@ void ReplicatedBatch::run(Engine& engine, BatchJob& job, LineReader& input) {
   RequestFeed feed(input, context_, static_cast<size_t>(BatchJob::read_ahead(config_)),
                    /*keeps_text=*/true);
   Progress progress;
-  Stepper stepper;
+  EngineStepper stepper;
   auto before = Clock::now();
   while (!feed.is_done() || !unplaced_.empty() || router_.num_placed() > 0) {
     receive();
@@ -113,7 +70,7 @@ void ReplicatedBatch::run(Engine& engine, BatchJob& job, LineReader& input) {
     hand_out();
     recall();
     own_.feed(engine, job, config_.scheduler.max_num_seqs);
-    stepper.step(engine);
+    stepper.step(engine, [&] { engine.step(); });
     progress.update(total(job.count(engine)));
     auto now = Clock::now();
     note_busy(now - before);
@@ -155,7 +112,7 @@ bool ReplicatedBatch::place(Unplaced& request, bool patient) {
     own_.push(std::move(item));
     return true;
   }
-  mailbox_.post(replica, message(kWork, item.line, item.text));
+  mailbox_.post(replica, replica_message(kWork, item.line, item.text));
   int64_t line = item.line;
   away_.emplace(line, std::move(item));
   return true;
@@ -174,14 +131,14 @@ void ReplicatedBatch::recall() {
   if (replica < 0) return;
   if (replica != mailbox_.rank()) {
     is_recalling_ = true;
-    return mailbox_.post(replica, message(kRecall, count));
+    return mailbox_.post(replica, replica_message(kRecall, count));
   }
   for (RequestFeed::Item& item : own_.give_back(count)) requeue(std::move(item));
 }
 
 void ReplicatedBatch::receive() {
   while (auto m = mailbox_.poll()) {
-    switch (m->text.empty() ? '\0' : m->text[0]) {
+    switch (kind_of(m->text)) {
       case kDone: {
         auto line = head_of<int64_t>(m->text);
         away_.erase(line);
@@ -191,12 +148,9 @@ void ReplicatedBatch::receive() {
       case kCounts:
         counts_[static_cast<size_t>(m->from)] = head_of<BatchCounts>(m->text);
         break;
-      case kReturned: {
-        std::vector<int64_t> lines((m->text.size() - 1) / sizeof(int64_t));
-        std::memcpy(lines.data(), m->text.data() + 1, lines.size() * sizeof(int64_t));
-        take_back(lines);
+      case kReturned:
+        take_back(values_of<int64_t>(m->text));
         break;
-      }
       default:
         ensure(false, "message between replicas: unknown kind");
     }
@@ -252,13 +206,13 @@ void ReplicatedBatch::finish(Progress& progress, const BatchCounts& own) {
 }
 
 void RemoteReplica::run(Engine& engine, BatchJob& job) {
-  Stepper stepper;
+  EngineStepper stepper;
   while (receive()) {
     queue_.feed(engine, job, config_.scheduler.max_num_seqs);
-    stepper.step(engine);
+    stepper.step(engine, [&] { engine.step(); });
     if (records_.empty()) continue;
     // Counts first: with the last record rank 0 may be through with the file.
-    mailbox_.post(0, message(kCounts, job.count(engine)));
+    mailbox_.post(0, replica_message(kCounts, job.count(engine)));
     for (std::string& record : records_) mailbox_.post(0, std::move(record));
     records_.clear();
   }
@@ -267,7 +221,7 @@ void RemoteReplica::run(Engine& engine, BatchJob& job) {
 // False when there is no more.
 bool RemoteReplica::receive() {
   while (auto m = mailbox_.poll()) {
-    char kind = m->text.empty() ? '\0' : m->text[0];
+    char kind = kind_of(m->text);
     if (kind == kQuit) return false;
     if (kind == kWork) {
       LineReader::Line line{head_of<int64_t>(m->text), std::string(rest_of<int64_t>(m->text))};
@@ -275,16 +229,16 @@ bool RemoteReplica::receive() {
       continue;
     }
     ensure(kind == kRecall, "message between replicas: unknown kind");
-    std::string returned(1, kReturned);
+    std::vector<int64_t> lines;
     for (const RequestFeed::Item& item : queue_.give_back(head_of<int64_t>(m->text)))
-      returned.append(reinterpret_cast<const char*>(&item.line), sizeof item.line);
-    mailbox_.post(0, std::move(returned));
+      lines.push_back(item.line);
+    mailbox_.post(0, replica_message(kReturned, lines));
   }
   return true;
 }
 
 void RemoteReplica::done(int64_t line, std::string_view record) {
-  records_.push_back(message(kDone, line, record));
+  records_.push_back(replica_message(kDone, line, record));
 }
 
 }  // namespace ll

@@ -5,6 +5,7 @@
 // A request goes to the replica that will be done with it soonest: the work a replica has yet to
 // do, less what its radix cache spares. Replicas hold little that has not begun, so that the queue
 // stays central; near the end, when it is empty, one without work takes over what others hold.
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
@@ -18,6 +19,10 @@ class RequestRouter {
   // `running`: answers a replica can run at once; `capacity`: those it may hold, more than that so
   // that none of its slots stays empty.
   RequestRouter(int num_replicas, int64_t running, int64_t capacity);
+  // A few beside those that run, so that a slot that falls free is filled at once.
+  static int64_t usual_capacity(int64_t running) {
+    return running + std::max<int64_t>(1, running / 8);
+  }
 
   // What the router knows of a request.
   struct Ticket {

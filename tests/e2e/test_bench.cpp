@@ -78,10 +78,10 @@ void check_usage(const std::vector<std::string>& arguments, const std::string& p
 TEST_CASE("help tells kinds, presets and options") {
   Outcome o = run(bench({"--help"}));
   CHECK(o.exit_code == 0);
-  for (const char* word : {"throughput", "latency", "one-batch", "startup", "seed-prefill",
+  for (const char* word : {"throughput", "latency", "one-batch", "startup", "grids", "seed-prefill",
                            "seed-decode", "nano", "shared-prefix"})
     CHECK(has(o.out, word));
-  for (const char* kind : {"throughput", "latency", "one-batch", "startup"}) {
+  for (const char* kind : {"throughput", "latency", "one-batch", "startup", "grids"}) {
     Outcome of_kind = run(bench({kind, "--help"}));
     CHECK(of_kind.exit_code == 0);
     CHECK(has(of_kind.out, std::string("Usage: litelang bench ") + kind));
@@ -124,6 +124,59 @@ TEST_CASE("throughput of a shared prefix, with the radix cache and without") {
   CHECK(with.json["cached_tokens"] == 5 * 128);
   common.emplace_back("--disable-radix-cache");
   CHECK(measure(common).json["cached_tokens"] == 0);
+}
+
+TEST_CASE("throughput of two replicas, and of two on two ranks each") {
+  for (const char* tp : {"1", "2"}) {
+    CAPTURE(tp);
+    Result r = measure({"throughput", "--num-prompts", "30", "--input-len", "30", "--output-len",
+                        "12", "--range-ratio", "0.5", "--max-num-seqs", "3", "--dp", "2", "--tp",
+                        tp, "--seed", "3"});
+    CHECK(has(r.outcome.out, "Replica 1 busy (%):"));
+    CHECK(r.json["num_requests"] == 30);
+    CHECK(r.json["num_ranks"] == 2 * std::stoi(tp));
+    CHECK(r.json["replicas_busy"].size() == 2);
+    double idle = r.json["idlest_replica_idle"];
+    CHECK(idle >= 0);
+    CHECK(idle <= 1);
+    // Every request is answered once.
+    Result alone = measure({"throughput", "--num-prompts", "30", "--input-len", "30",
+                            "--output-len", "12", "--range-ratio", "0.5", "--seed", "3"});
+    for (const char* key : {"total_input_tokens", "total_output_tokens"})
+      CHECK(r.json[key] == alone.json[key]);
+  }
+}
+
+TEST_CASE("grids: one after another, with the weights of the one before") {
+  std::vector<std::string> work = {"grids", "--batch-size",
+                                   "5",     "--input-len",
+                                   "24",    "--output-len",
+                                   "3",     "--num-iters",
+                                   "1",     "--max-num-batched-tokens",
+                                   "72"};
+  auto with = [&](const std::vector<std::string>& more) {
+    auto arguments = work;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return measure(arguments);
+  };
+  Result r = with({"--grids", "y=2;x=2;z=2,heads=1;y=2,heads=1;dp=2"});
+  CHECK(r.json["num_ranks"] == 2);
+  CHECK(r.json["prompts"] == 3);
+  REQUIRE(r.json["grids"].size() == 5);
+  size_t gathered = 0;
+  for (const Json& grid : r.json["grids"])
+    for (const Json& mode : grid["modes"]) {
+      gathered += mode["mode"] == "gathered";
+      for (const char* step : {"prefill", "decode_one", "decode_many"}) {
+        CHECK(mode["measured"][step] > 0);
+        CHECK(mode["predicted"][step] > 0);
+      }
+    }
+  CHECK(gathered == 1);
+  CHECK(has(r.outcome.out, "Best measured: "));
+  CHECK(has(r.outcome.out, "Planner's choice: "));
+  CHECK(r.json["choice_share_of_best"].get<double>() <= 1);
+  CHECK(with({"--gpus", "2"}).json["grids"].size() >= 4);  // all that fit
 }
 
 TEST_CASE("throughput of a file") {
@@ -207,5 +260,8 @@ TEST_CASE("what cannot be is refused") {
   check_usage({"startup", "-m", "x", "--batch-size", "3"}, "--batch_size");
   check_usage({"latency", "-m", "x", "--set", "bench.dataset=nano"}, "bench.dataset is of");
   check_usage({"throughput", "-m", "x", "--dataset", "sharegpt"}, "'sharegpt' is not one of");
+  check_usage({"latency", "-m", "x", "--dp", "2"}, "--dp");
+  check_usage({"grids", "-m", "x", "--tp", "2"}, "--tp");
+  check_usage({"grids", "-m", "x", "--grids", "y=2;w=2"}, "'w=2' is not an extent of a grid");
   check_usage({"throughput", "-m", "x", "--dataset", "jsonl"}, "bench.dataset_path is missing");
 }

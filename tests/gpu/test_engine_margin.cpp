@@ -85,6 +85,25 @@ TEST_CASE("engine: as one GPU alone, also without the radix cache, in chunks, on
   }
 }
 
+// With few requests many steps have the same rows, so that graphs are replayed.
+TEST_CASE("engine: graphs of decode steps, stationary and gathered, give one GPU's tokens") {
+  Lengths lengths;
+  for (int32_t i = 0; i < 6; ++i) lengths.push_back({30 + 97 * i, 40 + 3 * i});
+  Outcome want = alone(lengths);
+  EngineSetup setup = base_setup();
+  setup.graph_max_rows = setup.max_num_seqs;
+  check_same(setup, lengths, want);
+  int ranks = mpi().world().size();
+  if (ranks % 2 != 0) return;
+  setup.grid = GridShape{.y = ranks / 2, .z = 2, .heads = 2};
+  // None, some (so that modes and graphs alternate while sequences end), and all steps.
+  for (int32_t from : {0, 4, 1}) {
+    CAPTURE(from);
+    setup.gather_tokens = from;
+    check_same(setup, lengths, want);
+  }
+}
+
 TEST_CASE("engine: with so little memory that sequences are preempted") {
   // Ten are expected to fit with two pages each, but come to need three.
   Lengths lengths(16, {40, 100});

@@ -20,6 +20,7 @@ struct EngineSetup {
   int64_t max_length = 400, num_pages = 200, page_size = 16;
   bool chunked_prefill = true, radix = true, async = true;
   int32_t gather_tokens = 0;                     // of grids with z > 1
+  int32_t graph_max_rows = 0;                    // where the device has graphs
   std::optional<GridShape> grid = std::nullopt;  // nothing: as many ranks as there are, in y
 };
 
@@ -64,6 +65,7 @@ struct RunnerRig {
                 .max_length = setup.max_length,
                 .num_pages = setup.num_pages,
                 .page_size = setup.page_size,
+                .graph_max_rows = setup.graph_max_rows,
                 .collects = group.rank() == 0},
                backend(), grid, stream(), setup.config, shard,
                hooks.weights ? hooks.weights(shard)

@@ -5,7 +5,10 @@
 #include <set>
 #include <tuple>
 
+#include "tests/support/errors.h"
+
 using namespace ll;
+using namespace ll::test;
 
 TEST_CASE("each rank has its own place, numbered replica by replica, column by column") {
   for (int dp : {1, 2, 3})
@@ -33,4 +36,18 @@ TEST_CASE("each rank has its own place, numbered replica by replica, column by c
 TEST_CASE("a shape in words") {
   CHECK(GridShape{}.str() == "dp 1 x 1 y 1 z 1");
   CHECK(GridShape{.dp = 2, .x = 1, .y = 4, .z = 1, .heads = 2}.str() == "dp 2 x 1 y 4 z 1 heads 2");
+}
+
+TEST_CASE("a list of shapes, and what is wrong with one") {
+  CHECK(parse_grids("y=2") == std::vector<GridShape>{{.y = 2}});
+  CHECK(
+      parse_grids("y=4;x=2,y=2;y=2,z=2,heads=1;dp=4") ==
+      std::vector<GridShape>{{.y = 4}, {.x = 2, .y = 2}, {.y = 2, .z = 2, .heads = 1}, {.dp = 4}});
+  for (const char* bad : {"", ";", "y", "y=", "=2", "w=2", "y=2,", "y=0", "y=-1", "y=2a", "y=9999",
+                          "y=2;;x=2", "y=99999999999999999999"}) {
+    CAPTURE(bad);
+    CHECK(contains(error_of([&] { parse_grids(bad); }), "is not an extent of a grid"));
+  }
+  CHECK(error_of([] { parse_grids("y=2;dp=3"); }) ==
+        "'dp=3' has 3 ranks, 'y=2' has 2; all need the same number");
 }

@@ -174,6 +174,27 @@ TEST_CASE("configuration: benchmarks of one batch have random prompts") {
   CHECK(with({"bench.dataset=jsonl", "bench.dataset_path=x"}).empty());
 }
 
+TEST_CASE("configuration: grids to measure are of their benchmark alone") {
+  const std::vector<std::string> bench = {"model.path=m", "job.type=bench"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), bench.begin(), bench.end());
+    return refusal("", more);
+  };
+  CHECK(with({"bench.kind=grids", "bench.grids=y=2;dp=2"}).empty());
+  CHECK(contains(with({"bench.kind=grids", "bench.grids=y2"}), "bench.grids: 'y2' is not"));
+  CHECK(contains(with({"bench.kind=grids", "grid.y=2"}), "grid is not of bench.kind grids"));
+  CHECK(contains(with({"bench.grids=y=2"}), "bench.grids is of bench.kind grids"));
+  auto config = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), bench.begin(), bench.end());
+    return parse("", more);
+  };
+  CHECK(config({"bench.dataset=nano"}).bench.data.num_prompts == kNanoPrompts);
+  CHECK(config({"bench.dataset=nano", "bench.num_prompts=9"}).bench.data.num_prompts == 9);
+  C grids = config({"bench.kind=grids", "bench.batch_size=300", "bench.input_len=10000"});
+  CHECK(grids.scheduler.max_num_seqs == 300);
+  CHECK(grids.scheduler.max_num_batched_tokens == 10000);
+}
+
 TEST_CASE("configuration: a grid is auto, or parts of a shape") {
   CHECK(!parse_with_path("grid: auto").grid);
   CHECK(parse_with_path("grid: {y: 4, heads: 2}").grid == GridShape{.y = 4, .heads = 2});

@@ -50,7 +50,7 @@ TEST_CASE("planner: the choice is the best of all, or a simpler one that is near
         CHECK(a.grid.num_ranks() == ranks);
         if (a.problem.empty()) best = std::max(best, a.tokens_per_s);
       }
-      CHECK(answers[0].tokens_per_s >= 0.9 * best);
+      CHECK(answers[0].tokens_per_s >= 0.95 * best);
       CHECK(answers[0].grid == best_grid(config, h200(), question(ranks)));
     }
 }
@@ -104,18 +104,42 @@ TEST_CASE("planner: weights are gathered from some number of tokens on, and not 
   CHECK(from > 500);
   CHECK(from < 20000);
   MachineRates slow = h200();
-  slow.links.bytes_per_s /= 8;  // gathering takes longer to pay
+  for (ExchangeTimes& e : slow.links.by_members)  // gathering takes longer to pay
+    e.gather = e.gather.stretched(1, 8);
   int64_t later = gather_tokens(large(), slow, grid, DType::bf16, 1 << 17);
   CHECK((later == 0 || later > from));
   CHECK(gather_tokens(large(), h200(), GridShape{.y = 8}, DType::bf16, 1 << 17) == 0);
 }
 
-TEST_CASE("planner: predictions are near what was measured") {
-  auto one = plan_grids(seven(), h200(), question(1))[0];
-  CHECK(one.decode_one_s > 3.5e-3);  // the floor of reading the weights is 3.2 ms
-  CHECK(one.decode_one_s < 5.0e-3);
-  CHECK(one.prefill_s > 0.14);  // the floor of 8,192 tokens is 0.135 s
-  CHECK(one.prefill_s < 0.25);
+// perf/RESULTS.md, random weights.
+TEST_CASE("planner: predictions are within a fifth of what was measured on H200s") {
+  struct Measured {
+    ModelConfig config;
+    GridShape grid;
+    StepLoad load;
+    double seconds;
+  };
+  ModelConfig middle = qwen(12, 2, 128, 8960, 28, true);
+  const StepLoad prefill = StepLoad::prefill(8, 2048), some = StepLoad::decode(40, 900),
+                 one = StepLoad::decode(1, 728);
+  for (const Measured& m : {Measured{small(), {}, prefill, 26.4e-3},
+                            {middle, {}, prefill, 80.1e-3},
+                            {seven(), {}, prefill, 366e-3},
+                            {middle, {.y = 2}, prefill, 52e-3},
+                            {seven(), {.y = 2}, prefill, 200e-3},
+                            {small(), {}, one, 1 / 1939.0},
+                            {middle, {}, one, 1 / 904.0},
+                            {seven(), {}, one, 1 / 277.0},
+                            {seven(), {.y = 2}, one, 1 / 393.0},
+                            {middle, {}, some, 1.96e-3},
+                            {seven(), {.y = 2}, StepLoad::decode(8, 2048), 3.28e-3}}) {
+    CAPTURE(m.config.hidden_size);
+    CAPTURE(m.grid.str());
+    CAPTURE(m.load.rows);
+    double expected = predict_step(m.config, h200(), m.grid, DType::bf16, m.load, false);
+    CHECK(expected > 0.8 * m.seconds);
+    CHECK(expected < 1.2 * m.seconds);
+  }
 }
 
 TEST_CASE("planner: illegal grids have reasons; the plan in words has all of it") {
@@ -127,13 +151,15 @@ TEST_CASE("planner: illegal grids have reasons; the plan in words has all of it"
     CHECK(text.find(part) != std::string::npos);
 }
 
-TEST_CASE("costs: sums take the faster way, and nothing between fewer than two") {
-  LinkRates links = h200().links;
-  CHECK(links.all_reduce_s(1, 1e6) == 0);
-  CHECK(links.exchange_s(1, 1e6) == 0);
-  CHECK(links.all_reduce_s(2, 3e3) == doctest::Approx(2.8e-6).epsilon(0.05));
-  CHECK(links.all_reduce_s(4, 460e3) == doctest::Approx(12e-6).epsilon(0.1));
-  CHECK(links.all_reduce_s(4, 1e9) == doctest::Approx(1.5e9 / 370e9).epsilon(0.01));
+TEST_CASE("costs: exchanges of few and of many rows, and none between fewer than two") {
+  LinkTimes links = h200().links;
+  CHECK(links.sum_s(1, 1e6) == 0);
+  CHECK(links.gather_s(1, 1e6) == 0);
+  CHECK(links.sum_s(2, 0) == 0);
+  CHECK(links.sum_s(2, 3072) == doctest::Approx(6.5e-6));
+  CHECK(links.sum_and_norm_s(2, 1, 3072) == doctest::Approx(3.0e-6));
+  CHECK(links.sum_and_norm_s(2, 64, 458752) == doctest::Approx(6.4e-6));
+  CHECK(links.sum_and_norm_s(2, 65, 458752) == doctest::Approx(11.6e-6));
   CHECK(known_machine("NVIDIA H200")->name == "h200");
   CHECK(!known_machine("abacus"));
 }

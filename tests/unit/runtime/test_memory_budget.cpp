@@ -115,6 +115,16 @@ TEST_CASE("memory: graphs have their share where the device has them") {
   // Steps of 1, 2 and 4 rows: there are at most four sequences.
   CHECK(b.graphs == 3 * DecodeGraphs::estimated_bytes(1, s.model.num_layers));
   CHECK(b.fixed_bytes() + b.kv_bytes() <= b.available);
+  // Decode steps in two modes.
+  Setup of_two = s;
+  of_two.shard = shard_of(s.model, {.z = 2}, {});
+  of_two.options.graph_max_rows = 2;
+  for (int rows : {0, 2, 3}) {
+    of_two.config.gather_tokens = rows;
+    auto two =
+        plan_memory(of_two.config, of_two.options, gpu, s.model, of_two.shard, DType::f32, 2, 1);
+    CHECK(two.graphs == (rows == 2 ? 4 : 2) * DecodeGraphs::estimated_bytes(1, s.model.num_layers));
+  }
   s.config.kv_cache.gpu_memory_utilization = 0.2;
   std::string message = error_of([&] { plan(); });
   CHECK(contains(message, fmt::format(", graphs {:.1f} MB and one KV page of", b.graphs / 1e6)));

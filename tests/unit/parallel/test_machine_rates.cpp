@@ -1,0 +1,64 @@
+#include "parallel/machine_rates.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/support/errors.h"
+
+using namespace ll;
+using namespace ll::test;
+
+TEST_CASE("machines: every known one has all its times, and they grow with sizes") {
+  CHECK(!known_machines().empty());
+  for (const std::string& name : known_machines()) {
+    CAPTURE(name);
+    MachineRates m = known_machine(name).value();
+    CHECK(m.memory_bytes > 0);
+    CHECK(m.device.small_op_s > 0);
+    CHECK(m.device.attention_flops_per_s > 0);
+    for (double rows : {1.0, 30.0, 64.0, 300.0, 8192.0, 20000.0}) {
+      double last = 0;
+      for (double bytes : {1e6, 6.3e6, 50e6, 300e6, 3e9}) {
+        double now = m.device.product_s(rows, bytes);
+        CHECK(now > 0);
+        CHECK(now >= last);
+        CHECK(m.device.product_s(2 * rows, bytes) >= now);
+        last = now;
+      }
+    }
+    for (int members : {2, 3, 4, 8})
+      for (double bytes : {1.0, 3e3, 1e6, 1e8}) {
+        CHECK(m.links.sum_s(members, 2 * bytes) >= m.links.sum_s(members, bytes));
+        CHECK(m.links.sum_s(members, bytes) <= m.links.sum_s(2 * members, bytes));
+        CHECK(m.links.sum_and_norm_s(members, 1, bytes) > 0);
+        CHECK(m.links.gather_s(members, bytes) > 0);
+        CHECK(m.links.all_to_all_s(members, bytes) > 0);
+      }
+  }
+}
+
+TEST_CASE("machines: of several measured numbers of members the nearest counts") {
+  auto times = [](int members, double seconds) {
+    TimeTable t({{1, seconds}});
+    return ExchangeTimes{members, t, t, t, t, t};
+  };
+  LinkTimes links{.by_members = {times(2, 1), times(8, 5)}};
+  CHECK(links.sum_s(2, 1) == 1);
+  CHECK(links.sum_s(8, 1) == 5);
+  CHECK(links.sum_s(3, 1) > 1);
+  CHECK(links.sum_s(3, 1) < 2);
+  CHECK(links.sum_s(7, 1) < 5);
+  CHECK(LinkTimes{}.sum_s(2, 1) == 0);
+}
+
+TEST_CASE("machines: a device that ranks share has for each of them a part of its rates") {
+  DeviceTimes whole = known_machine("cpu")->device, half = whole.shared_by(2);
+  CHECK(half.bytes_per_s == whole.bytes_per_s / 2);
+  CHECK(half.product_s(1, 1e9) == doctest::Approx(2 * whole.product_s(1, 1e9)).epsilon(1e-3));
+  CHECK(half.small_op_s == whole.small_op_s);
+}
+
+TEST_CASE("machines: the tables in words") {
+  MachineRates m = known_machine("h200").value();
+  CHECK(contains(describe(m.device), "product, 64 rows"));
+  CHECK(contains(describe(m.links), "exchanges among 2:\n  all-reduce"));
+}
