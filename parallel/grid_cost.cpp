@@ -55,8 +55,8 @@ struct LayerCost {
   double x_sums() const {
     double qkv_width = qkv_columns() * static_cast<double>(s.qkv),
            ffn_width = columns * static_cast<double>(2 * s.ffn);
-    return links.sum_s(grid.x, rows() * qkv_width * size()) +
-           links.sum_s(grid.x, rows() * ffn_width * size());
+    return links.two_sums_s(grid.x, rows() * qkv_width * size()) +
+           links.two_sums_s(grid.x, rows() * ffn_width * size());
   }
   double y_sums() const {
     return 2 * links.sum_and_norm_s(summed_columns(), static_cast<int64_t>(rows()),

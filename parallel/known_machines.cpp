@@ -43,13 +43,15 @@ DeviceTimes gpu(const Rates& r) {
 // receives are those of a gather.
 ExchangeTimes two_on_nvlink() {
   TimeTable gather({{65536, 6.3e-6}, {67.9e6, 300e-6}, {268e6, 1100e-6}});
+  TimeTable sum({{3072, 6.5e-6},
+                 {196608, 7.5e-6},
+                 {458752, 9.8e-6},
+                 {1835008, 26.4e-6},
+                 {6291456, 37.8e-6},
+                 {14680064, 67.6e-6}});
   return {2,
-          {{{3072, 6.5e-6},
-            {196608, 7.5e-6},
-            {458752, 9.8e-6},
-            {1835008, 26.4e-6},
-            {6291456, 37.8e-6},
-            {14680064, 67.6e-6}}},
+          sum,
+          sum.stretched(1.5, 1),
           {{{3072, 3.0e-6},
             {7168, 3.4e-6},
             {122880, 3.8e-6},
@@ -68,7 +70,7 @@ ExchangeTimes two_on_nvlink() {
 
 LinkTimes stretched(double start, double rest) {
   ExchangeTimes e = two_on_nvlink();
-  for (TimeTable* t : {&e.sum, &e.norm_few, &e.norm_many, &e.gather, &e.all_to_all})
+  for (TimeTable* t : {&e.sum, &e.two_sums, &e.norm_few, &e.norm_many, &e.gather, &e.all_to_all})
     *t = t->stretched(start, rest);
   return {{e}};
 }
@@ -76,7 +78,7 @@ LinkTimes stretched(double start, double rest) {
 // No kernel of its own to sum with.
 LinkTimes plain(double start_s, double bytes_per_s) {
   TimeTable t = TimeTable::line(start_s, bytes_per_s);
-  return {{{2, t, t, t, t, t}}};
+  return {{{2, t, t, t, t, t, t}}};
 }
 
 // RESULTS.md, CPU: what products and attention reach there.

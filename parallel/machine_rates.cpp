@@ -34,6 +34,7 @@ ExchangeTimes LinkTimes::among(int members) const {
          sums = ring_share(members) / ring_share(nearest->members);
   return {members,
           nearest->sum.stretched(start, sums),
+          nearest->two_sums.stretched(start, sums),
           nearest->norm_few.stretched(start, sums),
           nearest->norm_many.stretched(start, sums),
           nearest->gather.stretched(start, 1),
@@ -42,6 +43,10 @@ ExchangeTimes LinkTimes::among(int members) const {
 
 double LinkTimes::sum_s(int members, double bytes) const {
   return members > 1 && bytes > 0 ? among(members).sum.at(bytes) : 0;
+}
+
+double LinkTimes::two_sums_s(int members, double bytes) const {
+  return members > 1 && bytes > 0 ? among(members).two_sums.at(bytes) : 0;
 }
 
 double LinkTimes::sum_and_norm_s(int members, int64_t rows, double bytes) const {
@@ -94,7 +99,8 @@ std::string describe(const LinkTimes& links) {
   std::string text;
   for (const ExchangeTimes& e : links.by_members) {
     text += fmt::format("exchanges among {}:\n", e.members);
-    text += row_of("all-reduce", e.sum) + row_of("with norm, few rows", e.norm_few) +
+    text += row_of("all-reduce", e.sum) + row_of("with one number a row", e.two_sums) +
+            row_of("with norm, few rows", e.norm_few) +
             row_of("with norm, many rows", e.norm_many) + row_of("all-gather", e.gather) +
             row_of("all-to-all", e.all_to_all);
   }

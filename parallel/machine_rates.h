@@ -15,6 +15,7 @@ namespace ll {
 struct ExchangeTimes {
   int members = 2;
   TimeTable sum;         // all-reduce, by bytes of the tensor
+  TimeTable two_sums;    // of a tensor and of one number a row, at once; by bytes of the tensor
   TimeTable norm_few;    // with residual and RMSNorm, as the model calls it: up to kFewRows rows
   TimeTable norm_many;   // of more rows
   TimeTable gather;      // all-gather, by bytes a member receives from others
@@ -29,6 +30,7 @@ class LinkTimes {
 
   // Nothing among fewer than two.
   double sum_s(int members, double bytes) const;
+  double two_sums_s(int members, double bytes) const;
   double sum_and_norm_s(int members, int64_t rows, double bytes) const;
   double gather_s(int members, double bytes) const;
   double all_to_all_s(int members, double bytes) const;

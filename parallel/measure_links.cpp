@@ -24,7 +24,10 @@ class LinkTimer {
         stream_(backend.device.create_stream()),
         comm_(make_communicator(backend, world.split(world.rank() / members, world.rank()))),
         rows_({buffer(rows_of(kLargest)), buffer(rows_of(kLargest)), buffer(rows_of(kLargest)),
-               buffer(1)}) {}
+               buffer(1)}),
+        numbers_(backend.device, DType::f32, {rows_[0].view().dim(0)}) {
+    backend.device.fill(stream_, numbers_.view().data, 0, numbers_.bytes());
+  }
   ~LinkTimer() {
     comm_.reset();
     backend_.device.destroy_stream(stream_);
@@ -36,6 +39,10 @@ class LinkTimer {
     return {members_,
             by_bytes([&](int64_t rows) {
               comm_->all_reduce_sum(stream_, rows_[0].view().rows(0, rows));
+            }),
+            by_bytes([&](int64_t rows) {
+              comm_->all_reduce_sum(stream_, rows_[0].view().rows(0, rows),
+                                    numbers_.view().rows(0, rows));
             }),
             by_rows(kFewRows),
             by_rows(kManyRows),
@@ -103,6 +110,7 @@ class LinkTimer {
   Stream stream_;
   std::unique_ptr<Communicator> comm_;
   std::vector<Tensor> rows_;  // [at least the rows of the largest, hidden]
+  Tensor numbers_;            // one a row
 };
 
 }  // namespace

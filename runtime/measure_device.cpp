@@ -7,7 +7,8 @@
 namespace ll {
 namespace {
 
-constexpr int64_t kCols = 2048;  // inputs of the products
+constexpr int64_t kCols = 2048;           // inputs of the products
+constexpr int64_t kOutputMultiple = 128;  // as in models: libraries are slow on odd shapes
 
 // How large a measurement may be.
 struct Extent {
@@ -53,7 +54,8 @@ class DeviceMeter {
   TimeTable products(int64_t rows) {
     std::vector<TimeTable::Point> points;
     for (double bytes : extent_.weight_bytes) {
-      auto outputs = static_cast<int64_t>(bytes / element_bytes()) / kCols;
+      auto outputs =
+          static_cast<int64_t>(bytes / element_bytes()) / kCols / kOutputMultiple * kOutputMultiple;
       constexpr double kMostOutput = 600e6;
       if (static_cast<double>(rows * outputs) * element_bytes() > kMostOutput) break;
       points.push_back(

@@ -31,7 +31,7 @@ constexpr int kLibraryCandidates = 8;
 constexpr int kTimings = 5;
 constexpr float kLongUs = 500;  // longer than this is timed once
 // The library's kernels neither load weights before their predecessor ends nor let their successor.
-constexpr float kLibraryGapUs = 2;
+constexpr float kLibraryGapUs = 3;
 constexpr float kClearlyFaster = 0.97f;
 // Where a product does not fit the scratch memory, it is done so many rows of x at a time, or a
 // multiple.
