@@ -51,7 +51,7 @@ ExchangeTimes two_on_nvlink() {
                  {14680064, 67.6e-6}});
   return {2,
           sum,
-          sum.stretched(1.5, 1),
+          sum.stretched(1.4, 1),
           {{{3072, 3.0e-6},
             {7168, 3.4e-6},
             {122880, 3.8e-6},
@@ -72,7 +72,7 @@ LinkTimes stretched(double start, double rest) {
   ExchangeTimes e = two_on_nvlink();
   for (TimeTable* t : {&e.sum, &e.two_sums, &e.norm_few, &e.norm_many, &e.gather, &e.all_to_all})
     *t = t->stretched(start, rest);
-  return {{e}};
+  return {.by_members = {e}, .between_products_s = kNcclBetweenProducts};
 }
 
 // No kernel of its own to sum with.

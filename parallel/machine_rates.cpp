@@ -42,11 +42,11 @@ ExchangeTimes LinkTimes::among(int members) const {
 }
 
 double LinkTimes::sum_s(int members, double bytes) const {
-  return members > 1 && bytes > 0 ? among(members).sum.at(bytes) : 0;
+  return members > 1 && bytes > 0 ? between_products_s + among(members).sum.at(bytes) : 0;
 }
 
 double LinkTimes::two_sums_s(int members, double bytes) const {
-  return members > 1 && bytes > 0 ? among(members).two_sums.at(bytes) : 0;
+  return members > 1 && bytes > 0 ? between_products_s + among(members).two_sums.at(bytes) : 0;
 }
 
 double LinkTimes::sum_and_norm_s(int members, int64_t rows, double bytes) const {
@@ -56,11 +56,11 @@ double LinkTimes::sum_and_norm_s(int members, int64_t rows, double bytes) const 
 }
 
 double LinkTimes::gather_s(int members, double bytes) const {
-  return members > 1 && bytes > 0 ? among(members).gather.at(bytes) : 0;
+  return members > 1 && bytes > 0 ? between_products_s + among(members).gather.at(bytes) : 0;
 }
 
 double LinkTimes::all_to_all_s(int members, double bytes) const {
-  return members > 1 && bytes > 0 ? among(members).all_to_all.at(bytes) : 0;
+  return members > 1 && bytes > 0 ? between_products_s + among(members).all_to_all.at(bytes) : 0;
 }
 
 double DeviceTimes::product_s(double rows, double weight_bytes) const {

@@ -22,11 +22,17 @@ struct ExchangeTimes {
   TimeTable all_to_all;  // by bytes a member sends to others
 };
 
+// Of NCCL's: what six grids of 2 H200s showed, 9 to 15 us (RESULTS.md, Grids).
+constexpr double kNcclBetweenProducts = 11e-6;
+
 class LinkTimes {
  public:
   static constexpr int64_t kFewRows = 64;  // which some links sum in one kernel
   std::vector<ExchangeTimes> by_members;
   bool hides_gathers = true;  // gathers of weights can run beside products
+  // What an exchange takes between products beyond its time among exchanges, as kernels end and
+  // start and ranks wait for each other. Not of sums with norm, which are a kernel among kernels.
+  double between_products_s = 0;
 
   // Nothing among fewer than two.
   double sum_s(int members, double bytes) const;

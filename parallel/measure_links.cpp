@@ -117,7 +117,9 @@ class LinkTimer {
 
 LinkTimes measure_links(const Backend& backend, const MpiGroup& world, DType dtype,
                         int64_t hidden) {
-  LinkTimes links{.hides_gathers = backend.kind == BackendKind::kCuda};
+  bool is_cuda = backend.kind == BackendKind::kCuda;
+  LinkTimes links{.hides_gathers = is_cuda,
+                  .between_products_s = is_cuda ? kNcclBetweenProducts : 0};
   for (int members = 2; members <= world.size(); ++members)
     if (world.size() % members == 0)
       links.by_members.push_back(LinkTimer(backend, world, members, dtype, hidden).times());

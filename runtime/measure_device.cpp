@@ -64,6 +64,12 @@ class DeviceMeter {
     return points;
   }
 
+  // Of few rows each weight once. Of many as often as a prefill would: at first a GPU is faster
+  // than its power lets it be for long.
+  int calls_of(int64_t rows, size_t copies) const {
+    if (rows <= 64) return static_cast<int>(copies);
+    return b_.kind == BackendKind::kCpu ? 2 : rows > 1024 ? 32 : 8;
+  }
   double product(int64_t rows, int64_t outputs, double bytes) {
     // Of few rows the weights must come from memory.
     auto copies = std::clamp<size_t>(static_cast<size_t>(extent_.pool_bytes / bytes), 2, 32);
@@ -75,9 +81,8 @@ class DeviceMeter {
       b_.device.synchronize(stream_);
     }
     Tensor x = filled({rows, kCols}), y(b_.device, dtype_, {rows, outputs});
-    int calls = rows > 64 ? 2 : static_cast<int>(copies);
-    return seconds_a_call(b_, stream_, calls, [&](int i) {
-      b_.ops.linear(stream_, {y, x, weights[static_cast<size_t>(i)], {}});
+    return seconds_a_call(b_, stream_, calls_of(rows, copies), [&](int i) {
+      b_.ops.linear(stream_, {y, x, weights[static_cast<size_t>(i) % copies], {}});
     });
   }
 

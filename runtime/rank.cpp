@@ -159,7 +159,9 @@ void Rank::plan_pages(const KvWish& wish, size_t resident) {
                         grid_->shape().replica_size(), mpi_.local_size(), resident);
   budget_.num_pages = world().min(budget_.num_pages);
   if (wish.sequences > 0) {
-    int64_t span = budget_.page_span, wanted = wish.sequences * ((wish.length + span - 1) / span);
+    // Admission counts a part-full page more for each.
+    int64_t span = budget_.page_span,
+            wanted = wish.sequences * ((wish.length + span - 1) / span + 1);
     check(wanted <= budget_.num_pages,
           "{}: {} sequences of {} tokens need {} KV pages, but there is room for {}; use fewer, "
           "shorter ones",
