@@ -85,7 +85,7 @@ void key_product(const float* q, int64_t ldq, const float* keys, int64_t dim, in
 }
 void key_product(const bf16* q, int64_t ldq, const bf16* keys, int64_t dim, int64_t rows,
                  float* y) {
-  simd().gemm_bf16(q, ldq, keys, 2 * kPanelCols, dim, rows, y, kBlock);
+  simd().gemm_bf16({q, ldq, keys, 2 * kPanelCols, dim, rows, y, kBlock});
 }
 void value_product(const float* p, const float* values, int64_t padded_dim, int64_t rows,
                    float* y) {
@@ -94,7 +94,7 @@ void value_product(const float* p, const float* values, int64_t padded_dim, int6
 }
 void value_product(const bf16* p, const bf16* values, int64_t padded_dim, int64_t rows, float* y) {
   for (int64_t c = 0; c < padded_dim; c += kPanelCols)
-    simd().gemm_bf16(p, kBlock, values + 2 * c, 2 * padded_dim, kBlock, rows, y + c, padded_dim);
+    simd().gemm_bf16({p, kBlock, values + 2 * c, 2 * padded_dim, kBlock, rows, y + c, padded_dim});
 }
 void to_weights(float* p, const float* s, int64_t n) { std::copy_n(s, n, p); }
 void to_weights(bf16* p, const float* s, int64_t n) { simd().narrow(p, s, n); }
