@@ -38,9 +38,13 @@ struct Simd {
                    int64_t rows, float* y, int64_t ldy);
   void (*gemm_bf16)(const Bf16Product&);
 
-  // One block of an online softmax row: scores become exp(scale * score - max), the running max and
-  // sum take them in; returns what earlier outputs are to be multiplied by.
-  float (*softmax_step)(float* scores, int64_t n, float scale, float* max, float* sum);
+  // One block of an online softmax row: weights become exp(scale * score - max), and 0 from n to
+  // `width`, a multiple of 16 that `scores` has too; the running max and sum take the n >= 1 scores
+  // in; returns what earlier outputs are to be multiplied by.
+  float (*softmax_step_f32)(float* weights, const float* scores, int64_t n, int64_t width,
+                            float scale, float* max, float* sum);
+  float (*softmax_step_bf16)(bf16* weights, const float* scores, int64_t n, int64_t width,
+                             float scale, float* max, float* sum);
   float (*max)(const float* x, int64_t n);             // -inf for n = 0
   float (*exp_sum)(float* x, int64_t n, float shift);  // x = exp(x - shift); returns the sum
   float (*sum_exp)(const float* x, int64_t n, float shift,

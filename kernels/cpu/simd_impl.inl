@@ -54,6 +54,21 @@ inline float sum_lanes(Vec v) {
   return lane[0];
 }
 
+inline float max_lanes(Vec v) {
+  float lane[kLanes];
+  store(lane, v);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
+  return lane[0];
+}
+
+// -inf from lane n on.
+inline Vec first_lanes(Vec v, int64_t n) {
+  VecI lane{};
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+  return lane < static_cast<int32_t>(n) ? v : splat(-__builtin_inff());
+}
+
 // The last n % kLanes elements go through a zero-padded register.
 template <class T, class V>
 inline V load_tail(const T* p, int64_t n, T pad) {
@@ -173,10 +188,7 @@ float max(const float* x, int64_t n) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) best = max_of(load<Vec>(x + i), best);
   if (i < n) best = max_of(load_tail<float, Vec>(x + i, n - i, none), best);
-  float lane[kLanes], result = none;
-  store(lane, best);
-  for (float v : lane) result = v > result ? v : result;
-  return result;
+  return max_lanes(best);
 }
 
 float exp_sum(float* x, int64_t n, float shift) {
@@ -195,22 +207,26 @@ float exp_sum(float* x, int64_t n, float shift) {
   return sum_lanes(sum);
 }
 
-float softmax_step(float* scores, int64_t n, float scale, float* running_max, float* running_sum) {
-  float highest = max(scores, n) * scale;
-  highest = *running_max > highest ? *running_max : highest;
-  Vec sum{};
+inline void store_weights(float* p, Vec v) { store(p, v); }
+inline void store_weights(bf16* p, Vec v) { store(reinterpret_cast<uint16_t*>(p), narrow_vec(v)); }
+
+template <class T>
+float softmax_step(T* weights, const float* scores, int64_t n, int64_t width, float scale,
+                   float* running_max, float* running_sum) {
+  Vec best = splat(-__builtin_inff()), sum{};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    Vec e = exp_of(load<Vec>(scores + i) * splat(scale) - splat(highest));
-    store(scores + i, e);
+  for (; i + kLanes <= n; i += kLanes) best = max_of(load<Vec>(scores + i), best);
+  if (i < n) best = max_of(first_lanes(load<Vec>(scores + i), n - i), best);
+  float highest = max_lanes(best) * scale;
+  highest = *running_max > highest ? *running_max : highest;
+  for (i = 0; i < n; i += kLanes) {
+    Vec score = load<Vec>(scores + i);
+    if (n - i < kLanes) score = first_lanes(score, n - i);
+    Vec e = exp_of(score * splat(scale) - splat(highest));
+    store_weights(weights + i, e);
     sum += e;
   }
-  if (i < n) {
-    Vec e = exp_of(load_tail<float, Vec>(scores + i, n - i, -__builtin_inff()) * splat(scale) -
-                   splat(highest));
-    store_tail(scores + i, e, n - i);
-    sum += e;
-  }
+  for (; i < width; i += kLanes) store_weights(weights + i, Vec{});
   float correction[kLanes];
   store(correction, exp_of(splat(*running_max) - splat(highest)));
   *running_sum = *running_sum * correction[0] + sum_lanes(sum);
@@ -334,7 +350,8 @@ const Simd kSimd{.name = LL_SIMD_NAME,
                  .has_tiles = LL_SIMD_HAS_TILES,
                  .gemm_f32 = gemm_f32,
                  .gemm_bf16 = LL_SIMD_GEMM_BF16,
-                 .softmax_step = softmax_step,
+                 .softmax_step_f32 = softmax_step<float>,
+                 .softmax_step_bf16 = softmax_step<bf16>,
                  .max = max,
                  .exp_sum = exp_sum,
                  .sum_exp = sum_exp,
