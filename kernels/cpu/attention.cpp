@@ -11,6 +11,7 @@
 
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/panels.h"
+#include "kernels/cpu/rows.h"
 
 namespace ll::cpu {
 namespace {
@@ -146,9 +147,6 @@ void fold_block(const Shape2& s, int rows, int64_t width, const int64_t* valid, 
                      s.padded_dim);
 }
 
-void store_out(float* out, const float* x, int64_t n) { std::copy_n(x, n, out); }
-void store_out(bf16* out, const float* x, int64_t n) { simd().narrow(out, x, n); }
-
 void store_log_sum(const AttentionArgs& a, int64_t row, int64_t head, float max, float sum) {
   if (a.log_sums) a.log_sums[row * a.num_heads + head] = sum > 0 ? max + std::log(sum) : -INFINITY;
 }
@@ -188,7 +186,7 @@ void attend_tile(const AttentionArgs& a, const Task& task, const Shape2& s, Work
       float inverse = w.sum[i] > 0 ? 1.0f / w.sum[i] : 0.0f;
       store_log_sum(a, task.first_row + r, task.kv_head * s.group() + g, w.max[i], w.sum[i]);
       for (int64_t d = 0; d < s.dim; ++d) o[d] *= inverse;
-      store_out(a.out.as<T>() + (task.first_row + r) * s.heads * s.dim +
+      store_row(a.out.as<T>() + (task.first_row + r) * s.heads * s.dim +
                     (task.kv_head * s.group() + g) * s.dim,
                 o, s.dim);
     }

@@ -10,13 +10,14 @@
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/onednn_matmul.h"
 #include "kernels/cpu/panels.h"
+#include "kernels/cpu/rows.h"
 
 namespace ll::cpu {
 namespace {
 
 constexpr int64_t kFewRows = 16;      // up to here a panel is read once, in one go
 constexpr int64_t kLibraryRows = 9;   // from here on the library's blocking wins where it is used
-constexpr int64_t kRowBlock = 512;    // rows that pass by a panel
+constexpr int64_t kRowBlock = 256;    // rows that pass by a panel
 constexpr int64_t kDepthBlock = 224;  // of 64 columns: 28 KB of the first cache's 32 or 48
 constexpr int64_t kPanelGroup = 4;    // panels that share a pass over an x beyond the second cache
 constexpr int64_t kCachedBytes = int64_t{1} << 20;
@@ -87,9 +88,6 @@ void store_rows(bf16* out, int64_t ldo, const float* y, int64_t ldy, int64_t row
   simd().narrow_rows(out, ldo, y, ldy, rows, n);
 }
 
-void load_bias(float* to, const float* from, int64_t n) { std::copy_n(from, n, to); }
-void load_bias(float* to, const bf16* from, int64_t n) { simd().widen(to, from, n); }
-
 // Bias, epilogue and rounding of a panel's sums of some rows.
 template <class Out, class Bias>
 void finish_rows(const LinearArgs& a, int64_t row, int64_t rows, int64_t panel, float* y) {
@@ -97,7 +95,7 @@ void finish_rows(const LinearArgs& a, int64_t row, int64_t rows, int64_t panel, 
           width = kPanelCols;
   if (!a.bias.empty()) {
     float bias[kPanelCols];
-    load_bias(bias, a.bias.as<Bias>() + first, count);
+    load_row(bias, a.bias.as<Bias>() + first, count);
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t c = 0; c < count; ++c) y[r * kPanelCols + c] += bias[c];
   }

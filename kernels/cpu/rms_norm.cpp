@@ -3,15 +3,10 @@
 #include <vector>
 
 #include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/rows.h"
 
 namespace ll::cpu {
 namespace {
-
-void load_row(float* to, const float* from, int64_t n) { std::copy_n(from, n, to); }
-void load_row(float* to, const bf16* from, int64_t n) { simd().widen(to, from, n); }
-void store_row(float* to, const float* from, int64_t n) { std::copy_n(from, n, to); }
-void store_row(bf16* to, const float* from, int64_t n) { simd().narrow(to, from, n); }
 
 void add_row(float* to, const float* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] += x[i];
