@@ -5,7 +5,7 @@ namespace ll::perf {
 // GB/s of reading memory that no cache holds, with all OpenMP threads.
 double read_bandwidth();
 
-// GFLOP/s of a large bfloat16 matrix product through the CPU backend's library.
+// GFLOP/s of large bfloat16 matrix products: the best of the CPU backend and of oneDNN.
 double matrix_rate();
 
 }  // namespace ll::perf

@@ -1,4 +1,4 @@
-// Attention over paged KV, causal, ragged, grouped heads; online softmax over blocks of 64
+// Attention over paged KV, causal, ragged, grouped heads; online softmax over blocks of 128
 // positions [Dao et al. 2022]. Blocks are cut at absolute positions, so a float32 row comes out the
 // same whether it runs in a chunk or alone, and for any page size. One task is one KV head and up
 // to 64 rows of one sequence: its keys and values are packed into panels once for all query heads
@@ -11,11 +11,12 @@
 
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/panels.h"
+#include "kernels/cpu/rows.h"
 
 namespace ll::cpu {
 namespace {
 
-constexpr int kBlock = 64;  // positions
+constexpr int64_t kBlock = 128;  // positions
 constexpr int kTileRows = 64;
 
 struct Task {
@@ -33,6 +34,7 @@ struct Workspace {
   explicit Workspace(const Shape2& s)
       : keys(static_cast<size_t>(kBlock * s.padded_dim)),
         values(keys.size()),
+        zeros(static_cast<size_t>(s.dim)),
         queries(static_cast<size_t>(s.group() * kTileRows * s.dim)),
         scores(static_cast<size_t>(kTileRows * kBlock)),
         weights(scores.size()),
@@ -40,9 +42,10 @@ struct Workspace {
         out(static_cast<size_t>(s.group() * kTileRows * s.padded_dim)),
         max(static_cast<size_t>(s.group() * kTileRows)),
         sum(max.size()) {}
-  std::vector<T> keys, values;        // panels: [D][64], and [64][padded D]
+  std::vector<T> keys, values;        // panels: two of [D][64], and [128][padded D]
+  std::vector<T> zeros;               // [D], of positions that are not there
   std::vector<T> queries;             // [group][rows][D]
-  std::vector<float> scores;          // [rows][64]
+  std::vector<float> scores;          // [rows][128]
   std::vector<T> weights;             // the same, for the product with the values
   std::vector<float> block_out, out;  // [rows][padded D], [group][rows][padded D]
   std::vector<float> max, sum;        // [group][rows]
@@ -57,75 +60,92 @@ const T* kv_row(const TensorView& pool, const int32_t* pages, int64_t kv_head, i
          ((page * pool.dim(1) + kv_head) * page_size + position % page_size) * pool.dim(3);
 }
 
-// Positions [begin, begin + count) of one head; what is missing of 64 is zero, so that no stale
-// memory meets a zero weight.
-template <class T>
-void pack_block(const AttentionArgs& a, const int32_t* pages, int64_t kv_head, int64_t begin,
-                int64_t count, const Shape2& s, Workspace<T>& w) {
-  if (count < kBlock) {
-    std::fill(w.keys.begin(), w.keys.end(), T{});
-    std::fill(w.values.begin(), w.values.end(), T{});
-  }
-  for (int64_t j = 0; j < count; ++j) {
-    const T* k = kv_row<T>(a.kv.k, pages, kv_head, begin + j);
-    const T* v = kv_row<T>(a.kv.v, pages, kv_head, begin + j);
-    for (int64_t d = 0; d < s.dim; ++d) w.keys[static_cast<size_t>(panel_offset<T>(d, j))] = k[d];
-    if constexpr (std::is_same_v<T, float>) {
-      std::copy_n(v, s.dim, w.values.data() + j * s.padded_dim);
-    } else {
-      T* pair = w.values.data() + j / 2 * 2 * s.padded_dim + j % 2;
-      for (int64_t d = 0; d < s.dim; ++d) pair[2 * d] = v[d];
-    }
+// Keys go to panels of 64 positions; float32 values stay as they are, those of bfloat16 are paired
+// with the next position's.
+void pack_key(float* panel, const float* k, int64_t position, int64_t dim) {
+  for (int64_t d = 0; d < dim; ++d) panel[panel_offset<float>(d, position)] = k[d];
+}
+void pack_key(bf16* panel, const bf16* k, int64_t position, int64_t dim) {
+  for (int64_t d = 0; d < dim; d += 2)
+    std::memcpy(panel + panel_offset<bf16>(d, position), k + d, 2 * sizeof(bf16));
+}
+void pack_values(float* to, const float* v, const float* next, int64_t dim, int64_t padded_dim) {
+  std::copy_n(v, dim, to);
+  std::copy_n(next, dim, to + padded_dim);
+}
+void pack_values(bf16* to, const bf16* v, const bf16* next, int64_t dim, int64_t) {
+  for (int64_t d = 0; d < dim; ++d) {
+    to[2 * d] = v[d];
+    to[2 * d + 1] = next[d];
   }
 }
 
-void key_product(const float* q, int64_t ldq, const float* keys, int64_t dim, int64_t rows,
-                 float* y) {
-  simd().gemm_f32(q, ldq, keys, kPanelCols, dim, rows, y, kBlock);
+// Positions [begin, begin + count) of one head; what is missing of whole panels is zero, so that no
+// stale memory meets a zero weight.
+template <class T>
+void pack_block(const AttentionArgs& a, const int32_t* pages, int64_t kv_head, int64_t begin,
+                int64_t count, const Shape2& s, Workspace<T>& w) {
+  auto row = [&](const TensorView& pool, int64_t j) {
+    return j < count ? kv_row<T>(pool, pages, kv_head, begin + j) : w.zeros.data();
+  };
+  for (int64_t j = 0; j < round_up(count, kPanelCols); ++j)
+    pack_key(w.keys.data() + j / kPanelCols * kPanelCols * s.dim, row(a.kv.k, j), j % kPanelCols,
+             s.dim);
+  for (int64_t j = 0; j < round_up(count, kPanelCols); j += 2)
+    pack_values(w.values.data() + j * s.padded_dim, row(a.kv.v, j), row(a.kv.v, j + 1), s.dim,
+                s.padded_dim);
 }
-void key_product(const bf16* q, int64_t ldq, const bf16* keys, int64_t dim, int64_t rows,
-                 float* y) {
-  simd().gemm_bf16(q, ldq, keys, 2 * kPanelCols, dim, rows, y, kBlock);
+
+void panel_product(const float* x, int64_t ldx, const float* panel, int64_t stride, int64_t depth,
+                   int64_t rows, float* y, int64_t ldy) {
+  simd().gemm_f32(x, ldx, panel, stride, depth, rows, y, ldy);
 }
-void value_product(const float* p, const float* values, int64_t padded_dim, int64_t rows,
-                   float* y) {
-  for (int64_t c = 0; c < padded_dim; c += kPanelCols)
-    simd().gemm_f32(p, kBlock, values + c, padded_dim, kBlock, rows, y + c, padded_dim);
+void panel_product(const bf16* x, int64_t ldx, const bf16* panel, int64_t stride, int64_t depth,
+                   int64_t rows, float* y, int64_t ldy) {
+  simd().gemm_bf16({x, ldx, panel, 2 * stride, depth, rows, y, ldy});
 }
-void value_product(const bf16* p, const bf16* values, int64_t padded_dim, int64_t rows, float* y) {
-  for (int64_t c = 0; c < padded_dim; c += kPanelCols)
-    simd().gemm_bf16(p, kBlock, values + 2 * c, 2 * padded_dim, kBlock, rows, y + c, padded_dim);
+float* panel_columns(float* panel, int64_t column) { return panel + column; }
+bf16* panel_columns(bf16* panel, int64_t column) { return panel + 2 * column; }
+
+float softmax_step(float* weights, const float* scores, int64_t n, int64_t width, float scale,
+                   float* max, float* sum) {
+  return simd().softmax_step_f32(weights, scores, n, width, scale, max, sum);
 }
-void to_weights(float* p, const float* s, int64_t n) { std::copy_n(s, n, p); }
-void to_weights(bf16* p, const float* s, int64_t n) { simd().narrow(p, s, n); }
+float softmax_step(bf16* weights, const float* scores, int64_t n, int64_t width, float scale,
+                   float* max, float* sum) {
+  return simd().softmax_step_bf16(weights, scores, n, width, scale, max, sum);
+}
 
 // Own positions among the first `length` of a sequence.
 int64_t num_own(const AttentionArgs& a, int64_t length) {
   return a.kv.split.count(static_cast<int32_t>(length));
 }
 
-// Folds one block into the running softmax of `rows` rows of one query head. Row r may see valid[r]
-// of the block's positions.
+// Folds the first `width` positions of a block, whole panels, into the running softmax of `rows`
+// rows of one query head. Row r may see valid[r] of them.
 template <class T>
-void fold_block(const Shape2& s, int rows, const int* valid, const T* queries, float scale,
-                float* max, float* sum, float* out, Workspace<T>& w) {
-  key_product(queries, s.dim, w.keys.data(), s.dim, rows, w.scores.data());
+void fold_block(const Shape2& s, int rows, int64_t width, const int64_t* valid, const T* queries,
+                float scale, float* max, float* sum, float* out, Workspace<T>& w) {
+  for (int64_t j = 0; j < width; j += kPanelCols)
+    panel_product(queries, s.dim, w.keys.data() + j * s.dim, kPanelCols, s.dim, rows,
+                  w.scores.data() + j, kBlock);
   float correction[kTileRows];
   for (int r = 0; r < rows; ++r) {
-    float* score = w.scores.data() + r * kBlock;
-    correction[r] =
-        valid[r] > 0 ? simd().softmax_step(score, valid[r], scale, max + r, sum + r) : 1.0f;
-    std::fill(score + valid[r], score + kBlock, 0.0f);
-    to_weights(w.weights.data() + r * kBlock, score, kBlock);
+    T* weights = w.weights.data() + r * kBlock;
+    correction[r] = 1.0f;
+    if (valid[r] == 0)
+      std::fill(weights, weights + width, T{});
+    else
+      correction[r] = softmax_step(weights, w.scores.data() + r * kBlock, valid[r], width, scale,
+                                   max + r, sum + r);
   }
-  value_product(w.weights.data(), w.values.data(), s.padded_dim, rows, w.block_out.data());
+  for (int64_t c = 0; c < s.padded_dim; c += kPanelCols)
+    panel_product(w.weights.data(), kBlock, panel_columns(w.values.data(), c), s.padded_dim, width,
+                  rows, w.block_out.data() + c, s.padded_dim);
   for (int r = 0; r < rows; ++r)
     simd().scale_add(out + r * s.padded_dim, w.block_out.data() + r * s.padded_dim, correction[r],
                      s.padded_dim);
 }
-
-void store_out(float* out, const float* x, int64_t n) { std::copy_n(x, n, out); }
-void store_out(bf16* out, const float* x, int64_t n) { simd().narrow(out, x, n); }
 
 void store_log_sum(const AttentionArgs& a, int64_t row, int64_t head, float max, float sum) {
   if (a.log_sums) a.log_sums[row * a.num_heads + head] = sum > 0 ? max + std::log(sum) : -INFINITY;
@@ -150,14 +170,14 @@ void attend_tile(const AttentionArgs& a, const Task& task, const Shape2& s, Work
   float scale = 1.0f / std::sqrt(static_cast<float>(s.dim));
   int64_t length = num_own(a, first + rows);
   for (int64_t begin = 0; begin < length; begin += kBlock) {
-    pack_block(a, pages, task.kv_head, begin, std::min<int64_t>(kBlock, length - begin), s, w);
-    int valid[kTileRows];
+    int64_t count = std::min(kBlock, length - begin), valid[kTileRows];
+    pack_block(a, pages, task.kv_head, begin, count, s, w);
     for (int r = 0; r < rows; ++r)
-      valid[r] =
-          static_cast<int>(std::clamp<int64_t>(num_own(a, first + r + 1) - begin, 0, kBlock));
+      valid[r] = std::clamp<int64_t>(num_own(a, first + r + 1) - begin, 0, kBlock);
     for (int64_t g = 0; g < s.group(); ++g)
-      fold_block(s, rows, valid, w.queries.data() + g * tile, scale, w.max.data() + g * rows,
-                 w.sum.data() + g * rows, w.out.data() + g * padded_tile, w);
+      fold_block(s, rows, round_up(count, kPanelCols), valid, w.queries.data() + g * tile, scale,
+                 w.max.data() + g * rows, w.sum.data() + g * rows, w.out.data() + g * padded_tile,
+                 w);
   }
   for (int64_t g = 0; g < s.group(); ++g)
     for (int r = 0; r < rows; ++r) {
@@ -166,7 +186,7 @@ void attend_tile(const AttentionArgs& a, const Task& task, const Shape2& s, Work
       float inverse = w.sum[i] > 0 ? 1.0f / w.sum[i] : 0.0f;
       store_log_sum(a, task.first_row + r, task.kv_head * s.group() + g, w.max[i], w.sum[i]);
       for (int64_t d = 0; d < s.dim; ++d) o[d] *= inverse;
-      store_out(a.out.as<T>() + (task.first_row + r) * s.heads * s.dim +
+      store_row(a.out.as<T>() + (task.first_row + r) * s.heads * s.dim +
                     (task.kv_head * s.group() + g) * s.dim,
                 o, s.dim);
     }

@@ -10,6 +10,7 @@ template <class T>
 void embed_rows(const EmbedArgs& a) {
   int64_t width = a.out.dim(1);
   const T* panels = a.table.data.as<T>();
+#pragma omp parallel for schedule(static) if (a.out.dim(0) > 8)
   for (int64_t row = 0; row < a.out.dim(0); ++row) {
     int32_t id = a.ids[row] >= 0 ? a.ids[row] : a.last_tokens[~a.ids[row]];
     int64_t local = id - a.vocab_begin;

@@ -1,19 +1,27 @@
 // Matrix products with weights in panels. Bytes of weights decide up to about a dozen rows, where
-// one pass over each panel serves all rows; above that bfloat16 goes to oneDNN when it is there.
+// one pass over each panel serves all rows. Above that a part of a panel's depth stays in the first
+// cache while many rows pass by; bfloat16 without AMX's tiles goes to oneDNN when it is there.
 // Float32 always takes the fixed summation order of simd.h.
+#include <omp.h>
+
 #include <algorithm>
 #include <vector>
 
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/onednn_matmul.h"
 #include "kernels/cpu/panels.h"
+#include "kernels/cpu/rows.h"
 
 namespace ll::cpu {
 namespace {
 
-constexpr int64_t kLibraryRows = 9;  // from here on the library's blocking wins
-constexpr int64_t kGemmRows = 16;    // outputs of one call stay in the first cache
-constexpr int64_t kRowBlock = 256;   // rows whose inputs stay in cache while panels stream by
+constexpr int64_t kFewRows = 16;      // up to here a panel is read once, in one go
+constexpr int64_t kLibraryRows = 9;   // from here on the library's blocking wins where it is used
+constexpr int64_t kRowBlock = 256;    // rows that pass by a panel
+constexpr int64_t kDepthBlock = 224;  // of 64 columns: 28 KB of the first cache's 32 or 48
+constexpr int64_t kPanelGroup = 4;    // panels that share a pass over an x beyond the second cache
+constexpr int64_t kCachedBytes = int64_t{1} << 20;
+constexpr int64_t kFinishRows = 32;  // whose sums stay in the first cache until they are stored
 
 template <class T>
 void pack(const T* natural, int64_t rows, int64_t cols, T* panels) {
@@ -38,50 +46,101 @@ void unpack(const T* panels, int64_t rows, int64_t cols, T* natural) {
   }
 }
 
-void gemm(const float* x, int64_t ldx, const float* panel, int64_t k, int64_t rows, float* y) {
-  simd().gemm_f32(x, ldx, panel, kPanelCols, k, rows, y, kPanelCols);
+// Outputs that one thread works on at a time: rows of x by panels of the weight.
+struct Block {
+  int64_t first_row, num_rows, first_panel, num_panels;
+};
+
+template <class T>
+struct Operands {
+  const T* x;
+  int64_t ldx, depth;
+  const T* panels;
+  int64_t panel_size;
+};
+
+// Sums of one panel over depth [k, k + count).
+void gemm(const Operands<float>& o, const Block& b, int64_t p, int64_t, int64_t, float* y) {
+  simd().gemm_f32(o.x + b.first_row * o.ldx, o.ldx, o.panels + (b.first_panel + p) * o.panel_size,
+                  kPanelCols, o.depth, b.num_rows, y, kPanelCols);
 }
-void gemm(const bf16* x, int64_t ldx, const bf16* panel, int64_t k, int64_t rows, float* y) {
-  simd().gemm_bf16(x, ldx, panel, 2 * kPanelCols, k, rows, y, kPanelCols);
+void gemm(const Operands<bf16>& o, const Block& b, int64_t p, int64_t k, int64_t count, float* y) {
+  const bf16* panel = o.panels + (b.first_panel + p) * o.panel_size + k * kPanelCols;
+  bool is_last = p + 1 == b.num_panels;
+  const bf16* next = is_last ? panel + count * kPanelCols - p * o.panel_size : panel + o.panel_size;
+  if (is_last && k + count == o.depth) next = panel + count * kPanelCols;
+  simd().gemm_bf16({.x = o.x + b.first_row * o.ldx + k,
+                    .ldx = o.ldx,
+                    .panel = panel,
+                    .stride = 2 * kPanelCols,
+                    .depth = count,
+                    .rows = b.num_rows,
+                    .y = y,
+                    .ldy = kPanelCols,
+                    .add = k > 0,
+                    .next = next});
 }
 
-void store_row(float* out, const float* y, int64_t n) { std::copy(y, y + n, out); }
-void store_row(bf16* out, const float* y, int64_t n) { simd().narrow(out, y, n); }
+void store_rows(float* out, int64_t ldo, const float* y, int64_t ldy, int64_t rows, int64_t n) {
+  for (int64_t r = 0; r < rows; ++r) std::copy_n(y + r * ldy, n, out + r * ldo);
+}
+void store_rows(bf16* out, int64_t ldo, const float* y, int64_t ldy, int64_t rows, int64_t n) {
+  simd().narrow_rows(out, ldo, y, ldy, rows, n);
+}
 
-// One panel's outputs of one row: bias, epilogue, rounding.
+// Bias, epilogue and rounding of a panel's sums of some rows.
 template <class Out, class Bias>
-void finish_row(const LinearArgs& a, int64_t row, int64_t first, int64_t count, float* y) {
+void finish_rows(const LinearArgs& a, int64_t row, int64_t rows, int64_t panel, float* y) {
+  int64_t first = panel * kPanelCols, count = std::min<int64_t>(kPanelCols, a.weight.rows - first),
+          width = kPanelCols;
   if (!a.bias.empty()) {
-    const Bias* bias = a.bias.as<Bias>() + first;
-    for (int64_t c = 0; c < count; ++c) y[c] += to_float(bias[c]);
+    float bias[kPanelCols];
+    load_row(bias, a.bias.as<Bias>() + first, count);
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t c = 0; c < count; ++c) y[r * kPanelCols + c] += bias[c];
   }
-  Out* out = a.out.as<Out>();
   if (a.epilogue == Epilogue::kSiluAndMul) {
-    float act[kPanelCols / 2];
-    simd().silu_and_mul(act, y, count / 2);
-    store_row(out + row * a.out.dim(1) + first / 2, act, count / 2);
-  } else {
-    store_row(out + row * a.out.dim(1) + first, y, count);
+    first /= 2, count /= 2, width /= 2;
+    simd().silu_and_mul(y, y, rows * width);
   }
+  store_rows(a.out.as<Out>() + row * a.out.dim(1) + first, a.out.dim(1), y, width, rows, count);
 }
 
 template <class T, class Out>
+void multiply_block(const LinearArgs& a, const Operands<T>& o, const Block& b,
+                    std::vector<float>& sums) {
+  int64_t step = dtype_of<T>() == DType::bf16 && b.num_rows > kFewRows ? kDepthBlock : o.depth;
+  sums.resize(static_cast<size_t>(b.num_panels * b.num_rows * kPanelCols));
+  for (int64_t k = 0; k < o.depth; k += step)
+    for (int64_t p = 0; p < b.num_panels; ++p) {
+      float* y = sums.data() + p * b.num_rows * kPanelCols;
+      gemm(o, b, p, k, std::min(step, o.depth - k), y);
+      if (k + step < o.depth) continue;
+      for (int64_t r = 0; r < b.num_rows; r += kFinishRows)
+        finish_rows<Out, T>(a, b.first_row + r, std::min(kFinishRows, b.num_rows - r),
+                            b.first_panel + p, y + r * kPanelCols);
+    }
+}
+
+// Each thread takes an equal run of panels, through one block of rows after the other.
+template <class T, class Out>
 void multiply(const LinearArgs& a, const T* x, int64_t ldx) {
-  int64_t num_rows = a.x.dim(0),
-          depth = dtype_of<T>() == DType::bf16 ? round_up(a.weight.cols, 2) : a.weight.cols;
-  const T* panels = a.weight.data.as<T>();
-  for (int64_t begin = 0; begin < num_rows; begin += kRowBlock) {
-    int64_t end = std::min(num_rows, begin + kRowBlock);
-#pragma omp parallel for schedule(static)
-    for (int64_t p = 0; p < num_panels(a.weight.rows); ++p) {
-      int64_t first = p * kPanelCols, count = std::min<int64_t>(kPanelCols, a.weight.rows - first);
-      for (int64_t m = begin; m < end; m += kGemmRows) {
-        alignas(64) float y[kGemmRows * kPanelCols];
-        int64_t rows = std::min(kGemmRows, end - m);
-        gemm(x + m * ldx, ldx, panels + p * panel_size<T>(a.weight.cols), depth, rows, y);
-        for (int64_t r = 0; r < rows; ++r)
-          finish_row<Out, T>(a, m + r, first, count, y + r * kPanelCols);
-      }
+  int64_t rows = a.x.dim(0), panels = num_panels(a.weight.rows),
+          units = panels * ((rows + kRowBlock - 1) / kRowBlock);
+  Operands<T> o{x, ldx, dtype_of<T>() == DType::bf16 ? round_up(a.weight.cols, 2) : a.weight.cols,
+                a.weight.data.as<T>(), panel_size<T>(a.weight.cols)};
+  bool is_cached = std::min(rows, kRowBlock) * ldx * static_cast<int64_t>(sizeof(T)) < kCachedBytes;
+  int64_t group = is_cached ? 1 : kPanelGroup;
+#pragma omp parallel
+  {
+    std::vector<float> sums;
+    int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads(),
+            end = units * (thread + 1) / threads;
+    for (int64_t unit = units * thread / threads; unit < end;) {
+      int64_t row = unit / panels * kRowBlock, panel = unit % panels,
+              count = std::min({group, panels - panel, end - unit});
+      multiply_block<T, Out>(a, o, {row, std::min(kRowBlock, rows - row), panel, count}, sums);
+      unit += count;
     }
   }
 }
@@ -95,7 +154,8 @@ std::vector<bf16> pad_columns(const TensorView& x, int64_t width) {
 }
 
 bool library_product(const LinearArgs& a) {
-  if (a.x.dim(0) < kLibraryRows) return false;
+  if (a.x.dim(0) < kLibraryRows || (simd().has_tiles && a.weight.cols % kPanelDepth == 0))
+    return false;
   if (a.epilogue == Epilogue::kNone) return onednn_matmul(a.out, a.x, a.weight, a.bias);
   static std::vector<bf16> wide;  // [T, rows] before the epilogue halves it
   wide.resize(static_cast<size_t>(a.x.dim(0) * a.weight.rows));

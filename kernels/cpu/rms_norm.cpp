@@ -3,15 +3,15 @@
 #include <vector>
 
 #include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/rows.h"
 
 namespace ll::cpu {
 namespace {
 
-void load_row(float* to, const float* from, int64_t n) { std::copy_n(from, n, to); }
-void load_row(float* to, const bf16* from, int64_t n) { simd().widen(to, from, n); }
-void store_row(float* to, const float* from, int64_t n) { std::copy_n(from, n, to); }
-void store_row(bf16* to, const float* from, int64_t n) { simd().narrow(to, from, n); }
+void add_row(float* to, const float* x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] += x[i];
+}
+void add_row(float* to, const bf16* x, int64_t n) { simd().axpy_bf16(to, x, 1.0f, n); }
 
 // The residual is rounded to its dtype before it is normalised: what the next layer adds to is what
 // this layer saw.
@@ -21,8 +21,7 @@ void norm_row(const AddRmsNormArgs& a, int64_t row, float* x, float* weight) {
   T* residual = a.residual.as<T>() + row * n;
   load_row(x, residual, n);
   if (!a.delta.empty()) {
-    const T* delta = a.delta.as<T>() + row * n;
-    for (int64_t i = 0; i < n; ++i) x[i] += to_float(delta[i]);
+    add_row(x, a.delta.as<T>() + row * n, n);
     store_row(residual, x, n);
     load_row(x, residual, n);
   }

@@ -3,6 +3,8 @@
 #define LL_SIMD_NAME "avx512_bf16"
 #define LL_SIMD_LANES 16
 #define LL_SIMD_GEMM_BF16 gemm_vdpbf16
-#define LL_SIMD_HAS_BF16_DOT true
+#define LL_SIMD_NARROW(x) (VecH) narrow_avx512_bf16((__m512)(x))
+#define LL_SIMD_RECIPROCAL(x) (Vec) reciprocal_avx512((__m512)(x))
+#include "kernels/cpu/avx512_math.inl"
 #include "kernels/cpu/gemm_vdpbf16.inl"
 #include "kernels/cpu/simd_impl.inl"

@@ -5,6 +5,13 @@
 
 #include "kernels/cpu/simd.h"
 
+#ifndef LL_SIMD_NARROW  // a file with better instructions names its own
+#define LL_SIMD_NARROW(x) narrow_portable(x)
+#endif
+#ifndef LL_SIMD_RECIPROCAL
+#define LL_SIMD_RECIPROCAL(x) (splat(1.0f) / (x))
+#endif
+
 namespace ll::cpu::LL_SIMD_ISA {
 namespace {
 
@@ -47,6 +54,21 @@ inline float sum_lanes(Vec v) {
   return lane[0];
 }
 
+inline float max_lanes(Vec v) {
+  float lane[kLanes];
+  store(lane, v);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
+  return lane[0];
+}
+
+// -inf from lane n on.
+inline Vec first_lanes(Vec v, int64_t n) {
+  VecI lane{};
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+  return lane < static_cast<int32_t>(n) ? v : splat(-__builtin_inff());
+}
+
 // The last n % kLanes elements go through a zero-padded register.
 template <class T, class V>
 inline V load_tail(const T* p, int64_t n, T pad) {
@@ -84,13 +106,14 @@ inline Vec exp_of(Vec x) {
 }
 
 inline Vec widen_vec(VecH h) { return (Vec)(__builtin_convertvector(h, VecU) << 16); }
-inline VecH narrow_vec(Vec v) {  // round to nearest even; NaN stays NaN
+[[maybe_unused]] inline VecH narrow_portable(Vec v) {  // to nearest even; NaN stays NaN
   VecU u = (VecU)v;
   VecU rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
   VecU nan = (u >> 16) | 0x40u;
   VecU result = (u & 0x7fffffffu) > 0x7f800000u ? nan : rounded;
   return __builtin_convertvector(result, VecH);
 }
+inline VecH narrow_vec(Vec v) { return LL_SIMD_NARROW(v); }
 
 template <int kRows>
 void gemm_f32_rows(const float* x, int64_t ldx, const float* panel, int64_t panel_stride,
@@ -110,26 +133,28 @@ void gemm_f32_rows(const float* x, int64_t ldx, const float* panel, int64_t pane
 }
 
 template <int kRows>
-void gemm_bf16_rows(const bf16* x, int64_t ldx, const bf16* panel, int64_t panel_stride,
-                    int64_t depth, float* y, int64_t ldy) {
+void gemm_bf16_rows(const Bf16Product& p, const bf16* x, float* y) {
   constexpr int kUnroll = 2;
   for (int c = 0; c < kPanelCols; c += kUnroll * kLanes) {
     Vec sum[kRows][kUnroll] = {};
-    for (int64_t k = 0; k < depth; k += 2) {
+    if (p.add)
+      for (int m = 0; m < kRows; ++m)
+        for (int u = 0; u < kUnroll; ++u) sum[m][u] = load<Vec>(y + m * p.ldy + c + u * kLanes);
+    for (int64_t k = 0; k < p.depth; k += 2) {
       Vec even[kUnroll], odd[kUnroll];
       for (int u = 0; u < kUnroll; ++u) {
         VecU pair;
-        std::memcpy(&pair, panel + k / 2 * panel_stride + (c + u * kLanes) * 2, sizeof pair);
+        std::memcpy(&pair, p.panel + k / 2 * p.stride + (c + u * kLanes) * 2, sizeof pair);
         even[u] = (Vec)(pair << 16);
         odd[u] = (Vec)(pair & 0xffff0000u);
       }
       for (int m = 0; m < kRows; ++m) {
-        Vec x0 = splat(float_of(x[m * ldx + k])), x1 = splat(float_of(x[m * ldx + k + 1]));
+        Vec x0 = splat(float_of(x[m * p.ldx + k])), x1 = splat(float_of(x[m * p.ldx + k + 1]));
         for (int u = 0; u < kUnroll; ++u) sum[m][u] = sum[m][u] + x0 * even[u] + x1 * odd[u];
       }
     }
     for (int m = 0; m < kRows; ++m)
-      for (int u = 0; u < kUnroll; ++u) store(y + m * ldy + c + u * kLanes, sum[m][u]);
+      for (int u = 0; u < kUnroll; ++u) store(y + m * p.ldy + c + u * kLanes, sum[m][u]);
   }
 }
 
@@ -151,13 +176,10 @@ void gemm_f32(const float* x, int64_t ldx, const float* panel, int64_t panel_str
     });
 }
 
-[[maybe_unused]] void gemm_bf16_portable(const bf16* x, int64_t ldx, const bf16* panel,
-                                         int64_t panel_stride, int64_t k, int64_t rows, float* y,
-                                         int64_t ldy) {
-  for (int64_t m = 0; m < rows; m += 4)
-    with_rows<4>(rows - m < 4 ? rows - m : 4, [&]<int kRows>() {
-      gemm_bf16_rows<kRows>(x + m * ldx, ldx, panel, panel_stride, k, y + m * ldy, ldy);
-    });
+[[maybe_unused]] void gemm_bf16_portable(const Bf16Product& p) {
+  for (int64_t m = 0; m < p.rows; m += 4)
+    with_rows<4>(p.rows - m < 4 ? p.rows - m : 4,
+                 [&]<int kRows>() { gemm_bf16_rows<kRows>(p, p.x + m * p.ldx, p.y + m * p.ldy); });
 }
 
 float max(const float* x, int64_t n) {
@@ -166,10 +188,7 @@ float max(const float* x, int64_t n) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) best = max_of(load<Vec>(x + i), best);
   if (i < n) best = max_of(load_tail<float, Vec>(x + i, n - i, none), best);
-  float lane[kLanes], result = none;
-  store(lane, best);
-  for (float v : lane) result = v > result ? v : result;
-  return result;
+  return max_lanes(best);
 }
 
 float exp_sum(float* x, int64_t n, float shift) {
@@ -188,22 +207,26 @@ float exp_sum(float* x, int64_t n, float shift) {
   return sum_lanes(sum);
 }
 
-float softmax_step(float* scores, int64_t n, float scale, float* running_max, float* running_sum) {
-  float highest = max(scores, n) * scale;
-  highest = *running_max > highest ? *running_max : highest;
-  Vec sum{};
+inline void store_weights(float* p, Vec v) { store(p, v); }
+inline void store_weights(bf16* p, Vec v) { store(reinterpret_cast<uint16_t*>(p), narrow_vec(v)); }
+
+template <class T>
+float softmax_step(T* weights, const float* scores, int64_t n, int64_t width, float scale,
+                   float* running_max, float* running_sum) {
+  Vec best = splat(-__builtin_inff()), sum{};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    Vec e = exp_of(load<Vec>(scores + i) * splat(scale) - splat(highest));
-    store(scores + i, e);
+  for (; i + kLanes <= n; i += kLanes) best = max_of(load<Vec>(scores + i), best);
+  if (i < n) best = max_of(first_lanes(load<Vec>(scores + i), n - i), best);
+  float highest = max_lanes(best) * scale;
+  highest = *running_max > highest ? *running_max : highest;
+  for (i = 0; i < n; i += kLanes) {
+    Vec score = load<Vec>(scores + i);
+    if (n - i < kLanes) score = first_lanes(score, n - i);
+    Vec e = exp_of(score * splat(scale) - splat(highest));
+    store_weights(weights + i, e);
     sum += e;
   }
-  if (i < n) {
-    Vec e = exp_of(load_tail<float, Vec>(scores + i, n - i, -__builtin_inff()) * splat(scale) -
-                   splat(highest));
-    store_tail(scores + i, e, n - i);
-    sum += e;
-  }
+  for (; i < width; i += kLanes) store_weights(weights + i, Vec{});
   float correction[kLanes];
   store(correction, exp_of(splat(*running_max) - splat(highest)));
   *running_sum = *running_sum * correction[0] + sum_lanes(sum);
@@ -270,6 +293,10 @@ void narrow(bf16* y, const float* x, int64_t n) {
   if (i < n) store_tail(bits + i, narrow_vec(load_tail<float, Vec>(x + i, n - i, 0)), n - i);
 }
 
+void narrow_rows(bf16* y, int64_t ldy, const float* x, int64_t ldx, int64_t rows, int64_t n) {
+  for (int64_t r = 0; r < rows; ++r) narrow(y + r * ldy, x + r * ldx, n);
+}
+
 template <size_t... kLane>
 inline void deal(Vec a, Vec b, Vec& even, Vec& odd, std::index_sequence<kLane...>) {
   even = __builtin_shufflevector(a, b, (2 * kLane)...);
@@ -280,7 +307,7 @@ void silu_and_mul(float* y, const float* x, int64_t n) {
   auto act = [](Vec a, Vec b) {
     Vec gate, up;
     deal(a, b, gate, up, std::make_index_sequence<kLanes>());
-    return gate / (splat(1.0f) + exp_of(-gate)) * up;
+    return gate * LL_SIMD_RECIPROCAL(splat(1.0f) + exp_of(-gate)) * up;
   };
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
@@ -297,7 +324,7 @@ void silu_and_mul_bf16(bf16* y, const bf16* x, int64_t n) {
   const auto* pairs = reinterpret_cast<const uint16_t*>(x);
   auto act = [](VecU pair) {
     Vec gate = (Vec)(pair << 16), up = (Vec)(pair & 0xffff0000u);
-    return narrow_vec(gate / (splat(1.0f) + exp_of(-gate)) * up);
+    return narrow_vec(gate * LL_SIMD_RECIPROCAL(splat(1.0f) + exp_of(-gate)) * up);
   };
   int64_t i = 0;
   VecU pair{};
@@ -313,15 +340,18 @@ void silu_and_mul_bf16(bf16* y, const bf16* x, int64_t n) {
 
 }  // namespace
 
-#ifndef LL_SIMD_GEMM_BF16  // a file with a better instruction names its own function
+#ifndef LL_SIMD_GEMM_BF16
 #define LL_SIMD_GEMM_BF16 gemm_bf16_portable
-#define LL_SIMD_HAS_BF16_DOT false
+#endif
+#ifndef LL_SIMD_HAS_TILES
+#define LL_SIMD_HAS_TILES false
 #endif
 const Simd kSimd{.name = LL_SIMD_NAME,
-                 .has_bf16_dot = LL_SIMD_HAS_BF16_DOT,
+                 .has_tiles = LL_SIMD_HAS_TILES,
                  .gemm_f32 = gemm_f32,
                  .gemm_bf16 = LL_SIMD_GEMM_BF16,
-                 .softmax_step = softmax_step,
+                 .softmax_step_f32 = softmax_step<float>,
+                 .softmax_step_bf16 = softmax_step<bf16>,
                  .max = max,
                  .exp_sum = exp_sum,
                  .sum_exp = sum_exp,
@@ -331,6 +361,7 @@ const Simd kSimd{.name = LL_SIMD_NAME,
                  .axpy_bf16 = axpy_bf16,
                  .widen = widen,
                  .narrow = narrow,
+                 .narrow_rows = narrow_rows,
                  .silu_and_mul = silu_and_mul,
                  .silu_and_mul_bf16 = silu_and_mul_bf16};
 

@@ -84,6 +84,12 @@ TEST_CASE("linear with SiLU-and-mul, float32 outputs, and nothing to do") {
   check_case({0, 64, 64});
 }
 
+TEST_CASE("linear over several blocks of rows, depth and panels") {
+  check_case({600, 200, 96, true});
+  check_case({90, 130, 480, true, Epilogue::kNone, true});
+  check_case({520, 2 * 170, 1280, true, Epilogue::kSiluAndMul});
+}
+
 TEST_CASE("a float32 row does not depend on its batch") {
   if (backend().kind != BackendKind::kCpu) return;
   constexpr int64_t kRows = 300, kOut = 129, kIn = 71;

@@ -16,7 +16,7 @@ using namespace ll::test;
 
 namespace {
 
-constexpr int64_t kRows = 20;
+constexpr int64_t kRows = 50;  // two tiles of AMX, whole and in part
 
 std::vector<const Simd*> tables() {
   std::vector<const Simd*> all{&generic::kSimd};
@@ -36,22 +36,31 @@ void check_bf16_product(int64_t depth) {
     for (int64_t c = 0; c < kPanelCols; ++c)
       panel[static_cast<size_t>(panel_offset<bf16>(k, c))] =
           w[static_cast<size_t>(k * kPanelCols + c)];
+  std::vector<float> want;
+  for (int64_t m = 0; m < kRows; ++m)
+    for (int c = 0; c < kPanelCols; ++c) {
+      double sum = 0;
+      for (int64_t k = 0; k < depth; ++k)
+        sum += static_cast<double>(to_float(x[static_cast<size_t>(m * depth + k)])) *
+               to_float(w[static_cast<size_t>(k * kPanelCols + c)]);
+      want.push_back(static_cast<float>(sum));
+    }
   for (const Simd* s : tables())
     for (int64_t rows = 1; rows <= kRows; ++rows) {
       CAPTURE(s->name);
       CAPTURE(rows);
-      std::vector<float> y(static_cast<size_t>(rows) * kPanelCols), want;
-      s->gemm_bf16(x.data(), depth, panel.data(), 2 * kPanelCols, depth, rows, y.data(),
-                   kPanelCols);
-      for (int64_t m = 0; m < rows; ++m)
-        for (int c = 0; c < kPanelCols; ++c) {
-          double sum = 0;
-          for (int64_t k = 0; k < depth; ++k)
-            sum += static_cast<double>(to_float(x[static_cast<size_t>(m * depth + k)])) *
-                   to_float(w[static_cast<size_t>(k * kPanelCols + c)]);
-          want.push_back(static_cast<float>(sum));
-        }
-      CHECK(relative_error(std::span<const float>(y), std::span<const float>(want)) < 1e-6);
+      std::vector<float> y(static_cast<size_t>(rows) * kPanelCols, NAN);
+      Bf16Product product{x.data(), depth, panel.data(), 2 * kPanelCols,
+                          depth,    rows,  y.data(),     kPanelCols};
+      s->gemm_bf16(product);
+      CHECK(relative_error(std::span<const float>(y),
+                           std::span<const float>(want).first(y.size())) < 1e-6);
+      product.add = true;
+      product.next = panel.data();
+      s->gemm_bf16(product);
+      for (float& v : y) v /= 2;
+      CHECK(relative_error(std::span<const float>(y),
+                           std::span<const float>(want).first(y.size())) < 1e-6);
     }
 }
 
@@ -86,6 +95,10 @@ TEST_CASE("every instruction set computes the same row functions") {
       std::vector<bf16> narrow(x.size());
       s->narrow(narrow.data(), x.data(), n);
       if (n > 0) CHECK(std::memcmp(narrow.data(), half.data(), x.size() * 2) == 0);
+      if (n > 0) {
+        s->narrow_rows(narrow.data(), 1, x.data(), 1, n, 1);
+        CHECK(std::memcmp(narrow.data(), half.data(), x.size() * 2) == 0);
+      }
       auto z = y;
       s->axpy_bf16(z.data(), half.data(), 0.5f, n);
       for (size_t i = 0; i < z.size(); ++i)
