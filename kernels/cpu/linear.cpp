@@ -21,6 +21,9 @@ constexpr int64_t kRowBlock = 256;    // rows that pass by a panel
 constexpr int64_t kDepthBlock = 224;  // of 64 columns: 28 KB of the first cache's 32 or 48
 constexpr int64_t kPanelGroup = 4;    // panels that share a pass over an x beyond the second cache
 constexpr int64_t kCachedBytes = int64_t{1} << 20;
+// Rows of x that are a multiple of so many columns apart meet in few sets of the first cache: there
+// the library, which copies them, is faster.
+constexpr int64_t kSetCols = 1024;
 constexpr int64_t kFinishRows = 32;  // whose sums stay in the first cache until they are stored
 
 template <class T>
@@ -154,8 +157,9 @@ std::vector<bf16> pad_columns(const TensorView& x, int64_t width) {
 }
 
 bool library_product(const LinearArgs& a) {
-  if (a.x.dim(0) < kLibraryRows || (simd().has_tiles && a.weight.cols % kPanelDepth == 0))
-    return false;
+  bool has_own =
+      simd().has_tiles && a.weight.cols % kPanelDepth == 0 && a.weight.cols % kSetCols != 0;
+  if (a.x.dim(0) < kLibraryRows || has_own) return false;
   if (a.epilogue == Epilogue::kNone) return onednn_matmul(a.out, a.x, a.weight, a.bias);
   static std::vector<bf16> wide;  // [T, rows] before the epilogue halves it
   wide.resize(static_cast<size_t>(a.x.dim(0) * a.weight.rows));
