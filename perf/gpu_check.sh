@@ -120,7 +120,7 @@ field() { sed -n "s/.*\"$1\":\([-+0-9.eE]*\).*/\1/p" "$2"; }
 # what is to be reached; - where there is none.
 row() {
   local np=$1 model=$2 preset=$3 peer=$4 goal=$5 kind unit value floor seconds
-  local json=$results/$model-$preset-$np.json more=()
+  local json=$results/$model-$preset-$np.json more=() parallel=(--tp "$np")
   [ "$np" -le "$gpus" ] || return 0
   case $preset in
     single) kind=one-batch unit='tok/s' value=median_decode_throughput floor=decode_floor seconds=median_decode_latency ;;
@@ -130,10 +130,14 @@ row() {
     startup) kind=startup unit='s' value=first_token_time floor= seconds= ;;
     *) kind=throughput unit='tok/s' value=output_throughput floor=floor_seconds seconds=elapsed_time ;;
   esac
-  [ "$kind" = startup ] || more+=(--preset "$preset")
+  if [ "$preset" = replicas ]; then
+    more+=(--preset nano --num_prompts 2048) parallel=(--dp "$np")
+  elif [ "$kind" != startup ]; then
+    more+=(--preset "$preset")
+  fi
   $quick && [ "$preset" = seed-decode ] && more+=(--num-iters 1)
   step 300 "bench $preset, $model, $np GPU(s)" "$build/launcher/litelang" bench "$kind" \
-    --model "perf/models/qwen2.5-$model" --load-format dummy --backend cuda --tp "$np" \
+    --model "perf/models/qwen2.5-$model" --load-format dummy --backend cuda "${parallel[@]}" \
     --output-json "$json" "${more[@]}" || return 0
   [ -s "$json" ] || return 0
   awk -v value="$(field "$value" "$json")" -v unit="$unit" -v floor="$(field "${floor:-none}" "$json")" \
@@ -175,13 +179,21 @@ if ! $quick; then
   row 4 7b seed-decode 12100 -
   row 2 7b prefill 211 -
   row 4 7b prefill 135 -
+  for model in 1.5b 7b; do for np in 1 2 4; do row $np $model replicas - -; done; done
+  for np in 2 4; do
+    [ "$np" -le "$gpus" ] && for model in 1.5b 7b 14b; do
+      step 300 "bench grids, $model, $np GPUs" "$build/launcher/litelang" bench grids \
+        --model "perf/models/qwen2.5-$model" --backend cuda --gpus "$np"
+    done
+  done
 fi
 
 # --- the table ---------------------------------------------------------------------------------
 print_table() {
   echo "litelang on $gpus x $(nvidia-smi --query-gpu=name --format=csv,noheader | head -1), driver $(
     nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -1), $(git rev-parse --short HEAD 2>/dev/null || echo 'no git')"
-  echo "batch-1 decode at context 600 (single), 40 x 600 in, 600 out (seed-decode), nano at temperature 0.6; bf16, random weights"
+  echo "batch-1 decode at context 600 (single), 40 x 600 in, 600 out (seed-decode), nano at temperature 0.6, 2048 of its requests on"
+  echo "replicas (replicas); bf16, random weights"
   echo
   awk -F'|' '
     BEGIN { printf "%-14s %-5s %3s %14s %9s %10s %9s\n", "workload", "model", "np", "measured", "of floor", "vLLM 0.26", "to reach" }
