@@ -65,15 +65,18 @@ int main(int argc, char** argv) {
     runner.collect();
     return seconds_since(start);
   };
-  std::vector<double> prefills, decodes;
+  std::vector<double> prefills, decodes, reads;
+  perf::MemoryReader reader;
+  constexpr int32_t kStepsPerRead = 2;
   for (int i = 0; i < 40; ++i) prefills.push_back(run(prefill_plan(prompt)));
   for (int32_t i = 0; i < steps; ++i) {
     StepPlan plan;
     plan.decode.push_back({0, prompt + i});
     plan.samples.push_back({0, 0, prompt + i + 1});
     decodes.push_back(run(plan));
+    if (i % kStepsPerRead == 0) reads.push_back(reader.pass());
   }
-  double read = perf::read_bandwidth(), matrix = perf::matrix_rate();
+  double read = median(reads), matrix = perf::matrix_rate();
   double prefill = *std::min_element(prefills.begin() + 1, prefills.end()),
          decode = median(decodes);
   // Every parameter but the input embedding's works on every prompt token; the head on the last.
