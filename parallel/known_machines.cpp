@@ -10,62 +10,65 @@ namespace ll {
 namespace {
 
 constexpr double kH200Read = 4.37e12, kH200Matrix = 792e12;
-constexpr double kUsual = 0.85;  // of the matrix rate, by products of many rows
+constexpr double kPromptAttention = 0.5;  // of the matrix rate: between 0.4 of 1k and 0.8 of 8k
 
 struct Rates {
   double bytes_per_s, flops_per_s;
   double small_op_s;
 };
 
-// Products of a row: cuBLAS at weights of Qwen2.5-1.5B and 7B; of 64 rows about the same.
+// The H200's as `bench grids` measured them, stretched: of few rows by the memory's rate, of many
+// by the matrix units'.
 DeviceTimes gpu(const Rates& r) {
-  const TimeTable one_row({{6.3e6, 5.5e-6},
-                           {27.5e6, 11.9e-6},
-                           {55e6, 18e-6},
-                           {136e6, 40.6e-6},
-                           {271.6e6, 73e-6},
-                           {1090e6, 268e-6}});
+  constexpr double kFewRows = 64;
+  const std::vector<DeviceTimes::Product> measured{
+      {1, {{{1.57e6, 1.7e-6}, {7.86e6, 3.7e-6}, {32e6, 10.1e-6}, {128e6, 35e-6}, {512e6, 127e-6}}}},
+      {16,
+       {{{1.57e6, 3.9e-6}, {7.86e6, 4.5e-6}, {32e6, 11.8e-6}, {128e6, 36.6e-6}, {512e6, 129e-6}}}},
+      {kFewRows,
+       {{{1.57e6, 4.7e-6}, {7.86e6, 5.4e-6}, {32e6, 11e-6}, {128e6, 37.7e-6}, {512e6, 136e-6}}}},
+      {512,
+       {{{1.57e6, 5.8e-6}, {7.86e6, 8.9e-6}, {32e6, 25.4e-6}, {128e6, 93e-6}, {512e6, 345e-6}}}},
+      {8192, {{{1.57e6, 21e-6}, {7.86e6, 86e-6}, {32e6, 326e-6}, {128e6, 1463e-6}}}}};
   DeviceTimes d{.bytes_per_s = r.bytes_per_s, .flops_per_s = r.flops_per_s};
-  TimeTable few = one_row.stretched(1, kH200Read / r.bytes_per_s);
-  // A product of bfloat16 has as many operations a row as its weight has bytes.
-  TimeTable many = TimeTable::line(10e-6, kUsual * r.flops_per_s / 8192);
-  std::vector<TimeTable::Point> some;
-  for (const TimeTable::Point& p : few.points())
-    some.push_back({p.size, std::max(p.seconds, 512 * p.size / (0.7 * r.flops_per_s))});
-  d.products = {{1, few}, {64, few}, {512, some}, {8192, many}};
-  d.attention_read = TimeTable::line(7e-6, 0.92 * r.bytes_per_s);
-  d.attention_flops_per_s = 0.6 * r.flops_per_s;
+  double memory = kH200Read / r.bytes_per_s, matrix = kH200Matrix / r.flops_per_s;
+  for (const auto& p : measured)
+    d.products.push_back(
+        {p.rows, p.by_bytes.stretched(1, p.rows <= kFewRows ? memory : std::max(memory, matrix))});
+  const TimeTable attention({{1.05e6, 6.9e-6}, {67.1e6, 22.4e-6}, {134e6, 39.1e-6}});
+  d.attention_read = attention.stretched(1, memory);
+  d.attention_flops_per_s = kPromptAttention * r.flops_per_s;
   d.small_op_s = r.small_op_s;
   return d;
 }
 
-// Two GPUs with NVLink 4: RESULTS.md, Collectives. All-to-all was not measured; its sends and
-// receives are those of a gather.
+// Two H200s with NVLink 4: RESULTS.md, Collectives.
 ExchangeTimes two_on_nvlink() {
-  TimeTable gather({{65536, 6.3e-6}, {67.9e6, 300e-6}, {268e6, 1100e-6}});
-  TimeTable sum({{3072, 6.5e-6},
-                 {196608, 7.5e-6},
-                 {458752, 9.8e-6},
-                 {1835008, 26.4e-6},
-                 {6291456, 37.8e-6},
-                 {14680064, 67.6e-6}});
   return {2,
-          sum,
-          sum.stretched(1.4, 1),
+          {{{7168, 7.3e-6}, {57344, 7.4e-6}, {0.25e6, 8.9e-6}, {1e6, 13.9e-6}, {16e6, 70.8e-6}}},
+          {{{7168, 9.7e-6}, {57344, 9.7e-6}, {0.25e6, 12.4e-6}, {1e6, 14e-6}, {16e6, 71.6e-6}}},
           {{{3072, 3.0e-6},
-            {7168, 3.4e-6},
-            {122880, 3.8e-6},
-            {196608, 4.3e-6},
+            {7168, 3.9e-6},
+            {114688, 4.3e-6},
+            {196608, 4.4e-6},
             {286720, 5.3e-6},
             {458752, 6.4e-6}}},
           {{{3072, 7.9e-6},
             {196608, 8.9e-6},
             {458752, 11.6e-6},
-            {1835008, 28.6e-6},
+            {917504, 14.8e-6},
+            {3670016, 34.0e-6},
             {6291456, 43.9e-6},
-            {14680064, 84.8e-6}}},
-          gather,
-          gather};
+            {14680064, 84.8e-6},
+            {29360128, 147.6e-6}}},
+          {{{7168, 6.1e-6},
+            {57344, 6.6e-6},
+            {0.25e6, 7.2e-6},
+            {1e6, 10.7e-6},
+            {16e6, 51.5e-6},
+            {67.9e6, 300e-6},
+            {268e6, 1100e-6}}},
+          {{{7168, 7.2e-6}, {57344, 8.0e-6}, {0.25e6, 8.3e-6}, {1e6, 12.8e-6}, {16e6, 46.5e-6}}}};
 }
 
 LinkTimes stretched(double start, double rest) {
@@ -97,8 +100,8 @@ DeviceTimes two_cores() {
 std::vector<MachineRates> machines() {
   auto gigabytes = [](double n) { return static_cast<size_t>(n * 1e9); };
   std::vector<MachineRates> list{
-      {"h200", gpu({kH200Read, kH200Matrix, 2.0e-6}), stretched(1, 1), gigabytes(141)},
-      {"h100", gpu({3.0e12, 750e12, 2.0e-6}), stretched(1, 1), gigabytes(80)},
+      {"h200", gpu({kH200Read, kH200Matrix, 1.5e-6}), stretched(1, 1), gigabytes(141)},
+      {"h100", gpu({3.0e12, 750e12, 1.5e-6}), stretched(1, 1), gigabytes(80)},
       {"a100", gpu({1.8e12, 270e12, 2.5e-6}), stretched(1.2, 1.6), gigabytes(80)},
       {"l40s", gpu({0.8e12, 280e12, 2.5e-6}), plain(14e-6, 20e9), gigabytes(46)},
       {"cpu", two_cores(), plain(10e-6, 2e9), gigabytes(32)}};

@@ -30,7 +30,7 @@ TEST_CASE("machines: every known one has all its times, and they grow with sizes
         CHECK(m.links.sum_s(members, 2 * bytes) >= m.links.sum_s(members, bytes));
         CHECK(m.links.sum_s(members, bytes) <= m.links.sum_s(2 * members, bytes));
         CHECK(m.links.sum_and_norm_s(members, 1, bytes) > 0);
-        CHECK(m.links.two_sums_s(members, bytes) >= m.links.sum_s(members, bytes));
+        CHECK(m.links.two_sums_s(members, bytes) > 0);
         CHECK(m.links.gather_s(members, bytes) > 0);
         CHECK(m.links.all_to_all_s(members, bytes) > 0);
       }

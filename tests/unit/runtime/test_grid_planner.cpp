@@ -121,18 +121,24 @@ TEST_CASE("planner: predictions are within a fifth of what was measured on H200s
   };
   ModelConfig middle = qwen(12, 2, 128, 8960, 28, true);
   const StepLoad prefill = StepLoad::prefill(8, 2048), some = StepLoad::decode(40, 900),
-                 one = StepLoad::decode(1, 728);
+                 one = StepLoad::decode(1, 728), many = StepLoad::decode(64, 1024);
   for (const Measured& m : {Measured{small(), {}, prefill, 26.4e-3},
                             {middle, {}, prefill, 80.1e-3},
                             {seven(), {}, prefill, 366e-3},
                             {middle, {.y = 2}, prefill, 52e-3},
                             {seven(), {.y = 2}, prefill, 200e-3},
-                            {small(), {}, one, 1 / 1939.0},
-                            {middle, {}, one, 1 / 904.0},
+                            {small(), {}, one, 1 / 1953.0},
+                            {middle, {}, one, 1 / 910.0},
                             {seven(), {}, one, 1 / 277.0},
-                            {seven(), {.y = 2}, one, 1 / 393.0},
-                            {middle, {}, some, 1.96e-3},
-                            {seven(), {.y = 2}, StepLoad::decode(8, 2048), 3.28e-3}}) {
+                            {middle, {.y = 2}, one, 1 / 937.0},
+                            {seven(), {.y = 2}, one, 1 / 398.0},
+                            {middle, {}, some, 1.90e-3},
+                            {seven(), {}, some, 5.00e-3},
+                            {seven(), {.y = 2}, StepLoad::decode(8, 2048), 3.12e-3},
+                            {seven(), {.x = 2}, StepLoad::decode(1, 1024), 4.56e-3},
+                            {seven(), {.x = 2}, StepLoad::prefill(8, 1024), 163e-3},
+                            {seven(), {.y = 2, .heads = 1}, many, 4.35e-3},
+                            {middle, {.y = 2, .heads = 1}, many, 2.25e-3}}) {
     CAPTURE(m.config.hidden_size);
     CAPTURE(m.grid.str());
     CAPTURE(m.load.rows);
