@@ -2,7 +2,7 @@
 // all that can do it, on cold caches, and keeps the winner. Numbers of rows of x share a choice in
 // buckets: powers of two and the middles between.
 //
-// LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile64, tile128,
+// LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile2x4 and so on,
 // library, plain) and measures nothing; LITELANG_LINEAR=first takes the first of all. Either makes
 // a run's arithmetic the same on every start. LITELANG_LINEAR_LOG=1 prints what was measured.
 #include "kernels/cuda/linear.h"

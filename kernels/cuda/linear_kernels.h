@@ -14,7 +14,7 @@ struct LinearKernel {
 
 // Streams whole rows of W through shared memory; at most 4 rows of x.
 std::span<const LinearKernel> stream_kernels();
-// Tensor cores on tiles of W, K split over blocks; at most 16 rows of x.
+// Tensor cores on tiles of W, K split over blocks; at most 64 rows of x.
 std::span<const LinearKernel> tile_kernels();
 // Any shape and alignment, slowly.
 const LinearKernel& plain_kernel();
