@@ -1,6 +1,7 @@
 // litelang COMMAND ...: the program a person types. It starts the others.
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string_view>
 
@@ -69,6 +70,8 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Open MPI's hwloc complains of containers without /sys, which is nothing a user can act on.
+  setenv("HWLOC_HIDE_ERRORS", "2", /*overwrite=*/0);
   try {
     return run({argv + 1, argv + argc});
   } catch (const ll::Error& e) {

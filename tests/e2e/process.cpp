@@ -40,6 +40,7 @@ std::vector<std::string> environment(const std::map<std::string, std::string>& m
     if (!more.contains(text.substr(0, text.find('=')))) strings.push_back(text);
   }
   for (const auto& [name, value] : more) strings.push_back(name + "=" + value);
+  strings.push_back("HWLOC_HIDE_ERRORS=2");  // containers may lack /sys
   strings.push_back(mark);
   return strings;
 }

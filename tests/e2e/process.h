@@ -59,7 +59,7 @@ class Process {
   // The MPI rank among them; -1 when there is none.
   pid_t rank(int rank) const;
 
-  Outcome wait(std::chrono::seconds limit = std::chrono::seconds(60));
+  Outcome wait(std::chrono::seconds limit = std::chrono::seconds(180));
 
  private:
   TempFolder folder_;
