@@ -138,9 +138,9 @@ void Qwen2Model::attend(Stream stream, const Rows& rows, const KvPages& kv) {
 }
 
 void Qwen2Model::mlp_block(Stream stream, const LayerView& layer, const Rows& rows) {
-  column_products(stream, layer, rows,
-                  {a_.act, rows.mine, layer.size(), &ColumnWeights::gate_up, false,
-                   Epilogue::kSiluAndMul});
+  column_products(
+      stream, layer, rows,
+      {a_.act, rows.mine, layer.size(), &ColumnWeights::gate_up, false, Epilogue::kSiluAndMul});
   row_products(stream, layer, rows, a_.act, rows.mine, &ColumnWeights::down);
 }
 

@@ -94,8 +94,8 @@ class NcclCommunicator final : public Communicator {
     nccl_check(ncclGroupStart());
     for (int peer = 0; peer < size(); ++peer) {
       auto at = static_cast<size_t>(peer) * bytes;
-      nccl_check(ncclSend(static_cast<const char*>(send) + at, bytes, ncclInt8, peer, comm_,
-                          of(stream)));
+      nccl_check(
+          ncclSend(static_cast<const char*>(send) + at, bytes, ncclInt8, peer, comm_, of(stream)));
       nccl_check(
           ncclRecv(static_cast<char*>(receive) + at, bytes, ncclInt8, peer, comm_, of(stream)));
     }

@@ -41,13 +41,15 @@ __device__ inline float block_sum(float x) {
 // One block a row; thread t has packs t, t + blockDim.x, ...
 template <int kRanks, int kThreadPacks>
 __global__ void __launch_bounds__(kMaxThreads)
-    all_reduce_add_rms_norm(ncclDevComm comm, ncclLLA2AHandle slots, const Pack* delta, Pack* residual, const Pack* weight, Pack* out,
-                            int packs, int max_elements, float eps) {
+    all_reduce_add_rms_norm(ncclDevComm comm, ncclLLA2AHandle slots, const Pack* delta,
+                            Pack* residual, const Pack* weight, Pack* out, int packs,
+                            int max_elements, float eps) {
   cuda::let_next_start();
   cuda::wait_for_previous();
   ncclCoopCta block;
   // Reads its epoch from memory that the previous call wrote.
-  ncclLLA2ASession<ncclCoopCta> session(block, comm, ncclTeamLsa(comm), slots, blockIdx.x, max_elements);
+  ncclLLA2ASession<ncclCoopCta> session(block, comm, ncclTeamLsa(comm), slots, blockIdx.x,
+                                        max_elements);
   size_t row = static_cast<size_t>(blockIdx.x) * packs;
   Pack gain[kThreadPacks];
   float x[kThreadPacks][4] = {};
@@ -91,10 +93,12 @@ __global__ void __launch_bounds__(kMaxThreads)
 
 class Fused final : public NcclFused {
  public:
-  Fused(ncclComm_t comm, int ranks, int64_t max_rows) : comm_(comm), ranks_(ranks), max_rows_(max_rows) {
+  Fused(ncclComm_t comm, int ranks, int64_t max_rows)
+      : comm_(comm), ranks_(ranks), max_rows_(max_rows) {
     ncclDevResourceRequirements buffer;
     std::memset(&buffer, 0, sizeof buffer);
-    nccl_check(static_cast<ncclResult_t>(ncclLLA2ACreateRequirement(static_cast<int>(max_rows), ncclLLA2ACalcSlots(max_elements(), 8), &slots_, &buffer)));
+    nccl_check(static_cast<ncclResult_t>(ncclLLA2ACreateRequirement(
+        static_cast<int>(max_rows), ncclLLA2ACalcSlots(max_elements(), 8), &slots_, &buffer)));
     ncclDevCommRequirements wanted;
     std::memset(&wanted, 0, sizeof wanted);
     wanted.resourceRequirementsList = &buffer;
@@ -108,19 +112,28 @@ class Fused final : public NcclFused {
 
   bool takes(const AddRmsNormArgs& a) const override {
     int64_t hidden = a.out.dim(1);
-    return a.out.dtype == DType::bf16 && !a.sum_squares && hidden % 4 == 0 && hidden / 4 <= kMaxThreads * kMaxPacks && a.out.dim(0) <= max_rows_;
+    return a.out.dtype == DType::bf16 && !a.sum_squares && hidden % 4 == 0 &&
+           hidden / 4 <= kMaxThreads * kMaxPacks && a.out.dim(0) <= max_rows_;
   }
 
   void run(Stream stream, const AddRmsNormArgs& a) override {
     switch (ranks_) {
-      case 2: return run_on<2>(stream, a);
-      case 3: return run_on<3>(stream, a);
-      case 4: return run_on<4>(stream, a);
-      case 5: return run_on<5>(stream, a);
-      case 6: return run_on<6>(stream, a);
-      case 7: return run_on<7>(stream, a);
-      case 8: return run_on<8>(stream, a);
-      default: cuda::require(false, "fused all-reduce of more than eight ranks");
+      case 2:
+        return run_on<2>(stream, a);
+      case 3:
+        return run_on<3>(stream, a);
+      case 4:
+        return run_on<4>(stream, a);
+      case 5:
+        return run_on<5>(stream, a);
+      case 6:
+        return run_on<6>(stream, a);
+      case 7:
+        return run_on<7>(stream, a);
+      case 8:
+        return run_on<8>(stream, a);
+      default:
+        cuda::require(false, "fused all-reduce of more than eight ranks");
     }
   }
 
@@ -139,8 +152,9 @@ class Fused final : public NcclFused {
   void launch(Stream stream, const AddRmsNormArgs& a, int packs) {
     unsigned threads = (packs + kThreadPacks * 32 - 1) / (kThreadPacks * 32) * 32;
     auto rows = static_cast<unsigned>(a.out.dim(0));
-    cuda::launch(stream, {dim3(rows), dim3(threads)}, all_reduce_add_rms_norm<kRanks, kThreadPacks>, device_comm_, slots_,
-                 static_cast<const Pack*>(a.delta.data), static_cast<Pack*>(a.residual.data), static_cast<const Pack*>(a.weight.data),
+    cuda::launch(stream, {dim3(rows), dim3(threads)}, all_reduce_add_rms_norm<kRanks, kThreadPacks>,
+                 device_comm_, slots_, static_cast<const Pack*>(a.delta.data),
+                 static_cast<Pack*>(a.residual.data), static_cast<const Pack*>(a.weight.data),
                  static_cast<Pack*>(a.out.data), packs, max_elements(), a.eps);
   }
 
@@ -154,8 +168,10 @@ class Fused final : public NcclFused {
 
 }  // namespace
 
-std::unique_ptr<NcclFused> NcclFused::create(void* nccl_comm, const MpiGroup& group, int64_t max_rows) {
-  // The device API's structures are part of the program; another version of the library may have others.
+std::unique_ptr<NcclFused> NcclFused::create(void* nccl_comm, const MpiGroup& group,
+                                             int64_t max_rows) {
+  // The device API's structures are part of the program; another version of the library may have
+  // others.
   int version = 0;
   nccl_check(ncclGetVersion(&version));
   if (group.size() > 8 || group.min(version == NCCL_VERSION_CODE) == 0) return nullptr;

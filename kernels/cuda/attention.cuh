@@ -40,8 +40,8 @@ __device__ inline float log_sum(float max, float sum, float scale_log2) {
 
 // Where a row's result for one group of heads goes.
 struct GroupOut {
-  bf16* values;      // [group, D]
-  float* log_sums;   // [group]; null: not wanted
+  bf16* values;     // [group, D]
+  float* log_sums;  // [group]; null: not wanted
   float scale_log2;
 };
 

@@ -17,8 +17,8 @@ struct PrefillArgs {
   const PrefillTile* tiles;
   const int32_t* page_table;  // [num_slots, stride]
   int64_t page_table_stride;
-  bf16* out;                            // [T, H D]
-  float* log_sums;                      // [T, H], or null
+  bf16* out;        // [T, H D]
+  float* log_sums;  // [T, H], or null
   uint32_t* ticket;
   int num_items, items_per_tile, pack;  // an item is a tile's tokens and `pack` heads
   int num_heads, num_kv_heads;
@@ -174,8 +174,7 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
     const bf16* q = shared.q[item_ring.stage][0] + warpgroup * 64 * 64;
     RowPair rows;
     for (int r = 0; r < 2; ++r)
-      rows.position[r] =
-          a.seen(work.first_position + (thread_row() + 8 * r) / a.pack) - 1;
+      rows.position[r] = a.seen(work.first_position + (thread_row() + 8 * r) / a.pack) - 1;
     float out[S::kHeadDim / 2] = {}, scores[64], correction[2];
     uint32_t p[32];
 
@@ -298,8 +297,8 @@ void launch_prefill(Stream stream, const AttentionArgs& a) {
                    a.kv.split.parts,
                    a.kv.split.part};
   int ctas = smaller(num_sms(), items);
-  launch(stream, {dim3(static_cast<unsigned>(ctas)), dim3(S::kThreads), kShared},
-         prefill<S>, query_map(a, pack, tokens), kv_map(a.kv.k), kv_map(a.kv.v), args);
+  launch(stream, {dim3(static_cast<unsigned>(ctas)), dim3(S::kThreads), kShared}, prefill<S>,
+         query_map(a, pack, tokens), kv_map(a.kv.k), kv_map(a.kv.v), args);
 }
 
 }  // namespace

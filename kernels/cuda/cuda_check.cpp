@@ -9,8 +9,6 @@ void throw_cuda(cudaError_t error, std::source_location where) {
        where.function_name());
 }
 
-void throw_cuda(const char* what, std::source_location where) {
-  throw_broken(what, where);
-}
+void throw_cuda(const char* what, std::source_location where) { throw_broken(what, where); }
 
 }  // namespace ll::cuda

@@ -9,8 +9,7 @@ namespace ll::cuda {
 [[noreturn]] void throw_cuda(cudaError_t error, std::source_location where);
 [[noreturn]] void throw_cuda(const char* what, std::source_location where);
 
-inline void check(cudaError_t error,
-                  std::source_location where = std::source_location::current()) {
+inline void check(cudaError_t error, std::source_location where = std::source_location::current()) {
   if (error != cudaSuccess) [[unlikely]]
     throw_cuda(error, where);
 }

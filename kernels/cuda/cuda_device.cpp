@@ -23,8 +23,10 @@ void* alloc(size_t bytes) {
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();  // not sticky: the next call may succeed
     MemoryInfo info = memory_info();
-    fail("out of GPU memory: {} MiB asked for, {} of {} MiB free; lower kv_cache.gpu_memory_utilization or use more ranks",
-         bytes >> 20, info.free_bytes >> 20, info.total_bytes >> 20);
+    fail(
+        "out of GPU memory: {} MiB asked for, {} of {} MiB free; lower "
+        "kv_cache.gpu_memory_utilization or use more ranks",
+        bytes >> 20, info.free_bytes >> 20, info.total_bytes >> 20);
   }
   check(error);
   return p;
@@ -70,9 +72,7 @@ bool is_done(Event event) {
   return true;
 }
 void wait_host(Event event) { check(cudaEventSynchronize(of(event))); }
-void wait_stream(Stream stream, Event event) {
-  check(cudaStreamWaitEvent(of(stream), of(event)));
-}
+void wait_stream(Stream stream, Event event) { check(cudaStreamWaitEvent(of(stream), of(event))); }
 float elapsed_ms(Event from, Event to) {
   float ms = 0;
   check(cudaEventElapsedTime(&ms, of(from), of(to)));
@@ -101,11 +101,10 @@ int g_num_sms = 0;
 }  // namespace
 
 const DeviceApi& cuda_device() {
-  static const DeviceApi api{alloc,         release,        alloc_host,  free_host,
-                             copy,          fill,           create_stream, destroy_stream,
-                             synchronize,   create_event,   destroy_event, record,
-                             is_done,       wait_host,      wait_stream,   elapsed_ms,
-                             memory_info};
+  static const DeviceApi api{
+      alloc,         release,        alloc_host,  free_host,    copy,          fill,
+      create_stream, destroy_stream, synchronize, create_event, destroy_event, record,
+      is_done,       wait_host,      wait_stream, elapsed_ms,   memory_info};
   return api;
 }
 
@@ -124,17 +123,19 @@ void open_device(int local_rank) {
   int count = 0;
   cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess || count == 0)
-    fail("backend: cuda, but no GPU is usable here ({}); check nvidia-smi and the driver, or use backend: cpu",
-         cudaGetErrorString(error));
+    fail(
+        "backend: cuda, but no GPU is usable here ({}); check nvidia-smi and the driver, or use "
+        "backend: cpu",
+        cudaGetErrorString(error));
   if (local_rank >= count)
-    fail_usage("{} ranks on this host, but it has {} GPU{}; start at most one rank for each", local_rank + 1,
-               count, count == 1 ? "" : "s");
+    fail_usage("{} ranks on this host, but it has {} GPU{}; start at most one rank for each",
+               local_rank + 1, count, count == 1 ? "" : "s");
   check(cudaSetDevice(local_rank));
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, local_rank));
   if (properties.major != 9)
-    fail("{}: compute capability {}.{}, but the kernels are built for 9.0 (Hopper)", properties.name,
-         properties.major, properties.minor);
+    fail("{}: compute capability {}.{}, but the kernels are built for 9.0 (Hopper)",
+         properties.name, properties.major, properties.minor);
   g_num_sms = properties.multiProcessorCount;
   g_scratch = {alloc(kScratchBytes), kScratchBytes};
   g_counters = {alloc(kCounterBytes), kCounterBytes};

@@ -11,7 +11,8 @@ const GraphApi& cuda_graphs();
 
 int num_sms();
 
-// Scratch memory for one op at a time: work on one stream runs in order, so ops may share it. Allocated when the backend opens.
+// Scratch memory for one op at a time: work on one stream runs in order, so ops may share it.
+// Allocated when the backend opens.
 struct Scratch {
   void* data;
   size_t bytes;
@@ -27,7 +28,8 @@ Scratch zeroed_counters();
 constexpr size_t kMatmulWorkspaceBytes = size_t{32} << 20;
 Scratch matmul_workspace();
 
-// The attention plan of the step under way: begin_step writes it, the attention of every layer reads it.
+// The attention plan of the step under way: begin_step writes it, the attention of every layer
+// reads it.
 constexpr size_t kAttentionPlanBytes = size_t{8} << 20;
 Scratch attention_plan();
 

@@ -21,7 +21,8 @@ void add(Stream, TensorView to, TensorView x);
 void copy_columns(Stream, TensorView to, int64_t to_column, TensorView x, int64_t from_column,
                   int64_t columns);
 void gather_rows(Stream, TensorView out, TensorView x, const int32_t* rows);
-void update_page_table(Stream, int32_t* page_table, int64_t stride, const PageDelta*, int32_t count);
+void update_page_table(Stream, int32_t* page_table, int64_t stride, const PageDelta*,
+                       int32_t count);
 void copy_pages(Stream, TensorView pools, int64_t page_size, const PageCopy*, int32_t count);
 void fill_random(Stream, TensorView out, uint64_t seed, float scale, int64_t row0, int64_t col0,
                  int64_t full_cols);

@@ -1,8 +1,9 @@
 #pragma once
-// Launching with programmatic dependent launch: a kernel may start while the one before it drains. Every kernel launched
-// through launch() must call wait_for_previous() before it touches memory that earlier work writes or reads, in every thread
-// that does so; it returns once all earlier kernels of the stream are complete. Calling let_next_start() early lets the next
-// kernel's prologue (barrier set-up, weight prefetch) overlap this one.
+// Launching with programmatic dependent launch: a kernel may start while the one before it drains.
+// Every kernel launched through launch() must call wait_for_previous() before it touches memory
+// that earlier work writes or reads, in every thread that does so; it returns once all earlier
+// kernels of the stream are complete. Calling let_next_start() early lets the next kernel's
+// prologue (barrier set-up, weight prefetch) overlap this one.
 #include <cuda_runtime.h>
 
 #include <utility>
@@ -13,7 +14,9 @@
 namespace ll::cuda {
 
 __device__ inline void wait_for_previous() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
-__device__ inline void let_next_start() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+__device__ inline void let_next_start() {
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
 
 struct LaunchShape {
   dim3 grid, block;

@@ -15,8 +15,7 @@ constexpr int kResidentTiles = 2;  // blocks a multiprocessor has room for
 template <int kGroups_, int kColumns_>
 struct Tiling {
   static constexpr int kGroups = kGroups_, kColumns = kColumns_;
-  static constexpr int kConsumers = 128 * kGroups, kWarps = 4 * kGroups,
-                       kThreads = kConsumers + 32;
+  static constexpr int kConsumers = 128 * kGroups, kWarps = 4 * kGroups, kThreads = kConsumers + 32;
   static constexpr int kRows = 64 * kGroups;
   // Slices of K a tile has: what a tile costs besides its products is much for a few rows of W.
   static constexpr int kDepth = kGroups == 1 ? 2 : 1;
@@ -31,7 +30,7 @@ struct TileArgs {
   LinearOutput out;
   int tile_rows, row_tiles, k_tiles;  // of W; tile_rows is a multiple of 8
   int neighbours, k_parts;            // of a cluster, which has so many blocks times so many
-  int num_stages, stage_bytes;  // of the ring; neighbours, a power of two, divide num_stages
+  int num_stages, stage_bytes;        // of the ring; neighbours, a power of two, divide num_stages
 
   __host__ __device__ int cluster() const { return neighbours * k_parts; }
 };
@@ -92,8 +91,7 @@ struct TileCursor {
   const Work& work;
   int first_row_tile, k;
 
-  __device__ explicit TileCursor(const Work& w)
-      : work(w), first_row_tile(w.first), k(w.k_begin) {}
+  __device__ explicit TileCursor(const Work& w) : work(w), first_row_tile(w.first), k(w.k_begin) {}
   __device__ void advance() {
     if (++k == work.k_end) k = work.k_begin, first_row_tile += work.stride;
   }
@@ -176,8 +174,7 @@ __device__ void multiply_tiles(const Ring<T>& ring, RingPosition& at, int count,
       for (int d = 0; d < T::kDepth; ++d, w += slice_step, x += T::kColumnBytes / 16)
 #pragma unroll
         for (uint32_t k = 0; k < kSliceDepth / 16; ++k)  // 32 bytes a step of 16 K
-          multiply(sums[0], descriptor_of(w + k * 2), descriptor_of(x + k * 2),
-                   i + d > 0 || k > 0);
+          multiply(sums[0], descriptor_of(w + k * 2), descriptor_of(x + k * 2), i + d > 0 || k > 0);
       commit_products();
       finish_products(sums);
     }
@@ -239,8 +236,8 @@ __device__ void store_shared_outputs(const Ring<T>& ring, const float (&sums)[T:
     int x = i / quads, row = i % quads * 4;
     float4 sum = make_float4(0, 0, 0, 0);
     for (int part = 0; part < a.k_parts; ++part) {
-      float4 v = load_from_member(mine + x * T::kSumLine + row,
-                                  part * a.neighbours + ring.work.neighbour);
+      float4 v =
+          load_from_member(mine + x * T::kSumLine + row, part * a.neighbours + ring.work.neighbour);
       sum.x += v.x, sum.y += v.y, sum.z += v.z, sum.w += v.w;
     }
     a.out.store_four(x, first_row + row, sum);

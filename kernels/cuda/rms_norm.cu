@@ -49,8 +49,7 @@ __device__ float row_scale(float squares, float width, float eps, float* sum_squ
 template <int kVectors>
 __global__ void __launch_bounds__(kMaxThreads)
     norm_in_registers(uint4* out, uint4* residual, const uint4* delta, const uint4* weight,
-                      int vectors, float width, float eps,
-                      float* sum_squares) {
+                      int vectors, float width, float eps, float* sum_squares) {
   __shared__ float shared[32];
   let_next_start();
   uint4 gain[kVectors], x[kVectors];
@@ -104,12 +103,11 @@ void launch_in_registers(Stream stream, const AddRmsNormArgs& a) {
   auto vectors = static_cast<int>(a.out.dim(1) / kVectorWidth);
   int threads = ((vectors + kVectors - 1) / kVectors + 31) / 32 * 32;
   auto rows = static_cast<unsigned>(a.out.dim(0));
-  launch(stream, {dim3(rows), dim3(static_cast<unsigned>(threads))},
-         norm_in_registers<kVectors>, static_cast<uint4*>(a.out.data),
-         static_cast<uint4*>(a.residual.data),
+  launch(stream, {dim3(rows), dim3(static_cast<unsigned>(threads))}, norm_in_registers<kVectors>,
+         static_cast<uint4*>(a.out.data), static_cast<uint4*>(a.residual.data),
          static_cast<const uint4*>(a.delta.empty() ? nullptr : a.delta.data),
-         static_cast<const uint4*>(a.weight.data), vectors, static_cast<float>(a.out.dim(1)),
-         a.eps, a.sum_squares);
+         static_cast<const uint4*>(a.weight.data), vectors, static_cast<float>(a.out.dim(1)), a.eps,
+         a.sum_squares);
 }
 
 bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % sizeof(uint4) == 0; }

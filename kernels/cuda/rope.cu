@@ -96,8 +96,12 @@ void rope_and_store_kv(Stream stream, const RopeAndStoreArgs& a) {
   require(a.kv.k.dim(1) == a.num_kv_heads && a.cos_sin.dim(1) == dim, "rope: shapes");
   require(dim % (2 * kVectorWidth) == 0, "rope: the head dimension must be a multiple of 16");
   if (a.batch.num_tokens == 0) return;
-  RopeShape shape{a.num_heads, a.num_kv_heads, static_cast<int>(dim),
-                  static_cast<int>(a.kv.page_size()), a.batch.page_table_stride, a.kv.split};
+  RopeShape shape{a.num_heads,
+                  a.num_kv_heads,
+                  static_cast<int>(dim),
+                  static_cast<int>(a.kv.page_size()),
+                  a.batch.page_table_stride,
+                  a.kv.split};
   int items = (a.num_heads + 2 * a.num_kv_heads) * shape.dim / (2 * kVectorWidth);
   int threads = std::min((items + 31) / 32 * 32, kMaxThreads);
   launch(stream,

@@ -95,8 +95,8 @@ __device__ Packed best_with_noise(const float (&x)[kSliceValues], const DrawRow&
 #pragma unroll
     for (int e = 0; e < 4; ++e)
       if (may_reach(noise[e], bits[e]))
-        best = max(best, pack_candidate(
-                             noisy_score(x[4 * g + e], row.inverse_temperature, bits[e]), first + e));
+        best = max(best, pack_candidate(noisy_score(x[4 * g + e], row.inverse_temperature, bits[e]),
+                                        first + e));
   }
   return best;
 }
@@ -134,8 +134,7 @@ __global__ void __launch_bounds__(kSliceThreads)
   float x[kSliceValues];
   load_slice(logits, r, slice, x);
   DrawState* state = states + r;
-  Packed top =
-      block_max(best_without_noise<kSelected>(x, draw.low, slice, vocab_begin), shared[0]);
+  Packed top = block_max(best_without_noise<kSelected>(x, draw.low, slice, vocab_begin), shared[0]);
   if (!is_greedy) {
     // The likeliest token's score, of this slice or of one that was faster, rules out nearly all
     // others.
@@ -149,8 +148,8 @@ __global__ void __launch_bounds__(kSliceThreads)
       shared_bound = reached == 0 ? -kInfinity : score_of(reached);
     }
     __syncthreads();
-    top = block_max(best_with_noise<kSelected>(x, draw, slice, vocab_begin, shared_bound),
-                    shared[1]);
+    top =
+        block_max(best_with_noise<kSelected>(x, draw, slice, vocab_begin, shared_bound), shared[1]);
   }
   if (!is_first_thread) return;
   atomicMax(&state->best, top);

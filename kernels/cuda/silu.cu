@@ -57,8 +57,8 @@ void silu_and_mul(Stream stream, TensorView out, TensorView pairs) {
   int64_t vectors = aligned ? count / kVectorWidth : 0, done = vectors * kVectorWidth;
   if (vectors > 0) {
     unsigned blocks = std::min(blocks_of(vectors), static_cast<unsigned>(kMaxBlocks));
-    launch(stream, {dim3(blocks), dim3(kThreads)}, silu_vectors,
-           static_cast<uint4*>(out.data), static_cast<const uint4*>(pairs.data), vectors);
+    launch(stream, {dim3(blocks), dim3(kThreads)}, silu_vectors, static_cast<uint4*>(out.data),
+           static_cast<const uint4*>(pairs.data), vectors);
   }
   if (done < count)
     launch(stream, {dim3(blocks_of(count - done)), dim3(kThreads)}, silu_plain, out.as<bf16>(),
