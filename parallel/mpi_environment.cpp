@@ -11,6 +11,8 @@ namespace ll {
 MpiEnvironment::MpiEnvironment(int* argc, char*** argv) {
   // Open MPI's ranks wait by spinning; those that share cores are to let each other run.
   setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+  // Its hwloc would ask for X servers, which takes seconds a rank where "localhost" has no name.
+  setenv("HWLOC_COMPONENTS", "-gl", 0);
   int provided = 0;
   mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
   check(provided >= MPI_THREAD_FUNNELED,
