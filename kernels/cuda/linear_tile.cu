@@ -1,10 +1,9 @@
 // y = x W^T for up to 64 rows of x on tensor cores, at the speed of reading W: 64 rows of W are the
 // matrix unit's lines, the rows of x (a multiple of 8 or 16, the missing ones zero) its columns.
 //
-// Blocks work in clusters. Neighbours have row tiles next to each other and share the loads of x:
-// were it loaded by every block, the few L2 slices that hold a piece of it would serve all of them
-// at the same time, and W would come at half the rate. Blocks with the parts of K add up their sums
-// through each other's shared memory, in the order of K. Weights are on their way before the inputs
+// Blocks work in clusters. Neighbours have row tiles next to each other and share the loads of x,
+// which pays for some shapes and costs where they wait for each other (perf/RESULTS.md). Blocks
+// with the parts of K add up their sums through each other's shared memory, in the order of K. Weights are on their way before the inputs
 // are ready, and half of the shared memory is left for the next kernel to do the same.
 #include "kernels/cuda/linear_tile.cuh"
 
