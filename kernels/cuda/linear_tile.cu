@@ -3,8 +3,9 @@
 //
 // Blocks work in clusters. Neighbours have row tiles next to each other and share the loads of x,
 // which pays for some shapes and costs where they wait for each other (perf/RESULTS.md). Blocks
-// with the parts of K add up their sums through each other's shared memory, in the order of K. Weights are on their way before the inputs
-// are ready, and half of the shared memory is left for the next kernel to do the same.
+// with the parts of K add up their sums through each other's shared memory, in the order of K.
+// Weights are on their way before the inputs are ready, and half of the shared memory is left for
+// the next kernel to do the same.
 #include "kernels/cuda/linear_tile.cuh"
 
 #include <algorithm>
