@@ -8,6 +8,8 @@ namespace ll {
 namespace {
 
 constexpr int kLatencyRuns = 30;  // as others take by default
+constexpr int64_t kWarmUpPrompt = 512;
+constexpr uint64_t kWarmUpSeed = 0x5eed;  // prompts that no benchmark has
 
 double seconds_between(auto a, auto b) { return std::chrono::duration<double>(b - a).count(); }
 
@@ -78,6 +80,18 @@ void BenchJob::warm_up(Engine& engine) {
   for (int32_t i = 0; i < config_.scheduler.max_num_seqs; ++i)
     requests.push_back({{i % setup_.model.vocab_size, 1}, std::min(4 + 2 * i, longest)});
   run_all(engine, requests);
+  run_all(engine, prompts_of_full_step(longest));
+}
+
+// Prompts that fill a step, so that products of so many rows have been timed, too.
+std::vector<BenchRequest> BenchJob::prompts_of_full_step(int64_t longest) const {
+  int64_t length = std::min(longest, kWarmUpPrompt),
+          tokens = config_.scheduler.max_num_batched_tokens;
+  return make_dataset({.num_prompts = (tokens + length - 1) / length,
+                       .input_len = length,
+                       .output_len = 1,
+                       .seed = kWarmUpSeed},
+                      setup_.model.vocab_size);
 }
 
 BenchReport BenchJob::throughput(Engine& engine, const std::function<void()>& on_warm) {

@@ -13,7 +13,8 @@ class BenchJob {
   BenchJob(const EngineConfig& config, BenchSetup setup);
 
   EngineEvents events() { return run_.events(); }
-  // Every bucket of decode rows twice, so that its graph is captured; sequences end one by one.
+  // Every bucket of decode rows twice, so that its graph is captured (sequences end one by one);
+  // then a full step of prompts.
   void warm_up(Engine& engine);
   // The requests of the throughput benchmark, and the tokens that all their prompts begin with.
   std::vector<BenchRequest> dataset() const;
@@ -26,6 +27,7 @@ class BenchJob {
  private:
   const BenchRun::Seen& run_all(Engine& engine, const std::vector<BenchRequest>& requests);
   std::vector<BenchRequest> next_batch();
+  std::vector<BenchRequest> prompts_of_full_step(int64_t longest) const;
 
   BenchReport throughput(Engine& engine, const std::function<void()>& on_warm);
   BenchReport latency(Engine& engine, const std::function<void()>& on_warm);
