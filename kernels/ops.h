@@ -82,6 +82,18 @@ enum class Epilogue : uint8_t {
                 // SwiGLU]
 };
 
+// Rotates q in place and writes rotated k, and v, to their pages, where the position is this
+// rank's. Elements 2 i and 2 i + 1 of a head turn together, as in Su et al. 2021. Qwen2's files lay
+// them out D/2 apart; the rows of the weights that make them are put in this order when they are
+// loaded (products of q and k do not depend on it).
+struct RopeAndStoreArgs {
+  TensorView qkv;      // [T, (H + 2 KH) D]: q heads, k heads, v heads
+  TensorView cos_sin;  // [positions, D] float32: D/2 cosines, then D/2 sines
+  KvPages kv;
+  BatchView batch;
+  int32_t num_heads, num_kv_heads;
+};
+
 // out = x W^T + bias
 struct LinearArgs {
   TensorView out;  // [T, rows], or [T, rows / 2] after kSiluAndMul; x's dtype or float32
@@ -89,6 +101,8 @@ struct LinearArgs {
   Weight weight;
   TensorView bias;  // [rows] or empty
   Epilogue epilogue = Epilogue::kNone;
+  // Instead of an epilogue: is then done to `out`, which is its qkv.
+  const RopeAndStoreArgs* rope = nullptr;
 };
 
 // What a product of rows that were not yet normalised lacks once its parts are summed:
@@ -101,16 +115,6 @@ struct FinishLinearArgs {
   float eps;
   TensorView bias;  // [n] or empty
   Epilogue epilogue = Epilogue::kNone;
-};
-
-// Rotates q in place (half-rotation, Su et al. 2021 as Qwen2 lays it out) and writes rotated k, and
-// v, to their pages, where the position is this rank's.
-struct RopeAndStoreArgs {
-  TensorView qkv;      // [T, (H + 2 KH) D]: q heads, k heads, v heads
-  TensorView cos_sin;  // [positions, D] float32: D/2 cosines, then D/2 sines
-  KvPages kv;
-  BatchView batch;
-  int32_t num_heads, num_kv_heads;
 };
 
 // out = softmax(q k^T / sqrt(D)) v, causal, over the pages of each row's sequence (positions 0 to

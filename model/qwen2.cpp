@@ -84,11 +84,7 @@ void Qwen2Model::embed(Stream stream, const StepInputs& inputs, const Rows& rows
 
 void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Rows& rows,
                                  const KvPages& kv) {
-  project_qkv(stream, layer, rows);
-  auto heads = static_cast<int32_t>(shard_.heads.size),
-       kv_heads = static_cast<int32_t>(shard_.kv_heads.size);
-  backend_.ops.rope_and_store_kv(
-      stream, {a_.qkv.view().rows(0, rows.all), rope_, kv, rows.batch, heads, kv_heads});
+  project_qkv(stream, layer, rows, kv);
   attend(stream, rows, kv);
   TensorView slices = a_.attention;
   if (rows.gathered) {  // each rank's rows, from every column
@@ -99,9 +95,26 @@ void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Ro
   row_products(stream, layer, rows, slices, rows.block, &ColumnWeights::o);
 }
 
-void Qwen2Model::project_qkv(Stream stream, const LayerView& layer, const Rows& rows) {
+void Qwen2Model::project_qkv(Stream stream, const LayerView& layer, const Rows& rows,
+                             const KvPages& kv) {
+  RopeAndStoreArgs rope{a_.qkv.view().rows(0, rows.all),
+                        rope_,
+                        kv,
+                        rows.batch,
+                        static_cast<int32_t>(shard_.heads.size),
+                        static_cast<int32_t>(shard_.kv_heads.size)};
   ColumnProduct product{a_.qkv, rows.block, 1, &ColumnWeights::qkv, true, Epilogue::kNone};
-  if (!rows.gathered) return column_products(stream, layer, rows, product);
+  if (rows.gathered) {
+    gather_qkv(stream, layer, rows, product);
+  } else {
+    if (shard_.hidden_parts == 1) product.rope = &rope;
+    column_products(stream, layer, rows, product);
+  }
+  if (!product.rope) backend_.ops.rope_and_store_kv(stream, rope);
+}
+
+void Qwen2Model::gather_qkv(Stream stream, const LayerView& layer, const Rows& rows,
+                            ColumnProduct product) {
   // Attention keeps to its heads and positions: own rows go to the columns whose heads they have.
   product.out = a_.own_qkv;
   size_t bytes = product.out.rows(0, rows.block).bytes();
@@ -152,7 +165,7 @@ void Qwen2Model::column_products(Stream stream, const LayerView& layer, const Ro
   auto bias_of = [&](size_t c) { return p.has_bias ? layer[c].qkv_bias : TensorView{}; };
   if (shard_.hidden_parts == 1) {
     for (size_t c = 0; c < p.columns; ++c)
-      ops.linear(stream, {out_of(c), x, layer[c].*p.matrix, bias_of(c), p.epilogue});
+      ops.linear(stream, {out_of(c), x, layer[c].*p.matrix, bias_of(c), p.epilogue, p.rope});
     return;
   }
   // Sums over part of the inputs, of rows not yet normalised: what is not linear comes afterwards.

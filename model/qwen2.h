@@ -77,8 +77,6 @@ class Qwen2Model {
   void embed(Stream stream, const StepInputs& inputs, const Rows& rows);
   void attention_block(Stream stream, const LayerView& layer, const Rows& rows, const KvPages& kv);
   void mlp_block(Stream stream, const LayerView& layer, const Rows& rows);
-  // Queries, keys and values of all rows for this rank's heads.
-  void project_qkv(Stream stream, const LayerView& layer, const Rows& rows);
   // Attention over all positions of all rows, this rank's columns of o_proj.
   void attend(Stream stream, const Rows& rows, const KvPages& kv);
   // out[c], `stride` rows each, = normed times the matrix of column c < columns.
@@ -89,7 +87,11 @@ class Qwen2Model {
     Weight ColumnWeights::*matrix;
     bool has_bias;
     Epilogue epilogue;
+    const RopeAndStoreArgs* rope = nullptr;
   };
+  // Queries, keys and values of all rows for this rank's heads: queries turned, the others stored.
+  void project_qkv(Stream stream, const LayerView& layer, const Rows& rows, const KvPages& kv);
+  void gather_qkv(Stream stream, const LayerView& layer, const Rows& rows, ColumnProduct product);
   void column_products(Stream stream, const LayerView& layer, const Rows& rows,
                        const ColumnProduct& product);
   // partial = sum over the columns c of x[c], `stride` rows each, times c's matrix.

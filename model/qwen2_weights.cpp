@@ -31,12 +31,13 @@ WeightPlacements::Layer layer_placements(const ModelConfig& c, const ModelShard&
     return Range{heads.begin * c.head_dim, heads.size * c.head_dim};
   };
   Range q = rows_of(s.heads), kv = rows_of(s.kv_heads), one{0, 1};
+  int64_t turned = c.head_dim;
   return {.input_norm = vector_of({{prefix + "input_layernorm.weight", {s.hidden, one}}}),
-          .qkv = matrix_of({{attention + "q_proj.weight", {q, s.hidden}},
-                            {attention + "k_proj.weight", {kv, s.hidden}},
+          .qkv = matrix_of({{attention + "q_proj.weight", {q, s.hidden}, turned},
+                            {attention + "k_proj.weight", {kv, s.hidden}, turned},
                             {attention + "v_proj.weight", {kv, s.hidden}}}),
-          .qkv_bias = vector_of({{attention + "q_proj.bias", {q, one}},
-                                 {attention + "k_proj.bias", {kv, one}},
+          .qkv_bias = vector_of({{attention + "q_proj.bias", {q, one}, turned},
+                                 {attention + "k_proj.bias", {kv, one}, turned},
                                  {attention + "v_proj.bias", {kv, one}}}),
           .o = matrix_of({{attention + "o_proj.weight", {s.hidden, s.attention}}}),
           .post_attention_norm =

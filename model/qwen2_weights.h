@@ -1,6 +1,6 @@
 #pragma once
 // A rank's weights on its device. Fused as the ops want them: q, k and v rows stacked, gate and up
-// rows alternating.
+// rows alternating, and in the heads of q and k the rows that RoPE turns together side by side.
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -40,6 +40,7 @@ struct WeightPlacement {
   struct Block {
     std::string name;  // Hugging Face's
     ShardSpec part;
+    int64_t turned = 0;  // rows of a head of q or k: stored as row 0, D/2, 1, D/2 + 1 and so on
   };
   std::vector<Block> blocks;  // stacked by rows, or alternating row by row
   bool alternate = false;

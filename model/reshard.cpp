@@ -38,7 +38,8 @@ std::vector<WeightPlacements> placements_of_all(const ModelConfig& config, const
   return list;
 }
 
-// A rectangle of block `block`, in the coordinates of the file's tensor.
+// A rectangle of block `block`, in the coordinates of the file's tensor. Of q and k these are whole
+// heads, so that the order of the rows inside a head does not matter.
 struct Piece {
   size_t block;
   Range rows, cols;

@@ -24,7 +24,7 @@ std::vector<Piece> cut(const std::vector<const WeightPlacement*>& placements, DT
   for (size_t i = 0; i < placements.size(); ++i) {
     const WeightPlacement& p = *placements[i];
     auto row_bytes = static_cast<int64_t>(static_cast<size_t>(p.cols) * size_of(dtype));
-    // Even, so that alternating rows stay in pairs.
+    // Even, so that rows that stand in pairs stay together.
     int64_t step = std::max<int64_t>(2, static_cast<int64_t>(staging_bytes) / row_bytes / 2 * 2);
     for (int64_t begin = 0; begin < p.rows; begin += step)
       pieces.push_back({i, begin, std::min(step, p.rows - begin)});
@@ -32,18 +32,47 @@ std::vector<Piece> cut(const std::vector<const WeightPlacement*>& placements, DT
   return pieces;
 }
 
+// Fills every second row of `out`.
+void read_alternate(const WeightStore& store, const std::string& name, const ShardSpec& part,
+                    DType dtype, std::byte* out) {
+  size_t row_bytes = static_cast<size_t>(part.cols.size) * size_of(dtype),
+         rows = static_cast<size_t>(part.rows.size);
+  std::vector<std::byte> half(rows * row_bytes);
+  store.read(name, part, dtype, half.data());
+  for (size_t r = 0; r < rows; ++r)
+    std::memcpy(out + 2 * r * row_bytes, half.data() + r * row_bytes, row_bytes);
+}
+
+// `rows` of a block as they are stored.
+void read_block(const WeightStore& store, const WeightPlacement::Block& block, Range rows,
+                DType dtype, std::byte* out) {
+  ShardSpec part = block.part;
+  if (block.turned == 0) {
+    part.rows = {part.rows.begin + rows.begin, rows.size};
+    return store.read(block.name, part, dtype, out);
+  }
+  size_t row_bytes = static_cast<size_t>(part.cols.size) * size_of(dtype);
+  for (int64_t row = rows.begin; row < rows.end();) {  // head by head; all are even
+    int64_t within = row % block.turned, count = std::min(block.turned - within, rows.end() - row);
+    for (int64_t half = 0; half < 2; ++half) {
+      part.rows = {block.part.rows.begin + row - within + (half * block.turned + within) / 2,
+                   count / 2};
+      read_alternate(store, block.name, part, dtype,
+                     out + static_cast<size_t>(row - rows.begin + half) * row_bytes);
+    }
+    row += count;
+  }
+}
+
 // Fills `out` with the piece's rows.
 void fill_piece(const WeightStore& store, const WeightPlacement& p, const Piece& piece, DType dtype,
                 std::byte* out) {
   size_t row_bytes = static_cast<size_t>(p.cols) * size_of(dtype);
   if (p.alternate) {
-    std::vector<std::byte> half(static_cast<size_t>(piece.count / 2) * row_bytes);
     for (size_t b = 0; b < 2; ++b) {
       ShardSpec part = p.blocks[b].part;
       part.rows = {part.rows.begin + piece.begin / 2, piece.count / 2};
-      store.read(p.blocks[b].name, part, dtype, half.data());
-      for (size_t r = 0; r < static_cast<size_t>(piece.count / 2); ++r)
-        std::memcpy(out + (2 * r + b) * row_bytes, half.data() + r * row_bytes, row_bytes);
+      read_alternate(store, p.blocks[b].name, part, dtype, out + b * row_bytes);
     }
     return;
   }
@@ -51,12 +80,9 @@ void fill_piece(const WeightStore& store, const WeightPlacement& p, const Piece&
   for (const WeightPlacement::Block& block : p.blocks) {
     int64_t from = std::max(row, piece.begin),
             to = std::min(row + block.part.rows.size, piece.begin + piece.count);
-    if (from < to) {
-      ShardSpec part = block.part;
-      part.rows = {part.rows.begin + from - row, to - from};
-      store.read(block.name, part, dtype,
+    if (from < to)
+      read_block(store, block, {from - row, to - from}, dtype,
                  out + static_cast<size_t>(from - piece.begin) * row_bytes);
-    }
     row += block.part.rows.size;
   }
 }

@@ -200,11 +200,9 @@ Tensor unpack_weight(Stream, const Weight& weight, const Tensor&) {
   return natural;
 }
 
-void linear(Stream, const LinearArgs& a) {
-  ensure(a.x.dim(1) == a.weight.cols && a.out.dim(0) == a.x.dim(0), "linear: shapes differ");
-  ensure(a.out.dim(1) == (a.epilogue == Epilogue::kSiluAndMul ? a.weight.rows / 2 : a.weight.rows),
-         "linear: output width");
-  if (a.out.empty()) return;
+namespace {
+
+void multiply_any(const LinearArgs& a) {
   if (a.x.dtype == DType::f32) return multiply<float, float>(a, a.x.as<float>(), a.x.dim(1));
   if (library_product(a)) return;
   std::vector<bf16> padded;
@@ -215,6 +213,17 @@ void linear(Stream, const LinearArgs& a) {
     multiply<bf16, float>(a, x, ldx);
   else
     multiply<bf16, bf16>(a, x, ldx);
+}
+
+}  // namespace
+
+void linear(Stream stream, const LinearArgs& a) {
+  ensure(a.x.dim(1) == a.weight.cols && a.out.dim(0) == a.x.dim(0), "linear: shapes differ");
+  ensure(a.out.dim(1) == (a.epilogue == Epilogue::kSiluAndMul ? a.weight.rows / 2 : a.weight.rows),
+         "linear: output width");
+  if (a.out.empty()) return;
+  multiply_any(a);
+  if (a.rope) rope_and_store_kv(stream, *a.rope);
 }
 
 }  // namespace ll::cpu

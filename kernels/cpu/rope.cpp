@@ -7,13 +7,13 @@
 namespace ll::cpu {
 namespace {
 
-// Half-rotation: (x_i, x_{i + D/2}) turn by the angle of i.
+// (x_2i, x_2i+1) turn by the angle of i.
 void rotate(float* x, const float* cos_sin, int64_t dim) {
   int64_t half = dim / 2;
   for (int64_t i = 0; i < half; ++i) {
-    float a = x[i], b = x[i + half], c = cos_sin[i], s = cos_sin[i + half];
-    x[i] = a * c - b * s;
-    x[i + half] = b * c + a * s;
+    float a = x[2 * i], b = x[2 * i + 1], c = cos_sin[i], s = cos_sin[i + half];
+    x[2 * i] = a * c - b * s;
+    x[2 * i + 1] = b * c + a * s;
   }
 }
 

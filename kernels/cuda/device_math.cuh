@@ -37,8 +37,12 @@ __device__ inline uint4 pack(const float (&x)[kVectorWidth]) {
                     pack_pair(x[6], x[7]));
 }
 
+__device__ inline void prefetch_to_l2(const void* p) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
+}
+
 // x / (1 + exp(-x)) [Elfwing et al. 2018]
-__device__ inline float silu(float x) { return x / (1.0f + __expf(-x)); }
+__device__ inline float silu(float x) { return __fdividef(x, 1.0f + __expf(-x)); }
 
 // The same value in every lane: each step adds the same two numbers in both of its lanes.
 __device__ inline float warp_sum(float x) {

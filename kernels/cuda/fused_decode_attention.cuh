@@ -226,17 +226,16 @@ struct Attention {
     sync_consumers();
   }
 
-  // Half rotation of queries and the new key, and rounding, as if they had been stored.
+  // Rotation of queries and the new key, and rounding, as if they had been stored.
   __device__ void rotate() const {
-    constexpr int kCount = S::kQueries + S::kDim, kHalf = S::kDim / 2;
+    constexpr int kCount = S::kQueries + S::kDim;
 #pragma unroll
     for (int c = 0; c < (kCount + kConsumers - 1) / kConsumers; ++c) {
       int i = static_cast<int>(threadIdx.x) + c * kConsumers;
       if (i >= kCount) break;
-      bool is_low = i % S::kDim < kHalf;
-      float2 angle = angles[i % kHalf];
-      float other = scratch.inputs[is_low ? i + kHalf : i - kHalf];
-      float x = scratch.inputs[i] * angle.x + (is_low ? -other : other) * angle.y;
+      float2 angle = angles[i % S::kDim / 2];
+      float other = scratch.inputs[i ^ 1];
+      float x = scratch.inputs[i] * angle.x + (i % 2 == 0 ? -other : other) * angle.y;
       x = widen(narrow(x));
       scratch.rotated[i] = i < S::kQueries ? x * rsqrtf(static_cast<float>(S::kDim)) : x;
     }

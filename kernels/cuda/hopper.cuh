@@ -84,6 +84,10 @@ __device__ inline void arrive_some(int id, int count) {
 __device__ inline void arrive_at_cluster() {
   asm volatile("barrier.cluster.arrive.release;" ::: "memory");
 }
+// Orders nothing but what publish_barriers() did.
+__device__ inline void arrive_at_cluster_relaxed() {
+  asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+}
 __device__ inline void wait_for_cluster() {
   asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
 }
@@ -92,28 +96,20 @@ __device__ inline void sync_cluster() {
   wait_for_cluster();
 }
 
-// At the barrier that member `rank` has at this address of its shared memory. It orders nothing but
-// what wgmma has read before: a release to the cluster would wait for all of the thread's memory.
-__device__ inline void arrive_at_member(uint64_t* barrier, int rank) {
-  asm volatile(
-      "{\n.reg .u32 remote;\n"
-      "mapa.shared::cluster.u32 remote, %0, %1;\n"
-      "mbarrier.arrive.shared::cluster.b64 _, [remote];\n}" ::"r"(shared_address(barrier)),
-      "r"(rank)
-      : "memory");
+// Where member `rank` of the cluster has what is at this address of the own shared memory.
+__device__ inline uint32_t member_address(const void* own, int rank) {
+  uint32_t there;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(shared_address(own)), "r"(rank));
+  return there;
 }
 
-// What member `rank` of the cluster has at this address of its shared memory.
-__device__ inline float4 load_from_member(const float* own, int rank) {
-  float4 v;
+// Stores at a member's address; its barrier, also a member's address, counts the eight bytes.
+__device__ inline void store_at_member(uint32_t to, float2 v, uint32_t barrier) {
   asm volatile(
-      "{\n.reg .u32 remote;\n"
-      "mapa.shared::cluster.u32 remote, %4, %5;\n"
-      "ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [remote];\n}"
-      : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
-      : "r"(shared_address(own)), "r"(rank)
+      "st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.f32 [%0], {%1, %2}, [%3];" ::"r"(
+          to),
+      "f"(v.x), "f"(v.y), "r"(barrier)
       : "memory");
-  return v;
 }
 
 // ---- registers: a warpgroup hands registers back, or takes some that another gave (all its warps
@@ -163,17 +159,6 @@ __device__ inline void copy_tile(void* to, const CUtensorMap* map, int x, int y,
       "cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes "
       "[%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(shared_address(to)),
       "l"(map), "r"(shared_address(barrier)), "r"(x), "r"(y), "r"(z), "r"(w)
-      : "memory");
-}
-
-// To this address in the shared memory of all `members` of the cluster (a bit each), with the bytes
-// counted by the barrier that each of them has at this address.
-__device__ inline void copy_tile_to_members(void* to, const CUtensorMap* map, int x, int y,
-                                            uint64_t* barrier, uint16_t members) {
-  asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
-      ".multicast::cluster [%0], [%1, {%3, %4}], [%2], %5;" ::"r"(shared_address(to)),
-      "l"(map), "r"(shared_address(barrier)), "r"(x), "r"(y), "h"(members)
       : "memory");
 }
 
@@ -267,7 +252,9 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 #define LL_NAMES_4 "%0, %1, %2, %3"
 #define LL_NAMES_8 LL_NAMES_4 ", %4, %5, %6, %7"
 #define LL_NAMES_16 LL_NAMES_8 ", %8, %9, %10, %11, %12, %13, %14, %15"
-#define LL_NAMES_24 LL_NAMES_16 ", %16, %17, %18, %19, %20, %21, %22, %23"
+#define LL_NAMES_12 LL_NAMES_8 ", %8, %9, %10, %11"
+#define LL_NAMES_20 LL_NAMES_16 ", %16, %17, %18, %19"
+#define LL_NAMES_24 LL_NAMES_20 ", %20, %21, %22, %23"
 #define LL_NAMES_32 LL_NAMES_24 ", %24, %25, %26, %27, %28, %29, %30, %31"
 #define LL_NAMES_64                                                                              \
   LL_NAMES_32                                                                                    \
@@ -276,6 +263,8 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 #define LL_SUMS_4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define LL_SUMS_8(i) LL_SUMS_4(i), LL_SUMS_4(i + 4)
 #define LL_SUMS_16(i) LL_SUMS_8(i), LL_SUMS_8(i + 8)
+#define LL_SUMS_12(i) LL_SUMS_8(i), LL_SUMS_4(i + 8)
+#define LL_SUMS_20(i) LL_SUMS_16(i), LL_SUMS_4(i + 16)
 #define LL_SUMS_24(i) LL_SUMS_16(i), LL_SUMS_8(i + 16)
 #define LL_SUMS_32(i) LL_SUMS_16(i), LL_SUMS_16(i + 16)
 #define LL_SUMS_64(i) LL_SUMS_32(i), LL_SUMS_32(i + 32)
@@ -308,7 +297,9 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 
 LL_MULTIPLY(8, 4, "%4", "%5", "%6", "%7", "%8")
 LL_MULTIPLY(16, 8, "%8", "%9", "%10", "%11", "%12")
+LL_MULTIPLY(24, 12, "%12", "%13", "%14", "%15", "%16")
 LL_MULTIPLY(32, 16, "%16", "%17", "%18", "%19", "%20")
+LL_MULTIPLY(40, 20, "%20", "%21", "%22", "%23", "%24")
 LL_MULTIPLY(48, 24, "%24", "%25", "%26", "%27", "%28")
 LL_MULTIPLY(64, 32, "%32", "%33", "%34", "%35", "%36")
 LL_MULTIPLY(128, 64, "%64", "%65", "%66", "%67", "%68")
@@ -319,13 +310,17 @@ LL_MULTIPLY_REGISTERS(128, 64, "%64", "%65", "%66", "%67", "%68", "%69")
 #undef LL_MULTIPLY_REGISTERS
 #undef LL_NAMES_4
 #undef LL_NAMES_8
+#undef LL_NAMES_12
 #undef LL_NAMES_16
+#undef LL_NAMES_20
 #undef LL_NAMES_24
 #undef LL_NAMES_32
 #undef LL_NAMES_64
 #undef LL_SUMS_4
 #undef LL_SUMS_8
+#undef LL_SUMS_12
 #undef LL_SUMS_16
+#undef LL_SUMS_20
 #undef LL_SUMS_24
 #undef LL_SUMS_32
 #undef LL_SUMS_64

@@ -2,7 +2,7 @@
 // all that can do it, on cold caches, and keeps the winner. Numbers of rows of x share a choice in
 // buckets: powers of two and the middles between.
 //
-// LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile2x4 and so on,
+// LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile4 and so on,
 // library, plain) and measures nothing; LITELANG_LINEAR=first takes the first of all. Either makes
 // a run's arithmetic the same on every start. LITELANG_LINEAR_LOG=1 prints what was measured.
 #include "kernels/cuda/linear.h"
@@ -30,8 +30,9 @@ namespace {
 constexpr int kLibraryCandidates = 8;
 constexpr int kTimings = 5;
 constexpr float kLongUs = 500;  // longer than this is timed once
-// The library's kernels neither load weights before their predecessor ends nor let their successor.
-constexpr float kLibraryGapUs = 3;
+// The library's kernels neither load weights before their predecessor ends nor let their successor:
+// in a step of few rows that costs about so much more than alone.
+constexpr float kLibraryGapUs = 5;
 constexpr float kClearlyFaster = 0.97f;
 // Where a product does not fit the scratch memory, it is done so many rows of x at a time, or a
 // multiple.
@@ -46,7 +47,7 @@ struct Way {
 
 struct ShapeKey {
   int64_t bucket, rows, cols;
-  bool is_float, has_bias, is_silu;
+  bool is_float, has_bias, is_silu, has_rope;
   auto operator<=>(const ShapeKey&) const = default;
 };
 
@@ -63,7 +64,8 @@ int64_t bucket_of(int64_t num_x) {
 
 ShapeKey key_of(const LinearArgs& a) {
   return {bucket_of(a.x.dim(0)),     a.weight.rows,   a.weight.cols,
-          a.out.dtype == DType::f32, !a.bias.empty(), a.epilogue == Epilogue::kSiluAndMul};
+          a.out.dtype == DType::f32, !a.bias.empty(), a.epilogue == Epilogue::kSiluAndMul,
+          a.rope != nullptr};
 }
 
 std::string_view setting(const char* name) {
@@ -88,10 +90,14 @@ std::vector<Way> ways_of(const LinearArgs& a) {
   return ways;
 }
 
-// False when the library refuses.
+// False when the library refuses. Our own kernels end with RoPE themselves.
 bool run(Stream stream, const LinearArgs& a, const Way& way) {
-  if (!way.kernel) return run_library(stream, a, way.algorithm);
-  way.kernel->run(stream, a);
+  if (way.kernel) {
+    way.kernel->run(stream, a);
+    return true;
+  }
+  if (!run_library(stream, a, way.algorithm)) return false;
+  if (a.rope) rope_and_store_kv(stream, *a.rope);
   return true;
 }
 
@@ -149,7 +155,11 @@ const Way& fastest(Stream stream, const LinearArgs& a, const std::vector<Way>& w
   }
   if (!setting("LITELANG_LINEAR_LOG").empty())
     fmt::print(stderr, "linear {} x [{}, {}]{}: {}; us:{}\n", a.x.dim(0), a.weight.rows,
-               a.weight.cols, a.epilogue == Epilogue::kSiluAndMul ? " silu" : "", best->name, log);
+               a.weight.cols,
+               a.rope                                ? " rope"
+               : a.epilogue == Epilogue::kSiluAndMul ? " silu"
+                                                     : "",
+               best->name, log);
   return *best;
 }
 
@@ -231,6 +241,7 @@ void linear(Stream stream, const LinearArgs& a) {
   ensure(!is_silu || a.weight.rows % 2 == 0, "linear: pairs of rows");
   ensure(a.x.dtype == DType::bf16 && a.weight.data.dtype == DType::bf16, "linear: bfloat16 only");
   ensure(a.out.dtype == DType::bf16 || a.out.dtype == DType::f32, "linear: output's dtype");
+  ensure(!a.rope || (!is_silu && a.out.dtype == DType::bf16), "linear: RoPE of bfloat16 only");
   if (a.out.empty()) return;
   int64_t num_x = a.x.dim(0), most = rows_at_once(a);
   for (int64_t row = 0; row < num_x; row += most)

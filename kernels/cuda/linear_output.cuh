@@ -1,59 +1,116 @@
 #pragma once
-// The end of a product, shared by our kernels: bias, SiLU-and-mul, rounding.
+// The end of a product, shared by our kernels: bias, then rounding, SiLU-and-mul, or RoPE.
 #include "kernels/cuda/cuda_ops.h"
 #include "kernels/cuda/device_math.cuh"
+#include "kernels/cuda/rope.cuh"
 
 namespace ll::cuda {
+
+enum class Ending : uint8_t { kBf16, kFloat, kSilu, kRope };
 
 struct LinearOutput {
   void* data;        // [num_x, rows], or [num_x, rows / 2] after SiLU-and-mul
   const bf16* bias;  // [rows] or null
   int num_x, rows;
-  bool is_float, is_silu;
+  Ending ending;
+  RopeTargets rope;  // of Ending::kRope
 
+  // Whether rows of W belong together in pairs.
+  __host__ __device__ bool has_pairs() const {
+    return ending == Ending::kSilu || ending == Ending::kRope;
+  }
   __device__ float bias_of(int row) const { return bias ? widen(bias[row]) : 0.0f; }
 
-  // sum: with its bias
-  __device__ void store(int x, int row, float sum) const { store_at(int64_t{x} * rows + row, sum); }
-
-  // The sums of rows `row` (even) and `row` + 1.
-  __device__ void store_pair(int x, int row, float gate, float up) const {
-    store_at(int64_t{x} * (rows / 2) + row / 2, silu(gate) * up);
+  // Where a row of x goes; may be asked before wait_for_previous, and should be.
+  __device__ RopePlace place_of(int x) const {
+    return ending == Ending::kRope ? rope.place_of(x) : RopePlace{};
   }
 
-  // The sums of rows `row` (a multiple of four, as `rows` is) to `row` + 3, without their bias.
-  __device__ void store_four(int x, int row, float4 sum) const {
-    float v[4] = {sum.x, sum.y, sum.z, sum.w};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) v[i] += bias_of(row + i);
+  // sum: with its bias; not of pairs
+  __device__ void store(int x, int row, float sum) const {
     int64_t at = int64_t{x} * rows + row;
-    if (is_silu)
-      *reinterpret_cast<uint32_t*>(static_cast<bf16*>(data) + at / 2) =
-          pack_pair(silu(v[0]) * v[1], silu(v[2]) * v[3]);
-    else if (is_float)
-      *reinterpret_cast<float4*>(static_cast<float*>(data) + at) =
-          make_float4(v[0], v[1], v[2], v[3]);
+    if (ending == Ending::kFloat)
+      static_cast<float*>(data)[at] = sum;
     else
-      *reinterpret_cast<uint2*>(static_cast<bf16*>(data) + at) =
-          make_uint2(pack_pair(v[0], v[1]), pack_pair(v[2], v[3]));
+      static_cast<bf16*>(data)[at] = narrow(sum);
   }
 
- private:
-  __device__ void store_at(int64_t index, float value) const {
-    if (is_float)
-      static_cast<float*>(data)[index] = value;
-    else
-      static_cast<bf16*>(data)[index] = narrow(value);
+  // The sums of rows `row` (even) and `row` + 1, with their bias.
+  __device__ void store_pair(int x, int row, float first, float second,
+                             const RopePlace& place) const {
+    int64_t at = int64_t{x} * rows + row;
+    if (ending == Ending::kSilu) {
+      static_cast<bf16*>(data)[at / 2] = narrow(silu(first) * second);
+      return;
+    }
+    int head = row / rope.dim, within = row % rope.dim;
+    bf16* to = rope.head_at(place, head, static_cast<bf16*>(data) + at - within);
+    if (!to) return;
+    float c = 1, s = 0;
+    if (rope.turns(head)) {
+      const float* angle = rope.cos_sin + int64_t{place.position} * rope.dim + within / 2;
+      c = angle[0], s = angle[rope.dim / 2];
+    }
+    *reinterpret_cast<uint32_t*>(to + within) =
+        pack_pair(first * c - second * s, second * c + first * s);
+  }
+
+  // What rows `row` to `row` + 7 (multiples of eight, as `rows` is) of one row of x need besides
+  // their sums; it can be loaded while these are made.
+  struct Eight {
+    uint4 bias{};
+    FourAngles angles;
+    void* to;  // null: nothing is stored
+  };
+  __device__ Eight eight_at(int x, int row, const RopePlace& place) const {
+    Eight e;
+    if (bias) e.bias = *reinterpret_cast<const uint4*>(bias + row);
+    int64_t at = int64_t{x} * rows + row;
+    if (ending == Ending::kFloat) {
+      e.to = static_cast<float*>(data) + at;
+    } else if (ending == Ending::kRope) {
+      int head = row / rope.dim, within = row % rope.dim;
+      bf16* to = rope.head_at(place, head, static_cast<bf16*>(data) + at - within);
+      e.to = to ? to + within : nullptr;
+      if (to && rope.turns(head)) e.angles = FourAngles::load(rope, place.position, within);
+    } else {
+      e.to = static_cast<bf16*>(data) + (ending == Ending::kSilu ? at / 2 : at);
+    }
+    return e;
+  }
+  __device__ void store_eight(const Eight& e, float (&sums)[8]) const {
+    float biases[8];
+    unpack(e.bias, biases);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) sums[i] += biases[i];
+    if (!e.to) return;
+    if (ending == Ending::kFloat) {
+      auto* to = static_cast<float4*>(e.to);
+      to[0] = make_float4(sums[0], sums[1], sums[2], sums[3]);
+      to[1] = make_float4(sums[4], sums[5], sums[6], sums[7]);
+    } else if (ending == Ending::kSilu) {
+      float y[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) y[i] = silu(sums[2 * i]) * sums[2 * i + 1];
+      *static_cast<uint2*>(e.to) = make_uint2(pack_pair(y[0], y[1]), pack_pair(y[2], y[3]));
+    } else {
+      e.angles.turn(sums);  // by nothing where there is no RoPE
+      *static_cast<uint4*>(e.to) = pack(sums);
+    }
   }
 };
 
 inline LinearOutput output_of(const LinearArgs& a) {
+  Ending ending = a.rope                                ? Ending::kRope
+                  : a.epilogue == Epilogue::kSiluAndMul ? Ending::kSilu
+                  : a.out.dtype == DType::f32           ? Ending::kFloat
+                                                        : Ending::kBf16;
   return {a.out.data,
           a.bias.empty() ? nullptr : a.bias.as<bf16>(),
           static_cast<int>(a.x.dim(0)),
           static_cast<int>(a.weight.rows),
-          a.out.dtype == DType::f32,
-          a.epilogue == Epilogue::kSiluAndMul};
+          ending,
+          a.rope ? rope_targets(*a.rope) : RopeTargets{}};
 }
 
 }  // namespace ll::cuda

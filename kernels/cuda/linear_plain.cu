@@ -34,27 +34,28 @@ __global__ void __launch_bounds__(32 * kWarps)
   let_next_start();
   wait_for_previous();
   int row = (static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / 32) *
-            (out.is_silu ? 2 : 1);
+            (out.has_pairs() ? 2 : 1);
   int first_x = blockIdx.y * kRowsOfX, count = min(kRowsOfX, out.num_x - first_x);
   if (row >= out.rows) return;
   const bf16 *w = weight + int64_t{row} * cols, *from = x + int64_t{first_x} * cols;
   float sums[kRowsOfX], up[kRowsOfX];
   multiply_row(w, from, cols, count, sums);
-  if (out.is_silu) multiply_row(w + cols, from, cols, count, up);
+  if (out.has_pairs()) multiply_row(w + cols, from, cols, count, up);
   if (threadIdx.x % 32 != 0) return;
 #pragma unroll
   for (int i = 0; i < kRowsOfX; ++i) {
     if (i >= count) continue;
     float sum = sums[i] + out.bias_of(row);
-    if (out.is_silu)
-      out.store_pair(first_x + i, row, sum, up[i] + out.bias_of(row + 1));
+    if (out.has_pairs())
+      out.store_pair(first_x + i, row, sum, up[i] + out.bias_of(row + 1),
+                     out.place_of(first_x + i));
     else
       out.store(first_x + i, row, sum);
   }
 }
 
 void run(Stream stream, const LinearArgs& a) {
-  int64_t units = a.epilogue == Epilogue::kSiluAndMul ? a.weight.rows / 2 : a.weight.rows;
+  int64_t units = output_of(a).has_pairs() ? a.weight.rows / 2 : a.weight.rows;
   dim3 grid(static_cast<unsigned>((units + kWarps - 1) / kWarps),
             static_cast<unsigned>((a.x.dim(0) + kRowsOfX - 1) / kRowsOfX));
   launch(stream, {grid, dim3(32 * kWarps)}, multiply_plain, a.weight.data.as<bf16>(),

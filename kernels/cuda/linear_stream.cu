@@ -55,6 +55,7 @@ __host__ __device__ constexpr size_t sum_bytes(int segments, int num_x) {
 __device__ void load_weights(const StreamArgs& a, const Ring& ring, RowRange rows) {
   const char* from = a.weight + int64_t{rows.begin} * a.row_bytes;
   RingPosition at;
+#pragma unroll 1
   for (int row = 0; row < rows.count; row += a.rows_per_stage) {
     uint32_t bytes = min(a.rows_per_stage, rows.count - row) * a.row_bytes;
     wait_barrier(ring.empty + at.stage, at.parity ^ 1);
@@ -120,19 +121,36 @@ __device__ void multiply_piece(const uint4* weight, const uint4 (&x)[kRows][kVec
     sums[m] = warp_sum((even[m][0] + odd[m][0]) + (even[m][1] + odd[m][1]));
 }
 
+// The row of x of which this thread stores pairs.
+__device__ int x_of_pair() { return threadIdx.x / (kBatchRows / 2); }
+
+// Where that goes; what its ends need is on its way before the inputs are.
+__device__ RopePlace look_up(const LinearOutput& out, RowRange rows) {
+  if (int row = static_cast<int>(threadIdx.x) * 64; out.bias && row < rows.count)
+    prefetch_to_l2(out.bias + rows.begin + row);
+  if (out.ending != Ending::kRope || x_of_pair() >= out.num_x) return {};
+  RopePlace place = out.place_of(x_of_pair());
+  int i = static_cast<int>(threadIdx.x) % (kBatchRows / 2) * 32;
+  if (place.position >= 0 && i < out.rope.dim)
+    prefetch_to_l2(out.rope.cos_sin + int64_t{place.position} * out.rope.dim + i);
+  return place;
+}
+
 // Outputs of `count` rows of W from `first_row` on; sums [count, segments, kRows].
 template <int kRows>
-__device__ void store_batch(const StreamArgs& a, const float* sums, int first_row, int count) {
+__device__ void store_batch(const StreamArgs& a, const float* sums, int first_row, int count,
+                            const RopePlace& place) {
   int thread = threadIdx.x;
   auto sum_of = [&](int row, int m) {
     float sum = 0;
+#pragma unroll 1
     for (int s = 0; s < a.segments; ++s) sum += sums[(row * a.segments + s) * kRows + m];
     return sum + a.out.bias_of(first_row + row);
   };
-  if (a.out.is_silu) {
-    int row = thread % (kBatchRows / 2) * 2, m = thread / (kBatchRows / 2);
+  if (a.out.has_pairs()) {
+    int row = thread % (kBatchRows / 2) * 2, m = x_of_pair();
     if (row < count && m < a.out.num_x)
-      a.out.store_pair(m, first_row + row, sum_of(row, m), sum_of(row + 1, m));
+      a.out.store_pair(m, first_row + row, sum_of(row, m), sum_of(row + 1, m), place);
   } else {
     int row = thread % kBatchRows, m = thread / kBatchRows;
     if (row < count && m < a.out.num_x) a.out.store(m, first_row + row, sum_of(row, m));
@@ -144,15 +162,19 @@ __device__ void multiply_rows(const StreamArgs& a, const Ring& ring, RowRange ro
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   int last = min((kVectors - 1) * 32 + lane, a.segment_vectors - 1);
   uint4 x[kRows][kVectors];
+  RopePlace place = look_up(a.out, rows);
   wait_for_previous();
   load_inputs(a, warp % a.segments, lane, x);
   RingPosition at;
+#pragma unroll 1
   for (int begin = 0; begin < rows.count; begin += kBatchRows) {
     int end = min(begin + kBatchRows, rows.count);
+#pragma unroll 1
     for (int row = begin; row < end; row += a.rows_per_stage) {
       auto* stage = reinterpret_cast<const uint4*>(ring.stages + at.stage * a.stage_bytes);
       int pieces = min(a.rows_per_stage, end - row) * a.segments;
       wait_barrier(ring.full + at.stage, at.parity);
+#pragma unroll 1
       for (int piece = warp; piece < pieces; piece += kWarps) {
         float s[kRows];
         multiply_piece(stage + piece * a.segment_vectors, x, lane, last,
@@ -168,7 +190,7 @@ __device__ void multiply_rows(const StreamArgs& a, const Ring& ring, RowRange ro
       at.advance(a.num_stages);
     }
     sync_some(1, kConsumers);
-    store_batch<kRows>(a, sums, rows.begin + begin, end - begin);
+    store_batch<kRows>(a, sums, rows.begin + begin, end - begin, place);
     sync_some(1, kConsumers);
   }
 }
@@ -181,6 +203,7 @@ __global__ void __launch_bounds__(kThreads, 2) stream_rows(const __grid_constant
             reinterpret_cast<volatile uint32_t*>(barriers + 2 * kMaxStages)};
   if (threadIdx.x == 0) {
     ring.widener[0] = 1u << 16, ring.widener[1] = 0xffff0000u;
+#pragma unroll 1
     for (int s = 0; s < a.num_stages; ++s) {
       init_barrier(ring.full + s, 1);
       init_barrier(ring.empty + s, kWarps);
@@ -188,7 +211,7 @@ __global__ void __launch_bounds__(kThreads, 2) stream_rows(const __grid_constant
     publish_barriers();
   }
   __syncthreads();
-  RowRange rows = rows_of_block(a.out.rows, a.out.is_silu ? 2 : 1, blockIdx.x, gridDim.x);
+  RowRange rows = rows_of_block(a.out.rows, a.out.has_pairs() ? 2 : 1, blockIdx.x, gridDim.x);
   if (threadIdx.x < kConsumers)
     multiply_rows<kRows, kVectors>(a, ring, rows, reinterpret_cast<float*>(shared + kHeaderBytes));
   else if (threadIdx.x == kConsumers)
@@ -242,7 +265,7 @@ template <int kRows>
 void run_rows(Stream stream, const LinearArgs& a, StreamPlan plan) {
   auto cols = static_cast<int>(a.weight.cols), rows = static_cast<int>(a.weight.rows);
   LinearOutput out = output_of(a);
-  int unit = out.is_silu ? 2 : 1, blocks = std::min(num_sms(), rows / unit);
+  int unit = out.has_pairs() ? 2 : 1, blocks = std::min(num_sms(), rows / unit);
   int most_rows = ((rows / unit + blocks - 1) / blocks) * unit, row_bytes = cols * 2;
   int rows_per_stage = kWarps / plan.segments;
   while (2 * rows_per_stage <= kBatchRows && 2 * rows_per_stage * row_bytes <= kStageBytes &&

@@ -1,14 +1,12 @@
 // y = x W^T for up to 64 rows of x on tensor cores, at the speed of reading W: 64 rows of W are the
-// matrix unit's lines, the rows of x (a multiple of 8 or 16, the missing ones zero) its columns.
-//
-// Blocks work in clusters. Neighbours have row tiles next to each other and share the loads of x,
-// which pays for some shapes and costs where they wait for each other (perf/RESULTS.md). Blocks
-// with the parts of K add up their sums through each other's shared memory, in the order of K.
-// Weights are on their way before the inputs are ready, and half of the shared memory is left for
-// the next kernel to do the same.
+// matrix unit's lines, the rows of x (up to the next multiple of 8 or 16, the missing ones zero)
+// its columns. Blocks that have the parts of K of a tile are a cluster and send each other their
+// sums, which are added in the order of K. Weights are on their way before the inputs are ready,
+// and half of the shared memory is left for the next kernel to do the same.
 #include "kernels/cuda/linear_tile.cuh"
 
 #include <algorithm>
+#include <array>
 
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/linear_kernels.h"
@@ -19,10 +17,11 @@ namespace {
 
 // A block of many rows of W takes more than half of a multiprocessor's memory, the others less: one
 // of either kind and a small one fit.
-constexpr int kSharedBytes = 100 << 10, kWideSharedBytes = 124 << 10;
-constexpr int kFixedBytes = static_cast<int>(kSharedSlack) + 256;  // alignment, barriers
+constexpr int kSharedBytes = 104 << 10, kWideSharedBytes = 124 << 10;
+constexpr int kFixedBytes = static_cast<int>(kSharedSlack) + 1536;  // alignment, barriers, places
 constexpr int kMostGroups = 3, kMostRows = 64 * kMostGroups;
 constexpr int kMostColumns = 64;
+constexpr unsigned kMostLogParts = 3;
 
 int parts_of(int64_t n, int64_t size) { return static_cast<int>((n + size - 1) / size); }
 
@@ -38,67 +37,100 @@ CUtensorMap tile_map(const void* data, int64_t rows, int64_t cols, int box_rows)
 bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 
 int columns_of(const LinearArgs& a) {
-  auto num_x = static_cast<int>(a.x.dim(0));
-  return num_x <= 8 ? 8 : 16 * parts_of(num_x, 16);
+  int eights = parts_of(a.x.dim(0), 8);
+  return 8 * (eights > 5 ? (eights + 1) / 2 * 2 : eights);
 }
 
 int groups_of(const TileArgs& a) { return parts_of(a.tile_rows, 64); }
 int shared_limit(const TileArgs& a) { return groups_of(a) == 1 ? kSharedBytes : kWideSharedBytes; }
 int depth_of(const TileArgs& a) { return groups_of(a) == 1 ? Tiling<1, 8>::kDepth : 1; }
 
-// wgmma reads whole warpgroups' lines: so far past the end of the last stage.
-int overrun_bytes(const TileArgs& a) {
-  int last_slice = a.stage_bytes - (depth_of(a) - 1) * a.tile_rows * kLineBytes;
-  return std::max(0, groups_of(a) * 64 * kLineBytes - last_slice);
+int sums_bytes(const LinearArgs& a, const TileArgs& args) {
+  return gathered_bytes(args.tile_rows, 1 << args.log_parts, columns_of(a));
+}
+// Behind the ring: the sums, where they do not take its place. wgmma reads whole warpgroups' lines,
+// so that far past the end of the last stage.
+int behind_ring_bytes(const LinearArgs& a, const TileArgs& args) {
+  int last_slice = args.stage_bytes - (depth_of(args) - 1) * args.tile_rows * kLineBytes,
+      overrun = groups_of(args) * 64 * kLineBytes - last_slice;
+  bool is_in_ring = args.log_parts == 0 && args.has_one_tile;
+  return std::max({0, overrun, is_in_ring ? 0 : sums_bytes(a, args)});
+}
+
+// Clusters of 2^log_parts wide blocks that run at the same time. The multiprocessors of a cluster
+// lie side by side, so that some are left over.
+int wide_clusters(int log_parts) {
+  static const auto counts = [] {
+    std::array<int, kMostLogParts + 1> all{};
+    auto kernel = reinterpret_cast<const void*>(multiply_tile<Tiling<3, 8>>);
+    allow_shared(kernel, kWideSharedBytes);
+    for (unsigned i = 0; i <= kMostLogParts; ++i) {
+      cudaLaunchAttribute cluster{};
+      cluster.id = cudaLaunchAttributeClusterDimension;
+      cluster.val.clusterDim = {1u << i, 1, 1};
+      cudaLaunchConfig_t config{};
+      config.gridDim = dim3(1u << i);
+      config.blockDim = dim3(Tiling<3, 8>::kThreads);
+      config.dynamicSmemBytes = kWideSharedBytes;
+      config.attrs = &cluster;
+      config.numAttrs = 1;
+      check(cudaOccupancyMaxActiveClusters(&all[i], kernel, &config));
+    }
+    return all;
+  }();
+  return counts[static_cast<size_t>(log_parts)];
+}
+
+// Row tiles of at most 64 rows: two of their blocks fit a multiprocessor, so that all run at once.
+int clusters_at_once(const LinearArgs& a, int log_parts) {
+  int most = num_sms() >> log_parts;
+  return a.weight.rows <= int64_t{64} * most ? most : std::min(most, wide_clusters(log_parts));
 }
 
 // The fewest rounds of tiles, then the fewest rows that make all blocks' shares equal.
-TileArgs args_of(const LinearArgs& a, int neighbours, int k_parts) {
-  int at_once = num_sms() / (neighbours * k_parts) * neighbours,
+TileArgs args_of(const LinearArgs& a, int log_parts) {
+  int k_parts = 1 << log_parts, at_once = clusters_at_once(a, log_parts),
       rounds = parts_of(a.weight.rows, int64_t{at_once} * kMostRows);
   TileArgs args{};
   args.out = output_of(a);
-  args.tile_rows = 8 * parts_of(a.weight.rows, int64_t{8} * at_once * rounds);
+  args.tile_rows = kRunRows * parts_of(a.weight.rows, int64_t{kRunRows} * at_once * rounds);
   args.row_tiles = parts_of(a.weight.rows, args.tile_rows);
-  args.neighbours = neighbours;
-  args.k_parts = k_parts;
+  args.log_parts = log_parts;
   args.k_tiles = parts_of(a.weight.cols, depth_of(args) * kSliceDepth);
+  args.has_one_tile = args.row_tiles <= at_once;
   args.stage_bytes = depth_of(args) * (args.tile_rows + columns_of(a)) * kLineBytes;
-  int most = (shared_limit(args) - kFixedBytes - overrun_bytes(args)) / args.stage_bytes;
-  args.num_stages = std::min(kMostStages, most) / neighbours * neighbours;
+  int most = (shared_limit(args) - kFixedBytes - behind_ring_bytes(a, args)) / args.stage_bytes;
+  int needed = std::max(2, parts_of(args.k_tiles, k_parts) * rounds);
+  args.num_stages = std::min({kMostStages, most, needed});
   return args;
 }
 
-int num_clusters(const TileArgs& a) {
-  return std::min(parts_of(a.row_tiles, a.neighbours), num_sms() / a.cluster());
-}
-
-// K: whole 16-byte vectors. Blocks that have part of K have one tile, since the sums take the place
-// of the ring.
-template <int kNeighbours, int kParts>
+// K: whole 16-byte vectors.
+template <int kLogParts>
 bool takes(const LinearArgs& a) {
-  if (a.x.dim(0) > kMostColumns || a.weight.cols % kVectorWidth != 0 || !is_aligned(a.x.data) ||
-      !is_aligned(a.out.data) || !is_aligned(a.weight.data.data))
+  if (a.x.dim(0) > kMostColumns || a.weight.cols % kVectorWidth != 0 ||
+      a.weight.rows % kRunRows != 0 || !is_aligned(a.x.data) || !is_aligned(a.out.data) ||
+      !is_aligned(a.weight.data.data) || !is_aligned(a.bias.data))
     return false;
-  TileArgs args = args_of(a, kNeighbours, kParts);
-  if (args.num_stages < 2 || args.k_tiles < kParts) return false;
-  return kParts == 1 ||
-         (a.weight.rows % 4 == 0 && args.row_tiles <= num_clusters(args) * kNeighbours);
+  TileArgs args = args_of(a, kLogParts);
+  return args.num_stages >= 2 && args.k_tiles >= 1 << kLogParts &&
+         (kLogParts == 0 || args.has_one_tile);
 }
 
 template <class T>
 void launch_tiling(Stream stream, const LinearArgs& a, const TileArgs& args) {
   CUtensorMap weight = tile_map(a.weight.data.data, a.weight.rows, a.weight.cols, args.tile_rows);
   CUtensorMap x = tile_map(a.x.data, a.x.dim(0), a.weight.cols, T::kColumns);
-  int ring = args.num_stages * args.stage_bytes + overrun_bytes(args);
-  auto shared = kSharedSlack + static_cast<size_t>(std::max(ring, T::kColumns * T::kSumLine * 4));
+  int ring = args.num_stages * args.stage_bytes + behind_ring_bytes(a, args);
+  auto shared = kSharedSlack + static_cast<size_t>(std::max(ring, sums_bytes(a, args)));
   allow_shared(reinterpret_cast<const void*>(multiply_tile<T>),
                static_cast<size_t>(shared_limit(args)));
+  int blocks = std::min(args.row_tiles, clusters_at_once(a, args.log_parts)) << args.log_parts;
   launch(stream,
-         {.grid = dim3(static_cast<unsigned>(num_clusters(args) * args.cluster())),
+         {.grid = dim3(static_cast<unsigned>(blocks)),
           .block = dim3(T::kThreads),
           .shared_bytes = shared,
-          .cluster = static_cast<unsigned>(args.cluster())},
+          .cluster = 1u << args.log_parts},
          multiply_tile<T>, weight, x, args);
 }
 
@@ -114,16 +146,20 @@ void launch_columns(Stream stream, const LinearArgs& a, const TileArgs& args) {
   }
 }
 
-template <int kNeighbours, int kParts>
+template <int kLogParts>
 void run(Stream stream, const LinearArgs& a) {
-  TileArgs args = args_of(a, kNeighbours, kParts);
+  TileArgs args = args_of(a, kLogParts);
   switch (columns_of(a)) {
     case 8:
       return launch_columns<8>(stream, a, args);
     case 16:
       return launch_columns<16>(stream, a, args);
+    case 24:
+      return launch_columns<24>(stream, a, args);
     case 32:
       return launch_columns<32>(stream, a, args);
+    case 40:
+      return launch_columns<40>(stream, a, args);
     case 48:
       return launch_columns<48>(stream, a, args);
     default:
@@ -131,18 +167,17 @@ void run(Stream stream, const LinearArgs& a) {
   }
 }
 
-template <int kNeighbours, int kParts>
+template <int kLogParts>
 constexpr LinearKernel kernel(const char* name) {
-  return {name, takes<kNeighbours, kParts>, run<kNeighbours, kParts>};
+  return {name, takes<kLogParts>, run<kLogParts>};
 }
 
 }  // namespace
 
 std::span<const LinearKernel> tile_kernels() {
-  static const LinearKernel kernels[] = {kernel<4, 1>("tile4x1"), kernel<2, 1>("tile2x1"),
-                                         kernel<1, 1>("tile1x1"), kernel<2, 2>("tile2x2"),
-                                         kernel<4, 2>("tile4x2"), kernel<2, 4>("tile2x4"),
-                                         kernel<1, 4>("tile1x4"), kernel<1, 8>("tile1x8")};
+  // Between equals the first is taken: with more parts, more of W is there when the inputs come.
+  static const LinearKernel kernels[] = {kernel<2>("tile4"), kernel<1>("tile2"), kernel<3>("tile8"),
+                                         kernel<0>("tile1")};
   return kernels;
 }
 

@@ -90,6 +90,102 @@ TEST_CASE("linear over several blocks of rows, depth and panels") {
   check_case({520, 2 * 170, 1280, true, Epilogue::kSiluAndMul});
 }
 
+namespace {
+
+// q, k and v of some rows, and where their keys and values go.
+struct RopeRig {
+  int32_t heads, kv_heads;
+  int64_t dim, rows, page_size = page_sizes().back(), slots = 3, stride = 3;
+  PositionSplit split;
+  DType dtype;
+  std::vector<int32_t> positions, slot_of_row, table;
+  Tensor p, s, t, angles, qkv, k, v;
+
+  int64_t width() const { return (heads + 2 * kv_heads) * dim; }
+  void set_up() {
+    auto longest = static_cast<int32_t>(stride * split.span());
+    for (int32_t i = 0; i < rows; ++i) {
+      positions.push_back(i == 2 ? -1 : (i * 37 + 5) % longest);  // of different lines of a slot
+      slot_of_row.push_back(i % static_cast<int32_t>(slots));
+    }
+    for (int32_t i = 0; i < slots * stride; ++i)
+      table.push_back((i * 5 + 2) % static_cast<int32_t>(slots * stride));
+    p = upload_ints(positions), s = upload_ints(slot_of_row), t = upload_ints(table);
+    angles = upload_floats(random_floats(longest * dim, 8), {longest, dim}, DType::f32);
+  }
+  RopeAndStoreArgs fresh() {
+    qkv = poisoned({rows, width()}, dtype);
+    k = poisoned({slots * stride, kv_heads, page_size, dim}, dtype);
+    v = poisoned({slots * stride, kv_heads, page_size, dim}, dtype);
+    auto n = static_cast<int32_t>(rows);
+    BatchView batch{n,
+                    n,
+                    data_of<int32_t>(p),
+                    data_of<int32_t>(s),
+                    data_of<int32_t>(t),
+                    stride,
+                    {},
+                    nullptr,
+                    static_cast<int32_t>(stride * split.span())};
+    return {qkv, angles, {k, v, split}, batch, heads, kv_heads};
+  }
+  // What was written: turned queries of used rows, then all keys and values that are not poison.
+  std::vector<float> written() const {
+    std::vector<float> all, queries = download_floats(qkv);
+    for (int64_t r = 0; r < rows; ++r)
+      if (positions[static_cast<size_t>(r)] >= 0)
+        all.insert(all.end(), queries.begin() + r * width(),
+                   queries.begin() + r * width() + heads * dim);
+    for (const Tensor* pages : {&k, &v})
+      for (float x : download_floats(*pages))
+        if (!std::isnan(x)) all.push_back(x);
+    return all;
+  }
+};
+
+void check_rope_case(RopeRig rig, int64_t depth) {
+  rig.split.block = static_cast<int32_t>(rig.page_size);
+  rig.set_up();
+  auto x = random_floats(rig.rows * depth, 1), w = random_floats(rig.width() * depth, 2),
+       b = random_floats(rig.width(), 3);
+  Tensor natural = upload_floats(w, {rig.width(), depth}, rig.dtype), storage,
+         bias = upload_floats(b, {rig.width()}, rig.dtype),
+         input = upload_floats(x, {rig.rows, depth}, rig.dtype);
+  const Ops& ops = backend().ops;
+  Weight weight = ops.pack_weight(stream(), natural, storage);
+  RopeAndStoreArgs apart = rig.fresh();
+  ops.linear(stream(), {apart.qkv, input, weight, bias});
+  ops.rope_and_store_kv(stream(), apart);
+  std::vector<float> want = rig.written();
+  RopeAndStoreArgs together = rig.fresh();
+  ops.linear(stream(), {together.qkv, input, weight, bias, Epilogue::kNone, &together});
+  std::vector<float> got = rig.written();
+  REQUIRE(got.size() == want.size());
+  CHECK(relative_error(std::span<const float>(got), std::span<const float>(want)) <
+        tolerance(rig.dtype).op);
+}
+
+}  // namespace
+
+TEST_CASE("a product that ends with RoPE is the product, then RoPE") {
+  for (DType dtype : model_dtypes())
+    for (int64_t rows : {1, 2, 3, 7, 16, 33, 64, 90})
+      for (int64_t dim : {64, 128})
+        for (int32_t parts : {1, 2}) {
+          CAPTURE(name_of(dtype));
+          CAPTURE(rows);
+          CAPTURE(dim);
+          CAPTURE(parts);
+          check_rope_case({.heads = 7,
+                           .kv_heads = 2,
+                           .dim = dim,
+                           .rows = rows,
+                           .split = {parts, parts - 1, 1},
+                           .dtype = dtype},
+                          rows % 2 == 0 ? 448 : 72);
+        }
+}
+
 TEST_CASE("a float32 row does not depend on its batch") {
   if (backend().kind != BackendKind::kCpu) return;
   constexpr int64_t kRows = 300, kOut = 129, kIn = 71;

@@ -116,11 +116,11 @@ TEST_CASE("rope rotates q in place and writes k and v to their pages") {
         auto rotated = [&](size_t row, int64_t head, int64_t d) {
           auto position = static_cast<size_t>(positions[row]),
                at = row * static_cast<size_t>(width) + static_cast<size_t>(head * dim);
-          int64_t half = dim / 2, i = d % half;
+          int64_t half = dim / 2, i = d / 2;
           double c = angles[position * static_cast<size_t>(dim) + static_cast<size_t>(i)],
                  sn = angles[position * static_cast<size_t>(dim) + static_cast<size_t>(i + half)];
-          double a = x[at + static_cast<size_t>(i)], b = x[at + static_cast<size_t>(i + half)];
-          return static_cast<float>(d < half ? a * c - b * sn : b * c + a * sn);
+          double a = x[at + static_cast<size_t>(2 * i)], b = x[at + static_cast<size_t>(2 * i + 1)];
+          return static_cast<float>(d % 2 == 0 ? a * c - b * sn : b * c + a * sn);
         };
         std::vector<float> want_q, got_q, want_k, got_k, want_v, got_v;
         for (size_t row = 0; row < 7; ++row) {

@@ -73,6 +73,9 @@ void add_blocks(Blocks& blocks, const WeightPlacement& p, const std::vector<floa
     std::vector<float> part;
     for (size_t r = 0; r < height; ++r) {
       size_t from = p.alternate ? 2 * r + b : row + r;
+      if (auto dim = static_cast<size_t>(p.blocks[b].turned);
+          dim > 0)  // row i of a half: 2 i + half
+        from = row + r / dim * dim + r % (dim / 2) * 2 + r % dim / (dim / 2);
       part.insert(part.end(), values.begin() + static_cast<int64_t>(from * width),
                   values.begin() + static_cast<int64_t>((from + 1) * width));
     }
