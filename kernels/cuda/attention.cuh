@@ -23,10 +23,11 @@ void attention_prefill(Stream stream, const AttentionArgs& a);
 void attention_decode(Stream stream, const AttentionArgs& a);
 
 // Of zeroed_counters(): the prefill's ticket, then the decode's merges: inner nodes and groups, by
-// slot of their first part.
+// slot of their first part; with clusters, by first cluster and head.
 struct AttentionCounters {
   uint32_t ticket;
   uint32_t nodes[2 * kMaxDecodeCtas], groups[2 * kMaxDecodeCtas];
+  uint32_t heads[kMaxDecodeClusters][kMaxGroup];
 };
 AttentionCounters* attention_counters();
 

@@ -3,11 +3,12 @@
 // group by group. A producer warp streams pages by the copy engine; one warpgroup computes
 // transposed products, so that 64 positions (then 64 dims) are wgmma's M and the group's heads its
 // N = 8: S^T = K Q^T, O^T = V^T P^T. Groups that are cut leave parts; the last CTA to finish one
-// merges them.
+// merges them, or the last cluster does.
 //
 // What earlier steps have stored is loaded before the step's queries, keys and values are there, as
 // far as the ring goes.
 #include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention_decode_producer.cuh"
 #include "kernels/cuda/attention_decode_stage.cuh"
 #include "kernels/cuda/attention_merge.cuh"
 #include "kernels/cuda/cuda_device.h"
@@ -17,22 +18,11 @@
 namespace ll::cuda {
 namespace {
 
-constexpr int kFanIn = 16;  // parts one CTA merges
-
-struct DecodeArgs {
-  const DecodeStart* starts;
-  const int32_t *positions, *slots, *page_table;
-  int64_t page_table_stride;
-  bf16* out;             // [T, H D]
-  float* log_sums;       // [T, H], or null
-  void *parts, *merged;  // Part[2 * CTAs] each: what CTAs leave, what inner merges make of it
-  AttentionCounters* counters;
-  int num_decode, num_heads, num_kv_heads;
-  float scale_log2;
-  PositionSplit split;
-
-  __device__ int length_of(int row) const { return split.count(__ldcg(positions + row) + 1); }
-};
+constexpr int kFanIn = 16;     // parts one CTA merges
+constexpr int kFewGroups = 8;  // up to so many, CTAs form clusters
+// A cluster starts when there is room for all of it, which CTAs of the kernel before that still
+// merge take away from some: so much room stays free.
+constexpr int kSpareCtas = 4 * kDecodeCluster;
 
 template <class S>
 __device__ void set_up(DecodeShared<S>& shared) {
@@ -40,118 +30,11 @@ __device__ void set_up(DecodeShared<S>& shared) {
     init_barrier(&shared.full[i], 1);
     init_barrier(&shared.empty[i], kDecodeConsumers / 32);
   }
-  for (int i = 0; i < kQueries; ++i) {
+  for (int i = 0; i < S::kQueries; ++i) {
     init_barrier(&shared.query_full[i], 1);
     init_barrier(&shared.query_empty[i], kDecodeConsumers / 32);
   }
   publish_barriers();
-}
-
-// ---- the producer: one warp, in step; its lanes hold 32 page ids
-
-struct PageIds {
-  int id;  // of page first + lane
-  int first;
-
-  __device__ int operator[](int page) const { return __shfl_sync(kFullWarp, id, page - first); }
-  __device__ bool has(int page) const { return page - first < 32; }
-  __device__ static PageIds load(const int32_t* table, int page, int num_pages) {
-    int mine = page + static_cast<int>(threadIdx.x % 32);
-    return {mine < num_pages ? __ldcg(table + mine) : 0, page};
-  }
-};
-
-template <class S>
-__device__ void load_stage(DecodeShared<S>& shared, const CUtensorMap& k_map,
-                           const CUtensorMap& v_map, const int (&lines)[S::kStagePages], int pages,
-                           int stage) {
-  arrive_expecting(&shared.full[stage], static_cast<uint32_t>(pages * 2 * S::kPageBytes));
-#pragma unroll
-  for (int i = 0; i < S::kStagePages; ++i)
-    if (i < pages)
-#pragma unroll
-      for (int half = 0; half < S::kHalves; ++half) {
-        copy_tile(shared.k[stage][i][half], &k_map, half * 64, lines[i], &shared.full[stage]);
-        copy_tile(shared.v[stage][i][half], &v_map, half * 64, lines[i], &shared.full[stage]);
-      }
-}
-
-template <class S>
-__device__ void load_query(DecodeShared<S>& shared, const CUtensorMap& q_map,
-                           const Segment& segment, int group, int place) {
-  uint64_t* full = &shared.query_full[place];
-  shared.segments[place] = segment;
-  arrive_expecting(full, sizeof(shared.q[0]));
-  for (int half = 0; half < S::kHalves; ++half)
-    copy_tile(shared.q[place][half], &q_map, half * 64, segment.kv_head * group, segment.row, full);
-}
-
-// Reads by way of the L2 cache what the plan's kernel wrote, as it may come before
-// wait_for_previous.
-template <class S>
-__device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const CUtensorMap& k_map,
-                        const CUtensorMap& v_map, const DecodeArgs& a) {
-  const auto* start = reinterpret_cast<const int32_t*>(a.starts + blockIdx.x);
-  int lane = threadIdx.x % 32, word = __ldcg(start + lane);
-  auto field = [&](size_t offset) {
-    return __shfl_sync(kFullWarp, word, static_cast<int>(offset / 4));
-  };
-  int tiles_left = field(offsetof(DecodeStart, num_tiles));
-  int row = field(offsetof(DecodeStart, row)), kv_head = field(offsetof(DecodeStart, kv_head));
-  int page = field(offsetof(DecodeStart, page)), length = field(offsetof(DecodeStart, kv_length));
-  const int32_t* table = a.page_table + field(offsetof(DecodeStart, slot)) * a.page_table_stride;
-  PageIds ids{word, page - static_cast<int>(offsetof(DecodeStart, pages) / 4)};
-  int group = a.num_heads / a.num_kv_heads;
-  RingPosition ring, queries;
-  bool is_early = true;
-  while (tiles_left > 0) {
-    int num_pages = smaller(tiles_left, pages_of(length) - page);
-    // A row's last page gets this step's position.
-    int num_early = is_early ? smaller(num_pages, pages_of(length) - page - 1) : 0;
-    auto begin_segment = [&] {
-      if (is_early) {
-        wait_for_previous();
-        fence_copy_engine();
-        is_early = false;
-      }
-      if (lane > 0) return;
-      wait_barrier(&shared.query_empty[queries.stage], queries.parity ^ 1);
-      load_query(shared, q_map, {row, kv_head, page, num_pages, length}, group, queries.stage);
-    };
-    bool has_begun = false;
-    for (int done = 0; done < num_pages; done += S::kStagePages, ring.advance(S::kStages)) {
-      int pages = smaller(S::kStagePages, num_pages - done), lines[S::kStagePages];
-      bool fits = done + pages <= num_early && done < S::kStages * S::kStagePages;
-      if (!has_begun && !fits) begin_segment(), has_begun = true;
-#pragma unroll
-      for (int i = 0; i < S::kStagePages; ++i) {
-        int next = page + smaller(done + i, num_pages - 1);
-        if (!ids.has(next)) ids = PageIds::load(table, next, pages_of(length));
-        lines[i] = (ids[next] * a.num_kv_heads + kv_head) * kPagePositions;
-      }
-      if (lane == 0) {
-        wait_barrier(&shared.empty[ring.stage], ring.parity ^ 1);
-        load_stage<S>(shared, k_map, v_map, lines, pages, ring.stage);
-      }
-    }
-    if (!has_begun) begin_segment();
-    queries.advance(kQueries);
-    tiles_left -= num_pages;
-    if (tiles_left == 0) break;
-    page = 0;
-    if (++kv_head == a.num_kv_heads) {
-      kv_head = 0;
-      do length = a.length_of(++row);
-      while (length == 0);
-      table = a.page_table + __ldcg(a.slots + row) * a.page_table_stride;
-    }
-    ids = PageIds::load(table, 0, pages_of(length));
-  }
-  if (lane == 0) {
-    wait_barrier(&shared.query_empty[queries.stage], queries.parity ^ 1);
-    shared.segments[queries.stage].num_pages = 0;
-    arrive(&shared.query_full[queries.stage]);
-  }
 }
 
 // ---- merging
@@ -199,6 +82,47 @@ __device__ void merge(DecodeShared<S>& shared, const DecodeArgs& a, const GroupP
   if (has_head) own.store_whole(out);
 }
 
+// One group's parts of this cluster, of the head this member merges; they are where `slots` has
+// bits. The group has more parts than a cluster has members, so other clusters have some too.
+template <class S>
+__device__ void merge_in_cluster(DecodeShared<S>& shared, const DecodeArgs& a, uint32_t slots) {
+  constexpr int kDim = S::kHeadDim;
+  const auto& inbox = shared.inbox;
+  PartOf of = inbox.of[__ffs(slots) - 1];
+  int head = cluster_member(), dim = threadIdx.x % kDim;
+  HeadSum own;
+  own.fold(
+      a.scale_log2, [&](int i) { return (slots >> i & 1) != 0; },
+      [&](int i) { return inbox.max_and_sum[i]; }, [&](int i) { return inbox.out[i][dim]; });
+  auto clusters = GroupClusters::of(of);
+  // A cluster begins no more than one group that goes on behind it.
+  auto& parts =
+      static_cast<ClusterParts<kDim>*>(a.cluster_parts)[clusters.first * kMaxGroup + head];
+  if (threadIdx.x < kDim) __stcg(&parts.out[clusters.own()][dim], own.out);
+  if (threadIdx.x == 0) __stcg(&parts.max_and_sum[clusters.own()], make_float2(own.max, own.sum));
+  if (!come_last(shared, &a.counters->heads[clusters.first][head], clusters.count)) return;
+  HeadSum all;
+  for (int i = 0; i < clusters.count; i += HeadSum::kBatch)
+    all.fold(
+        a.scale_log2, [&](int j) { return i + j < clusters.count; },
+        [&](int j) { return __ldcg(&parts.max_and_sum[i + j]); },
+        [&](int j) { return __ldcg(&parts.out[i + j][dim]); });
+  int64_t line = of.first_head + head;
+  if (a.log_sums && threadIdx.x == 0) a.log_sums[line] = log_sum(all.max, all.sum, a.scale_log2);
+  if (threadIdx.x < kDim) a.out[line * kDim + dim] = narrow(all.out * __fdividef(1.0f, all.sum));
+}
+
+// After all members have sent their parts.
+template <class S>
+__device__ void merge_cluster(DecodeShared<S>& shared, const DecodeArgs& a) {
+  int lane = threadIdx.x % 32;
+  int whose = lane < kClusterParts ? shared.inbox.of[lane].first_head : -1;
+  uint32_t same = __match_any_sync(kFullWarp, whose);
+  bool is_first = whose >= 0 && __ffs(same) - 1 == lane;
+  for (uint32_t firsts = __ballot_sync(kFullWarp, is_first); firsts != 0; firsts &= firsts - 1)
+    merge_in_cluster<S>(shared, a, __shfl_sync(kFullWarp, same, __ffs(firsts) - 1));
+}
+
 // Rows none of whose positions is this rank's have no tiles, so that nobody else stores them.
 template <class S>
 __device__ void store_nothings(const DecodeArgs& a) {
@@ -218,10 +142,11 @@ __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
   GroupParts cut_group = a.starts[blockIdx.x].head, tail = a.starts[blockIdx.x].tail;
   RingPosition ring, queries;
   if (a.split.parts > 1) store_nothings<S>(a);
-  for (;; queries.advance(kQueries)) {
+  if constexpr (S::kHasClusters) wait_for_cluster();  // its members have empty inboxes
+  for (int order = 0;; order = 1, queries.advance(S::kQueries)) {
     wait_barrier(&shared.query_full[queries.stage], queries.parity);
     Segment segment = shared.segments[queries.stage];
-    if (segment.num_pages == 0) return;
+    if (segment.num_pages == 0) break;
     Running<S> running;
     for (int done = 0; done < segment.num_pages; done += S::kStagePages, ring.advance(S::kStages)) {
       int loaded = smaller(S::kPositions, (segment.num_pages - done) * kPagePositions);
@@ -237,12 +162,21 @@ __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
                  a.scale_log2};
     if (segment.num_pages == pages_of(segment.kv_length)) {
       store_whole<S>(running, out, group);
+    } else if (S::kHasClusters && cut_group.num_parts > kDecodeCluster) {
+      if constexpr (S::kHasClusters) {
+        PartOf of{static_cast<int>(first_head), cut_group.first_cta, cut_group.num_parts};
+        send_part<S>(running, shared, of, 2 * cluster_member() + order, group);
+      }
     } else {
       int slot = cut_group.slot_of(static_cast<int>(blockIdx.x) - cut_group.first_cta);
       store_part<S>(running, static_cast<Part<S::kHeadDim>*>(a.parts)[slot], group);
       merge<S>(shared, a, cut_group, out, group);
     }
     cut_group = tail;  // only the first group and the last can be cut
+  }
+  if constexpr (S::kHasClusters) {
+    sync_cluster();
+    if (cluster_member() < group) merge_cluster<S>(shared, a);
   }
 }
 
@@ -251,16 +185,23 @@ __global__ void __launch_bounds__(kDecodeThreads, 2)
     decode(const __grid_constant__ CUtensorMap q_map, const __grid_constant__ CUtensorMap k_map,
            const __grid_constant__ CUtensorMap v_map, const __grid_constant__ DecodeArgs a) {
   auto& shared = *reinterpret_cast<DecodeShared<S>*>(dynamic_shared());
+  int word = 0;  // of the plan, under way while the block is set up
+  if (threadIdx.x >= kDecodeConsumers)
+    word = __ldcg(reinterpret_cast<const int32_t*>(a.starts + blockIdx.x) + threadIdx.x % 32);
   if (threadIdx.x == 0) set_up(shared);
+  if constexpr (S::kHasClusters)
+    if (threadIdx.x < kClusterParts) shared.inbox.of[threadIdx.x].first_head = -1;
   if (threadIdx.x == kDecodeConsumers) {
     prefetch_map(&q_map);
     prefetch_map(&k_map);
     prefetch_map(&v_map);
   }
   __syncthreads();
+  if constexpr (S::kHasClusters) arrive_at_cluster();
   let_next_start();
   if (threadIdx.x >= kDecodeConsumers) {
-    produce<S>(shared, q_map, k_map, v_map, a);
+    produce<S>(shared, q_map, k_map, v_map, a, word);
+    if constexpr (S::kHasClusters) wait_for_cluster();
   } else {
     wait_for_previous();
     consume<S>(shared, a);
@@ -268,15 +209,18 @@ __global__ void __launch_bounds__(kDecodeThreads, 2)
 }
 
 template <class S>
-void launch_decode(Stream stream, const AttentionArgs& a) {
-  constexpr size_t kShared = sizeof(DecodeShared<S>) + kSharedSlack;
+constexpr size_t shared_bytes() {
+  constexpr size_t kBytes = sizeof(DecodeShared<S>) + kSharedSlack;
+  static_assert(2 * (kBytes + 1024) <= (228 << 10));  // two CTAs an SM
+  return kBytes;
+}
+
+template <class S>
+void launch_decode(Stream stream, const AttentionArgs& a, int ctas) {
   constexpr size_t kPartsBytes = 2 * kMaxDecodeCtas * sizeof(Part<S::kHeadDim>);
-  static_assert(2 * (kShared + 1024) <= (228 << 10) && 2 * kPartsBytes <= kScratchBytes);
-  static const bool ready = [] {
-    check(cudaFuncSetAttribute(decode<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
-    return true;
-  }();
-  static_cast<void>(ready);
+  static_assert(2 * kPartsBytes +
+                    kMaxDecodeClusters * kMaxGroup * sizeof(ClusterParts<S::kHeadDim>) <=
+                kScratchBytes);
   auto* parts = static_cast<char*>(scratch().data);
   DecodeArgs args{attention_plan_memory()->starts,
                   a.batch.positions,
@@ -287,23 +231,80 @@ void launch_decode(Stream stream, const AttentionArgs& a) {
                   a.log_sums,
                   parts,
                   parts + kPartsBytes,
+                  parts + 2 * kPartsBytes,
                   attention_counters(),
                   a.batch.num_decode,
                   a.num_heads,
                   a.num_kv_heads,
                   scale_log2(S::kHeadDim),
                   a.kv.split};
-  launch(stream, {dim3(static_cast<unsigned>(decode_grid())), dim3(kDecodeThreads), kShared},
-         decode<S>, query_map(a, kMaxGroup, 1), kv_map(a.kv.k), kv_map(a.kv.v), args);
+  LaunchShape shape{dim3(static_cast<unsigned>(ctas)), dim3(kDecodeThreads), shared_bytes<S>(),
+                    S::kHasClusters ? kDecodeCluster : 1};
+  launch(stream, shape, decode<S>, query_map(a, kMaxGroup, 1), kv_map(a.kv.k), kv_map(a.kv.v),
+         args);
+}
+
+template <class S>
+void allow_shared() {
+  check(cudaFuncSetAttribute(decode<S>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             shared_bytes<S>()));
+}
+
+// Fewer than without clusters: their members lie in one part of the GPU.
+template <class S>
+int resident_in_clusters() {
+  cudaLaunchAttribute cluster;
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim = {kDecodeCluster, 1, 1};
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(kMaxDecodeCtas);
+  config.blockDim = dim3(kDecodeThreads);
+  config.dynamicSmemBytes = shared_bytes<S>();
+  config.attrs = &cluster;
+  config.numAttrs = 1;
+  int clusters = 0;
+  check(cudaOccupancyMaxActiveClusters(&clusters, decode<S>, &config));
+  return clusters * kDecodeCluster;
+}
+
+template <bool kClusters>
+using Shape128 = DecodeShape<128, 1, kClusters>;
+template <bool kClusters>
+using Shape64 = DecodeShape<64, 2, kClusters>;
+
+// CTAs in clusters; once, as it needs the kernels' shared memory allowed.
+int prepare_kernels() {
+  allow_shared<Shape128<false>>();
+  allow_shared<Shape64<false>>();
+  allow_shared<Shape128<true>>();
+  allow_shared<Shape64<true>>();
+  return smaller(resident_in_clusters<Shape128<true>>(), resident_in_clusters<Shape64<true>>());
+}
+
+template <template <bool> class Shape>
+void launch_decode(Stream stream, const AttentionArgs& a) {
+  DecodeGrid grid = decode_grid(a.batch.num_decode * a.num_kv_heads);
+  if (grid.has_clusters)
+    launch_decode<Shape<true>>(stream, a, grid.ctas);
+  else
+    launch_decode<Shape<false>>(stream, a, grid.ctas);
 }
 
 }  // namespace
 
+DecodeGrid decode_grid(int num_groups) {
+  static const int in_clusters = prepare_kernels();
+  require(2 * num_sms() <= kMaxDecodeCtas, "attention: more SMs than the plan has room for");
+  bool has_clusters = num_groups <= kFewGroups && in_clusters >= num_sms();
+  return {has_clusters ? smaller(in_clusters - kSpareCtas, 2 * num_sms()) : 2 * num_sms(),
+          has_clusters};
+}
+
 void attention_decode(Stream stream, const AttentionArgs& a) {
   if (a.kv.k.dim(3) == 128)
-    launch_decode<DecodeShape<128, 1>>(stream, a);
+    launch_decode<Shape128>(stream, a);
   else
-    launch_decode<DecodeShape<64, 2>>(stream, a);
+    launch_decode<Shape64>(stream, a);
 }
 
 }  // namespace ll::cuda

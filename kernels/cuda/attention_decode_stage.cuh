@@ -1,18 +1,22 @@
 #pragma once
 // The arithmetic of a decode CTA's warpgroup: a stage of keys and values into a running softmax.
+#include <type_traits>
+
 #include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention_cluster.cuh"
 #include "kernels/cuda/attention_merge.cuh"
 #include "kernels/cuda/hopper.cuh"
 
 namespace ll::cuda {
 
 constexpr int kDecodeConsumers = 128, kDecodeThreads = kDecodeConsumers + 32;
-constexpr int kQueries = 4;              // groups whose queries are loaded ahead
 constexpr size_t kRingBytes = 96 << 10;  // two CTAs an SM
 
-template <int kDim, int kPages>
+template <int kDim, int kPages, bool kClusters>
 struct DecodeShape {
   static constexpr int kHeadDim = kDim, kStagePages = kPages;
+  static constexpr bool kHasClusters = kClusters;
+  static constexpr int kQueries = kHasClusters ? 3 : 4;  // groups whose queries are loaded ahead
   static constexpr int kHalves = kHeadDim / 64, kPositions = kPagePositions * kStagePages;
   static constexpr int kPageBytes = kPagePositions * kHeadDim * 2;  // of keys, or of values
   static constexpr int kStages = static_cast<int>(kRingBytes) / (2 * kPageBytes * kStagePages);
@@ -27,11 +31,13 @@ template <class S>
 struct DecodeShared {
   alignas(1024) bf16 k[S::kStages][S::kStagePages][S::kHalves][kPagePositions * 64];
   alignas(1024) bf16 v[S::kStages][S::kStagePages][S::kHalves][kPagePositions * 64];
-  alignas(1024) bf16 q[kQueries][S::kHalves][kMaxGroup * 64];
+  alignas(1024) bf16 q[S::kQueries][S::kHalves][kMaxGroup * 64];
   alignas(1024) bf16 p[S::kStagePages][kMaxGroup * 64];  // probabilities, [head][position]
-  uint64_t full[S::kStages], empty[S::kStages], query_full[kQueries], query_empty[kQueries];
-  Segment segments[kQueries];
+  uint64_t full[S::kStages], empty[S::kStages], query_full[S::kQueries], query_empty[S::kQueries];
+  Segment segments[S::kQueries];
   float warp_max[4][kMaxGroup], warp_sum[4][kMaxGroup];
+  struct NoInbox {};
+  alignas(16) std::conditional_t<S::kHasClusters, Inbox<S::kHeadDim>, NoInbox> inbox;
   bool is_last;
 };
 
@@ -217,6 +223,32 @@ __device__ void store_part(const Running<S>& running, Part<S::kHeadDim>& part, i
                running.out[half][2 * e + j]);
     if (threadIdx.x < 4)
       __stcg(&part.max_and_sum[thread_head() + j], make_float2(running.max[j], running.sum[j]));
+  }
+}
+
+// To the members of the cluster that merge this group's heads.
+template <class S>
+__device__ void send_part(const Running<S>& running, DecodeShared<S>& shared, const PartOf& of,
+                          int slot, int group) {
+  auto& inbox = shared.inbox;
+#pragma unroll
+  for (int j = 0; j < 2; ++j) {
+    int head = thread_head() + j;
+    if (head >= group) continue;
+    uint32_t out = address_at_member(&inbox.out[slot][thread_line()], head);
+#pragma unroll
+    for (int half = 0; half < S::kHalves; ++half)
+#pragma unroll
+      for (int e = 0; e < 2; ++e)
+        store_at_member(out + (half * 64 + 8 * e) * 4, running.out[half][2 * e + j]);
+    if (threadIdx.x >= 4) continue;
+    uint32_t max_and_sum = address_at_member(&inbox.max_and_sum[slot], head),
+             whose = address_at_member(&inbox.of[slot], head);
+    store_at_member(max_and_sum, running.max[j]);
+    store_at_member(max_and_sum + 4, running.sum[j]);
+    store_at_member(whose, of.first_head);
+    store_at_member(whose + 4, of.first_cta);
+    store_at_member(whose + 8, of.num_parts);
   }
 }
 

@@ -18,7 +18,8 @@ struct PlanArgs {
   int64_t page_table_stride;
   const Chunk* chunks;
   int num_decode, num_chunks, num_kv_heads, pack;
-  int decode_blocks, decode_grid, min_tiles;
+  int decode_blocks, min_tiles;
+  DecodeGrid grid;
   PositionSplit split;
   AttentionPlan* plan;
 
@@ -87,9 +88,9 @@ __device__ void plan_decode(const PlanArgs& a, PlanShared& shared) {
   auto tiles_of = [&](int row) { return pages_of(a.length_of(row)) * a.num_kv_heads; };
   scan(a.num_decode, tiles_of, shared.first, shared.warp_sums);
   int total = shared.first[a.num_decode], lane = threadIdx.x % 32;
-  TileCut cut{total, num_decode_ctas(total, a.decode_grid, a.min_tiles)};
+  TileCut cut{total, num_decode_ctas(total, a.grid.ctas, a.min_tiles)};
   int cta = blockIdx.x * kWarps + threadIdx.x / 32;
-  if (cta >= a.decode_grid) return;
+  if (cta >= a.grid.ctas) return;
   DecodeStart& start = a.plan->starts[cta];
   if (cta >= cut.pieces) {
     if (lane == 0) start.num_tiles = 0;
@@ -159,11 +160,6 @@ AttentionPlan* attention_plan_memory() {
   return static_cast<AttentionPlan*>(attention_plan().data);
 }
 
-int decode_grid() {
-  require(2 * num_sms() <= kMaxDecodeCtas, "attention: more SMs than the plan has room for");
-  return 2 * num_sms();
-}
-
 void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_heads, int pack,
                            int min_tiles, const PositionSplit& split) {
   int num_chunks = static_cast<int>(batch.chunks.size()), num_tiles = 0;
@@ -171,7 +167,8 @@ void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_hea
           "attention: more than 4096 sequences in a step");
   for (const Chunk& c : batch.chunks) num_tiles += num_tiles_of(c, tile_rows(0) / pack);
   require(num_tiles <= kMaxPrefillTiles, "attention: more rows of prompts than a step may have");
-  int decode_blocks = batch.num_decode > 0 ? ceil_div(decode_grid(), kWarps) : 0;
+  DecodeGrid grid = decode_grid(batch.num_decode * num_kv_heads);
+  int decode_blocks = batch.num_decode > 0 ? ceil_div(grid.ctas, kWarps) : 0;
   int num_lists = num_chunks > 0 ? kNumTileLists : 0;
   if (decode_blocks + num_lists == 0) return;
   PlanArgs args{batch.positions,
@@ -184,8 +181,8 @@ void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_hea
                 num_kv_heads,
                 pack,
                 decode_blocks,
-                decode_grid(),
                 min_tiles,
+                grid,
                 split,
                 attention_plan_memory()};
   LaunchShape shape{dim3(static_cast<unsigned>(decode_blocks + num_lists)), dim3(kThreads)};

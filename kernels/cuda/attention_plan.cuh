@@ -6,7 +6,8 @@
 // Decode rows: the flat list of tiles (row, KV head, page), rows outermost, is cut into equal runs,
 // one a CTA, so that no mix of lengths leaves an SM idle. The tiles of one (row, KV head) are a
 // group; where a cut falls inside a group, its CTAs leave parts, and the last CTA to finish merges
-// them, in their order, over at most two levels.
+// them, in their order, over at most two levels. Of few groups each may have so many parts that
+// merging takes most of the time: then the CTAs form clusters, which merge theirs first.
 //
 // Chunks: tiles of consecutive tokens of one chunk, each with `pack` query heads of one KV head as
 // its rows, the most work first.
@@ -25,6 +26,8 @@ constexpr int kBlockPositions = 128;  // positions a prefill tile takes at a tim
 constexpr int kMaxGroup = 8;          // query heads of a KV head: wgmma's smallest N
 constexpr int kMaxSequences = 4096;   // decode rows, and chunks, of a step
 constexpr int kMaxDecodeCtas = 512;
+constexpr int kDecodeCluster = kMaxGroup;  // a member for each head of a group
+constexpr int kMaxDecodeClusters = kMaxDecodeCtas / kDecodeCluster;
 constexpr int kMaxPrefillTiles = 1 << 16;
 
 constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
@@ -131,8 +134,12 @@ struct AttentionPlan {
 
 AttentionPlan* attention_plan_memory();
 
-// CTAs of the decode kernel, whatever the lengths: two an SM, all resident at once.
-int decode_grid();
+// CTAs of the decode kernel, whatever the lengths: all are resident at once.
+struct DecodeGrid {
+  int ctas;
+  bool has_clusters;
+};
+DecodeGrid decode_grid(int num_groups);
 
 // Writes the plan of a step; both parts may be empty.
 void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_heads, int pack,

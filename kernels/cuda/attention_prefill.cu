@@ -1,9 +1,10 @@
 // FlashAttention for the chunks of prompts [Dao 2023; Shah et al. 2024], causal, ragged, over paged
 // KV. A CTA takes tiles of 128 or 192 rows; warpgroup 0 feeds shared memory by the copy engine,
 // each other warpgroup owns 64 rows and keeps two products under way: S(j + 1) = Q K^T, and O += P
-// V(j) behind it, while the softmax of S(j + 1) waits only for the first. A row of a tile is one
-// query head of one token. Heads of a KV head share a tile (`pack` of them a token): a short chunk
-// then fills its tiles, and wastes less above the diagonal.
+// V(j) behind it, while the softmax of S(j + 1) waits only for the first; from one tile to the next
+// as from block to block. A row of a tile is one query head of one token. Heads of a KV head share
+// a tile (`pack` of them a token): a short chunk then fills its tiles, and wastes less above the
+// diagonal.
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/attention_prefill_block.cuh"
 #include "kernels/cuda/cuda_device.h"
@@ -74,6 +75,10 @@ __device__ int draw_item(const PrefillArgs& a) {
   return static_cast<int>(gridDim.x + drawn);
 }
 
+__device__ inline void prefetch_line(const void* p) {
+  asm volatile("prefetch.global.L1 [%0];" ::"l"(p));
+}
+
 // Two pages of one head: a block of keys, or of values.
 template <class S>
 __device__ void load_block(bf16 (&to)[S::kHalves][kBlockPositions * 64], const CUtensorMap& map,
@@ -86,23 +91,50 @@ __device__ void load_block(bf16 (&to)[S::kHalves][kBlockPositions * 64], const C
   }
 }
 
+// Where an item's keys and values lie.
+struct ItemPages {
+  const int32_t* ids;
+  int last, num_kv_heads, kv_head;
+
+  // The sequence ends in the last page; a block's second page may lie behind it, and is then loaded
+  // as that one again.
+  __device__ int line(int page) const {
+    return (ids[smaller(page, last)] * num_kv_heads + kv_head) * kPagePositions;
+  }
+  __device__ int2 lines(int block) const { return {line(2 * block), line(2 * block + 1)}; }
+};
+
+// Keys go one block ahead of the values, over the items' borders too: of a block the consumers need
+// them first, and give them back first.
 template <class S>
 __device__ void produce(PrefillShared<S>& shared, const CUtensorMap& q_map,
                         const CUtensorMap& k_map, const CUtensorMap& v_map, const PrefillArgs& a) {
-  RingPosition item_ring, ring;
-  int item = static_cast<int>(blockIdx.x);
-  for (;; item_ring.advance(2)) {
-    int place = item_ring.stage;
+  RingPosition item_ring, k_ring, v_ring;
+  ItemPages pages;
+  int2 block_lines;
+  auto load_keys = [&](int block) {
+    block_lines = pages.lines(block);
+    int stage = k_ring.stage;
+    wait_barrier(&shared.k_empty[stage], k_ring.parity ^ 1);
+    load_block<S>(shared.k[stage], k_map, block_lines, &shared.k_full[stage]);
+    k_ring.advance(S::kStages);
+  };
+  auto tile_of = [&](int item) -> const PrefillTile& {
+    return a.tiles[smaller(item, a.num_items - 1) / a.items_per_tile];
+  };
+  int num_blocks = 0;
+  auto begin_item = [&](int item) {
+    PrefillTile tile = tile_of(item);
+    num_blocks = tile.num_blocks;
+    int place = item_ring.stage, head = item % a.items_per_tile * a.pack;
     wait_barrier(&shared.q_empty[place], item_ring.parity ^ 1);
+    item_ring.advance(2);
     PrefillWork& work = shared.work[place];
     if (item >= a.num_items) {
       work.num_blocks = 0;
       arrive(&shared.q_full[place]);
       return;
     }
-    int next = draw_item(a);
-    PrefillTile tile = a.tiles[item / a.items_per_tile];
-    int head = item % a.items_per_tile * a.pack, kv_head = head * a.num_kv_heads / a.num_heads;
     work = {tile.first_row, tile.num_tokens, tile.first_position,
             tile.kv_length, tile.num_blocks, head};
     constexpr int kBoxLine = 128;
@@ -111,25 +143,23 @@ __device__ void produce(PrefillShared<S>& shared, const CUtensorMap& q_map,
     for (int half = 0; half < S::kHalves; ++half)
       copy_tile(shared.q[place][half], &q_map, half * 64, head, tile.first_row,
                 &shared.q_full[place]);
-
-    // The sequence ends in last_page; a block's second page may lie behind it, and is then loaded
-    // as that one again.
-    const int32_t* pages = a.page_table + tile.slot * a.page_table_stride;
-    int last_page = max(pages_of(tile.kv_length) - 1, 0);
-    auto lines_of = [&](int page) {
-      return (pages[smaller(page, last_page)] * a.num_kv_heads + kv_head) * kPagePositions;
-    };
-    int2 block_lines{lines_of(2 * tile.num_blocks - 2), lines_of(2 * tile.num_blocks - 1)};
+    pages = {a.page_table + tile.slot * a.page_table_stride, max(pages_of(tile.kv_length) - 1, 0),
+             a.num_kv_heads, head * a.num_kv_heads / a.num_heads};
+    load_keys(tile.num_blocks - 1);
+  };
+  int item = static_cast<int>(blockIdx.x);
+  begin_item(item);
+  while (item < a.num_items) {
+    int next = draw_item(a), first = num_blocks - 1;
 #pragma unroll 1
-    for (int j = tile.num_blocks - 1; j >= 0; --j, ring.advance(S::kStages)) {
-      int before = j > 0 ? 2 * j - 2 : 0;
-      int2 next_lines{lines_of(before), lines_of(before + 1)};  // under way while this block waits
-      int stage = ring.stage;
-      wait_barrier(&shared.k_empty[stage], ring.parity ^ 1);
-      load_block<S>(shared.k[stage], k_map, block_lines, &shared.k_full[stage]);
-      wait_barrier(&shared.v_empty[stage], ring.parity ^ 1);
-      load_block<S>(shared.v[stage], v_map, block_lines, &shared.v_full[stage]);
-      block_lines = next_lines;
+    for (int j = first; j >= 0; --j, v_ring.advance(S::kStages)) {
+      int2 lines = block_lines;
+      if (j > 0) load_keys(j - 1);
+      if (j == first) prefetch_line(&tile_of(next));  // registers would not do until its turn
+      if (j == 0) begin_item(next);
+      int stage = v_ring.stage;
+      wait_barrier(&shared.v_empty[stage], v_ring.parity ^ 1);
+      load_block<S>(shared.v[stage], v_map, lines, &shared.v_full[stage]);
     }
     item = next;
   }
@@ -167,80 +197,116 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
     if (lane == 0) arrive(empty);
   };
   RingPosition item_ring, k_ring, v_ring;
-  for (;; item_ring.advance(2)) {
-    wait_barrier(&shared.q_full[item_ring.stage], item_ring.parity);
-    const PrefillWork& work = shared.work[item_ring.stage];  // there are no registers to spare
-    if (work.num_blocks == 0) return;
-    const bf16* q = shared.q[item_ring.stage][0] + warpgroup * 64 * 64;
-    RowPair rows;
-    for (int r = 0; r < 2; ++r)
+  float out[S::kHeadDim / 2] = {}, scores[64], correction[2];
+  uint32_t p[32];
+  RowPair rows;
+  auto begin_rows = [&](const PrefillWork& work) {
+    for (int r = 0; r < 2; ++r) {
+      rows.max[r] = -kInfinity;
+      rows.sum[r] = 0;
       rows.position[r] = a.seen(work.first_position + (thread_row() + 8 * r) / a.pack) - 1;
-    float out[S::kHeadDim / 2] = {}, scores[64], correction[2];
-    uint32_t p[32];
-
-    // From the diagonal back, so that only the first one or two blocks need a mask.
-    int block = work.num_blocks - 1;
-    wait_barrier(&shared.k_full[k_ring.stage], k_ring.parity);
+    }
+  };
+  auto issue_keys = [&] {
     begin_products();
-    multiply_keys<S>(scores, q, shared.k[k_ring.stage][0]);
+    multiply_keys<S>(scores, shared.q[item_ring.stage][0] + warpgroup * 64 * 64,
+                     shared.k[k_ring.stage][0]);
     commit_products();
-    wait_products<0>();
+  };
+  auto issue_values = [&] {
+    wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
+    begin_products();
+    multiply_values<S>(out, p, shared.v[v_ring.stage][0]);
+    commit_products();
+  };
+  auto settle_keys = [&] {
     settle(scores);
     release(&shared.k_empty[k_ring.stage]);
     k_ring.advance(S::kStages);
-    mask_scores(scores, rows, block * kBlockPositions + lane % 4 * 2);
-    soften_scores(scores, rows, correction, a.scale_log2);
-    round_scores(p, scores);
-    int valid = work.kv_length - block * kBlockPositions;
-    if (valid < kBlockPositions) {  // each warpgroup by itself: zeros over zeros do no harm
-      wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
-      for (int half = 0; half < S::kHalves; ++half)
-        zero_lines(shared.v[v_ring.stage][half], max(valid, 0), kBlockPositions);
-      fence_shared_writes();
-      sync_some(kWarpgroupBarrier + warpgroup, 128);
-    }
+  };
+  auto settle_values = [&] {
+    wait_products<0>();
+    settle(out);
+    release(&shared.v_empty[v_ring.stage]);
+    v_ring.advance(S::kStages);
+  };
+  // What lies behind the sequence, of the values at the diagonal; each warpgroup by itself: zeros
+  // over zeros do no harm.
+  auto zero_behind = [&](const PrefillWork& work) {
+    int valid = work.kv_length - (work.num_blocks - 1) * kBlockPositions;
+    if (valid >= kBlockPositions) return;
+    wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
+    for (int half = 0; half < S::kHalves; ++half)
+      zero_lines(shared.v[v_ring.stage][half], max(valid, 0), kBlockPositions);
+    fence_shared_writes();
+    sync_some(kWarpgroupBarrier + warpgroup, 128);
+  };
 
-    auto wait_for_keys = [&] {
-      if (block > 0) wait_barrier(&shared.k_full[k_ring.stage], k_ring.parity);
-    };
-    wait_for_keys();
+  wait_barrier(&shared.q_full[0], 0);
+  begin_rows(shared.work[0]);
+  wait_barrier(&shared.k_full[0], 0);
+  issue_keys();
+  wait_products<0>();
+  settle_keys();
+  mask_scores(scores, rows, (shared.work[0].num_blocks - 1) * kBlockPositions + lane % 4 * 2);
+  soften_scores(scores, rows, correction, a.scale_log2);
+  round_scores(p, scores);
+  zero_behind(shared.work[0]);
+  int block = shared.work[0].num_blocks - 1;
+  auto wait_for_keys = [&] {
+    if (block > 0) wait_barrier(&shared.k_full[k_ring.stage], k_ring.parity);
+  };
+  wait_for_keys();
+  for (;;) {
+    const PrefillWork& work = shared.work[item_ring.stage];  // there are no registers to spare
+    // From the diagonal back, so that only an item's first one or two blocks need a mask.
     while (--block >= 0) {
-      begin_products();
-      multiply_keys<S>(scores, q, shared.k[k_ring.stage][0]);
-      commit_products();
-      wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
-      begin_products();
-      multiply_values<S>(out, p, shared.v[v_ring.stage][0]);
-      commit_products();
+      issue_keys();
+      issue_values();
       wait_products<1>();
-      settle(scores);
-      release(&shared.k_empty[k_ring.stage]);
-      k_ring.advance(S::kStages);
+      settle_keys();
       if ((block + 1) * kBlockPositions > rows.position[0] + 1)
         mask_scores(scores, rows, block * kBlockPositions + lane % 4 * 2);
       soften_scores(scores, rows, correction, a.scale_log2);
       settle(scores);
       wait_for_keys();  // its branches keep the compiler from waiting for O above the softmax
-      wait_products<0>();
-      settle(out);
-      release(&shared.v_empty[v_ring.stage]);
-      v_ring.advance(S::kStages);
+      settle_values();
 #pragma unroll
       for (int i = 0; i < S::kHeadDim / 2; ++i) out[i] *= correction[i / 2 % 2];
       round_scores(p, scores);
     }
 
-    wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
-    begin_products();
-    multiply_values<S>(out, p, shared.v[v_ring.stage][0]);
-    commit_products();
-    wait_products<0>();
-    settle(out);
-    release(&shared.v_empty[v_ring.stage]);
-    v_ring.advance(S::kStages);
-    store_rows<S>(a, work, rows, out);
+    // The next item's first block beside this one's last, so that no product waits for an item's
+    // first softmax or for the stores.
+    item_ring.advance(2);
+    wait_barrier(&shared.q_full[item_ring.stage], item_ring.parity);
+    const PrefillWork& next = shared.work[item_ring.stage];
+    if (next.num_blocks == 0) {
+      issue_values();
+      settle_values();
+      store_rows<S>(a, work, rows, out);
+      return;
+    }
+    RowPair finished = rows;
+    begin_rows(next);
+    wait_barrier(&shared.k_full[k_ring.stage], k_ring.parity);
+    issue_keys();
+    issue_values();
+    wait_products<1>();
+    settle_keys();
+    mask_scores(scores, rows, (next.num_blocks - 1) * kBlockPositions + lane % 4 * 2);
+    soften_scores(scores, rows, correction, a.scale_log2);
+    settle(scores);
+    block = next.num_blocks - 1;
+    wait_for_keys();
+    settle_values();
+    round_scores(p, scores);
+    store_rows<S>(a, work, finished, out);
     __syncwarp();
-    release(&shared.q_empty[item_ring.stage]);
+    release(&shared.q_empty[item_ring.stage ^ 1]);
+    zero_behind(next);
+#pragma unroll
+    for (int i = 0; i < S::kHeadDim / 2; ++i) out[i] = 0;
   }
 }
 
