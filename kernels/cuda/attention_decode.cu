@@ -69,15 +69,19 @@ __device__ void merge(DecodeShared<S>& shared, const DecodeArgs& a, const GroupP
     count = nodes.size(node);
   }
   int slot = g.slot_of(first);
-  if (!come_last(shared, &a.counters->nodes[slot], count)) return;
   Own own;
-  if (has_head) own.fold(count, a.scale_log2, [&](int i) { return parts + g.slot_of(first + i); });
-  if (nodes.pieces > 1) {
-    if (has_head) own.store_part(merged[slot]);
-    if (!come_last(shared, &a.counters->groups[g.first_slot], nodes.pieces)) return;
+#pragma unroll 1
+  for (bool is_root = false;; is_root = true) {  // one loop: its code is there once
+    uint32_t* counter = is_root ? &a.counters->groups[g.first_slot] : &a.counters->nodes[slot];
+    int inputs = is_root ? nodes.pieces : count;
+    if (!come_last(shared, counter, inputs)) return;
     own = Own();
-    auto node_at = [&](int i) { return merged + g.slot_of(nodes.begin(i)); };
-    if (has_head) own.fold(nodes.pieces, a.scale_log2, node_at);
+    if (has_head)
+      own.fold(inputs, a.scale_log2, [&](int i) {
+        return is_root ? merged + g.slot_of(nodes.begin(i)) : parts + g.slot_of(first + i);
+      });
+    if (is_root || nodes.pieces == 1) break;
+    if (has_head) own.store_part(merged[slot]);
   }
   if (has_head) own.store_whole(out);
 }
@@ -126,11 +130,14 @@ __device__ void merge_cluster(DecodeShared<S>& shared, const DecodeArgs& a) {
 // Rows none of whose positions is this rank's have no tiles, so that nobody else stores them.
 template <class S>
 __device__ void store_nothings(const DecodeArgs& a) {
+#pragma unroll 1
   for (int row = static_cast<int>(blockIdx.x); row < a.num_decode; row += gridDim.x) {
     if (a.positions[row] < 0 || a.length_of(row) > 0) continue;
     int64_t first = int64_t{row} * a.num_heads;
+#pragma unroll 1
     for (int i = threadIdx.x; i < a.num_heads; i += kDecodeConsumers)
       a.log_sums[first + i] = -kInfinity;
+#pragma unroll 1
     for (int i = threadIdx.x; i < a.num_heads * S::kHeadDim; i += kDecodeConsumers)
       a.out[first * S::kHeadDim + i] = narrow(0.0f);
   }
@@ -148,6 +155,7 @@ __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
     Segment segment = shared.segments[queries.stage];
     if (segment.num_pages == 0) break;
     Running<S> running;
+#pragma unroll 1
     for (int done = 0; done < segment.num_pages; done += S::kStagePages, ring.advance(S::kStages)) {
       int loaded = smaller(S::kPositions, (segment.num_pages - done) * kPagePositions);
       int valid = smaller(loaded, segment.kv_length - (segment.first_page + done) * kPagePositions);

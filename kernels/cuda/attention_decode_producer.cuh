@@ -99,6 +99,7 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
     // Where more comes than the ring holds, early loads take turns: the kernel before still merges,
     // and its few loads would queue behind these.
     bool is_gentle = S::kHasClusters && num_pages > S::kStages * S::kStagePages;
+#pragma unroll 1
     for (int done = 0; done < num_pages; done += S::kStagePages, ring.advance(S::kStages)) {
       int pages = smaller(S::kStagePages, num_pages - done), lines[S::kStagePages];
       bool fits = done + pages <= num_early && done < S::kStages * S::kStagePages;

@@ -16,7 +16,7 @@ struct Part {
 template <int kHeadDim>
 struct Merged {
   static constexpr int kWidth = kMaxGroup * kHeadDim / 128,
-                       kBatch = 8;  // parts whose loads are under way at once
+                       kBatch = 4;  // parts whose loads are under way at once
   float max = -kInfinity, sum = 0, out[kWidth] = {};
 
   __device__ static int head() { return threadIdx.x * kWidth / kHeadDim; }
@@ -25,6 +25,7 @@ struct Merged {
   // In the order of the parts, whoever finished when.
   template <class PartAt>
   __device__ void fold(int count, float scale, PartAt part_at) {
+#pragma unroll 1
     for (int first = 0; first < count; first += kBatch) {
       float2 max_and_sum[kBatch];
       float4 values[kBatch][kWidth / 4];
