@@ -63,13 +63,6 @@ struct HeadSum {
 
 // ---- shared memory of a member
 
-__device__ inline uint32_t address_at_member(const void* own, int member) {
-  uint32_t address;
-  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;"
-               : "=r"(address)
-               : "r"(shared_address(own)), "r"(member));
-  return address;
-}
 __device__ inline void store_at_member(uint32_t address, float x) {
   asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(address), "f"(x) : "memory");
 }

@@ -22,11 +22,6 @@ struct DecodeArgs {
   __device__ int length_of(int row) const { return split.count(__ldcg(positions + row) + 1); }
 };
 
-// fence_copy_engine() of device memory alone: it does not wait for the pages under way.
-__device__ inline void fence_global_copies() {
-  asm volatile("fence.proxy.async.global;" ::: "memory");
-}
-
 struct PageIds {
   int id;  // of page first + lane
   int first;

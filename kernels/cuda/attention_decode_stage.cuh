@@ -235,15 +235,15 @@ __device__ void send_part(const Running<S>& running, DecodeShared<S>& shared, co
   for (int j = 0; j < 2; ++j) {
     int head = thread_head() + j;
     if (head >= group) continue;
-    uint32_t out = address_at_member(&inbox.out[slot][thread_line()], head);
+    uint32_t out = member_address(&inbox.out[slot][thread_line()], head);
 #pragma unroll
     for (int half = 0; half < S::kHalves; ++half)
 #pragma unroll
       for (int e = 0; e < 2; ++e)
         store_at_member(out + (half * 64 + 8 * e) * 4, running.out[half][2 * e + j]);
     if (threadIdx.x >= 4) continue;
-    uint32_t max_and_sum = address_at_member(&inbox.max_and_sum[slot], head),
-             whose = address_at_member(&inbox.of[slot], head);
+    uint32_t max_and_sum = member_address(&inbox.max_and_sum[slot], head),
+             whose = member_address(&inbox.of[slot], head);
     store_at_member(max_and_sum, running.max[j]);
     store_at_member(max_and_sum + 4, running.sum[j]);
     store_at_member(whose, of.first_head);

@@ -170,6 +170,11 @@ __device__ inline void prefetch_map(const CUtensorMap* map) {
 // engine's.
 __device__ inline void fence_copy_engine() { asm volatile("fence.proxy.async;" ::: "memory"); }
 
+// The same of device memory alone: it does not wait for copies to shared memory under way.
+__device__ inline void fence_global_copies() {
+  asm volatile("fence.proxy.async.global;" ::: "memory");
+}
+
 // Orders a thread's ordinary writes to shared memory before reads of wgmma and the copy engine; a
 // barrier must follow.
 __device__ inline void fence_shared_writes() {
