@@ -1,6 +1,6 @@
 // The product for shapes that no other kernel takes, and what launching and timing the others
 // needs.
-#include <unordered_set>
+#include <unordered_map>
 
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/launch.cuh"
@@ -82,10 +82,12 @@ const LinearKernel& plain_kernel() {
 }
 
 void allow_shared(const void* kernel, size_t bytes) {
-  static std::unordered_set<const void*> allowed;
-  if (allowed.insert(kernel).second)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(bytes)));
+  static std::unordered_map<const void*, size_t> allowed;
+  size_t& most = allowed[kernel];
+  if (bytes <= most) return;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(bytes)));
+  most = bytes;
 }
 
 void evict_cache(Stream stream) {

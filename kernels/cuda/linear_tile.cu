@@ -16,9 +16,8 @@ namespace ll::cuda {
 namespace {
 
 // A block of many rows of W takes more than half of a multiprocessor's memory, the others less: one
-// of either kind and a small one fit. With several tiles a kernel is so long that its own bytes
-// under way count, and not those of the next.
-constexpr int kSharedBytes = 104 << 10, kWideSharedBytes = 124 << 10, kLongSharedBytes = 200 << 10;
+// of either kind and a small one fit.
+constexpr int kSharedBytes = 104 << 10, kWideSharedBytes = 124 << 10;
 constexpr int kFixedBytes = static_cast<int>(kSharedSlack) + 1536;  // alignment, barriers, places
 constexpr int kMostGroups = 3, kMostRows = 64 * kMostGroups;
 constexpr int kMostColumns = 64;
@@ -43,9 +42,7 @@ int columns_of(const LinearArgs& a) {
 }
 
 int groups_of(const TileArgs& a) { return parts_of(a.tile_rows, 64); }
-int shared_limit(const TileArgs& a) {
-  return !a.has_one_tile ? kLongSharedBytes : groups_of(a) == 1 ? kSharedBytes : kWideSharedBytes;
-}
+int shared_limit(const TileArgs& a) { return groups_of(a) == 1 ? kSharedBytes : kWideSharedBytes; }
 int depth_of(const TileArgs& a) { return groups_of(a) == 1 ? Tiling<1, 8>::kDepth : 1; }
 
 int sums_bytes(const LinearArgs& a, const TileArgs& args) {
