@@ -254,25 +254,14 @@ void launch_decode(Stream stream, const AttentionArgs& a, int ctas) {
 
 template <class S>
 void allow_shared() {
-  check(cudaFuncSetAttribute(decode<S>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             shared_bytes<S>()));
+  ll::cuda::allow_shared(reinterpret_cast<const void*>(decode<S>), shared_bytes<S>());
 }
 
-// Fewer than without clusters: their members lie in one part of the GPU.
+// Fewer than without clusters.
 template <class S>
 int resident_in_clusters() {
-  cudaLaunchAttribute cluster;
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim = {kDecodeCluster, 1, 1};
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(kMaxDecodeCtas);
-  config.blockDim = dim3(kDecodeThreads);
-  config.dynamicSmemBytes = shared_bytes<S>();
-  config.attrs = &cluster;
-  config.numAttrs = 1;
-  int clusters = 0;
-  check(cudaOccupancyMaxActiveClusters(&clusters, decode<S>, &config));
-  return clusters * kDecodeCluster;
+  LaunchShape shape{dim3(kMaxDecodeCtas), dim3(kDecodeThreads), shared_bytes<S>(), kDecodeCluster};
+  return clusters_at_once(reinterpret_cast<const void*>(decode<S>), shape) * kDecodeCluster;
 }
 
 template <bool kClusters>

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/launch.h"
 #include "kernels/device_api.h"
 
 namespace ll::cuda {
@@ -17,12 +18,6 @@ __device__ inline void wait_for_previous() { asm volatile("griddepcontrol.wait;"
 __device__ inline void let_next_start() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 }
-
-struct LaunchShape {
-  dim3 grid, block;
-  size_t shared_bytes = 0;
-  unsigned cluster = 1;  // neighbours in grid.x that share their shared memory
-};
 
 template <class... Params, class... Args>
 void launch(Stream stream, LaunchShape shape, void (*kernel)(Params...), Args&&... args) {

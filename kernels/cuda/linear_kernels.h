@@ -19,9 +19,6 @@ std::span<const LinearKernel> tile_kernels();
 // Any shape and alignment, slowly.
 const LinearKernel& plain_kernel();
 
-// Lets launches of `kernel` ask for as much dynamic shared memory.
-void allow_shared(const void* kernel, size_t bytes);
-
 // Reads all of the scratch memory, which is more than the L2 cache holds.
 void evict_cache(Stream stream);
 

@@ -1,7 +1,4 @@
-// The product for shapes that no other kernel takes, and what launching and timing the others
-// needs.
-#include <unordered_map>
-
+// The product for shapes that no other kernel takes, and what timing the others needs.
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/linear_kernels.h"
@@ -79,15 +76,6 @@ __global__ void __launch_bounds__(256) read_all(const uint4* data, int64_t count
 const LinearKernel& plain_kernel() {
   static const LinearKernel kernel{"plain", [](const LinearArgs&) { return true; }, run};
   return kernel;
-}
-
-void allow_shared(const void* kernel, size_t bytes) {
-  static std::unordered_map<const void*, size_t> allowed;
-  size_t& most = allowed[kernel];
-  if (bytes <= most) return;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(bytes)));
-  most = bytes;
 }
 
 void evict_cache(Stream stream) {

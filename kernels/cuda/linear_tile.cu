@@ -57,39 +57,32 @@ int behind_ring_bytes(const LinearArgs& a, const TileArgs& args) {
   return std::max({0, overrun, is_in_ring ? 0 : sums_bytes(a, args)});
 }
 
-// Clusters of 2^log_parts wide blocks that run at the same time. The multiprocessors of a cluster
-// lie side by side, so that some are left over.
+// Clusters of 2^log_parts wide blocks that run at once.
 int wide_clusters(int log_parts) {
   static const auto counts = [] {
-    std::array<int, kMostLogParts + 1> all{};
-    auto kernel = reinterpret_cast<const void*>(multiply_tile<Tiling<3, 8>>);
+    using Wide = Tiling<3, 8>;
+    auto kernel = reinterpret_cast<const void*>(multiply_tile<Wide>);
     allow_shared(kernel, kWideSharedBytes);
-    for (unsigned i = 0; i <= kMostLogParts; ++i) {
-      cudaLaunchAttribute cluster{};
-      cluster.id = cudaLaunchAttributeClusterDimension;
-      cluster.val.clusterDim = {1u << i, 1, 1};
-      cudaLaunchConfig_t config{};
-      config.gridDim = dim3(1u << i);
-      config.blockDim = dim3(Tiling<3, 8>::kThreads);
-      config.dynamicSmemBytes = kWideSharedBytes;
-      config.attrs = &cluster;
-      config.numAttrs = 1;
-      check(cudaOccupancyMaxActiveClusters(&all[i], kernel, &config));
-    }
+    std::array<int, kMostLogParts + 1> all{};
+    for (unsigned i = 0; i <= kMostLogParts; ++i)
+      all[i] = clusters_at_once(kernel, {.grid = dim3(1u << i),
+                                         .block = dim3(Wide::kThreads),
+                                         .shared_bytes = kWideSharedBytes,
+                                         .cluster = 1u << i});
     return all;
   }();
   return counts[static_cast<size_t>(log_parts)];
 }
 
 // Row tiles of at most 64 rows: two of their blocks fit a multiprocessor, so that all run at once.
-int clusters_at_once(const LinearArgs& a, int log_parts) {
+int row_tiles_at_once(const LinearArgs& a, int log_parts) {
   int most = num_sms() >> log_parts;
   return a.weight.rows <= int64_t{64} * most ? most : std::min(most, wide_clusters(log_parts));
 }
 
 // The fewest rounds of tiles, then the fewest rows that make all blocks' shares equal.
 TileArgs args_of(const LinearArgs& a, int log_parts) {
-  int k_parts = 1 << log_parts, at_once = clusters_at_once(a, log_parts),
+  int k_parts = 1 << log_parts, at_once = row_tiles_at_once(a, log_parts),
       rounds = parts_of(a.weight.rows, int64_t{at_once} * kMostRows);
   TileArgs args{};
   args.out = output_of(a);
@@ -110,7 +103,8 @@ template <int kLogParts>
 bool takes(const LinearArgs& a) {
   if (a.x.dim(0) > kMostColumns || a.weight.cols % kVectorWidth != 0 ||
       a.weight.rows % kRunRows != 0 || !is_aligned(a.x.data) || !is_aligned(a.out.data) ||
-      !is_aligned(a.weight.data.data) || !is_aligned(a.bias.data))
+      !is_aligned(a.weight.data.data) || !is_aligned(a.bias.data) ||
+      row_tiles_at_once(a, kLogParts) == 0)
     return false;
   TileArgs args = args_of(a, kLogParts);
   return args.num_stages >= 2 && args.k_tiles >= 1 << kLogParts &&
@@ -125,7 +119,7 @@ void launch_tiling(Stream stream, const LinearArgs& a, const TileArgs& args) {
   auto shared = kSharedSlack + static_cast<size_t>(std::max(ring, sums_bytes(a, args)));
   allow_shared(reinterpret_cast<const void*>(multiply_tile<T>),
                static_cast<size_t>(shared_limit(args)));
-  int blocks = std::min(args.row_tiles, clusters_at_once(a, args.log_parts)) << args.log_parts;
+  int blocks = std::min(args.row_tiles, row_tiles_at_once(a, args.log_parts)) << args.log_parts;
   launch(stream,
          {.grid = dim3(static_cast<unsigned>(blocks)),
           .block = dim3(T::kThreads),

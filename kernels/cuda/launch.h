@@ -1,0 +1,20 @@
+#pragma once
+// What a launch asks of a kernel and of the device.
+#include <cuda_runtime.h>
+
+namespace ll::cuda {
+
+struct LaunchShape {
+  dim3 grid, block;
+  size_t shared_bytes = 0;
+  unsigned cluster = 1;  // neighbours in grid.x that share their shared memory
+};
+
+// Lets launches of `kernel` ask for as much dynamic shared memory.
+void allow_shared(const void* kernel, size_t bytes);
+
+// Clusters of this shape that run at once. The multiprocessors of a cluster lie side by side, so
+// that some are left over. Needs the shape's shared memory allowed.
+int clusters_at_once(const void* kernel, const LaunchShape& shape);
+
+}  // namespace ll::cuda
