@@ -83,8 +83,8 @@ fi
 
 # Cases that are small. Products run our own kernels, without the timing that chooses: the library's
 # many candidates take minutes under racecheck.
-small='add_rms_norm,gather_rows,embed takes*,rope *,page tables*,linear with SiLU*,attention of decode rows,greedy takes*,penalties*,log-sum-exp*'
-wide="$small,linear: every*,attention*,decode rows and chunks*,what is accepted*,a decode step in one kernel*"
+small='add_rms_norm,gather_rows,embed takes*,rope *,page tables*,linear with SiLU*,a product that ends*,attention of decode rows,greedy takes*,penalties*,log-sum-exp*'
+wide="$small,linear: every*,attention*,one long*,decode rows and chunks*,what is accepted*,a decode step in one kernel*"
 sanitize() {
   step "$2" "compute-sanitizer $1" env LITELANG_TEST_BACKEND=cuda LITELANG_LINEAR=first \
     compute-sanitizer --tool "$1" --error-exitcode 9 --print-limit 5 "$build/tests/test_ops" --test-case="$3"
