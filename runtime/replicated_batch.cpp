@@ -18,8 +18,6 @@ constexpr char kDone = 'D';      // from a replica: number of a line, its record
 constexpr char kCounts = 'C';    // from a replica: BatchCounts
 constexpr char kReturned = 'B';  // from a replica: numbers of lines
 
-constexpr size_t kWindow = 64;  // requests among which those that suit a replica are looked for
-
 RequestRouter::Ticket ticket_of(const RequestFeed::Item& item) {
   const CompletionRequest& r = *item.request;
   return RequestRouter::ticket(item.line, r.prompts.front(), r.num_choices(), r.params.max_tokens);
@@ -52,10 +50,8 @@ ReplicatedBatch::ReplicatedBatch(const EngineConfig& config, const CompletionCon
       context_(context),
       mailbox_(mailbox),
       output_(output),
-      router_(mailbox.size(), config.scheduler.max_num_seqs,
-              RequestRouter::usual_capacity(config.scheduler.max_num_seqs)),
-      counts_(static_cast<size_t>(mailbox.size())),
-      busy_seconds_(static_cast<size_t>(mailbox.size())) {}
+      queue_(mailbox.size(), config.scheduler.max_num_seqs),
+      counts_(static_cast<size_t>(mailbox.size())) {}
 
 void ReplicatedBatch::run(Engine& engine, BatchJob& job, LineReader& input) {
   num_lines_ = LineReader::count_lines(config_.job.input);
@@ -64,16 +60,16 @@ void ReplicatedBatch::run(Engine& engine, BatchJob& job, LineReader& input) {
   Progress progress;
   EngineStepper stepper;
   auto before = Clock::now();
-  while (!feed.is_done() || !unplaced_.empty() || router_.num_placed() > 0) {
+  while (!feed.is_done() || !queue_.is_done()) {
     receive();
     fill_queue(feed, engine, job);
-    hand_out();
+    queue_.hand_out([&](int replica, int64_t line) { give(replica, line); });
     recall();
     own_.feed(engine, job, config_.scheduler.max_num_seqs);
     stepper.step(engine, [&] { engine.step(); });
     progress.update(total(job.count(engine)));
     auto now = Clock::now();
-    note_busy(now - before);
+    queue_.note_busy(std::chrono::duration<double>(now - before).count());
     before = now;
   }
   for (int r = 1; r < mailbox_.size(); ++r) mailbox_.post(r, std::string(1, kQuit));
@@ -82,58 +78,36 @@ void ReplicatedBatch::run(Engine& engine, BatchJob& job, LineReader& input) {
 }
 
 void ReplicatedBatch::fill_queue(RequestFeed& feed, Engine& engine, BatchJob& job) {
-  while (unplaced_.size() < kWindow) {
+  while (queue_.wants_more()) {
     auto item = feed.pop(std::chrono::milliseconds(0));
     if (!item) return;
     if (!item->request) {
       job.submit(engine, std::move(*item));  // a bad line: its record is all there is to do
       continue;
     }
-    RequestRouter::Ticket ticket = ticket_of(*item);
-    unplaced_.push_back({std::move(*item), std::move(ticket)});
+    queue_.push(ticket_of(*item));
+    int64_t line = item->line;
+    items_.emplace(line, std::move(*item));
   }
 }
 
-// First what suits the replicas with room best, by what they know of its prompt; while there is
-// room nobody waits for better.
-void ReplicatedBatch::hand_out() {
-  do {
-    std::erase_if(unplaced_, [&](Unplaced& u) { return place(u, /*patient=*/true); });
-    if (unplaced_.empty() || !place(unplaced_.front(), /*patient=*/false)) return;
-    unplaced_.pop_front();
-  } while (!unplaced_.empty());
+void ReplicatedBatch::give(int replica, int64_t line) {
+  if (replica == mailbox_.rank())
+    own_.push(std::move(items_.extract(line).mapped()));
+  else
+    mailbox_.post(replica, replica_message(kWork, line, items_.at(line).text));
 }
 
-bool ReplicatedBatch::place(Unplaced& request, bool patient) {
-  int replica = router_.place(request.ticket, patient);
-  if (replica < 0) return false;
-  RequestFeed::Item& item = request.item;
-  if (replica == mailbox_.rank()) {
-    own_.push(std::move(item));
-    return true;
-  }
-  mailbox_.post(replica, replica_message(kWork, item.line, item.text));
-  int64_t line = item.line;
-  away_.emplace(line, std::move(item));
-  return true;
-}
-
-void ReplicatedBatch::requeue(RequestFeed::Item item) {
-  router_.give_back(item.line);
-  RequestRouter::Ticket ticket = ticket_of(item);
-  unplaced_.push_front({std::move(item), std::move(ticket)});
-}
-
-// When the queue is empty, a replica with free slots takes over what another has not begun.
 void ReplicatedBatch::recall() {
-  if (!unplaced_.empty() || is_recalling_) return;
-  auto [replica, count] = router_.recall();
+  auto [replica, count] = queue_.recall();
   if (replica < 0) return;
-  if (replica != mailbox_.rank()) {
-    is_recalling_ = true;
-    return mailbox_.post(replica, replica_message(kRecall, count));
+  if (replica != mailbox_.rank()) return mailbox_.post(replica, replica_message(kRecall, count));
+  std::vector<int64_t> lines;
+  for (RequestFeed::Item& item : own_.give_back(count)) {
+    lines.push_back(item.line);
+    items_.emplace(lines.back(), std::move(item));
   }
-  for (RequestFeed::Item& item : own_.give_back(count)) requeue(std::move(item));
+  queue_.take_back(lines);
 }
 
 void ReplicatedBatch::receive() {
@@ -141,7 +115,7 @@ void ReplicatedBatch::receive() {
     switch (kind_of(m->text)) {
       case kDone: {
         auto line = head_of<int64_t>(m->text);
-        away_.erase(line);
+        items_.erase(line);
         done(line, rest_of<int64_t>(m->text));
         break;
       }
@@ -149,7 +123,7 @@ void ReplicatedBatch::receive() {
         counts_[static_cast<size_t>(m->from)] = head_of<BatchCounts>(m->text);
         break;
       case kReturned:
-        take_back(values_of<int64_t>(m->text));
+        queue_.take_back(values_of<int64_t>(m->text));
         break;
       default:
         ensure(false, "message between replicas: unknown kind");
@@ -157,25 +131,9 @@ void ReplicatedBatch::receive() {
   }
 }
 
-void ReplicatedBatch::take_back(const std::vector<int64_t>& lines) {
-  is_recalling_ = false;
-  for (int64_t line : lines) {
-    auto found = away_.find(line);
-    ensure(found != away_.end(), "a replica gives back what it was not given");
-    requeue(std::move(found->second));
-    away_.erase(found);
-  }
-}
-
 void ReplicatedBatch::done(int64_t line, std::string_view record) {
-  router_.remove(line);  // bad lines were never placed
+  queue_.remove(line);  // bad lines were never in it
   output_.write_line(record);
-}
-
-void ReplicatedBatch::note_busy(std::chrono::duration<double> elapsed) {
-  seconds_ += elapsed.count();
-  for (int r = 0; r < mailbox_.size(); ++r)
-    if (router_.num_open(r) > 0) busy_seconds_[static_cast<size_t>(r)] += elapsed.count();
 }
 
 BatchCounts ReplicatedBatch::total(const BatchCounts& own) const {
@@ -199,9 +157,8 @@ void ReplicatedBatch::finish(Progress& progress, const BatchCounts& own) {
   sum.total = sum.done;
   progress.finish(sum);
   std::string shares;
-  for (double busy : busy_seconds_)
-    shares += fmt::format("{}{:.1f}%", shares.empty() ? "" : ", ",
-                          seconds_ > 0 ? 100 * busy / seconds_ : 0);
+  for (double share : queue_.busy_shares())
+    shares += fmt::format("{}{:.1f}%", shares.empty() ? "" : ", ", 100 * share);
   fmt::print(stderr, "replicas busy  {}\n", shares);
 }
 

@@ -2,12 +2,11 @@
 // A batch on several replicas. Rank 0 reads the file, hands lines to the replicas that will be done
 // with them soonest, its own among them, and writes what comes back. Each replica's first rank runs
 // an engine of its own; between steps it looks for messages, so nobody waits for another's step.
-#include <chrono>
 #include <deque>
 
 #include "parallel/mpi_mailbox.h"
 #include "runtime/batch_job.h"
-#include "runtime/request_router.h"
+#include "runtime/request_queue.h"
 
 namespace ll {
 
@@ -36,19 +35,10 @@ class ReplicatedBatch {
   void run(Engine& engine, BatchJob& job, LineReader& input);
 
  private:
-  // A request without a replica.
-  struct Unplaced {
-    RequestFeed::Item item;
-    RequestRouter::Ticket ticket;
-  };
   void fill_queue(RequestFeed& feed, Engine& engine, BatchJob& job);
-  void hand_out();
-  bool place(Unplaced& request, bool patient);
-  void requeue(RequestFeed::Item item);
+  void give(int replica, int64_t line);
   void recall();
   void receive();
-  void take_back(const std::vector<int64_t>& lines);
-  void note_busy(std::chrono::duration<double> elapsed);
   BatchCounts total(const BatchCounts& own) const;
   void finish(Progress& progress, const BatchCounts& own);
 
@@ -56,14 +46,10 @@ class ReplicatedBatch {
   const CompletionContext& context_;
   Mailbox& mailbox_;
   OutputFile& output_;
-  RequestRouter router_;
+  RequestQueue queue_;  // by line
   ReplicaQueue own_;
-  std::deque<Unplaced> unplaced_;
-  std::unordered_map<int64_t, RequestFeed::Item> away_;  // by line
-  std::vector<BatchCounts> counts_;                      // of the other replicas
-  std::vector<double> busy_seconds_;                     // of each replica
-  double seconds_ = 0;
-  bool is_recalling_ = false;  // an answer is on its way
+  std::unordered_map<int64_t, RequestFeed::Item> items_;  // by line; not the own replica's
+  std::vector<BatchCounts> counts_;                       // of the other replicas
   int64_t num_lines_ = -1;
 };
 

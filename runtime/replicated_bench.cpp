@@ -17,8 +17,6 @@ constexpr char kDone = 'D';      // from a replica: numbers of requests
 constexpr char kReturned = 'B';  // from a replica: numbers of requests
 constexpr char kTotals = 'T';    // from a replica, the last: ReplicaTotals
 
-constexpr size_t kWindow = 64;  // requests among which those that suit a replica are looked for
-
 }  // namespace
 
 std::vector<int64_t> BenchReplica::give_back(int64_t count) {
@@ -50,15 +48,10 @@ ReplicatedBench::ReplicatedBench(const EngineConfig& config, BenchJob& job, cons
       mailbox_(leaders),
       requests_(job.dataset()),
       own_(requests_, job.requests_run(), config.scheduler.max_num_seqs),
-      router_(leaders.size(), config.scheduler.max_num_seqs,
-              RequestRouter::usual_capacity(config.scheduler.max_num_seqs)),
-      busy_seconds_(static_cast<size_t>(leaders.size())) {
-  for (size_t i = 0; i < requests_.size(); ++i) {
-    auto number = static_cast<int64_t>(i);
-    tickets_.push_back(
-        RequestRouter::ticket(number, requests_[i].prompt, 1, requests_[i].output_len));
-    unplaced_.push_back(number);
-  }
+      queue_(leaders.size(), config.scheduler.max_num_seqs) {
+  for (size_t i = 0; i < requests_.size(); ++i)
+    queue_.push(RequestRouter::ticket(static_cast<int64_t>(i), requests_[i].prompt, 1,
+                                      requests_[i].output_len));
 }
 
 ThroughputResult ReplicatedBench::run(Engine& engine, const std::function<void()>& on_warm) {
@@ -78,77 +71,45 @@ ThroughputResult ReplicatedBench::run(Engine& engine, const std::function<void()
 
 void ReplicatedBench::lead(Engine& engine) {
   auto before = Clock::now();
-  while (!unplaced_.empty() || router_.num_placed() > 0) {
+  while (!queue_.is_done()) {
     receive();
-    hand_out();
+    queue_.hand_out([&](int replica, int64_t request) { give(replica, request); });
     recall();
     own_.step(engine);
-    for (int64_t request : own_.take_finished()) router_.remove(request);
+    for (int64_t request : own_.take_finished()) queue_.remove(request);
     auto now = Clock::now();
-    note_busy(std::chrono::duration<double>(now - before).count());
+    queue_.note_busy(std::chrono::duration<double>(now - before).count());
     before = now;
   }
   for (int r = 1; r < mailbox_.size(); ++r) mailbox_.post(r, std::string(1, kQuit));
 }
 
-// First what suits the replicas with room best; while there is room nobody waits for better.
-void ReplicatedBench::hand_out() {
-  do {
-    size_t window = std::min(kWindow, unplaced_.size());
-    auto end = unplaced_.begin() + static_cast<std::ptrdiff_t>(window);
-    unplaced_.erase(std::remove_if(unplaced_.begin(), end,
-                                   [&](int64_t request) { return place(request, true); }),
-                    end);
-    if (unplaced_.empty() || !place(unplaced_.front(), /*patient=*/false)) return;
-    unplaced_.pop_front();
-  } while (!unplaced_.empty());
-}
-
-bool ReplicatedBench::place(int64_t request, bool patient) {
-  int replica = router_.place(tickets_[static_cast<size_t>(request)], patient);
-  if (replica < 0) return false;
+void ReplicatedBench::give(int replica, int64_t request) {
   if (replica == mailbox_.rank())
     own_.push(request);
   else
     mailbox_.post(replica, replica_message(kWork, request));
-  return true;
 }
 
-// When the queue is empty, a replica with free slots takes over what another has not begun.
 void ReplicatedBench::recall() {
-  if (!unplaced_.empty() || is_recalling_) return;
-  auto [replica, count] = router_.recall();
+  auto [replica, count] = queue_.recall();
   if (replica < 0) return;
-  if (replica != mailbox_.rank()) {
-    is_recalling_ = true;
-    return mailbox_.post(replica, replica_message(kRecall, count));
-  }
-  for (int64_t request : own_.give_back(count)) {
-    router_.give_back(request);
-    unplaced_.push_front(request);
-  }
+  if (replica == mailbox_.rank())
+    queue_.take_back(own_.give_back(count));
+  else
+    mailbox_.post(replica, replica_message(kRecall, count));
 }
 
 void ReplicatedBench::receive() {
   while (auto m = mailbox_.poll()) {
-    bool is_done = kind_of(m->text) == kDone;
-    ensure(is_done || kind_of(m->text) == kReturned, "message between replicas: unknown kind");
-    for (int64_t request : values_of<int64_t>(m->text)) {
-      if (is_done) {
-        router_.remove(request);
-      } else {
-        router_.give_back(request);
-        unplaced_.push_front(request);
-      }
+    std::vector<int64_t> requests = values_of<int64_t>(m->text);
+    if (kind_of(m->text) == kReturned) {
+      queue_.take_back(requests);
+      continue;
     }
-    is_recalling_ &= is_done;
+    ensure(kind_of(m->text) == kDone, "message between replicas: unknown kind");
+    for (int64_t request : requests) queue_.remove(request);
   }
-}
-
-void ReplicatedBench::note_busy(double elapsed) {
-  seconds_ += elapsed;
-  for (int r = 0; r < mailbox_.size(); ++r)
-    if (router_.num_open(r) > 0) busy_seconds_[static_cast<size_t>(r)] += elapsed;
 }
 
 void ReplicatedBench::follow(Engine& engine) {
@@ -183,7 +144,8 @@ ThroughputResult ReplicatedBench::collect(const Engine& engine) {
     if (m && kind_of(m->text) == kTotals) all.push_back(head_of<ReplicaTotals>(m->text));
   }
   ThroughputResult result{.num_requests = static_cast<int64_t>(requests_.size()),
-                          .seconds = seconds_};
+                          .seconds = queue_.seconds(),
+                          .replicas_busy = queue_.busy_shares()};
   for (const ReplicaTotals& t : all) {
     result.prompt_tokens += t.prompt_tokens;
     result.output_tokens += t.output_tokens;
@@ -192,8 +154,6 @@ ThroughputResult ReplicatedBench::collect(const Engine& engine) {
     // Replicas work at the same time.
     result.floor_seconds += t.floor_seconds / mailbox_.size();
   }
-  for (double busy : busy_seconds_)
-    result.replicas_busy.push_back(seconds_ > 0 ? busy / seconds_ : 0);
   return result;
 }
 

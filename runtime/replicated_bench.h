@@ -6,7 +6,7 @@
 #include "parallel/mpi_mailbox.h"
 #include "runtime/bench_job.h"
 #include "runtime/engine_stepper.h"
-#include "runtime/request_router.h"
+#include "runtime/request_queue.h"
 
 namespace ll {
 
@@ -49,11 +49,9 @@ class ReplicatedBench {
  private:
   void lead(Engine& engine);
   void follow(Engine& engine);
-  void hand_out();
-  bool place(int64_t request, bool patient);
+  void give(int replica, int64_t request);
   void recall();
   void receive();
-  void note_busy(double elapsed);
   ReplicaTotals own_totals(const Engine& engine) const;
   ThroughputResult collect(const Engine& engine);
 
@@ -64,13 +62,7 @@ class ReplicatedBench {
   BenchReplica own_;
   SchedulerStats warm_stats_;
   EngineTotals warm_totals_;
-  // Of rank 0.
-  RequestRouter router_;
-  std::vector<RequestRouter::Ticket> tickets_;
-  std::deque<int64_t> unplaced_;
-  std::vector<double> busy_seconds_;  // of each replica
-  double seconds_ = 0;
-  bool is_recalling_ = false;  // an answer is on its way
+  RequestQueue queue_;  // rank 0's
 };
 
 }  // namespace ll

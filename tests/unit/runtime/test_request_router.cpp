@@ -1,4 +1,4 @@
-#include "runtime/request_router.h"
+#include "runtime/request_queue.h"
 
 #include <doctest/doctest.h>
 
@@ -22,17 +22,16 @@ struct Job {
 class PaperReplicas {
  public:
   PaperReplicas(int count, int64_t slots)
-      : slots_(slots),
-        router_(count, slots, slots + slots / 8),
-        replicas_(static_cast<size_t>(count)) {}
+      : slots_(slots), queue_(count, slots), replicas_(static_cast<size_t>(count)) {}
 
   void run(std::deque<Job> file) {
-    while (!file.empty() || router_.num_placed() > 0) {
+    while (!file.empty() || !queue_.is_done()) {
       Replica& next =
           *std::min_element(replicas_.begin(), replicas_.end(),
                             [](const auto& a, const auto& b) { return a.clock < b.clock; });
-      hand_out(file);
-      if (file.empty()) recall(file);
+      for (; !file.empty() && queue_.wants_more(); file.pop_front()) add(std::move(file.front()));
+      hand_out();
+      recall();
       step(next);
     }
   }
@@ -54,33 +53,30 @@ class PaperReplicas {
     std::vector<std::vector<int32_t>> cache;  // prompts
   };
 
-  // The first 64 of the queue, as the batch job does it.
-  void hand_out(std::deque<Job>& file) {
-    while (!file.empty()) {
-      for (size_t i = 0; i < std::min<size_t>(file.size(), 64);)
-        if (!place(file, i, true)) ++i;
-      if (file.empty() || !place(file, 0, false)) return;
-    }
+  void add(Job job) {
+    queue_.push(RequestRouter::ticket(job.id, job.prompt, 1, job.length));
+    waiting_.emplace(job.id, std::move(job));
   }
 
-  bool place(std::deque<Job>& file, size_t i, bool patient) {
-    const Job& job = file[i];
-    int r = router_.place(RequestRouter::ticket(job.id, job.prompt, 1, job.length), patient);
-    if (r < 0) return false;
-    replicas_[static_cast<size_t>(r)].queue.push_back(job);
-    file.erase(file.begin() + static_cast<std::ptrdiff_t>(i));
-    return true;
+  void hand_out() {
+    queue_.hand_out([&](int replica, int64_t id) {
+      replicas_[static_cast<size_t>(replica)].queue.push_back(
+          std::move(waiting_.extract(id).mapped()));
+    });
   }
 
-  void recall(std::deque<Job>& file) {
-    auto [r, count] = router_.recall();
-    for (; r >= 0 && count > 0 && !replicas_[static_cast<size_t>(r)].queue.empty(); --count) {
-      Job job = std::move(replicas_[static_cast<size_t>(r)].queue.back());
-      replicas_[static_cast<size_t>(r)].queue.pop_back();
-      router_.give_back(job.id);
-      file.push_front(std::move(job));
+  void recall() {
+    auto [replica, count] = queue_.recall();
+    if (replica < 0) return;
+    auto& held = replicas_[static_cast<size_t>(replica)].queue;
+    std::vector<int64_t> ids;
+    for (; count > 0 && !held.empty(); --count) {
+      ids.push_back(held.back().id);
+      waiting_.emplace(ids.back(), std::move(held.back()));
+      held.pop_back();
     }
-    hand_out(file);
+    queue_.take_back(ids);
+    hand_out();
   }
 
   void step(Replica& r) {
@@ -92,7 +88,7 @@ class PaperReplicas {
     r.clock += cost;
     for (Job& job : r.running)
       if (--job.length == 0) {
-        router_.remove(job.id);
+        queue_.remove(job.id);
         r.done = r.clock;
       }
     std::erase_if(r.running, [](const Job& j) { return j.length == 0; });
@@ -115,7 +111,8 @@ class PaperReplicas {
   }
 
   int64_t slots_;
-  RequestRouter router_;
+  RequestQueue queue_;
+  std::unordered_map<int64_t, Job> waiting_;
   std::vector<Replica> replicas_;
   int64_t prompt_tokens_ = 0;
 };
@@ -196,6 +193,29 @@ TEST_CASE("router: what cannot begin goes to who can begin it") {
   CHECK(recall.count == 2);
   router.remove(4711);  // never placed
   CHECK(router.num_placed() == 6);
+}
+
+TEST_CASE("queue: one replica at a time is asked to give back, and only when nothing waits") {
+  RequestQueue queue(2, 4);
+  std::vector<int64_t> given[2];
+  auto give = [&](int replica, int64_t id) { given[static_cast<size_t>(replica)].push_back(id); };
+  for (int64_t id = 0; id < 11; ++id)
+    queue.push(RequestRouter::ticket(id, prompt_of(8, static_cast<int32_t>(id)), 1, 10));
+  queue.hand_out(give);
+  REQUIRE(given[0].size() + given[1].size() == 10);  // five each
+  for (int64_t id : given[0]) queue.remove(id);
+  CHECK(queue.recall().replica == -1);  // one waits
+  queue.hand_out(give);
+  auto recall = queue.recall();
+  CHECK(recall.replica == 1);
+  CHECK(recall.count == 1);
+  CHECK(queue.recall().replica == -1);  // the answer is not there yet
+  queue.take_back(std::vector<int64_t>{given[1].back()});
+  CHECK_THROWS(queue.take_back(std::vector<int64_t>{given[1].back()}));
+  CHECK(!queue.is_done());
+  given[0].clear();
+  queue.hand_out(give);
+  CHECK(given[0] == std::vector<int64_t>{given[1].back()});
 }
 
 TEST_CASE("router: a request of more answers than there are slots is placed on an idle replica") {
