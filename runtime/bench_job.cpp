@@ -76,7 +76,8 @@ std::vector<BenchRequest> BenchJob::next_batch() {
 
 void BenchJob::warm_up(Engine& engine) {
   std::vector<BenchRequest> requests;
-  auto longest = static_cast<int32_t>(std::min(setup_.max_length, setup_.num_kv_positions)) - 2;
+  auto longest = static_cast<int32_t>(
+      std::max<int64_t>(std::min(setup_.max_length, setup_.num_kv_positions) - 2, 1));
   for (int32_t i = 0; i < config_.scheduler.max_num_seqs; ++i)
     requests.push_back({{i % setup_.model.vocab_size, 1}, std::min(4 + 2 * i, longest)});
   run_all(engine, requests);

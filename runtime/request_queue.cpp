@@ -10,12 +10,15 @@ namespace ll {
 // room nobody waits for better.
 void RequestQueue::hand_out(const Give& give) {
   do {
-    auto window = static_cast<std::ptrdiff_t>(std::min(kWindow, waiting_.size()));
-    auto end = waiting_.begin() + window;
-    waiting_.erase(
-        std::remove_if(waiting_.begin(), end,
-                       [&](RequestRouter::Ticket& t) { return place(t, /*patient=*/true, give); }),
-        end);
+    size_t window = std::min(kWindow, waiting_.size()), kept = 0;
+    for (size_t i = 0; i < window; ++i) {
+      if (place(waiting_[i], /*patient=*/true, give)) continue;
+      if (kept != i) waiting_[kept] = std::move(waiting_[i]);
+      ++kept;
+    }
+    auto begin = waiting_.begin();
+    waiting_.erase(begin + static_cast<std::ptrdiff_t>(kept),
+                   begin + static_cast<std::ptrdiff_t>(window));
     if (waiting_.empty() || !place(waiting_.front(), /*patient=*/false, give)) return;
     waiting_.pop_front();
   } while (!waiting_.empty());

@@ -134,7 +134,8 @@ struct AttentionPlan {
 
 AttentionPlan* attention_plan_memory();
 
-// CTAs of the decode kernel, whatever the lengths: all are resident at once.
+// CTAs of the decode kernel for so many groups (decode rows times KV heads), whatever the lengths:
+// all are resident at once.
 struct DecodeGrid {
   int ctas;
   bool has_clusters;

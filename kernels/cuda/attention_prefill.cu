@@ -339,11 +339,7 @@ __global__ void __launch_bounds__(S::kThreads, 1)
 template <class S>
 void launch_prefill(Stream stream, const AttentionArgs& a) {
   constexpr size_t kShared = sizeof(PrefillShared<S>) + kSharedSlack;
-  static const bool ready = [] {
-    check(cudaFuncSetAttribute(prefill<S>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
-    return true;
-  }();
-  static_cast<void>(ready);
+  allow_shared(reinterpret_cast<const void*>(prefill<S>), kShared);
   int pack = a.num_heads / a.num_kv_heads, tokens = S::kRows / pack, tiles = 0;
   for (const Chunk& c : a.batch.chunks) tiles += num_tiles_of(c, tokens);
   int items_per_tile = a.num_heads / pack, items = tiles * items_per_tile;

@@ -43,16 +43,14 @@ struct LinearOutput {
       static_cast<bf16*>(data)[at / 2] = narrow(silu(first) * second);
       return;
     }
-    int head = row / rope.dim, within = row % rope.dim;
-    bf16* to = rope.head_at(place, head, static_cast<bf16*>(data) + at - within);
+    bf16* to = turned_at(at, row, place);
     if (!to) return;
     float c = 1, s = 0;
-    if (rope.turns(head)) {
-      const float* angle = rope.cos_sin + int64_t{place.position} * rope.dim + within / 2;
+    if (rope.turns(row / rope.dim)) {
+      const float* angle = rope.cos_sin + int64_t{place.position} * rope.dim + row % rope.dim / 2;
       c = angle[0], s = angle[rope.dim / 2];
     }
-    *reinterpret_cast<uint32_t*>(to + within) =
-        pack_pair(first * c - second * s, second * c + first * s);
+    *reinterpret_cast<uint32_t*>(to) = pack_pair(first * c - second * s, second * c + first * s);
   }
 
   // What rows `row` to `row` + 7 (multiples of eight, as `rows` is) of one row of x need besides
@@ -69,10 +67,9 @@ struct LinearOutput {
     if (ending == Ending::kFloat) {
       e.to = static_cast<float*>(data) + at;
     } else if (ending == Ending::kRope) {
-      int head = row / rope.dim, within = row % rope.dim;
-      bf16* to = rope.head_at(place, head, static_cast<bf16*>(data) + at - within);
-      e.to = to ? to + within : nullptr;
-      if (to && rope.turns(head)) e.angles = FourAngles::load(rope, place.position, within);
+      e.to = turned_at(at, row, place);
+      if (e.to && rope.turns(row / rope.dim))
+        e.angles = FourAngles::load(rope, place.position, row % rope.dim);
     } else {
       e.to = static_cast<bf16*>(data) + (ending == Ending::kSilu ? at / 2 : at);
     }
@@ -97,6 +94,14 @@ struct LinearOutput {
       e.angles.turn(sums);  // by nothing where there is no RoPE
       *static_cast<uint4*>(e.to) = pack(sums);
     }
+  }
+
+ private:
+  // Where RoPE's output `row`, which is number `at` of the product, goes; null: nowhere.
+  __device__ bf16* turned_at(int64_t at, int row, const RopePlace& place) const {
+    int within = row % rope.dim;
+    bf16* head = rope.head_at(place, row / rope.dim, static_cast<bf16*>(data) + at - within);
+    return head ? head + within : nullptr;
   }
 };
 
