@@ -112,6 +112,17 @@ __device__ inline void store_at_member(uint32_t to, float2 v, uint32_t barrier) 
       : "memory");
 }
 
+// The same of many bytes at once (a multiple of 16, as both addresses), by the copy engine, which
+// must know of earlier writes to `from` (fence_shared_writes).
+__device__ inline void copy_to_member(uint32_t to, const void* from, uint32_t bytes,
+                                      uint32_t barrier) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%0], [%1], %2, "
+      "[%3];" ::"r"(to),
+      "r"(shared_address(from)), "r"(bytes), "r"(barrier)
+      : "memory");
+}
+
 // ---- registers: a warpgroup hands registers back, or takes some that another gave (all its warps
 // must call)
 
@@ -261,10 +272,12 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 #define LL_NAMES_20 LL_NAMES_16 ", %16, %17, %18, %19"
 #define LL_NAMES_24 LL_NAMES_20 ", %20, %21, %22, %23"
 #define LL_NAMES_32 LL_NAMES_24 ", %24, %25, %26, %27, %28, %29, %30, %31"
-#define LL_NAMES_64                                                                              \
-  LL_NAMES_32                                                                                    \
-  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, " \
-  "%50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define LL_NAMES_40 LL_NAMES_32 ", %32, %33, %34, %35, %36, %37, %38, %39"
+#define LL_NAMES_48 LL_NAMES_40 ", %40, %41, %42, %43, %44, %45, %46, %47"
+#define LL_NAMES_56 LL_NAMES_48 ", %48, %49, %50, %51, %52, %53, %54, %55"
+#define LL_NAMES_64 LL_NAMES_56 ", %56, %57, %58, %59, %60, %61, %62, %63"
+#define LL_NAMES_72 LL_NAMES_64 ", %64, %65, %66, %67, %68, %69, %70, %71"
+#define LL_NAMES_80 LL_NAMES_72 ", %72, %73, %74, %75, %76, %77, %78, %79"
 #define LL_SUMS_4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define LL_SUMS_8(i) LL_SUMS_4(i), LL_SUMS_4(i + 4)
 #define LL_SUMS_16(i) LL_SUMS_8(i), LL_SUMS_8(i + 8)
@@ -272,7 +285,12 @@ __device__ inline void finish_products(float (&sums)[kTiles][kSums]) {
 #define LL_SUMS_20(i) LL_SUMS_16(i), LL_SUMS_4(i + 16)
 #define LL_SUMS_24(i) LL_SUMS_16(i), LL_SUMS_8(i + 16)
 #define LL_SUMS_32(i) LL_SUMS_16(i), LL_SUMS_16(i + 16)
+#define LL_SUMS_40(i) LL_SUMS_32(i), LL_SUMS_8(i + 32)
+#define LL_SUMS_48(i) LL_SUMS_32(i), LL_SUMS_16(i + 32)
+#define LL_SUMS_56(i) LL_SUMS_32(i), LL_SUMS_24(i + 32)
 #define LL_SUMS_64(i) LL_SUMS_32(i), LL_SUMS_32(i + 32)
+#define LL_SUMS_72(i) LL_SUMS_64(i), LL_SUMS_8(i + 64)
+#define LL_SUMS_80(i) LL_SUMS_64(i), LL_SUMS_16(i + 64)
 
 // SUMS = N / 2; A to TB are the names of the operands that follow the sums.
 #define LL_MULTIPLY(N, SUMS, A, B, P, TA, TB)                                                 \
@@ -307,7 +325,12 @@ LL_MULTIPLY(32, 16, "%16", "%17", "%18", "%19", "%20")
 LL_MULTIPLY(40, 20, "%20", "%21", "%22", "%23", "%24")
 LL_MULTIPLY(48, 24, "%24", "%25", "%26", "%27", "%28")
 LL_MULTIPLY(64, 32, "%32", "%33", "%34", "%35", "%36")
+LL_MULTIPLY(80, 40, "%40", "%41", "%42", "%43", "%44")
+LL_MULTIPLY(96, 48, "%48", "%49", "%50", "%51", "%52")
+LL_MULTIPLY(112, 56, "%56", "%57", "%58", "%59", "%60")
 LL_MULTIPLY(128, 64, "%64", "%65", "%66", "%67", "%68")
+LL_MULTIPLY(144, 72, "%72", "%73", "%74", "%75", "%76")
+LL_MULTIPLY(160, 80, "%80", "%81", "%82", "%83", "%84")
 LL_MULTIPLY_REGISTERS(64, 32, "%32", "%33", "%34", "%35", "%36", "%37")
 LL_MULTIPLY_REGISTERS(128, 64, "%64", "%65", "%66", "%67", "%68", "%69")
 
@@ -320,7 +343,12 @@ LL_MULTIPLY_REGISTERS(128, 64, "%64", "%65", "%66", "%67", "%68", "%69")
 #undef LL_NAMES_20
 #undef LL_NAMES_24
 #undef LL_NAMES_32
+#undef LL_NAMES_40
+#undef LL_NAMES_48
+#undef LL_NAMES_56
 #undef LL_NAMES_64
+#undef LL_NAMES_72
+#undef LL_NAMES_80
 #undef LL_SUMS_4
 #undef LL_SUMS_8
 #undef LL_SUMS_12
@@ -328,6 +356,11 @@ LL_MULTIPLY_REGISTERS(128, 64, "%64", "%65", "%66", "%67", "%68", "%69")
 #undef LL_SUMS_20
 #undef LL_SUMS_24
 #undef LL_SUMS_32
+#undef LL_SUMS_40
+#undef LL_SUMS_48
+#undef LL_SUMS_56
 #undef LL_SUMS_64
+#undef LL_SUMS_72
+#undef LL_SUMS_80
 
 }  // namespace ll::cuda

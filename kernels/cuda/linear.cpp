@@ -3,8 +3,8 @@
 // buckets: powers of two and the middles between.
 //
 // LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile4 and so on,
-// library, plain) and measures nothing; LITELANG_LINEAR=first takes the first of all. Either makes
-// a run's arithmetic the same on every start. LITELANG_LINEAR_LOG=1 prints what was measured.
+// block, library, plain) and measures nothing; LITELANG_LINEAR=first takes the first of all. Either
+// makes a run's arithmetic the same on every start. LITELANG_LINEAR_LOG=1 prints what was measured.
 #include "kernels/cuda/linear.h"
 
 #include <cuda_runtime_api.h>
@@ -33,9 +33,9 @@ constexpr float kLongUs = 500;  // longer than this is timed once
 // The library's kernels neither load weights before their predecessor ends nor let their successor:
 // in a step of few rows that costs about so much more than alone.
 constexpr float kLibraryGapUs = 5;
-// Of the time of the best so far. Our own kernels stand in the order in which they do better in a
-// step than alone.
-constexpr float kFasterOwn = 0.92f, kFasterLibrary = 0.97f;
+// Our own kernels stand in the order in which they do better in a step than alone: a later one has
+// to be faster by so much, and the library by a share.
+constexpr float kFasterOwnUs = 0.8f, kFasterLibrary = 0.97f;
 // Where a product does not fit the scratch memory, it is done so many rows of x at a time, or a
 // multiple.
 constexpr int64_t kRowBlock = 64;
@@ -83,6 +83,7 @@ std::vector<Way> ways_of(const LinearArgs& a) {
   };
   for (const LinearKernel& k : stream_kernels()) add(k);
   for (const LinearKernel& k : tile_kernels()) add(k);
+  for (const LinearKernel& k : block_kernels()) add(k);
   if (library_takes(a)) {
     int number = 0;
     for (const LibraryAlgorithm& algorithm : library_algorithms(a, kLibraryCandidates))
@@ -153,7 +154,8 @@ const Way& fastest(Stream stream, const LinearArgs& a, const std::vector<Way>& w
   for (const Way& way : ways) {
     float us = time_way(watch, stream, a, way);
     log += fmt::format(" {} {:.1f}", way.name, us);
-    if (us < (way.kernel ? kFasterOwn : kFasterLibrary) * best_us) best = &way, best_us = us;
+    if (us < (way.kernel ? best_us - kFasterOwnUs : kFasterLibrary * best_us))
+      best = &way, best_us = us;
   }
   if (!setting("LITELANG_LINEAR_LOG").empty())
     fmt::print(stderr, "linear {} x [{}, {}]{}: {}; us:{}\n", a.x.dim(0), a.weight.rows,

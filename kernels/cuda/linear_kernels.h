@@ -16,6 +16,8 @@ struct LinearKernel {
 std::span<const LinearKernel> stream_kernels();
 // Tensor cores on tiles of W, K split over blocks; at most 64 rows of x.
 std::span<const LinearKernel> tile_kernels();
+// Tensor cores with the rows of x on their lines, K split over blocks; 33 to 256 rows of x.
+std::span<const LinearKernel> block_kernels();
 // Any shape and alignment, slowly.
 const LinearKernel& plain_kernel();
 

@@ -60,39 +60,57 @@ struct LinearOutput {
     FourAngles angles;
     void* to;  // null: nothing is stored
   };
+  template <Ending kEnding>
   __device__ Eight eight_at(int x, int row, const RopePlace& place) const {
     Eight e;
     if (bias) e.bias = *reinterpret_cast<const uint4*>(bias + row);
     int64_t at = int64_t{x} * rows + row;
-    if (ending == Ending::kFloat) {
+    if constexpr (kEnding == Ending::kFloat) {
       e.to = static_cast<float*>(data) + at;
-    } else if (ending == Ending::kRope) {
+    } else if constexpr (kEnding == Ending::kRope) {
       e.to = turned_at(at, row, place);
       if (e.to && rope.turns(row / rope.dim))
         e.angles = FourAngles::load(rope, place.position, row % rope.dim);
     } else {
-      e.to = static_cast<bf16*>(data) + (ending == Ending::kSilu ? at / 2 : at);
+      e.to = static_cast<bf16*>(data) + (kEnding == Ending::kSilu ? at / 2 : at);
     }
     return e;
   }
+  template <Ending kEnding>
   __device__ void store_eight(const Eight& e, float (&sums)[8]) const {
     float biases[8];
     unpack(e.bias, biases);
 #pragma unroll
     for (int i = 0; i < 8; ++i) sums[i] += biases[i];
-    if (!e.to) return;
-    if (ending == Ending::kFloat) {
+    if constexpr (kEnding == Ending::kFloat) {
       auto* to = static_cast<float4*>(e.to);
+      if (!to) return;
       to[0] = make_float4(sums[0], sums[1], sums[2], sums[3]);
       to[1] = make_float4(sums[4], sums[5], sums[6], sums[7]);
-    } else if (ending == Ending::kSilu) {
+    } else if constexpr (kEnding == Ending::kSilu) {
       float y[4];
 #pragma unroll
       for (int i = 0; i < 4; ++i) y[i] = silu(sums[2 * i]) * sums[2 * i + 1];
-      *static_cast<uint2*>(e.to) = make_uint2(pack_pair(y[0], y[1]), pack_pair(y[2], y[3]));
+      uint2 pairs = make_uint2(pack_pair(y[0], y[1]), pack_pair(y[2], y[3]));
+      if (e.to) *static_cast<uint2*>(e.to) = pairs;
     } else {
-      e.angles.turn(sums);  // by nothing where there is no RoPE
-      *static_cast<uint4*>(e.to) = pack(sums);
+      if constexpr (kEnding == Ending::kRope) e.angles.turn(sums);  // values by nothing
+      if (e.to) *static_cast<uint4*>(e.to) = pack(sums);
+    }
+  }
+
+  // Calls visit.operator()<ending>(): loops that store are compiled for each ending.
+  template <class Visit>
+  __device__ void with_ending(Visit&& visit) const {
+    switch (ending) {
+      case Ending::kBf16:
+        return visit.template operator()<Ending::kBf16>();
+      case Ending::kFloat:
+        return visit.template operator()<Ending::kFloat>();
+      case Ending::kSilu:
+        return visit.template operator()<Ending::kSilu>();
+      case Ending::kRope:
+        return visit.template operator()<Ending::kRope>();
     }
   }
 

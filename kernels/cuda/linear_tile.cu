@@ -9,8 +9,8 @@
 #include <array>
 
 #include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/linear_cut.h"
 #include "kernels/cuda/linear_kernels.h"
-#include "kernels/cuda/tensor_map.h"
 
 namespace ll::cuda {
 namespace {
@@ -23,38 +23,25 @@ constexpr int kMostGroups = 3, kMostRows = 64 * kMostGroups;
 constexpr int kMostColumns = 64;
 constexpr unsigned kMostLogParts = 3;
 
-int parts_of(int64_t n, int64_t size) { return static_cast<int>((n + size - 1) / size); }
-
-// Boxes [box_rows, kSliceDepth] of a row-major matrix [rows, cols].
-CUtensorMap tile_map(const void* data, int64_t rows, int64_t cols, int box_rows) {
-  auto width = static_cast<uint64_t>(cols);
-  return tensor_map({.data = data,
-                     .dims = {width, static_cast<uint64_t>(rows)},
-                     .strides = {width},
-                     .box = {kSliceDepth, static_cast<uint32_t>(box_rows)}});
-}
-
-bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
-
 int columns_of(const LinearArgs& a) {
   int eights = parts_of(a.x.dim(0), 8);
   return 8 * (eights > 5 ? (eights + 1) / 2 * 2 : eights);
 }
 
-int groups_of(const TileArgs& a) { return parts_of(a.tile_rows, 64); }
-int shared_limit(const TileArgs& a) { return groups_of(a) == 1 ? kSharedBytes : kWideSharedBytes; }
-int depth_of(const TileArgs& a) { return groups_of(a) == 1 ? Tiling<1, 8>::kDepth : 1; }
+int groups_of(const LinearCut& c) { return parts_of(c.tile_rows, 64); }
+int shared_limit(const LinearCut& c) { return groups_of(c) == 1 ? kSharedBytes : kWideSharedBytes; }
 
-int sums_bytes(const LinearArgs& a, const TileArgs& args) {
-  return gathered_bytes(args.tile_rows, 1 << args.log_parts, columns_of(a));
+int sums_bytes(const LinearCut& c) {
+  return gathered_bytes(c.tile_rows, 1 << c.log_parts, c.x_lines);
 }
 // Behind the ring: the sums, where they do not take its place. wgmma reads whole warpgroups' lines,
 // so that far past the end of the last stage.
-int behind_ring_bytes(const LinearArgs& a, const TileArgs& args) {
-  int last_slice = args.stage_bytes - (depth_of(args) - 1) * args.tile_rows * kLineBytes,
-      overrun = groups_of(args) * 64 * kLineBytes - last_slice;
-  bool is_in_ring = args.log_parts == 0 && args.has_one_tile;
-  return std::max({0, overrun, is_in_ring ? 0 : sums_bytes(a, args)});
+int behind_ring_bytes(const TileArgs& a) {
+  const LinearCut& c = a.cut;
+  int last_slice = c.stage_bytes - (c.depth - 1) * c.tile_rows * kLineBytes,
+      overrun = groups_of(c) * 64 * kLineBytes - last_slice;
+  bool is_in_ring = c.log_parts == 0 && a.has_one_tile;
+  return std::max({0, overrun, is_in_ring ? 0 : sums_bytes(c)});
 }
 
 // Clusters of 2^log_parts wide blocks that run at once.
@@ -86,51 +73,51 @@ TileArgs args_of(const LinearArgs& a, int log_parts) {
       rounds = parts_of(a.weight.rows, int64_t{at_once} * kMostRows);
   TileArgs args{};
   args.out = output_of(a);
-  args.tile_rows = kRunRows * parts_of(a.weight.rows, int64_t{kRunRows} * at_once * rounds);
-  args.row_tiles = parts_of(a.weight.rows, args.tile_rows);
-  args.log_parts = log_parts;
-  args.k_tiles = parts_of(a.weight.cols, depth_of(args) * kSliceDepth);
-  args.has_one_tile = args.row_tiles <= at_once;
-  args.stage_bytes = depth_of(args) * (args.tile_rows + columns_of(a)) * kLineBytes;
-  int most = (shared_limit(args) - kFixedBytes - behind_ring_bytes(a, args)) / args.stage_bytes;
-  int needed = std::max(2, parts_of(args.k_tiles, k_parts) * rounds);
-  args.num_stages = std::min({kMostStages, most, needed});
+  LinearCut& c = args.cut;
+  c.tile_rows = kRunRows * parts_of(a.weight.rows, int64_t{kRunRows} * at_once * rounds);
+  c.row_tiles = parts_of(a.weight.rows, c.tile_rows);
+  c.log_parts = log_parts;
+  c.depth = groups_of(c) == 1 ? Tiling<1, 8>::kDepth : 1;
+  c.k_tiles = parts_of(a.weight.cols, c.depth * kSliceDepth);
+  c.x_lines = columns_of(a);
+  c.stage_bytes = c.depth * (c.tile_rows + c.x_lines) * kLineBytes;
+  args.has_one_tile = c.row_tiles <= at_once;
+  int most = (shared_limit(c) - kFixedBytes - behind_ring_bytes(args)) / c.stage_bytes;
+  int needed = std::max(2, parts_of(c.k_tiles, k_parts) * rounds);
+  c.num_stages = std::min({kMostStages, most, needed});
   return args;
 }
 
-// K: whole 16-byte vectors.
 template <int kLogParts>
 bool takes(const LinearArgs& a) {
-  if (a.x.dim(0) > kMostColumns || a.weight.cols % kVectorWidth != 0 ||
-      a.weight.rows % kRunRows != 0 || !is_aligned(a.x.data) || !is_aligned(a.out.data) ||
-      !is_aligned(a.weight.data.data) || !is_aligned(a.bias.data) ||
-      row_tiles_at_once(a, kLogParts) == 0)
+  if (a.x.dim(0) > kMostColumns || !has_whole_vectors(a) || row_tiles_at_once(a, kLogParts) == 0)
     return false;
   TileArgs args = args_of(a, kLogParts);
-  return args.num_stages >= 2 && args.k_tiles >= 1 << kLogParts &&
+  return args.cut.num_stages >= 2 && args.cut.k_tiles >= 1 << kLogParts &&
          (kLogParts == 0 || args.has_one_tile);
 }
 
 template <class T>
 void launch_tiling(Stream stream, const LinearArgs& a, const TileArgs& args) {
-  CUtensorMap weight = tile_map(a.weight.data.data, a.weight.rows, a.weight.cols, args.tile_rows);
-  CUtensorMap x = tile_map(a.x.data, a.x.dim(0), a.weight.cols, T::kColumns);
-  int ring = args.num_stages * args.stage_bytes + behind_ring_bytes(a, args);
-  auto shared = kSharedSlack + static_cast<size_t>(std::max(ring, sums_bytes(a, args)));
+  const LinearCut& c = args.cut;
+  CUtensorMap weight = slice_map(a.weight.data.data, a.weight.rows, a.weight.cols, c.tile_rows);
+  CUtensorMap x = slice_map(a.x.data, a.x.dim(0), a.weight.cols, T::kColumns);
+  int ring = c.num_stages * c.stage_bytes + behind_ring_bytes(args);
+  auto shared = kSharedSlack + static_cast<size_t>(std::max(ring, sums_bytes(c)));
   allow_shared(reinterpret_cast<const void*>(multiply_tile<T>),
-               static_cast<size_t>(shared_limit(args)));
-  int blocks = std::min(args.row_tiles, row_tiles_at_once(a, args.log_parts)) << args.log_parts;
+               static_cast<size_t>(shared_limit(c)));
+  int blocks = std::min(c.row_tiles, row_tiles_at_once(a, c.log_parts)) << c.log_parts;
   launch(stream,
          {.grid = dim3(static_cast<unsigned>(blocks)),
           .block = dim3(T::kThreads),
           .shared_bytes = shared,
-          .cluster = 1u << args.log_parts},
+          .cluster = 1u << c.log_parts},
          multiply_tile<T>, weight, x, args);
 }
 
 template <int kColumns>
 void launch_columns(Stream stream, const LinearArgs& a, const TileArgs& args) {
-  switch (groups_of(args)) {
+  switch (groups_of(args.cut)) {
     case 1:
       return launch_tiling<Tiling<1, kColumns>>(stream, a, args);
     case 2:

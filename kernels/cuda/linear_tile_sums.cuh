@@ -89,20 +89,24 @@ struct TileSums {
 
   // A thread takes eight rows of W for one of x, and adds up in the order of the parts.
   __device__ void store(const LinearOutput& out, const RopePlace* places) const {
+    out.with_ending([&]<Ending kEnding>() { store_as<kEnding>(out, places); });
+  }
+  template <Ending kEnding>
+  __device__ void store_as(const LinearOutput& out, const RopePlace* places) const {
     int count = num_own() * T::kColumns;
 #pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < count; i += T::kConsumers) {
       int run = i / T::kColumns, x = i % T::kColumns;
       if (x >= out.num_x) continue;
-      LinearOutput::Eight eight =
-          out.eight_at(x, first_row + ((run << deal.log_parts) + k_part) * kRunRows, places[x]);
+      LinearOutput::Eight eight = out.eight_at<kEnding>(
+          x, first_row + ((run << deal.log_parts) + k_part) * kRunRows, places[x]);
       if (deal.log_parts > 0) wait_barrier(barrier, 0);
       float sums[kRunRows] = {};
 #pragma unroll 2
       for (int part = 0; part < deal.k_parts(); ++part)
 #pragma unroll
         for (int r = 0; r < kRunRows; ++r) sums[r] += line(part, run, r)[x];
-      out.store_eight(eight, sums);
+      out.store_eight<kEnding>(eight, sums);
     }
   }
 };

@@ -169,7 +169,7 @@ void check_rope_case(RopeRig rig, int64_t depth) {
 
 TEST_CASE("a product that ends with RoPE is the product, then RoPE") {
   for (DType dtype : model_dtypes())
-    for (int64_t rows : {1, 2, 3, 7, 16, 33, 64, 90})
+    for (int64_t rows : {1, 2, 3, 7, 16, 33, 64, 90, 150, 190})
       for (int64_t dim : {64, 128})
         for (int32_t parts : {1, 2}) {
           CAPTURE(name_of(dtype));
