@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "kernels/device_api.h"
 #include "kernels/position_split.h"
@@ -209,6 +210,10 @@ struct Ops {
   // full_cols + col0 + c; uniform in (-scale, scale).
   void (&fill_random)(Stream, TensorView out, uint64_t seed, float scale, int64_t row0,
                       int64_t col0, int64_t full_cols);
+  // Numbers of rows of x, up to `most`, for which `linear` measures how to do a product when it
+  // first does it, which takes a while; a product of other rows is done as that of the next of
+  // these.
+  std::vector<int64_t> (&linear_buckets)(int64_t most);
   SamplingOps sampling;
 };
 

@@ -221,6 +221,20 @@ TensorView Qwen2Model::final_hidden(Stream stream, const Rows& rows) {
   return a_.hidden.view().rows(0, rows.all);
 }
 
+void Qwen2Model::do_products(Stream stream, const BatchView& batch, const KvCache& kv,
+                             TensorView logits) {
+  Rows rows{batch.num_tokens, batch.num_tokens, 0, batch.num_tokens, false, batch};
+  for (const Tensor* t : {&a_.normed, &a_.attention}) {
+    TensorView x = t->view().rows(0, rows.all);
+    backend_.ops.fill_random(stream, x, 0, 1.0f, 0, 0, x.dim(1));
+  }
+  const LayerView& layer = own_layers_.front();
+  project_qkv(stream, layer, rows, kv.layer(0));
+  row_products(stream, layer, rows, a_.attention, rows.block, &ColumnWeights::o);
+  mlp_block(stream, layer, rows);
+  this->logits(stream, a_.normed.view().rows(0, logits.dim(0)), logits);
+}
+
 void Qwen2Model::prepare_decode_one(const KvCache& kv) {
   if (!backend_.fused_decode || grid_.shape().replica_size() > 1 || dtype() != DType::bf16) return;
   FusedDecodeModel m{.num_heads = static_cast<int32_t>(config_.num_heads),

@@ -56,6 +56,11 @@ class Qwen2Model {
   // Collective over the ranks that hold the rows' other columns.
   void logits(Stream stream, TensorView hidden, TensorView out) const;
 
+  // Does a layer's products, and `logits`' of as many rows as it has, for a batch of rows of which
+  // only the places in the KV cache matter: what backends measure once for a number of rows is then
+  // done. Collective over the grid's replica.
+  void do_products(Stream stream, const BatchView& batch, const KvCache& kv, TensorView logits);
+
   // Gives the weights away, for another grid; no step can run after it.
   Qwen2Weights release_weights() { return std::move(weights_); }
 

@@ -84,7 +84,7 @@ void BenchJob::warm_up(Engine& engine) {
   run_all(engine, prompts_of_full_step(longest));
 }
 
-// Prompts that fill a step, so that products of so many rows have been timed, too.
+// Prompts that fill a step, so that the code of such steps is loaded, too.
 std::vector<BenchRequest> BenchJob::prompts_of_full_step(int64_t longest) const {
   int64_t length = std::min(longest, kWarmUpPrompt),
           tokens = config_.scheduler.max_num_batched_tokens;

@@ -71,6 +71,32 @@ std::unique_ptr<Flight> ModelRunner::take_flight() {
   return flight;
 }
 
+// Keys and values go to the first page, which nothing uses yet.
+void ModelRunner::measure_products() {
+  std::vector<int64_t> buckets = backend_.ops.linear_buckets(options_.max_num_batched_tokens);
+  if (buckets.empty()) return;
+  auto span = static_cast<int32_t>(kv_.positions().span());
+  std::vector<int32_t> places(static_cast<size_t>(buckets.back()));
+  for (size_t i = 0; i < places.size(); ++i) places[i] = static_cast<int32_t>(i) % span;
+  Tensor positions(backend_.device, DType::i32, {buckets.back()}),
+      slots(backend_.device, DType::i32, {buckets.back()});
+  backend_.device.copy(stream_, positions.view().data, places.data(), positions.bytes());
+  backend_.device.fill(stream_, slots.view().data, 0, slots.bytes());
+  for (int64_t n : buckets) {
+    auto rows = static_cast<int32_t>(n);
+    model_.do_products(stream_,
+                       {.num_tokens = rows,
+                        .num_decode = rows,
+                        .positions = data_of<int32_t>(positions),
+                        .slots = data_of<int32_t>(slots),
+                        .page_table = data_of<int32_t>(page_table_),
+                        .page_table_stride = page_table_.view().dim(1),
+                        .max_kv_length = span},
+                       kv_, logits_.view().rows(0, std::min<int64_t>(n, options_.max_num_seqs)));
+  }
+  backend_.device.synchronize(stream_);
+}
+
 void ModelRunner::launch(const StepPlan& plan) {
   for (const auto& s : plan.new_slots) slots_[static_cast<size_t>(s.slot)] = s.sampling;
   if (trace_) trace_->begin_step(plan.id, plan.num_tokens());

@@ -174,6 +174,7 @@ void Rank::plan_pages(const KvWish& wish, size_t resident) {
 void Rank::start(Qwen2Weights weights) {
   runner_ = std::make_unique<ModelRunner>(options_, backend_, *grid_, stream_, model(), *shard_,
                                           std::move(weights));
+  runner_->measure_products();
   grid_->replica().barrier();
 }
 

@@ -18,6 +18,7 @@ Tensor unpack_weight(Stream, const Weight&, const Tensor& storage);
 void embed(Stream, const EmbedArgs&);
 void add_rms_norm(Stream, const AddRmsNormArgs&);
 void linear(Stream, const LinearArgs&);
+std::vector<int64_t> linear_buckets(int64_t most);
 void rope_and_store_kv(Stream, const RopeAndStoreArgs&);
 void attention(Stream, const AttentionArgs&);
 void finish_linear(Stream, const FinishLinearArgs&);

@@ -36,6 +36,7 @@ const Ops& cuda_ops() {
                        .update_page_table = update_page_table,
                        .copy_pages = copy_pages,
                        .fill_random = fill_random,
+                       .linear_buckets = linear_buckets,
                        .sampling = {.edit_logits = edit_logits,
                                     .apply_penalties = apply_penalties,
                                     .reset_counts = reset_counts,

@@ -1,6 +1,6 @@
 // y = x W^T + bias: which way is the fastest depends on the shape, so each shape's first call times
 // all that can do it, on cold caches, and keeps the winner. Numbers of rows of x share a choice in
-// buckets: powers of two and the middles between.
+// buckets: powers of two and, for some hundreds of rows, the middles between.
 //
 // LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile4 and so on,
 // block, library, plain) and measures nothing; LITELANG_LINEAR=first takes the first of all. Either
@@ -10,6 +10,7 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <bit>
 #include <compare>
 #include <cstdlib>
 #include <limits>
@@ -29,7 +30,9 @@ namespace {
 
 constexpr int kLibraryCandidates = 8;
 constexpr int kTimings = 5;
-constexpr float kLongUs = 500;  // longer than this is timed once
+constexpr float kLongUs = 500;     // longer than this is timed once
+constexpr float kHopeless = 1.3f;  // and so is what takes so many times the best so far
+constexpr int64_t kMostWithMiddle = 1024;
 // The library's kernels neither load weights before their predecessor ends nor let their successor:
 // in a step of few rows that costs about so much more than alone.
 constexpr float kLibraryGapUs = 5;
@@ -59,9 +62,9 @@ std::map<ShapeKey, Way>& choices() {
 }
 
 int64_t bucket_of(int64_t num_x) {
-  int64_t power = 1;
-  while (power < num_x) power *= 2;
-  return num_x <= power / 4 * 3 && power >= 4 ? power / 4 * 3 : power;
+  auto power = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(num_x)));
+  bool has_middle = power >= 4 && power <= kMostWithMiddle;
+  return has_middle && num_x <= power / 4 * 3 ? power / 4 * 3 : power;
 }
 
 ShapeKey key_of(const LinearArgs& a) {
@@ -136,12 +139,13 @@ class Stopwatch {
 };
 
 // The best of a few runs, after one that loads code.
-float time_way(Stopwatch& watch, Stream stream, const LinearArgs& a, const Way& way) {
+float time_way(Stopwatch& watch, Stream stream, const LinearArgs& a, const Way& way,
+               float best_so_far) {
   watch.microseconds(stream, a, way);
   float best = std::numeric_limits<float>::infinity();
   for (int i = 0; i < kTimings; ++i) {
     best = std::min(best, watch.microseconds(stream, a, way));
-    if (best > kLongUs) break;
+    if (best > kLongUs || best > kHopeless * best_so_far) break;
   }
   return best + (way.kernel ? 0 : kLibraryGapUs);
 }
@@ -152,7 +156,7 @@ const Way& fastest(Stream stream, const LinearArgs& a, const std::vector<Way>& w
   float best_us = std::numeric_limits<float>::infinity();
   std::string log;
   for (const Way& way : ways) {
-    float us = time_way(watch, stream, a, way);
+    float us = time_way(watch, stream, a, way, best_us);
     log += fmt::format(" {} {:.1f}", way.name, us);
     if (us < (way.kernel ? best_us - kFasterOwnUs : kFasterLibrary * best_us))
       best = &way, best_us = us;
@@ -250,6 +254,13 @@ void linear(Stream stream, const LinearArgs& a) {
   int64_t num_x = a.x.dim(0), most = rows_at_once(a);
   for (int64_t row = 0; row < num_x; row += most)
     multiply(stream, rows_of(a, row, std::min(most, num_x - row)));
+}
+
+std::vector<int64_t> linear_buckets(int64_t most) {
+  std::vector<int64_t> buckets;
+  for (int64_t rows = 1; rows <= most; rows = buckets.back() + 1)
+    buckets.push_back(std::min(bucket_of(rows), most));
+  return buckets;
 }
 
 std::string linear_choice(const LinearArgs& a) {

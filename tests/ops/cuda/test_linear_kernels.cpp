@@ -2,6 +2,7 @@
 // use the fastest.
 #include <doctest/doctest.h>
 
+#include "kernels/cuda/linear.h"
 #include "kernels/cuda/linear_kernels.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
@@ -69,4 +70,22 @@ TEST_CASE("linear: every kernel over rows of x and shapes of W") {
       check_all({m, s, m % 2 == 0, Epilogue::kNone, m % 3 == 0});
       check_all({m, s, m % 2 == 1, Epilogue::kSiluAndMul, false});
     }
+}
+
+TEST_CASE("linear: after the buckets, no number of rows is measured again") {
+  if (backend().kind != BackendKind::kCuda) return;
+  constexpr int64_t kMost = 1500;
+  const Shape2 shape{72, 136};
+  Product p(kMost, shape, false, Epilogue::kNone, false);
+  Tensor out = poisoned(p.out_shape, p.dtype);
+  auto of_rows = [&](int64_t rows) {
+    LinearArgs a = p.args(out);
+    a.x = a.x.rows(0, rows), a.out = a.out.rows(0, rows);
+    return a;
+  };
+  CHECK(cuda::linear_choice(of_rows(1)).empty());
+  auto buckets = backend().ops.linear_buckets(kMost);
+  CHECK(buckets.back() == kMost);
+  for (int64_t rows : buckets) backend().ops.linear(stream(), of_rows(rows));
+  for (int64_t rows = 1; rows <= kMost; ++rows) CHECK(!cuda::linear_choice(of_rows(rows)).empty());
 }
