@@ -1,7 +1,7 @@
-// y = x W^T for 33 to 256 rows of x on tensor cores, where a product is limited by reading W as much
-// as by arithmetic: the rows of x are the matrix unit's lines, 64 for each warpgroup, and a tile's
-// rows of W its columns, so that a block has all rows of x and reads its part of W once. Blocks
-// that have the parts of K of a tile are a cluster, as in linear_tile.cu.
+// y = x W^T for 33 to 256 rows of x on tensor cores, where a product is limited by reading W as
+// much as by arithmetic: the rows of x are the matrix unit's lines, 64 for each warpgroup, and a
+// tile's rows of W its columns, so that a block has all rows of x and reads its part of W once.
+// Blocks that have the parts of K of a tile are a cluster, as in linear_tile.cu.
 #include "kernels/cuda/linear_block.cuh"
 
 #include <algorithm>
@@ -65,8 +65,8 @@ LinearCut cut_of(const LinearArgs& a, int log_parts) {
   c.depth = 1;
   c.x_lines = x_lines;
   c.stage_bytes = (c.tile_rows + c.x_lines) * kLineBytes;
-  c.num_stages =
-      std::min({kMostStages, most_bytes(x_lines) / c.stage_bytes, parts_of(c.k_tiles, 1 << log_parts)});
+  c.num_stages = std::min(
+      {kMostStages, most_bytes(x_lines) / c.stage_bytes, parts_of(c.k_tiles, 1 << log_parts)});
   return c;
 }
 
@@ -83,7 +83,8 @@ template <class B>
 void launch_blocking(Stream stream, const LinearArgs& a, const LinearCut& c) {
   CUtensorMap weight = slice_map(a.weight.data.data, a.weight.rows, a.weight.cols, B::kRows);
   CUtensorMap x = slice_map(a.x.data, a.x.dim(0), a.weight.cols, c.x_lines);
-  int used = std::max(c.num_stages * c.stage_bytes, block_sums_bytes(B::kRows, c.x_lines, c.log_parts));
+  int used =
+      std::max(c.num_stages * c.stage_bytes, block_sums_bytes(B::kRows, c.x_lines, c.log_parts));
   auto shared = kSharedSlack + static_cast<size_t>(used);
   allow_shared(reinterpret_cast<const void*>(multiply_block<B>), shared);
   launch(stream,

@@ -6,11 +6,9 @@
 namespace ll::cuda {
 namespace {
 
-// -log(-log1p(-u)) for the smallest u that to_uniform makes, rounded up.
-constexpr float kMaxGumbel = 22.9f;
-constexpr float kLog2 = 0.69314718f;
-constexpr float kLogError = 0.01f;  // more than __log2f is off
-constexpr float kRounding = 1e-6f;  // relative: more than the roundings of a score
+// How far bounds of a score are taken apart: for what lg2.approx is off, and for the roundings of a
+// score, relative.
+constexpr float kLogError = 0.01f, kRounding = 1e-6f;
 
 // One row's draw: the best candidate of the slices so far, and how many of them are done. Zero
 // between draws.
@@ -28,18 +26,21 @@ __device__ float noisy_score(float logit, float inverse_temperature, uint32_t bi
   return __fmaf_rn(logit, inverse_temperature, gumbel);
 }
 
-// The noise a logit needs to reach `bound`, rounded down; infinite for no logit.
-__device__ float needed_noise(float logit, float inverse_temperature, float bound) {
-  float scaled = logit * inverse_temperature;
-  return bound - scaled - kRounding * fabsf(scaled);
+// Bounds of a score that cost one logarithm. With d = log(-log1p(-u) / u) the noise is -log(u) - d,
+// and 0 <= d <= 0.67 u for u below a half, and d < 2.9 for all below 1, which to_uniform may round
+// to.
+struct ScoreBounds {
+  float low, high;
+};
+__device__ ScoreBounds bounds_of(float logit, float inverse_temperature, uint32_t bits) {
+  constexpr float kLog2 = 0.69314718f;
+  float u = uniform_of(bits), log2_u;
+  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(log2_u) : "f"(u));
+  float high = fmaf(logit, inverse_temperature, -kLog2 * log2_u);
+  return {high - (u < 0.5f ? 0.67f * u : u < 1.0f ? 2.9f : kInfinity), high};
 }
-
-// Whether the bits may make as much noise: -log1p(-u) >= u, so the noise is at most -log(u).
-__device__ bool may_reach(float noise, uint32_t bits) {
-  float log2_u;
-  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(log2_u) : "f"(uniform_of(bits)));
-  return kLogError - kLog2 * log2_u >= noise;
-}
+// What `high` has to reach for the score to reach `low`.
+__device__ float slackened(float low) { return low - kLogError - kRounding * (fabsf(low) + 32.0f); }
 
 __device__ uint32_t pick(const std::array<uint32_t, 4>& block, uint32_t i) {
   return i == 0 ? block[0] : i == 1 ? block[1] : i == 2 ? block[2] : block[3];
@@ -57,9 +58,12 @@ __device__ void bits_of_four(uint64_t seed, int32_t position, int32_t first_toke
                              uint32_t (&bits)[4]) {
   auto id = static_cast<uint32_t>(first_token);
   uint32_t offset = id % 4;
-  std::array<uint32_t, 4> block = philox({id / 4, static_cast<uint32_t>(position), 0, 0}, seed),
-                          next = block;
-  if (offset != 0) next = philox({id / 4 + 1, static_cast<uint32_t>(position), 0, 0}, seed);
+  std::array<uint32_t, 4> block = philox({id / 4, static_cast<uint32_t>(position), 0, 0}, seed);
+  if (offset == 0) {
+    bits[0] = block[0], bits[1] = block[1], bits[2] = block[2], bits[3] = block[3];
+    return;
+  }
+  std::array<uint32_t, 4> next = philox({id / 4 + 1, static_cast<uint32_t>(position), 0, 0}, seed);
 #pragma unroll
   for (uint32_t e = 0; e < 4; ++e)
     bits[e] = offset + e < 4 ? pick(block, offset + e) : pick(next, offset + e - 4);
@@ -72,44 +76,53 @@ struct DrawRow {
   uint32_t low;  // key a logit must reach, when kSelected
 };
 
-// The best of this thread's logits with their noise; those that cannot reach `bound` are left out.
+// Turns this thread's logits into upper bounds of their scores, -inf where none is accepted; the
+// highest lower bound.
 template <bool kSelected>
-__device__ Packed best_with_noise(const float (&x)[kSliceValues], const DrawRow& row, int slice,
-                                  int32_t vocab_begin, float bound) {
-  Packed best = 0;
+__device__ float bound_scores(float (&x)[kSliceValues], const DrawRow& row, int slice,
+                              int32_t vocab_begin) {
+  float low = -kInfinity;
 #pragma unroll
   for (int g = 0; g < kSliceGroups; ++g) {
-    float noise[4];
-    bool any = false;
+    uint32_t bits[4];
+    bits_of_four(row.seed, row.position, vocab_begin + slice_index(slice, 4 * g), bits);
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-      float logit = x[4 * g + e];
-      noise[e] = needed_noise(logit, row.inverse_temperature, bound);
-      if (kSelected && key_of(logit) < row.low) noise[e] = kInfinity;
-      any |= noise[e] <= kMaxGumbel;
+      float& logit = x[4 * g + e];
+      if (kSelected && key_of(logit) < row.low) logit = -kInfinity;
+      ScoreBounds bounds = bounds_of(logit, row.inverse_temperature, bits[e]);
+      low = fmaxf(low, bounds.low);
+      logit = bounds.high;
     }
-    if (!any) continue;
-    uint32_t bits[4];
-    int32_t first = vocab_begin + slice_index(slice, 4 * g);
-    bits_of_four(row.seed, row.position, first, bits);
+  }
+  return low;
+}
+
+// The best of this thread's scores among those that may reach `low`: few threads have one.
+__device__ Packed best_score(const float (&high)[kSliceValues], float low, const Logits& logits,
+                             int r, const DrawRow& row, int slice, int32_t vocab_begin) {
+  uint32_t mask = 0;
+  float least = slackened(low);
 #pragma unroll
-    for (int e = 0; e < 4; ++e)
-      if (may_reach(noise[e], bits[e]))
-        best = max(best, pack_candidate(noisy_score(x[4 * g + e], row.inverse_temperature, bits[e]),
-                                        first + e));
+  for (int v = 0; v < kSliceValues; ++v)
+    mask |= static_cast<uint32_t>(high[v] >= least && high[v] > -kInfinity) << v;
+  Packed best = 0;
+  for (; mask != 0; mask &= mask - 1) {
+    int i = slice_index(slice, __ffs(static_cast<int>(mask)) - 1);
+    uint32_t bits = bits_of(row.seed, row.position, vocab_begin + i);
+    float score = noisy_score(logits.row(r)[i], row.inverse_temperature, bits);
+    best = max(best, pack_candidate(score, vocab_begin + i));
   }
   return best;
 }
 
-// The likeliest accepted token of this thread, without noise; of equals the lowest. NaN is none.
-template <bool kSelected>
-__device__ Packed best_without_noise(const float (&x)[kSliceValues], uint32_t low, int slice,
-                                     int32_t vocab_begin) {
+// The likeliest token of this thread; of equals the lowest. NaN is none.
+__device__ Packed likeliest(const float (&x)[kSliceValues], int slice, int32_t vocab_begin) {
   float best = -kInfinity;
   int at = -1;
 #pragma unroll
   for (int v = 0; v < kSliceValues; ++v)
-    if (x[v] > best && !(kSelected && key_of(x[v]) < low)) best = x[v], at = v;
+    if (x[v] > best) best = x[v], at = v;
   return at < 0 ? 0 : pack_candidate(best, vocab_begin + slice_index(slice, at));
 }
 
@@ -117,8 +130,8 @@ template <bool kSelected>
 __global__ void __launch_bounds__(kSliceThreads)
     draw_slices(Logits logits, const SamplingRow* rows, const Selection* selections,
                 int32_t vocab_begin, DrawState* states, Candidate* best) {
-  __shared__ Packed shared[2][32];
-  __shared__ float shared_bound;
+  __shared__ Packed shared[32];
+  __shared__ float shared_low[32];
   let_next_start();
   wait_for_previous();
   int slice = blockIdx.x, r = blockIdx.y;
@@ -131,26 +144,21 @@ __global__ void __launch_bounds__(kSliceThreads)
   bool is_greedy = row.temperature <= 0;
   DrawRow draw{row.seed, row.position, is_greedy ? 1.0f : 1.0f / row.temperature,
                kSelected && !is_greedy ? selections[r].low : 0};
+  DrawState* state = states + r;
   float x[kSliceValues];
   load_slice(logits, r, slice, x);
-  DrawState* state = states + r;
-  Packed top = block_max(best_without_noise<kSelected>(x, draw.low, slice, vocab_begin), shared[0]);
-  if (!is_greedy) {
-    // The likeliest token's score, of this slice or of one that was faster, rules out nearly all
-    // others.
-    if (is_first_thread) {
-      if (top != 0) {
-        uint32_t bits = bits_of(draw.seed, draw.position, token_of(top));
-        top = pack_candidate(noisy_score(score_of(top), draw.inverse_temperature, bits),
-                             token_of(top));
-      }
-      Packed reached = max(top, atomicMax(&state->best, top));
-      shared_bound = reached == 0 ? -kInfinity : score_of(reached);
-    }
-    __syncthreads();
-    top =
-        block_max(best_with_noise<kSelected>(x, draw, slice, vocab_begin, shared_bound), shared[1]);
+  Packed top;
+  if (is_greedy) {
+    top = likeliest(x, slice, vocab_begin);
+  } else {
+    // A slice that was faster may have reached more.
+    Packed reached = is_first_thread ? __ldcg(&state->best) : 0;
+    float low = bound_scores<kSelected>(x, draw, slice, vocab_begin);
+    if (reached != 0) low = fmaxf(low, score_of(reached));
+    low = block_max(low, shared_low);
+    top = best_score(x, low, logits, r, draw, slice, vocab_begin);
   }
+  top = block_max(top, shared);
   if (!is_first_thread) return;
   atomicMax(&state->best, top);
   __threadfence();
