@@ -30,4 +30,15 @@ int clusters_at_once(const void* kernel, const LaunchShape& shape) {
   return count;
 }
 
+ClusterCounts cluster_counts(const void* kernel, int block_threads, size_t shared_bytes) {
+  allow_shared(kernel, shared_bytes);
+  ClusterCounts counts{};
+  for (unsigned i = 0; i < counts.size(); ++i)
+    counts[i] = clusters_at_once(kernel, {.grid = dim3(1u << i),
+                                          .block = dim3(static_cast<unsigned>(block_threads)),
+                                          .shared_bytes = shared_bytes,
+                                          .cluster = 1u << i});
+  return counts;
+}
+
 }  // namespace ll::cuda

@@ -2,6 +2,8 @@
 // What a launch asks of a kernel and of the device.
 #include <cuda_runtime.h>
 
+#include <array>
+
 namespace ll::cuda {
 
 struct LaunchShape {
@@ -16,5 +18,9 @@ void allow_shared(const void* kernel, size_t bytes);
 // Clusters of this shape that run at once. The multiprocessors of a cluster lie side by side, so
 // that some are left over. Needs the shape's shared memory allowed.
 int clusters_at_once(const void* kernel, const LaunchShape& shape);
+
+// The same of clusters of 1, 2, 4 and 8 blocks; allows the shared memory.
+using ClusterCounts = std::array<int, 4>;
+ClusterCounts cluster_counts(const void* kernel, int block_threads, size_t shared_bytes);
 
 }  // namespace ll::cuda

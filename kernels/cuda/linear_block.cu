@@ -5,7 +5,6 @@
 #include "kernels/cuda/linear_block.cuh"
 
 #include <algorithm>
-#include <array>
 
 #include "kernels/cuda/linear_cut.h"
 #include "kernels/cuda/linear_kernels.h"
@@ -13,9 +12,8 @@
 namespace ll::cuda {
 namespace {
 
-constexpr int kLeastRows = 32, kMostRows = 160, kRowStep = 16;  // of W in a tile
-constexpr int kFewX = 32;                                       // linear_tile.cu has them
-constexpr unsigned kMostLogParts = 3;
+constexpr int kLeastRows = 32, kMostRows = 160, kRowStep = 16;     // of W in a tile
+constexpr int kFewX = 32;                                          // linear_tile.cu has them
 constexpr int kSharedBytes = 227 << 10, kReservedBytes = 1 << 10;  // of a multiprocessor, a block
 constexpr int kStaticBytes = kMostXLines * static_cast<int>(sizeof(RopePlace)) + 256;  // + barriers
 
@@ -28,19 +26,10 @@ constexpr int most_bytes(int x_lines) {
 
 // Clusters of 2^log_parts blocks that run at once.
 int row_tiles_at_once(int log_parts) {
-  static const auto counts = [] {
-    using Widest = Blocking<kMostRows, 2, 2>;
-    auto kernel = reinterpret_cast<const void*>(multiply_block<Widest>);
-    size_t shared = kSharedBytes - kStaticBytes;
-    allow_shared(kernel, shared);
-    std::array<int, kMostLogParts + 1> all{};
-    for (unsigned i = 0; i <= kMostLogParts; ++i)
-      all[i] = clusters_at_once(kernel, {.grid = dim3(1u << i),
-                                         .block = dim3(Widest::kThreads),
-                                         .shared_bytes = shared,
-                                         .cluster = 1u << i});
-    return all;
-  }();
+  using Widest = Blocking<kMostRows, 2, 2>;
+  static const ClusterCounts counts =
+      cluster_counts(reinterpret_cast<const void*>(multiply_block<Widest>), Widest::kThreads,
+                     kSharedBytes - kStaticBytes);
   return counts[static_cast<size_t>(log_parts)];
 }
 

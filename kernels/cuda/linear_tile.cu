@@ -6,7 +6,6 @@
 #include "kernels/cuda/linear_tile.cuh"
 
 #include <algorithm>
-#include <array>
 
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/linear_cut.h"
@@ -21,7 +20,6 @@ constexpr int kSharedBytes = 104 << 10, kWideSharedBytes = 124 << 10;
 constexpr int kFixedBytes = static_cast<int>(kSharedSlack) + 1536;  // alignment, barriers, places
 constexpr int kMostGroups = 3, kMostRows = 64 * kMostGroups;
 constexpr int kMostColumns = 64;
-constexpr unsigned kMostLogParts = 3;
 
 int columns_of(const LinearArgs& a) {
   int eights = parts_of(a.x.dim(0), 8);
@@ -46,18 +44,9 @@ int behind_ring_bytes(const TileArgs& a) {
 
 // Clusters of 2^log_parts wide blocks that run at once.
 int wide_clusters(int log_parts) {
-  static const auto counts = [] {
-    using Wide = Tiling<3, 8>;
-    auto kernel = reinterpret_cast<const void*>(multiply_tile<Wide>);
-    allow_shared(kernel, kWideSharedBytes);
-    std::array<int, kMostLogParts + 1> all{};
-    for (unsigned i = 0; i <= kMostLogParts; ++i)
-      all[i] = clusters_at_once(kernel, {.grid = dim3(1u << i),
-                                         .block = dim3(Wide::kThreads),
-                                         .shared_bytes = kWideSharedBytes,
-                                         .cluster = 1u << i});
-    return all;
-  }();
+  using Wide = Tiling<3, 8>;
+  static const ClusterCounts counts = cluster_counts(
+      reinterpret_cast<const void*>(multiply_tile<Wide>), Wide::kThreads, kWideSharedBytes);
   return counts[static_cast<size_t>(log_parts)];
 }
 
