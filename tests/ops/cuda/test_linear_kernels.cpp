@@ -15,8 +15,8 @@ namespace {
 struct Shape2 {
   int64_t n, k;
 };
-constexpr Shape2 kShapes[] = {{4, 64},      {98, 72},    {200, 448},   {256, 1088}, {1536, 1536},
-                              {1000, 4104}, {40004, 64}, {17928, 136}, {21120, 64}};
+constexpr Shape2 kShapes[] = {{4, 64},      {98, 72},    {200, 448},  {256, 1088}, {1536, 1536},
+                              {1000, 4104}, {40004, 64}, {17928, 72}, {21120, 64}};
 
 struct Product {
   Product(int64_t m, Shape2 s, bool has_bias, Epilogue epilogue, bool float_out)
@@ -62,7 +62,7 @@ void check_all(const Product& p) {
 
 TEST_CASE("linear: every kernel over rows of x and shapes of W") {
   if (backend().kind != BackendKind::kCuda) return;
-  for (int64_t m : {1, 3, 8, 9, 16, 17, 40, 48, 49, 64, 65, 96, 100, 128, 129, 192, 193, 256})
+  for (int64_t m : {1, 3, 8, 9, 16, 17, 40, 48, 49, 64, 65, 96, 100, 128, 129, 193, 256})
     for (Shape2 s : kShapes) {
       CAPTURE(m);
       CAPTURE(s.n);
