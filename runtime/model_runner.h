@@ -33,8 +33,9 @@ class ModelRunner {
               Qwen2Weights weights);
   ~ModelRunner();
 
-  // Lets the backend measure how to do the products of all steps there may be, so that none of them
-  // waits for it; before the first launch. Collective over the replica.
+  // Lets the backend measure how to do the products of the steps to come, so that none of them
+  // waits for it; those with gathered weights still do. Before the first launch; collective over
+  // the replica.
   void measure_products();
   void launch(const StepPlan& plan);
   // Of the oldest launched step; waits for it. Only where options.collects.

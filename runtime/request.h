@@ -8,9 +8,12 @@
 
 namespace ll {
 
+// Below it the inverse would overflow, and no other token than the likeliest be drawn anyway.
+constexpr float kGreedyTemperature = 1e-5f;
+
 struct SamplingParams {
   int32_t n = 1;
-  float temperature = 1;  // 0: greedy
+  float temperature = 1;  // below kGreedyTemperature: greedy
   float top_p = 1;
   float min_p = 0;
   int32_t top_k = 0;  // 0: off

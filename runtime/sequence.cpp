@@ -13,7 +13,7 @@ bool contains(const std::vector<int32_t>& list, int32_t token) {
 
 SlotSampling Sequence::slot_sampling() const {
   const SamplingParams& p = params();
-  SlotSampling s{.temperature = p.temperature,
+  SlotSampling s{.temperature = p.temperature < kGreedyTemperature ? 0 : p.temperature,
                  .top_p = p.top_p,
                  .min_p = p.min_p,
                  .top_k = p.top_k,

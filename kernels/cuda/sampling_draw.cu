@@ -39,8 +39,11 @@ __device__ ScoreBounds bounds_of(float logit, float inverse_temperature, uint32_
   float high = fmaf(logit, inverse_temperature, -kLog2 * log2_u);
   return {high - (u < 0.5f ? 0.67f * u : u < 1.0f ? 2.9f : kInfinity), high};
 }
-// What `high` has to reach for the score to reach `low`.
-__device__ float slackened(float low) { return low - kLogError - kRounding * (fabsf(low) + 32.0f); }
+// What `high` has to reach for the score to reach `low`; more than a -inf in any case, and where
+// `low` is infinite, so that the difference is NaN, no more.
+__device__ float slackened(float low) {
+  return fmaxf(low - kLogError - kRounding * (fabsf(low) + 32.0f), -FLT_MAX);
+}
 
 __device__ uint32_t pick(const std::array<uint32_t, 4>& block, uint32_t i) {
   return i == 0 ? block[0] : i == 1 ? block[1] : i == 2 ? block[2] : block[3];
@@ -104,8 +107,7 @@ __device__ Packed best_score(const float (&high)[kSliceValues], float low, const
   uint32_t mask = 0;
   float least = slackened(low);
 #pragma unroll
-  for (int v = 0; v < kSliceValues; ++v)
-    mask |= static_cast<uint32_t>(high[v] >= least && high[v] > -kInfinity) << v;
+  for (int v = 0; v < kSliceValues; ++v) mask |= static_cast<uint32_t>(high[v] >= least) << v;
   Packed best = 0;
   for (; mask != 0; mask &= mask - 1) {
     int i = slice_index(slice, __ffs(static_cast<int>(mask)) - 1);
