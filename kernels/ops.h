@@ -75,6 +75,19 @@ struct AddRmsNormArgs {
   TensorView weight;    // [E]
   float eps;
   float* sum_squares = nullptr;  // [T]
+  // As sum_squares, of whole rows: the squares are added to that of row t at [t * kSquaresStride],
+  // in units of 1 / kSquaresUnit; integers, so that the order does not matter.
+  // LinearArgs::x_squares takes them.
+  uint64_t* row_squares = nullptr;
+};
+constexpr int64_t kMostDeferredRows = 256;  // of a step whose norms are done so
+constexpr int64_t kSquaresStride = 8;       // each in a sector of memory of its own
+constexpr float kSquaresUnit = 16777216.0f;
+
+// Of rows x that are normalised but for their scale.
+struct RowSquares {
+  const uint64_t* sums;  // see AddRmsNormArgs::row_squares
+  float eps;
 };
 
 enum class Epilogue : uint8_t {
@@ -104,6 +117,10 @@ struct LinearArgs {
   Epilogue epilogue = Epilogue::kNone;
   // Instead of an epilogue: is then done to `out`, which is its qkv.
   const RopeAndStoreArgs* rope = nullptr;
+  // x lacks its scale: each row's product is divided by sqrt(squares / cols + eps).
+  const RowSquares* x_squares = nullptr;
+  // Instead of an epilogue: is then done with `out` as its delta; has row_squares.
+  const AddRmsNormArgs* norm = nullptr;
 };
 
 // What a product of rows that were not yet normalised lacks once its parts are summed:
@@ -214,6 +231,8 @@ struct Ops {
   // first does it, which takes a while; a product of other rows is done as that of the next of
   // these.
   std::vector<int64_t> (&linear_buckets)(int64_t most);
+  // Whether LinearArgs::x_squares and norm are taken, of up to kMostDeferredRows rows.
+  bool defers_norms;
   SamplingOps sampling;
 };
 

@@ -20,6 +20,10 @@ void for_each(const ModelConfig& config, const ModelShard& shard, DType dtype, i
   rows_of(&A::qkv, qkv);
   rows_of(&A::attention, slice);
   rows_of(&A::act, ffn);
+  bool is_alone = e == whole && ffn == config.intermediate_size && z == 1;
+  if (is_alone && dtype == DType::bf16)
+    visit(&A::row_squares, DType::u8,
+          Shape{2 * config.num_layers, kMostDeferredRows * kSquaresStride * 8});
   if (shard.hidden_parts > 1) {
     visit(&A::sum_squares, DType::f32, Shape{t});
     rows_of(&A::wide, std::max(2 * ffn, qkv));

@@ -14,6 +14,9 @@ struct Activations {
   Tensor attention;                  // [T, W]
   Tensor act;                        // [T, F]
 
+  // A rank alone, bfloat16: of each layer's two norms, where they are deferred.
+  Tensor row_squares;  // [2 L, kMostDeferredRows, kSquaresStride] of 8 bytes
+
   // x > 1:
   Tensor sum_squares;  // [T] float32
   Tensor wide;         // [T, max(2 F, (H + 2 KH) D)] of partial sums

@@ -7,6 +7,9 @@
 namespace ll {
 namespace {
 
+constexpr size_t kLayerSquaresBytes = 2 * kSquaresStride * 8;  // of a row
+constexpr int64_t kFewRows = 4;  // kernels of so few rows do not defer norms
+
 // The same memory, `rows` rows of `width`.
 TensorView reshaped(const Tensor& t, int64_t rows, int64_t width) {
   return {t.view().data, t.view().dtype, {rows, width}};
@@ -43,7 +46,7 @@ size_t Qwen2Model::activation_bytes(const ModelConfig& config, const ModelShard&
 
 Qwen2Model::Rows Qwen2Model::rows_of(const StepInputs& inputs) const {
   int64_t all = inputs.batch.num_tokens;
-  if (!inputs.gathered) return {all, all, 0, all, false, inputs.batch};
+  if (!inputs.gathered) return {all, all, 0, all, false, inputs.batch, defers_norms(all)};
   // Whole blocks but for the last ones: gathered blocks are then the rows in their order.
   int64_t z = shard_.merged_columns, block = (all + z - 1) / z,
           first = std::min(grid_.place().j % z * block, all);
@@ -53,10 +56,15 @@ Qwen2Model::Rows Qwen2Model::rows_of(const StepInputs& inputs) const {
 TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const KvCache& kv) {
   ensure(!inputs.gathered || gathered_layers_, "gathered mode needs a grid with z > 1");
   Rows rows = rows_of(inputs);
+  if (rows.defers)
+    backend_.device.fill(
+        stream, squares_of(0, 0, rows), 0,
+        weights_.layers.size() * static_cast<size_t>(rows.all) * kLayerSquaresBytes);
   backend_.ops.begin_step(stream, inputs.batch, static_cast<int32_t>(shard_.heads.size),
                           static_cast<int32_t>(shard_.kv_heads.size), kv.positions());
   if (rows.gathered) gathered_layers_->begin(stream);
   embed(stream, inputs, rows);
+  if (rows.defers) return forward_deferred(stream, rows, kv);
   for (size_t l = 0; l < weights_.layers.size(); ++l) {
     const Qwen2Layer& own = weights_.layers[l];
     const LayerView& layer = rows.gathered ? gathered_layers_->layer(stream, l) : own_layers_[l];
@@ -67,6 +75,46 @@ TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const Kv
     mlp_block(stream, layer, rows);
   }
   return final_hidden(stream, rows);
+}
+
+// The first and the last norm are done as ever.
+TensorView Qwen2Model::forward_deferred(Stream stream, const Rows& rows, const KvCache& kv) {
+  size_t num_layers = weights_.layers.size();
+  add_and_norm(stream, false, weights_.layers[0].input_norm, rows);
+  for (size_t l = 0; l < num_layers; ++l) {
+    const Qwen2Layer& own = weights_.layers[l];
+    if (observer_) observer_(static_cast<int64_t>(l), a_.residual.view().rows(0, rows.mine));
+    RowSquares before{l > 0 ? squares_of(l - 1, 1, rows) : nullptr, config_.rms_norm_eps},
+        between{squares_of(l, 0, rows), config_.rms_norm_eps};
+    AddRmsNormArgs middle = deferred_norm(l, 0, own.post_attention_norm, rows), next{};
+    bool is_last = l + 1 == num_layers;
+    if (!is_last) next = deferred_norm(l, 1, weights_.layers[l + 1].input_norm, rows);
+    attention_block(stream, own_layers_[l], rows, kv.layer(static_cast<int64_t>(l)),
+                    l > 0 ? &before : nullptr, &middle);
+    mlp_block(stream, own_layers_[l], rows, &between, is_last ? nullptr : &next);
+  }
+  return final_hidden(stream, rows);
+}
+
+bool Qwen2Model::defers_norms(int64_t rows) const {
+  return backend_.ops.defers_norms && a_.row_squares && rows > kFewRows &&
+         rows <= kMostDeferredRows;
+}
+
+uint64_t* Qwen2Model::squares_of(size_t layer, int which, const Rows& rows) {
+  return static_cast<uint64_t*>(a_.row_squares.view().data) +
+         (2 * static_cast<int64_t>(layer) + which) * rows.all * kSquaresStride;
+}
+
+AddRmsNormArgs Qwen2Model::deferred_norm(size_t layer, int which, const Tensor& weight,
+                                         const Rows& rows) {
+  AddRmsNormArgs norm{a_.normed.view().rows(0, rows.all),
+                      a_.residual.view().rows(0, rows.all),
+                      {},
+                      weight,
+                      config_.rms_norm_eps};
+  norm.row_squares = squares_of(layer, which, rows);
+  return norm;
 }
 
 // The vocabulary's rows have all columns: summed over all ranks, each takes its own part.
@@ -83,8 +131,9 @@ void Qwen2Model::embed(Stream stream, const StepInputs& inputs, const Rows& rows
 }
 
 void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Rows& rows,
-                                 const KvPages& kv) {
-  project_qkv(stream, layer, rows, kv);
+                                 const KvPages& kv, const RowSquares* x_squares,
+                                 const AddRmsNormArgs* norm) {
+  project_qkv(stream, layer, rows, kv, x_squares);
   attend(stream, rows, kv);
   TensorView slices = a_.attention;
   if (rows.gathered) {  // each rank's rows, from every column
@@ -92,11 +141,11 @@ void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Ro
     grid_.z_comm().all_to_all(stream, a_.attention.view().data, slices.data,
                               slices.rows(0, rows.block).bytes());
   }
-  row_products(stream, layer, rows, slices, rows.block, &ColumnWeights::o);
+  row_products(stream, layer, rows, slices, rows.block, &ColumnWeights::o, norm);
 }
 
 void Qwen2Model::project_qkv(Stream stream, const LayerView& layer, const Rows& rows,
-                             const KvPages& kv) {
+                             const KvPages& kv, const RowSquares* x_squares) {
   RopeAndStoreArgs rope{a_.qkv.view().rows(0, rows.all),
                         rope_,
                         kv,
@@ -104,6 +153,7 @@ void Qwen2Model::project_qkv(Stream stream, const LayerView& layer, const Rows& 
                         static_cast<int32_t>(shard_.heads.size),
                         static_cast<int32_t>(shard_.kv_heads.size)};
   ColumnProduct product{a_.qkv, rows.block, 1, &ColumnWeights::qkv, true, Epilogue::kNone};
+  product.x_squares = x_squares;
   if (rows.gathered) {
     gather_qkv(stream, layer, rows, product);
   } else {
@@ -150,11 +200,12 @@ void Qwen2Model::attend(Stream stream, const Rows& rows, const KvPages& kv) {
                       {of(a_.attention), received, shard_.kv_parts, first, config_.head_dim});
 }
 
-void Qwen2Model::mlp_block(Stream stream, const LayerView& layer, const Rows& rows) {
-  column_products(
-      stream, layer, rows,
-      {a_.act, rows.mine, layer.size(), &ColumnWeights::gate_up, false, Epilogue::kSiluAndMul});
-  row_products(stream, layer, rows, a_.act, rows.mine, &ColumnWeights::down);
+void Qwen2Model::mlp_block(Stream stream, const LayerView& layer, const Rows& rows,
+                           const RowSquares* x_squares, const AddRmsNormArgs* norm) {
+  column_products(stream, layer, rows,
+                  {a_.act, rows.mine, layer.size(), &ColumnWeights::gate_up, false,
+                   Epilogue::kSiluAndMul, nullptr, x_squares});
+  row_products(stream, layer, rows, a_.act, rows.mine, &ColumnWeights::down, norm);
 }
 
 void Qwen2Model::column_products(Stream stream, const LayerView& layer, const Rows& rows,
@@ -165,7 +216,8 @@ void Qwen2Model::column_products(Stream stream, const LayerView& layer, const Ro
   auto bias_of = [&](size_t c) { return p.has_bias ? layer[c].qkv_bias : TensorView{}; };
   if (shard_.hidden_parts == 1) {
     for (size_t c = 0; c < p.columns; ++c)
-      ops.linear(stream, {out_of(c), x, layer[c].*p.matrix, bias_of(c), p.epilogue, p.rope});
+      ops.linear(stream,
+                 {out_of(c), x, layer[c].*p.matrix, bias_of(c), p.epilogue, p.rope, p.x_squares});
     return;
   }
   // Sums over part of the inputs, of rows not yet normalised: what is not linear comes afterwards.
@@ -184,9 +236,12 @@ void Qwen2Model::column_products(Stream stream, const LayerView& layer, const Ro
 }
 
 void Qwen2Model::row_products(Stream stream, const LayerView& layer, const Rows& rows, TensorView x,
-                              int64_t stride, Weight ColumnWeights::*matrix) {
+                              int64_t stride, Weight ColumnWeights::*matrix,
+                              const AddRmsNormArgs* norm) {
   TensorView sum = a_.partial.view().rows(0, rows.mine);
-  backend_.ops.linear(stream, {sum, x.rows(0, rows.mine), layer[0].*matrix, {}});
+  backend_.ops.linear(
+      stream,
+      {sum, x.rows(0, rows.mine), layer[0].*matrix, {}, Epilogue::kNone, nullptr, nullptr, norm});
   for (size_t c = 1; c < layer.size(); ++c) {
     TensorView more = a_.addend.view().rows(0, rows.mine);
     backend_.ops.linear(
@@ -223,15 +278,28 @@ TensorView Qwen2Model::final_hidden(Stream stream, const Rows& rows) {
 
 void Qwen2Model::do_products(Stream stream, const BatchView& batch, const KvCache& kv,
                              TensorView logits) {
-  Rows rows{batch.num_tokens, batch.num_tokens, 0, batch.num_tokens, false, batch};
-  for (const Tensor* t : {&a_.normed, &a_.attention}) {
+  StepInputs inputs{.batch = batch};
+  Rows rows = rows_of(inputs);
+  for (const Tensor* t : {&a_.normed, &a_.residual, &a_.attention}) {
     TensorView x = t->view().rows(0, rows.all);
     backend_.ops.fill_random(stream, x, 0, 1.0f, 0, 0, x.dim(1));
   }
   const LayerView& layer = own_layers_.front();
-  project_qkv(stream, layer, rows, kv.layer(0));
-  row_products(stream, layer, rows, a_.attention, rows.block, &ColumnWeights::o);
-  mlp_block(stream, layer, rows);
+  RowSquares squares{};
+  AddRmsNormArgs norm{};
+  if (rows.defers) {
+    squares = {squares_of(0, 0, rows), config_.rms_norm_eps};
+    norm = deferred_norm(0, 1, weights_.final_norm, rows);
+    backend_.device.fill(stream, squares_of(0, 0, rows), 1,
+                         static_cast<size_t>(rows.all) * kLayerSquaresBytes);
+  }
+  for (bool defers : {false, true}) {
+    if (defers && !rows.defers) break;
+    project_qkv(stream, layer, rows, kv.layer(0), defers ? &squares : nullptr);
+    row_products(stream, layer, rows, a_.attention, rows.block, &ColumnWeights::o,
+                 defers ? &norm : nullptr);
+    mlp_block(stream, layer, rows, defers ? &squares : nullptr, defers ? &norm : nullptr);
+  }
   this->logits(stream, a_.normed.view().rows(0, logits.dim(0)), logits);
 }
 

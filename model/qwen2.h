@@ -72,16 +72,27 @@ class Qwen2Model {
 
  private:
   // The rows of a step, and which of them this rank computes outside attention: in gathered mode
-  // `mine` of a block of `block`, else all.
+  // `mine` of a block of `block`, else all. defers: the products that feed a norm do it, and those
+  // that follow apply its scale.
   struct Rows {
     int64_t all, block, first, mine;
     bool gathered;
     const BatchView& batch;
+    bool defers = false;
   };
+  bool defers_norms(int64_t rows) const;
+  // Of norm 0 (after attention) or 1 (before the next layer) of a layer: those of a layer lie one
+  // after the other.
+  uint64_t* squares_of(size_t layer, int which, const Rows& rows);
+  AddRmsNormArgs deferred_norm(size_t layer, int which, const Tensor& weight, const Rows& rows);
   Rows rows_of(const StepInputs& inputs) const;
+  TensorView forward_deferred(Stream stream, const Rows& rows, const KvCache& kv);
   void embed(Stream stream, const StepInputs& inputs, const Rows& rows);
-  void attention_block(Stream stream, const LayerView& layer, const Rows& rows, const KvPages& kv);
-  void mlp_block(Stream stream, const LayerView& layer, const Rows& rows);
+  // x_squares: of the rows of `normed`, if they lack their scale; norm: done with the block's sum.
+  void attention_block(Stream stream, const LayerView& layer, const Rows& rows, const KvPages& kv,
+                       const RowSquares* x_squares = nullptr, const AddRmsNormArgs* norm = nullptr);
+  void mlp_block(Stream stream, const LayerView& layer, const Rows& rows,
+                 const RowSquares* x_squares = nullptr, const AddRmsNormArgs* norm = nullptr);
   // Attention over all positions of all rows, this rank's columns of o_proj.
   void attend(Stream stream, const Rows& rows, const KvPages& kv);
   // out[c], `stride` rows each, = normed times the matrix of column c < columns.
@@ -93,15 +104,17 @@ class Qwen2Model {
     bool has_bias;
     Epilogue epilogue;
     const RopeAndStoreArgs* rope = nullptr;
+    const RowSquares* x_squares = nullptr;
   };
   // Queries, keys and values of all rows for this rank's heads: queries turned, the others stored.
-  void project_qkv(Stream stream, const LayerView& layer, const Rows& rows, const KvPages& kv);
+  void project_qkv(Stream stream, const LayerView& layer, const Rows& rows, const KvPages& kv,
+                   const RowSquares* x_squares);
   void gather_qkv(Stream stream, const LayerView& layer, const Rows& rows, ColumnProduct product);
   void column_products(Stream stream, const LayerView& layer, const Rows& rows,
                        const ColumnProduct& product);
   // partial = sum over the columns c of x[c], `stride` rows each, times c's matrix.
   void row_products(Stream stream, const LayerView& layer, const Rows& rows, TensorView x,
-                    int64_t stride, Weight ColumnWeights::*matrix);
+                    int64_t stride, Weight ColumnWeights::*matrix, const AddRmsNormArgs* norm);
   // residual += sum of `partial` over the columns (if any is pending); normed = rms_norm(residual),
   // or all of it but the scale (x > 1).
   void add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows);

@@ -37,6 +37,7 @@ const Ops& cuda_ops() {
                        .copy_pages = copy_pages,
                        .fill_random = fill_random,
                        .linear_buckets = linear_buckets,
+                       .defers_norms = true,
                        .sampling = {.edit_logits = edit_logits,
                                     .apply_penalties = apply_penalties,
                                     .reset_counts = reset_counts,

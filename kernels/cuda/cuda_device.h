@@ -17,7 +17,7 @@ struct Scratch {
   void* data;
   size_t bytes;
 };
-constexpr size_t kScratchBytes = size_t{64} << 20;
+constexpr size_t kScratchBytes = size_t{160} << 20;
 Scratch scratch();
 
 // Scratch that must be zero between ops (tickets and counters): an op leaves it zero.

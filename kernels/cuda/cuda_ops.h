@@ -13,6 +13,8 @@ void embed(Stream, const EmbedArgs&);
 void add_rms_norm(Stream, const AddRmsNormArgs&);
 void linear(Stream, const LinearArgs&);
 std::vector<int64_t> linear_buckets(int64_t most);
+// out = x with the scales its rows lack, both [T, cols].
+void scale_rows(Stream, TensorView out, TensorView x, const RowSquares&);
 void rope_and_store_kv(Stream, const RopeAndStoreArgs&);
 void attention(Stream, const AttentionArgs&);
 void finish_linear(Stream, const FinishLinearArgs&);

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/dtype.h"
+#include "kernels/ops.h"
 
 namespace ll::cuda {
 
@@ -43,6 +44,41 @@ __device__ inline void prefetch_to_l2(const void* p) {
 
 // x / (1 + exp(-x)) [Elfwing et al. 2018]
 __device__ inline float silu(float x) { return __fdividef(x, 1.0f + __expf(-x)); }
+
+// Adds in float32 and rounds: the sum of squares sees what the next layer will add to.
+__device__ inline uint4 add_rounded(uint4 a, uint4 b) {
+  float x[kVectorWidth], y[kVectorWidth];
+  unpack(a, x);
+  unpack(b, y);
+#pragma unroll
+  for (int i = 0; i < kVectorWidth; ++i) x[i] += y[i];
+  return pack(x);
+}
+
+__device__ inline float square_sum(uint4 v) {
+  float x[kVectorWidth], sum = 0;
+  unpack(v, x);
+#pragma unroll
+  for (int i = 0; i < kVectorWidth; ++i) sum = fmaf(x[i], x[i], sum);
+  return sum;
+}
+
+__device__ inline uint4 scaled(uint4 v, float scale, uint4 weight) {
+  float x[kVectorWidth], w[kVectorWidth];
+  unpack(v, x);
+  unpack(weight, w);
+#pragma unroll
+  for (int i = 0; i < kVectorWidth; ++i) x[i] = x[i] * scale * w[i];
+  return pack(x);
+}
+
+// To a row's sum of squares (ops.h).
+__device__ inline void add_squares(uint64_t* sum, float squares) {
+  atomicAdd(reinterpret_cast<unsigned long long*>(sum), __float2ull_rn(squares * kSquaresUnit));
+}
+__device__ inline float row_scale_of(uint64_t sum, float width, float eps) {
+  return rsqrtf(static_cast<float>(sum) / (kSquaresUnit * width) + eps);
+}
 
 // The same value in every lane: each step adds the same two numbers in both of its lanes.
 __device__ inline float warp_sum(float x) {

@@ -3,8 +3,9 @@
 // buckets: powers of two and, for some hundreds of rows, the middles between.
 //
 // LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile4 and so on,
-// block, library, plain) and measures nothing; LITELANG_LINEAR=first takes the first of all. Either
-// makes a run's arithmetic the same on every start. LITELANG_LINEAR_LOG=1 prints what was measured.
+// gate, block, library, plain) and measures nothing; LITELANG_LINEAR=first takes the first of all.
+// Either makes a run's arithmetic the same on every start. LITELANG_LINEAR_LOG=1 prints what was
+// measured.
 #include "kernels/cuda/linear.h"
 
 #include <cuda_runtime_api.h>
@@ -41,7 +42,7 @@ constexpr float kLibraryGapUs = 5;
 constexpr float kFasterOwnUs = 0.8f, kFasterLibrary = 0.97f;
 // Where a product does not fit the scratch memory, it is done so many rows of x at a time, or a
 // multiple.
-constexpr int64_t kRowBlock = 64;
+constexpr int64_t kRowBlock = 128;
 
 // One way to do a product: a kernel of ours, or an algorithm of the library.
 struct Way {
@@ -52,7 +53,7 @@ struct Way {
 
 struct ShapeKey {
   int64_t bucket, rows, cols;
-  bool is_float, has_bias, is_silu, has_rope;
+  bool is_float, has_bias, is_silu, has_rope, has_norm, lacks_scale;
   auto operator<=>(const ShapeKey&) const = default;
 };
 
@@ -68,9 +69,9 @@ int64_t bucket_of(int64_t num_x) {
 }
 
 ShapeKey key_of(const LinearArgs& a) {
-  return {bucket_of(a.x.dim(0)),     a.weight.rows,   a.weight.cols,
-          a.out.dtype == DType::f32, !a.bias.empty(), a.epilogue == Epilogue::kSiluAndMul,
-          a.rope != nullptr};
+  return {bucket_of(a.x.dim(0)),     a.weight.rows,     a.weight.cols,
+          a.out.dtype == DType::f32, !a.bias.empty(),   a.epilogue == Epilogue::kSiluAndMul,
+          a.rope != nullptr,         a.norm != nullptr, a.x_squares != nullptr};
 }
 
 std::string_view setting(const char* name) {
@@ -86,6 +87,7 @@ std::vector<Way> ways_of(const LinearArgs& a) {
   };
   for (const LinearKernel& k : stream_kernels()) add(k);
   for (const LinearKernel& k : tile_kernels()) add(k);
+  for (const LinearKernel& k : gate_kernels()) add(k);
   for (const LinearKernel& k : block_kernels()) add(k);
   if (library_takes(a)) {
     int number = 0;
@@ -96,14 +98,39 @@ std::vector<Way> ways_of(const LinearArgs& a) {
   return ways;
 }
 
+// The half of the scratch memory that SiLU-and-mul does not take.
+void* spare_memory() { return static_cast<char*>(scratch().data) + scratch().bytes / 2; }
+
+// Whether a kernel of ours scales rows and ends with norms itself.
+bool does_norms(const Way& way) {
+  return way.kernel && (way.name.starts_with("tile") || way.name.starts_with("block") ||
+                        way.name.starts_with("gate"));
+}
+
 // False when the library refuses. Our own kernels end with RoPE themselves.
-bool run(Stream stream, const LinearArgs& a, const Way& way) {
+bool run_bare(Stream stream, const LinearArgs& a, const Way& way) {
   if (way.kernel) {
     way.kernel->run(stream, a);
     return true;
   }
   if (!run_library(stream, a, way.algorithm)) return false;
   if (a.rope) rope_and_store_kv(stream, *a.rope);
+  return true;
+}
+
+bool run(Stream stream, const LinearArgs& a, const Way& way) {
+  if (does_norms(way) || (!a.x_squares && !a.norm)) return run_bare(stream, a, way);
+  LinearArgs bare = a;
+  bare.x_squares = nullptr, bare.norm = nullptr;
+  if (a.x_squares) {
+    bare.x.data = spare_memory();
+    scale_rows(stream, bare.x, a.x, *a.x_squares);
+  }
+  if (!run_bare(stream, bare, way)) return false;
+  if (!a.norm) return true;
+  AddRmsNormArgs norm = *a.norm;
+  norm.delta = a.out;
+  add_rms_norm(stream, norm);
   return true;
 }
 
@@ -150,8 +177,17 @@ float time_way(Stopwatch& watch, Stream stream, const LinearArgs& a, const Way& 
   return best + (way.kernel ? 0 : kLibraryGapUs);
 }
 
-const Way& fastest(Stream stream, const LinearArgs& a, const std::vector<Way>& ways) {
+const Way& fastest(Stream stream, LinearArgs a, const std::vector<Way>& ways) {
   Stopwatch watch;
+  // What a norm updates is not touched by being timed.
+  AddRmsNormArgs norm;
+  if (a.norm) {
+    norm = *a.norm;
+    char* spare = static_cast<char*>(spare_memory()) + scratch().bytes / 4;
+    norm.residual.data = spare;
+    norm.row_squares = reinterpret_cast<uint64_t*>(spare + scratch().bytes / 8);
+    a.norm = &norm;
+  }
   const Way* best = &ways.front();
   float best_us = std::numeric_limits<float>::infinity();
   std::string log;
@@ -162,9 +198,10 @@ const Way& fastest(Stream stream, const LinearArgs& a, const std::vector<Way>& w
       best = &way, best_us = us;
   }
   if (!setting("LITELANG_LINEAR_LOG").empty())
-    fmt::print(stderr, "linear {} x [{}, {}]{}: {}; us:{}\n", a.x.dim(0), a.weight.rows,
-               a.weight.cols,
+    fmt::print(stderr, "linear {} x [{}, {}]{}{}: {}; us:{}\n", a.x.dim(0), a.weight.rows,
+               a.weight.cols, a.x_squares ? " scale" : "",
                a.rope                                ? " rope"
+               : a.norm                              ? " norm"
                : a.epilogue == Epilogue::kSiluAndMul ? " silu"
                                                      : "",
                best->name, log);
@@ -190,7 +227,7 @@ bool is_capturing(Stream stream) {
 void run_any(Stream stream, const LinearArgs& a, const std::vector<Way>& ways) {
   for (const Way& way : ways)
     if (run(stream, a, way)) return;
-  plain_kernel().run(stream, a);
+  run(stream, a, {plain_kernel().name, &plain_kernel(), {}});
 }
 
 // The first product of its shape: chooses, unless a capture forbids to measure, and does it.
@@ -203,11 +240,15 @@ void run_first(Stream stream, const LinearArgs& a, const ShapeKey& key) {
   if (!run(stream, a, *way)) run_any(stream, a, ways);
 }
 
-// Rows of x whose product fits the scratch memory that SiLU-and-mul may take it from.
+// Rows of x whose product fits the scratch memory that SiLU-and-mul may take it from, in equal
+// shares.
 int64_t rows_at_once(const LinearArgs& a) {
   if (a.epilogue == Epilogue::kNone) return a.x.dim(0);
-  int64_t fitting = static_cast<int64_t>(scratch().bytes) / (a.weight.rows * 2);
-  return std::min(a.x.dim(0), std::max(fitting / kRowBlock * kRowBlock, kRowBlock));
+  auto parts_of = [](int64_t n, int64_t size) { return (n + size - 1) / size; };
+  int64_t fitting = static_cast<int64_t>(scratch().bytes) / (a.weight.rows * 2),
+          blocks = parts_of(a.x.dim(0), kRowBlock),
+          rounds = parts_of(blocks, std::max(fitting / kRowBlock, int64_t{1}));
+  return std::min(a.x.dim(0), parts_of(blocks, rounds) * kRowBlock);
 }
 
 // The product of rows [begin, begin + count) of x.
@@ -215,7 +256,7 @@ LinearArgs rows_of(const LinearArgs& a, int64_t begin, int64_t count) {
   LinearArgs part = a;
   part.x = a.x.rows(begin, count);
   part.out = a.out.rows(begin, count);
-  return part;
+  return part;  // norms and scales are of few rows, that are done at once
 }
 
 void multiply(Stream stream, const LinearArgs& a) {
@@ -250,6 +291,8 @@ void linear(Stream stream, const LinearArgs& a) {
   ensure(a.x.dtype == DType::bf16 && a.weight.data.dtype == DType::bf16, "linear: bfloat16 only");
   ensure(a.out.dtype == DType::bf16 || a.out.dtype == DType::f32, "linear: output's dtype");
   ensure(!a.rope || (!is_silu && a.out.dtype == DType::bf16), "linear: RoPE of bfloat16 only");
+  ensure((!a.norm && !a.x_squares) || a.x.dim(0) <= kMostDeferredRows, "linear: norms of few rows");
+  ensure(!a.norm || (a.norm->row_squares && !a.rope && !is_silu), "linear: norm's squares");
   if (a.out.empty()) return;
   int64_t num_x = a.x.dim(0), most = rows_at_once(a);
   for (int64_t row = 0; row < num_x; row += most)

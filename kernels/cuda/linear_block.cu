@@ -53,6 +53,7 @@ LinearCut cut_of(const LinearArgs& a, int log_parts) {
   c.log_parts = log_parts;
   c.depth = 1;
   c.x_lines = x_lines;
+  c.x_tiles = 1;
   c.stage_bytes = (c.tile_rows + c.x_lines) * kLineBytes;
   c.num_stages = std::min(
       {kMostStages, most_bytes(x_lines) / c.stage_bytes, parts_of(c.k_tiles, 1 << log_parts)});
@@ -62,6 +63,7 @@ LinearCut cut_of(const LinearArgs& a, int log_parts) {
 template <int kLogParts>
 bool takes(const LinearArgs& a) {
   if (a.x.dim(0) <= kFewX || a.x.dim(0) > kMostXLines || !has_whole_vectors(a) ||
+      a.epilogue == Epilogue::kSiluAndMul ||  // linear_gate.cu has it
       row_tiles_at_once(kLogParts) == 0)
     return false;
   LinearCut c = cut_of(a, kLogParts);

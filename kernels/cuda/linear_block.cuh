@@ -85,25 +85,9 @@ struct BlockSums {
     }
   }
 
-  // Adds what others have sent to the own lines, in the order of the parts.
-  __device__ void gather() const {
-    constexpr int kFours = kRows / 4;
-    int count = num_of(k_part) * kFours;
-    wait_barrier(barrier, 0);
-#pragma unroll 1
-    for (int i = static_cast<int>(threadIdx.x); i < count; i += B::kConsumers) {
-      int at = i / kFours * kLine + i % kFours * 4;
-      float4 sum{};
-#pragma unroll 2
-      for (int part = 0; part < k_parts(); ++part) {
-        float4 x = *reinterpret_cast<const float4*>(sent_by(part, k_part) + at);
-        sum.x += x.x, sum.y += x.y, sum.z += x.z, sum.w += x.w;
-      }
-      *reinterpret_cast<float4*>(of_owner(k_part) + at) = sum;
-    }
-  }
-
-  // A thread takes eight rows of W for one of x, twice at once.
+  // A thread takes eight rows of W for one of x, twice at once, and adds up in the order of the
+  // parts. Two neighbours always have the same row of x. Arrives at the cluster when all that is
+  // sent to this block is there.
   template <Ending kEnding>
   __device__ void store(const LinearOutput& out, const RopePlace* places) const {
     constexpr int kAtOnce = 2, kEights = kRows / kEight;
@@ -111,24 +95,41 @@ struct BlockSums {
 #pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < count; i += kAtOnce * B::kConsumers) {
       LinearOutput::Eight eights[kAtOnce];
-      float sums[kAtOnce][kEight];
+      float sums[kAtOnce][kEight] = {};
+      int x[kAtOnce], from[kAtOnce];
 #pragma unroll
       for (int e = 0; e < kAtOnce; ++e) {
         int at = min(i + e * B::kConsumers, count - 1), row = at % kEights * kEight;
-        int x = at / kEights << log_parts | k_part;
-        load(of_owner(k_part) + at / kEights * kLine + row, sums[e]);
-        eights[e] = out.eight_at<kEnding>(x, first_row + min(row, num_rows - kEight), places[x]);
+        x[e] = at / kEights << log_parts | k_part;
+        from[e] = at / kEights * kLine + row;
+        eights[e] =
+            out.eight_at<kEnding>(x[e], first_row + min(row, num_rows - kEight), places[x[e]]);
         if (i + e * B::kConsumers >= count || row >= num_rows) eights[e].to = nullptr;
       }
+      if (log_parts > 0) {
+        wait_barrier(barrier, 0);
+        if (i < B::kConsumers) arrive_at_cluster_relaxed();
+      }
+#pragma unroll 1
+      for (int part = 0; part < k_parts(); ++part)
 #pragma unroll
-      for (int e = 0; e < kAtOnce; ++e) out.store_eight<kEnding>(eights[e], sums[e]);
+        for (int e = 0; e < kAtOnce; ++e) add_eight(sums[e], sent_by(part, k_part) + from[e]);
+#pragma unroll
+      for (int e = 0; e < kAtOnce; ++e) {
+        float squares = out.store_eight<kEnding>(eights[e], sums[e]);
+        if constexpr (kEnding == Ending::kNorm) {
+          squares += __shfl_xor_sync(3u << (threadIdx.x & 30), squares, 1);
+          if (threadIdx.x % 2 == 0 && eights[e].to) out.add_to_norm(x[e], squares);
+        }
+      }
     }
+    if (log_parts > 0 && static_cast<int>(threadIdx.x) >= count) arrive_at_cluster_relaxed();
   }
-  __device__ static void load(const float* from, float (&sums)[kEight]) {
+  __device__ static void add_eight(float (&sums)[kEight], const float* from) {
     auto* fours = reinterpret_cast<const float4*>(from);
     float4 a = fours[0], b = fours[1];
-    sums[0] = a.x, sums[1] = a.y, sums[2] = a.z, sums[3] = a.w;
-    sums[4] = b.x, sums[5] = b.y, sums[6] = b.z, sums[7] = b.w;
+    sums[0] += a.x, sums[1] += a.y, sums[2] += a.z, sums[3] += a.w;
+    sums[4] += b.x, sums[5] += b.y, sums[6] += b.z, sums[7] += b.w;
   }
 };
 
@@ -139,14 +140,13 @@ struct BlockArgs {
 
 // Adds up all stages: a warpgroup's rows of x are the matrix unit's lines.
 template <class B>
-__device__ void multiply_stages(const Ring& ring, int count,
+__device__ void multiply_stages(const Ring& ring, RingPosition& at, int count,
                                 float (&sums)[B::kTiles][B::kRows / 2]) {
   bool releases = threadIdx.x % 32 == 0;
   auto uniform = [](uint32_t x) { return __shfl_sync(kFullWarp, x, 0); };  // known to be, then
   auto stage_step = static_cast<uint32_t>(ring.cut.stage_bytes / 16);
   uint32_t first_w = descriptor_low(ring.weight(0)),
            first_x = descriptor_low(ring.x(0) + threadIdx.x / 128 * B::kGroupLines * kLineBytes);
-  RingPosition at;
 #pragma unroll 1
   for (int i = 0; i < count; ++i) {
     wait_barrier(ring.full + at.stage, at.parity);
@@ -201,7 +201,8 @@ __global__ void __launch_bounds__(B::kThreads, B::kResident)
   look_up(a.out, first_row, cut, B::kConsumers, places);
   wait_for_previous();
   float sums[B::kTiles][B::kRows / 2];
-  multiply_stages<B>(ring, work.k_end - work.k_begin, sums);
+  RingPosition at;
+  multiply_stages<B>(ring, at, work.k_end - work.k_begin, sums);
   sync_some(1, B::kConsumers);  // the ring has been read
   tile.keep(sums);
   if (cut.log_parts > 0) {
@@ -210,10 +211,9 @@ __global__ void __launch_bounds__(B::kThreads, B::kResident)
     arrive_at_cluster();
     wait_for_cluster();  // all have kept theirs
     if (thread == 0) tile.send();
-    tile.gather();
-    arrive_at_cluster_relaxed();
+  } else {
+    sync_some(1, B::kConsumers);
   }
-  sync_some(1, B::kConsumers);
   a.out.with_ending([&]<Ending kEnding>() { tile.template store<kEnding>(a.out, places); });
   if (cut.log_parts > 0) wait_for_cluster();  // what was sent has been read
 }

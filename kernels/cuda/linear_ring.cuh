@@ -10,17 +10,30 @@ namespace ll::cuda {
 constexpr int kSliceDepth = 64;  // K of a slice: lines of 128 bytes
 constexpr int kLineBytes = 2 * kSliceDepth;
 constexpr int kMostStages = 12;
+constexpr int kXRun = 8;  // tiles of x that take turns
 
 // How a product is cut.
 struct LinearCut {
   int tile_rows, row_tiles, k_tiles;  // of W; a tile of K is a stage's
   int log_parts;                      // blocks of a cluster, which have the parts of K
   int depth;                          // slices of K in a stage
-  int x_lines;                        // rows of x in a slice, the missing ones zero
+  int x_lines, x_tiles;               // rows of x in a slice, the missing ones zero
   int num_stages, stage_bytes;        // of the ring
+
+  struct Place {
+    int row_tile, x_tile;
+  };
+  __device__ int num_tiles() const { return row_tiles * x_tiles; }
+  // kXRun tiles of x in turn for each tile of W, so that both are still in the L2 cache when they
+  // are read again.
+  __device__ Place place_of(int tile) const {
+    if (x_tiles == 1) return {tile, 0};
+    int run = kXRun * row_tiles, first = tile / run * kXRun, count = min(kXRun, x_tiles - first);
+    return {tile % run / count, first + tile % run % count};
+  }
 };
 
-// What a block does: one of the parts of K of row tiles `first`, first + stride and so on.
+// What a block does: one of the parts of K of tiles `first`, first + stride and so on.
 struct Work {
   int k_part, first, stride, k_begin, k_end;
 
@@ -60,13 +73,16 @@ struct Loader {
   const Work& work;
   const CUtensorMap *weight_map, *x_map;
 
-  // A tile of the work.
+  // A tile of the work, and a slice of K.
   struct Cursor {
-    int row_tile, k;
+    int tile, k;
+    LinearCut::Place place;
   };
-  __device__ bool is_over(const Cursor& at) const { return at.row_tile >= ring.cut.row_tiles; }
+  __device__ bool is_over(const Cursor& at) const { return at.tile >= ring.cut.num_tiles(); }
   __device__ void advance(Cursor& at) const {
-    if (++at.k == work.k_end) at.k = work.k_begin, at.row_tile += work.stride;
+    if (++at.k < work.k_end) return;
+    at.k = work.k_begin, at.tile += work.stride;
+    at.place = ring.cut.place_of(at.tile);
   }
 
   __device__ void weight(int stage, const Cursor& at) const {
@@ -75,19 +91,20 @@ struct Loader {
 #pragma unroll 1
     for (int d = 0; d < c.depth; ++d)
       copy_tile(ring.weight(stage) + d * c.tile_rows * kLineBytes, weight_map,
-                (at.k * c.depth + d) * kSliceDepth, at.row_tile * c.tile_rows, ring.full + stage);
+                (at.k * c.depth + d) * kSliceDepth, at.place.row_tile * c.tile_rows,
+                ring.full + stage);
   }
   __device__ void x(int stage, const Cursor& at) const {
     const LinearCut& c = ring.cut;
 #pragma unroll 1
     for (int d = 0; d < c.depth; ++d)
       copy_tile(ring.x(stage) + d * c.x_lines * kLineBytes, x_map,
-                (at.k * c.depth + d) * kSliceDepth, 0, ring.full + stage);
+                (at.k * c.depth + d) * kSliceDepth, at.place.x_tile * c.x_lines, ring.full + stage);
   }
 
   // Weights before the inputs are ready, as far as the ring goes; then x for these; then both.
   __device__ void run() const {
-    Cursor ahead{work.first, work.k_begin}, behind = ahead;
+    Cursor ahead{work.first, work.k_begin, ring.cut.place_of(work.first)}, behind = ahead;
     int num_ahead = 0, num_stages = ring.cut.num_stages;
 #pragma unroll 1
     for (; num_ahead < num_stages && !is_over(ahead); advance(ahead)) weight(num_ahead++, ahead);

@@ -69,6 +69,7 @@ TileArgs args_of(const LinearArgs& a, int log_parts) {
   c.depth = groups_of(c) == 1 ? Tiling<1, 8>::kDepth : 1;
   c.k_tiles = parts_of(a.weight.cols, c.depth * kSliceDepth);
   c.x_lines = columns_of(a);
+  c.x_tiles = 1;
   c.stage_bytes = c.depth * (c.tile_rows + c.x_lines) * kLineBytes;
   args.has_one_tile = c.row_tiles <= at_once;
   int most = (shared_limit(c) - kFixedBytes - behind_ring_bytes(args)) / c.stage_bytes;

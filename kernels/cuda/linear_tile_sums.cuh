@@ -106,7 +106,8 @@ struct TileSums {
       for (int part = 0; part < deal.k_parts(); ++part)
 #pragma unroll
         for (int r = 0; r < kRunRows; ++r) sums[r] += line(part, run, r)[x];
-      out.store_eight<kEnding>(eight, sums);
+      float squares = out.store_eight<kEnding>(eight, sums);
+      if constexpr (kEnding == Ending::kNorm) out.add_to_norm(x, squares);
     }
   }
 };

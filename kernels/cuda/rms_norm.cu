@@ -9,47 +9,27 @@ namespace {
 constexpr int kMaxThreads = 1024;
 constexpr int kPlainThreads = 256;
 
-// Adds in float32 and rounds: the sum of squares sees what the next layer will add to.
-__device__ uint4 add_rounded(uint4 a, uint4 b) {
-  float x[kVectorWidth], y[kVectorWidth];
-  unpack(a, x);
-  unpack(b, y);
-#pragma unroll
-  for (int i = 0; i < kVectorWidth; ++i) x[i] += y[i];
-  return pack(x);
-}
+struct SquaresTarget {
+  float* sums;
+  uint64_t* units;
 
-__device__ float square_sum(uint4 v) {
-  float x[kVectorWidth], sum = 0;
-  unpack(v, x);
-#pragma unroll
-  for (int i = 0; i < kVectorWidth; ++i) sum = fmaf(x[i], x[i], sum);
-  return sum;
-}
-
-__device__ uint4 scaled(uint4 v, float scale, uint4 weight) {
-  float x[kVectorWidth], w[kVectorWidth];
-  unpack(v, x);
-  unpack(weight, w);
-#pragma unroll
-  for (int i = 0; i < kVectorWidth; ++i) x[i] = x[i] * scale * w[i];
-  return pack(x);
-}
-
-// Of a row whose other parts are elsewhere only the sum of squares is known: it is kept, and the
-// scale left to finish_linear.
-__device__ float row_scale(float squares, float width, float eps, float* sum_squares) {
-  if (!sum_squares) return rsqrtf(squares / width + eps);
-  if (threadIdx.x == 0) sum_squares[blockIdx.x] = squares;
-  return 1.0f;
-}
+  // Where a row's squares are wanted, the scale is left to those who take them.
+  __device__ float row_scale(float squares, float width, float eps) const {
+    if (!sums && !units) return rsqrtf(squares / width + eps);
+    if (threadIdx.x == 0) {
+      if (sums) sums[blockIdx.x] = squares;
+      if (units) add_squares(units + blockIdx.x * kSquaresStride, squares);
+    }
+    return 1.0f;
+  }
+};
 
 // out, residual, delta [rows, width / 8] and weight [width / 8] in vectors of 8; a thread keeps
 // kVectors of its row.
 template <int kVectors>
 __global__ void __launch_bounds__(kMaxThreads)
     norm_in_registers(uint4* out, uint4* residual, const uint4* delta, const uint4* weight,
-                      int vectors, float width, float eps, float* sum_squares) {
+                      int vectors, float width, float eps, SquaresTarget squares) {
   __shared__ float shared[32];
   let_next_start();
   uint4 gain[kVectors], x[kVectors];
@@ -71,7 +51,7 @@ __global__ void __launch_bounds__(kMaxThreads)
     }
     sum += square_sum(x[v]);
   }
-  float scale = row_scale(block_sum(sum, shared), width, eps, sum_squares);
+  float scale = squares.row_scale(block_sum(sum, shared), width, eps);
 #pragma unroll
   for (int v = 0; v < kVectors; ++v) {
     int i = threadIdx.x + v * blockDim.x;
@@ -82,7 +62,7 @@ __global__ void __launch_bounds__(kMaxThreads)
 // Any width and alignment.
 __global__ void __launch_bounds__(kPlainThreads)
     norm_plain(bf16* out, bf16* residual, const bf16* delta, const bf16* weight, int width,
-               float eps, float* sum_squares) {
+               float eps, SquaresTarget squares) {
   __shared__ float shared[32];
   let_next_start();
   wait_for_previous();
@@ -93,7 +73,7 @@ __global__ void __launch_bounds__(kPlainThreads)
     float x = widen(residual[row + i]);
     sum = fmaf(x, x, sum);
   }
-  float scale = row_scale(block_sum(sum, shared), static_cast<float>(width), eps, sum_squares);
+  float scale = squares.row_scale(block_sum(sum, shared), static_cast<float>(width), eps);
   for (int i = threadIdx.x; i < width; i += kPlainThreads)
     out[row + i] = narrow(widen(residual[row + i]) * scale * widen(weight[i]));
 }
@@ -107,7 +87,18 @@ void launch_in_registers(Stream stream, const AddRmsNormArgs& a) {
          static_cast<uint4*>(a.out.data), static_cast<uint4*>(a.residual.data),
          static_cast<const uint4*>(a.delta.empty() ? nullptr : a.delta.data),
          static_cast<const uint4*>(a.weight.data), vectors, static_cast<float>(a.out.dim(1)), a.eps,
-         a.sum_squares);
+         SquaresTarget{a.sum_squares, a.row_squares});
+}
+
+__global__ void __launch_bounds__(kPlainThreads)
+    scale_each(bf16* out, const bf16* x, int width, RowSquares squares) {
+  let_next_start();
+  wait_for_previous();
+  int64_t row = blockIdx.x;
+  float scale = row_scale_of(__ldcg(squares.sums + row * kSquaresStride), static_cast<float>(width),
+                             squares.eps);
+  for (int i = threadIdx.x; i < width; i += kPlainThreads)
+    out[row * width + i] = narrow(widen(x[row * width + i]) * scale);
 }
 
 bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % sizeof(uint4) == 0; }
@@ -131,7 +122,12 @@ void add_rms_norm(Stream stream, const AddRmsNormArgs& a) {
   const bf16* delta = a.delta.empty() ? nullptr : a.delta.as<bf16>();
   launch(stream, {dim3(static_cast<unsigned>(a.out.dim(0))), dim3(kPlainThreads)}, norm_plain,
          a.out.as<bf16>(), a.residual.as<bf16>(), delta, a.weight.as<bf16>(),
-         static_cast<int>(width), a.eps, a.sum_squares);
+         static_cast<int>(width), a.eps, SquaresTarget{a.sum_squares, a.row_squares});
+}
+
+void scale_rows(Stream stream, TensorView out, TensorView x, const RowSquares& squares) {
+  launch(stream, {dim3(static_cast<unsigned>(x.dim(0))), dim3(kPlainThreads)}, scale_each,
+         out.as<bf16>(), x.as<bf16>(), static_cast<int>(x.dim(1)), squares);
 }
 
 }  // namespace ll::cuda

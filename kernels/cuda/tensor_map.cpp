@@ -33,10 +33,11 @@ CUtensorMap encode(const TensorBoxes& b) {
     if (i > 0) strides[i - 1] = b.strides[i - 1] * 2;
   }
   CUtensorMap map;
-  CUresult result = encode_tiled(
-      &map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, rank, const_cast<void*>(b.data), dims, strides, box,
-      element_strides, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-      CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  CUresult result =
+      encode_tiled(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, rank, const_cast<void*>(b.data), dims,
+                   strides, box, element_strides, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                   b.is_swizzled ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_NONE,
+                   CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   require(result == CUDA_SUCCESS, "cuTensorMapEncodeTiled refused a tensor");
   return map;
 }
@@ -48,6 +49,7 @@ struct Hash {
     for (uint64_t d : b.dims) mix(d);
     for (uint64_t s : b.strides) mix(s);
     for (uint32_t x : b.box) mix(x);
+    mix(b.is_swizzled);
     return hash;
   }
 };

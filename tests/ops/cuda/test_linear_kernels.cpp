@@ -46,7 +46,8 @@ void check_all(const Product& p) {
   Tensor out = poisoned(p.out_shape, p.dtype);
   cuda::plain_kernel().run(stream(), p.args(out));
   auto want = download_floats(out);
-  for (auto kernels : {cuda::stream_kernels(), cuda::tile_kernels(), cuda::block_kernels()})
+  for (auto kernels :
+       {cuda::stream_kernels(), cuda::tile_kernels(), cuda::block_kernels(), cuda::gate_kernels()})
     for (const cuda::LinearKernel& k : kernels) {
       out = poisoned(p.out_shape, p.dtype);
       if (!k.takes(p.args(out))) continue;
@@ -62,7 +63,7 @@ void check_all(const Product& p) {
 
 TEST_CASE("linear: every kernel over rows of x and shapes of W") {
   if (backend().kind != BackendKind::kCuda) return;
-  for (int64_t m : {1, 3, 8, 9, 16, 17, 40, 48, 49, 64, 65, 96, 100, 128, 129, 193, 256})
+  for (int64_t m : {1, 3, 8, 9, 16, 17, 40, 48, 49, 64, 65, 96, 100, 128, 129, 193, 256, 301, 2200})
     for (Shape2 s : kShapes) {
       CAPTURE(m);
       CAPTURE(s.n);
