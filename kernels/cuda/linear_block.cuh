@@ -97,10 +97,12 @@ struct BlockSums {
       LinearOutput::Eight eights[kAtOnce];
       float sums[kAtOnce][kEight] = {};
       int x[kAtOnce], from[kAtOnce];
+      uint64_t x_squares[kAtOnce];
 #pragma unroll
       for (int e = 0; e < kAtOnce; ++e) {
         int at = min(i + e * B::kConsumers, count - 1), row = at % kEights * kEight;
         x[e] = at / kEights << log_parts | k_part;
+        x_squares[e] = out.squares_of(x[e]);
         from[e] = at / kEights * kLine + row;
         eights[e] =
             out.eight_at<kEnding>(x[e], first_row + min(row, num_rows - kEight), places[x[e]]);
@@ -116,7 +118,7 @@ struct BlockSums {
         for (int e = 0; e < kAtOnce; ++e) add_eight(sums[e], sent_by(part, k_part) + from[e]);
 #pragma unroll
       for (int e = 0; e < kAtOnce; ++e) {
-        float squares = out.store_eight<kEnding>(eights[e], sums[e]);
+        float squares = out.store_eight<kEnding>(eights[e], sums[e], out.scale_of(x_squares[e]));
         if constexpr (kEnding == Ending::kNorm) {
           squares += __shfl_xor_sync(3u << (threadIdx.x & 30), squares, 1);
           if (threadIdx.x % 2 == 0 && eights[e].to) out.add_to_norm(x[e], squares);

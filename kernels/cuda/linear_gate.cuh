@@ -22,7 +22,7 @@ struct RowScales {
       for (int h = 0; h < 2; ++h) {
         int x = first + 64 * t + 8 * h;
         bool lacks = out.x_squares && x < out.num_x;
-        of[t][h] = lacks ? out.scale_of(__ldcg(out.x_squares + x * kSquaresStride)) : 1.0f;
+        of[t][h] = lacks ? out.scale_of(out.squares_of(x)) : 1.0f;
       }
   }
 };

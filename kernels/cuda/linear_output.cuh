@@ -68,15 +68,13 @@ struct LinearOutput {
   struct Eight {
     uint4 bias{};
     FourAngles angles;
-    void* to;  // null: nothing is stored
-    uint64_t x_squares;
+    void* to;              // null: nothing is stored
     uint4 residual, gain;  // of Ending::kNorm
   };
   template <Ending kEnding>
   __device__ Eight eight_at(int x, int row, const RopePlace& place) const {
     Eight e;
     if (bias) e.bias = *reinterpret_cast<const uint4*>(bias + row);
-    if (x_squares) e.x_squares = __ldcg(x_squares + x * kSquaresStride);
     int64_t at = int64_t{x} * rows + row;
     if constexpr (kEnding == Ending::kFloat) {
       e.to = static_cast<float*>(data) + at;
@@ -95,9 +93,8 @@ struct LinearOutput {
   }
   // Of Ending::kNorm, the squares of what was stored.
   template <Ending kEnding>
-  __device__ float store_eight(const Eight& e, float (&sums)[8]) const {
+  __device__ float store_eight(const Eight& e, float (&sums)[8], float scale) const {
     if (x_squares) {
-      float scale = scale_of(e.x_squares);
 #pragma unroll
       for (int i = 0; i < 8; ++i) sums[i] *= scale;
     }
@@ -133,7 +130,10 @@ struct LinearOutput {
   __device__ void add_to_norm(int x, float squares) const {
     add_squares(norm.squares + x * kSquaresStride, squares);
   }
-  // Of a row of x.
+  // Of a row of x that lacks its scale: its squares, then the scale.
+  __device__ uint64_t squares_of(int x) const {
+    return x_squares ? __ldcg(x_squares + x * kSquaresStride) : 0;
+  }
   __device__ float scale_of(uint64_t squares) const { return row_scale_of(squares, width, eps); }
 
   // Calls visit.operator()<ending>(): loops that store are compiled for each ending.

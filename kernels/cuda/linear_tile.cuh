@@ -65,7 +65,7 @@ __device__ void multiply_tiles(const Ring& ring, RingPosition& at, int count, bo
 // The sums of a tile lie behind the ring; or in its place, where nothing comes to it any more.
 template <class T>
 __device__ void multiply_all(const TileArgs& a, const Ring& ring, const Work& work,
-                             TileSums<T> tile, const RopePlace* places) {
+                             TileSums<T> tile, const RopePlace* places, const float* scales) {
   RingPosition at;
 #pragma unroll 1
   for (int row_tile = work.first; row_tile < a.cut.row_tiles; row_tile += work.stride) {
@@ -81,8 +81,17 @@ __device__ void multiply_all(const TileArgs& a, const Ring& ring, const Work& wo
       tile.keep(sums[0]);
       sync_some(1, T::kConsumers);
     }
-    tile.store(a.out, places);
+    tile.store(a.out, places, scales);
   }
+}
+
+// The scales that rows of x lack, for all tiles; by the threads that store.
+template <int kThreads>
+__device__ void look_up_scales(const LinearOutput& out, float* scales) {
+  if (!out.x_squares) return;
+  int x = static_cast<int>(threadIdx.x);
+  if (x < out.num_x) scales[x] = out.scale_of(out.squares_of(x));
+  sync_some(1, kThreads);
 }
 
 template <class T>
@@ -91,6 +100,7 @@ __global__ void __launch_bounds__(T::kThreads, kResidentTiles)
                   const __grid_constant__ TileArgs a) {
   __shared__ uint64_t barriers[2 * kMostStages + 1];
   __shared__ RopePlace places[T::kColumns];
+  __shared__ float scales[T::kColumns];
   Work work(a.cut);
   Ring ring{a.cut, dynamic_shared(), barriers, barriers + kMostStages};
   bool is_behind = a.cut.log_parts > 0 || !a.has_one_tile;
@@ -113,7 +123,8 @@ __global__ void __launch_bounds__(T::kThreads, kResidentTiles)
   if (threadIdx.x >= T::kConsumers) return;
   look_up(a.out, work.first * a.cut.tile_rows, a.cut, T::kConsumers, places);
   wait_for_previous();
-  multiply_all<T>(a, ring, work, tile, places);
+  look_up_scales<T::kConsumers>(a.out, scales);
+  multiply_all<T>(a, ring, work, tile, places, scales);
 }
 
 }  // namespace ll::cuda

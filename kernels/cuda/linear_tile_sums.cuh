@@ -88,11 +88,13 @@ struct TileSums {
   }
 
   // A thread takes eight rows of W for one of x, and adds up in the order of the parts.
-  __device__ void store(const LinearOutput& out, const RopePlace* places) const {
-    out.with_ending([&]<Ending kEnding>() { store_as<kEnding>(out, places); });
+  __device__ void store(const LinearOutput& out, const RopePlace* places,
+                        const float* scales) const {
+    out.with_ending([&]<Ending kEnding>() { store_as<kEnding>(out, places, scales); });
   }
   template <Ending kEnding>
-  __device__ void store_as(const LinearOutput& out, const RopePlace* places) const {
+  __device__ void store_as(const LinearOutput& out, const RopePlace* places,
+                           const float* scales) const {
     int count = num_own() * T::kColumns;
 #pragma unroll 1
     for (int i = static_cast<int>(threadIdx.x); i < count; i += T::kConsumers) {
@@ -106,7 +108,7 @@ struct TileSums {
       for (int part = 0; part < deal.k_parts(); ++part)
 #pragma unroll
         for (int r = 0; r < kRunRows; ++r) sums[r] += line(part, run, r)[x];
-      float squares = out.store_eight<kEnding>(eight, sums);
+      float squares = out.store_eight<kEnding>(eight, sums, scales[x]);
       if constexpr (kEnding == Ending::kNorm) out.add_to_norm(x, squares);
     }
   }
