@@ -293,6 +293,7 @@ void Qwen2Model::do_products(Stream stream, const BatchView& batch, const KvCach
     backend_.device.fill(stream, squares_of(0, 0, rows), 1,
                          static_cast<size_t>(rows.all) * kLayerSquaresBytes);
   }
+  // A step that defers norms has products of either kind.
   for (bool defers : {false, true}) {
     if (defers && !rows.defers) break;
     project_qkv(stream, layer, rows, kv.layer(0), defers ? &squares : nullptr);

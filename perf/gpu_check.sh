@@ -83,7 +83,7 @@ fi
 
 # Cases that are small. Products run our own kernels, without the timing that chooses: the library's
 # many candidates take minutes under racecheck.
-small='add_rms_norm,gather_rows,embed takes*,rope *,page tables*,linear with SiLU*,a product that ends*,attention of decode rows,greedy takes*,penalties*,log-sum-exp*'
+small='add_rms_norm,gather_rows,embed takes*,rope *,page tables*,linear with SiLU*,a product that ends*,a norm done*,attention of decode rows,greedy takes*,penalties*,log-sum-exp*'
 wide="$small,linear: every*,attention*,one long*,decode rows and chunks*,what is accepted*,a decode step in one kernel*"
 sanitize() {
   step "$2" "compute-sanitizer $1" env LITELANG_TEST_BACKEND=cuda LITELANG_LINEAR=first \

@@ -101,12 +101,6 @@ std::vector<Way> ways_of(const LinearArgs& a) {
 // The half of the scratch memory that SiLU-and-mul does not take.
 void* spare_memory() { return static_cast<char*>(scratch().data) + scratch().bytes / 2; }
 
-// Whether a kernel of ours scales rows and ends with norms itself.
-bool does_norms(const Way& way) {
-  return way.kernel && (way.name.starts_with("tile") || way.name.starts_with("block") ||
-                        way.name.starts_with("gate"));
-}
-
 // False when the library refuses. Our own kernels end with RoPE themselves.
 bool run_bare(Stream stream, const LinearArgs& a, const Way& way) {
   if (way.kernel) {
@@ -118,8 +112,10 @@ bool run_bare(Stream stream, const LinearArgs& a, const Way& way) {
   return true;
 }
 
+// Scales before and norms afterwards where the way does not do them.
 bool run(Stream stream, const LinearArgs& a, const Way& way) {
-  if (does_norms(way) || (!a.x_squares && !a.norm)) return run_bare(stream, a, way);
+  bool does_norms = way.kernel && way.kernel->does_norms;
+  if (does_norms || (!a.x_squares && !a.norm)) return run_bare(stream, a, way);
   LinearArgs bare = a;
   bare.x_squares = nullptr, bare.norm = nullptr;
   if (a.x_squares) {

@@ -99,7 +99,7 @@ void run(Stream stream, const LinearArgs& a) { launch_rows(stream, a, cut_of(a))
 }  // namespace
 
 std::span<const LinearKernel> gate_kernels() {
-  static const LinearKernel kernels[] = {{"gate", takes, run}};
+  static const LinearKernel kernels[] = {{"gate", takes, run, /*does_norms=*/true}};
   return kernels;
 }
 

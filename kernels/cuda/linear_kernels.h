@@ -10,6 +10,7 @@ struct LinearKernel {
   const char* name;
   bool (*takes)(const LinearArgs&);
   void (*run)(Stream, const LinearArgs&);  // only what it takes
+  bool does_norms = false;                 // LinearArgs' x_squares and norm
 };
 
 // Streams whole rows of W through shared memory; at most 4 rows of x.

@@ -140,7 +140,7 @@ void run(Stream stream, const LinearArgs& a) {
 
 template <int kLogParts>
 constexpr LinearKernel kernel(const char* name) {
-  return {name, takes<kLogParts>, run<kLogParts>};
+  return {name, takes<kLogParts>, run<kLogParts>, /*does_norms=*/true};
 }
 
 }  // namespace
