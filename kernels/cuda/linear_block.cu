@@ -12,7 +12,6 @@
 namespace ll::cuda {
 namespace {
 
-constexpr int kLeastRows = 32, kMostRows = 160, kRowStep = 16;     // of W in a tile
 constexpr int kFewX = 32;                                          // linear_tile.cu has them
 constexpr int kSharedBytes = 227 << 10, kReservedBytes = 1 << 10;  // of a multiprocessor, a block
 constexpr int kStaticBytes = kMostXLines * static_cast<int>(sizeof(RopePlace)) + 256;  // + barriers
@@ -86,25 +85,10 @@ void launch_blocking(Stream stream, const LinearArgs& a, const LinearCut& c) {
          multiply_block<B>, weight, x, BlockArgs{output_of(a), c});
 }
 
-template <int kRows = kLeastRows>
-void launch_rows(Stream stream, const LinearArgs& a, const LinearCut& c) {
-  if constexpr (kRows < kMostRows)
-    if (c.tile_rows > kRows) return launch_rows<kRows + kRowStep>(stream, a, c);
-  switch (c.x_lines) {
-    case 64:
-      return launch_blocking<Blocking<kRows, 1, 1>>(stream, a, c);
-    case 128:
-      return launch_blocking<Blocking<kRows, 2, 1>>(stream, a, c);
-    case 192:
-      return launch_blocking<Blocking<kRows, 3, 1>>(stream, a, c);
-    default:
-      return launch_blocking<Blocking<kRows, 2, 2>>(stream, a, c);
-  }
-}
-
 template <int kLogParts>
 void run(Stream stream, const LinearArgs& a) {
-  launch_rows(stream, a, cut_of(a, kLogParts));
+  LinearCut c = cut_of(a, kLogParts);
+  with_blocking(c, [&]<class B>() { launch_blocking<B>(stream, a, c); });
 }
 
 template <int kLogParts>

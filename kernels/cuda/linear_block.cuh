@@ -5,7 +5,8 @@
 namespace ll::cuda {
 
 constexpr int kMostXLines = 256;
-constexpr int kEight = 8;  // rows of W that are stored at once
+constexpr int kEight = 8;                                       // rows of W that are stored at once
+constexpr int kLeastRows = 32, kMostRows = 160, kRowStep = 16;  // of W in a tile
 
 // Blocks a multiprocessor has room for.
 __host__ __device__ constexpr int resident_blocks(int x_lines) { return x_lines == 64 ? 2 : 1; }
@@ -218,6 +219,23 @@ __global__ void __launch_bounds__(B::kThreads, B::kResident)
   }
   a.out.with_ending([&]<Ending kEnding>() { tile.template store<kEnding>(a.out, places); });
   if (cut.log_parts > 0) wait_for_cluster();  // what was sent has been read
+}
+
+// Calls launch.operator()<blocking>() with that of the cut's tiles.
+template <int kRows = kLeastRows, class Launch>
+void with_blocking(const LinearCut& c, Launch&& launch) {
+  if constexpr (kRows < kMostRows)
+    if (c.tile_rows > kRows) return with_blocking<kRows + kRowStep>(c, launch);
+  switch (c.x_lines) {
+    case 64:
+      return launch.template operator()<Blocking<kRows, 1, 1>>();
+    case 128:
+      return launch.template operator()<Blocking<kRows, 2, 1>>();
+    case 192:
+      return launch.template operator()<Blocking<kRows, 3, 1>>();
+    default:
+      return launch.template operator()<Blocking<kRows, 2, 2>>();
+  }
 }
 
 }  // namespace ll::cuda
