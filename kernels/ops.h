@@ -231,7 +231,8 @@ struct Ops {
   // first does it, which takes a while; a product of other rows is done as that of the next of
   // these.
   std::vector<int64_t> (&linear_buckets)(int64_t most);
-  // Whether LinearArgs::x_squares and norm are taken, of up to kMostDeferredRows rows.
+  // Whether norms of up to kMostDeferredRows rows are faster done by the products around them
+  // (LinearArgs::x_squares and norm).
   bool defers_norms;
   SamplingOps sampling;
 };

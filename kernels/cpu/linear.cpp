@@ -5,6 +5,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "kernels/cpu/cpu_ops.h"
@@ -215,6 +216,31 @@ void multiply_any(const LinearArgs& a) {
     multiply<bf16, bf16>(a, x, ldx);
 }
 
+template <class T>
+void scale_rows(TensorView out, const TensorView& x, const RowSquares& squares) {
+  int64_t n = x.dim(1);
+  std::vector<float> row(static_cast<size_t>(n));
+  for (int64_t r = 0; r < x.dim(0); ++r) {
+    double mean = static_cast<double>(squares.sums[r * kSquaresStride]) /
+                  (kSquaresUnit * static_cast<double>(n));
+    auto scale = static_cast<float>(1 / std::sqrt(mean + squares.eps));
+    load_row(row.data(), x.as<T>() + r * n, n);
+    for (float& value : row) value *= scale;
+    store_row(out.as<T>() + r * n, row.data(), n);
+  }
+}
+
+// With x at its scale.
+void linear_of_scaled(Stream stream, LinearArgs a) {
+  Tensor scaled(cpu_device(), a.x.dtype, a.x.shape);
+  if (a.x.dtype == DType::f32)
+    scale_rows<float>(scaled, a.x, *a.x_squares);
+  else
+    scale_rows<bf16>(scaled, a.x, *a.x_squares);
+  a.x = scaled, a.x_squares = nullptr;
+  linear(stream, a);
+}
+
 }  // namespace
 
 std::vector<int64_t> linear_buckets(int64_t) { return {}; }  // nothing is measured
@@ -224,8 +250,13 @@ void linear(Stream stream, const LinearArgs& a) {
   ensure(a.out.dim(1) == (a.epilogue == Epilogue::kSiluAndMul ? a.weight.rows / 2 : a.weight.rows),
          "linear: output width");
   if (a.out.empty()) return;
+  if (a.x_squares) return linear_of_scaled(stream, a);
   multiply_any(a);
   if (a.rope) rope_and_store_kv(stream, *a.rope);
+  if (!a.norm) return;
+  AddRmsNormArgs norm = *a.norm;
+  norm.delta = a.out;
+  add_rms_norm(stream, norm);
 }
 
 }  // namespace ll::cpu

@@ -28,6 +28,9 @@ void norm_row(const AddRmsNormArgs& a, int64_t row, float* x, float* weight) {
   float squares = simd().dot(x, x, n), scale = 1.0f;
   if (a.sum_squares)
     a.sum_squares[row] = squares;
+  else if (a.row_squares)
+    a.row_squares[row * kSquaresStride] +=
+        static_cast<uint64_t>(std::llround(squares * kSquaresUnit));
   else
     scale = 1.0f / std::sqrt(squares / static_cast<float>(n) + a.eps);
   for (int64_t i = 0; i < n; ++i) x[i] = x[i] * scale * weight[i];
