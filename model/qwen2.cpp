@@ -7,8 +7,12 @@
 namespace ll {
 namespace {
 
-constexpr size_t kLayerSquaresBytes = 2 * kSquaresStride * 8;  // of a row
 constexpr int64_t kFewRows = 4;  // kernels of so few rows do not defer norms
+
+template <class T>
+const T* pointer_to(const std::optional<T>& x) {
+  return x ? &*x : nullptr;
+}
 
 // The same memory, `rows` rows of `width`.
 TensorView reshaped(const Tensor& t, int64_t rows, int64_t width) {
@@ -57,41 +61,20 @@ TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const Kv
   ensure(!inputs.gathered || gathered_layers_, "gathered mode needs a grid with z > 1");
   Rows rows = rows_of(inputs);
   if (rows.defers)
-    backend_.device.fill(
-        stream, squares_of(0, 0, rows), 0,
-        weights_.layers.size() * static_cast<size_t>(rows.all) * kLayerSquaresBytes);
+    backend_.device.fill(stream, squares_of(0, rows), 0, num_blocks() * squares_bytes(rows));
   backend_.ops.begin_step(stream, inputs.batch, static_cast<int32_t>(shard_.heads.size),
                           static_cast<int32_t>(shard_.kv_heads.size), kv.positions());
   if (rows.gathered) gathered_layers_->begin(stream);
   embed(stream, inputs, rows);
-  if (rows.defers) return forward_deferred(stream, rows, kv);
   for (size_t l = 0; l < weights_.layers.size(); ++l) {
     const Qwen2Layer& own = weights_.layers[l];
     const LayerView& layer = rows.gathered ? gathered_layers_->layer(stream, l) : own_layers_[l];
-    add_and_norm(stream, l > 0, own.input_norm, rows);
+    BlockNorms attention = norms_around(2 * l, rows), mlp = norms_around(2 * l + 1, rows);
+    if (!attention.before) add_and_norm(stream, l > 0, own.input_norm, rows);
     if (observer_) observer_(static_cast<int64_t>(l), a_.residual.view().rows(0, rows.mine));
-    attention_block(stream, layer, rows, kv.layer(static_cast<int64_t>(l)));
-    add_and_norm(stream, true, own.post_attention_norm, rows);
-    mlp_block(stream, layer, rows);
-  }
-  return final_hidden(stream, rows);
-}
-
-// The first and the last norm are done as ever.
-TensorView Qwen2Model::forward_deferred(Stream stream, const Rows& rows, const KvCache& kv) {
-  size_t num_layers = weights_.layers.size();
-  add_and_norm(stream, false, weights_.layers[0].input_norm, rows);
-  for (size_t l = 0; l < num_layers; ++l) {
-    const Qwen2Layer& own = weights_.layers[l];
-    if (observer_) observer_(static_cast<int64_t>(l), a_.residual.view().rows(0, rows.mine));
-    RowSquares before{l > 0 ? squares_of(l - 1, 1, rows) : nullptr, config_.rms_norm_eps},
-        between{squares_of(l, 0, rows), config_.rms_norm_eps};
-    AddRmsNormArgs middle = deferred_norm(l, 0, own.post_attention_norm, rows), next{};
-    bool is_last = l + 1 == num_layers;
-    if (!is_last) next = deferred_norm(l, 1, weights_.layers[l + 1].input_norm, rows);
-    attention_block(stream, own_layers_[l], rows, kv.layer(static_cast<int64_t>(l)),
-                    l > 0 ? &before : nullptr, &middle);
-    mlp_block(stream, own_layers_[l], rows, &between, is_last ? nullptr : &next);
+    attention_block(stream, layer, rows, kv.layer(static_cast<int64_t>(l)), attention);
+    if (!mlp.before) add_and_norm(stream, true, own.post_attention_norm, rows);
+    mlp_block(stream, layer, rows, mlp);
   }
   return final_hidden(stream, rows);
 }
@@ -101,19 +84,33 @@ bool Qwen2Model::defers_norms(int64_t rows) const {
          rows <= kMostDeferredRows;
 }
 
-uint64_t* Qwen2Model::squares_of(size_t layer, int which, const Rows& rows) {
-  return static_cast<uint64_t*>(a_.row_squares.view().data) +
-         (2 * static_cast<int64_t>(layer) + which) * rows.all * kSquaresStride;
+size_t Qwen2Model::squares_bytes(const Rows& rows) {
+  return static_cast<size_t>(rows.all * kSquaresStride) * sizeof(uint64_t);
 }
 
-AddRmsNormArgs Qwen2Model::deferred_norm(size_t layer, int which, const Tensor& weight,
-                                         const Rows& rows) {
+uint64_t* Qwen2Model::squares_of(size_t block, const Rows& rows) const {
+  auto* all = static_cast<uint64_t*>(a_.row_squares.view().data);
+  return all + static_cast<int64_t>(block) * rows.all * kSquaresStride;
+}
+
+Qwen2Model::BlockNorms Qwen2Model::norms_around(size_t block, const Rows& rows) const {
+  BlockNorms norms;
+  if (!rows.defers) return norms;
+  if (block > 0) norms.before = RowSquares{squares_of(block - 1, rows), config_.rms_norm_eps};
+  if (block + 1 < num_blocks()) norms.after = norm_after(block, rows);
+  return norms;
+}
+
+AddRmsNormArgs Qwen2Model::norm_after(size_t block, const Rows& rows) const {
+  bool is_mlp = block % 2 == 1;
+  const Tensor& weight = is_mlp ? weights_.layers[block / 2 + 1].input_norm
+                                : weights_.layers[block / 2].post_attention_norm;
   AddRmsNormArgs norm{a_.normed.view().rows(0, rows.all),
                       a_.residual.view().rows(0, rows.all),
                       {},
                       weight,
                       config_.rms_norm_eps};
-  norm.row_squares = squares_of(layer, which, rows);
+  norm.row_squares = squares_of(block, rows);
   return norm;
 }
 
@@ -131,9 +128,8 @@ void Qwen2Model::embed(Stream stream, const StepInputs& inputs, const Rows& rows
 }
 
 void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Rows& rows,
-                                 const KvPages& kv, const RowSquares* x_squares,
-                                 const AddRmsNormArgs* norm) {
-  project_qkv(stream, layer, rows, kv, x_squares);
+                                 const KvPages& kv, const BlockNorms& norms) {
+  project_qkv(stream, layer, rows, kv, pointer_to(norms.before));
   attend(stream, rows, kv);
   TensorView slices = a_.attention;
   if (rows.gathered) {  // each rank's rows, from every column
@@ -141,7 +137,7 @@ void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Ro
     grid_.z_comm().all_to_all(stream, a_.attention.view().data, slices.data,
                               slices.rows(0, rows.block).bytes());
   }
-  row_products(stream, layer, rows, slices, rows.block, &ColumnWeights::o, norm);
+  row_products(stream, layer, rows, slices, rows.block, &ColumnWeights::o, pointer_to(norms.after));
 }
 
 void Qwen2Model::project_qkv(Stream stream, const LayerView& layer, const Rows& rows,
@@ -201,11 +197,12 @@ void Qwen2Model::attend(Stream stream, const Rows& rows, const KvPages& kv) {
 }
 
 void Qwen2Model::mlp_block(Stream stream, const LayerView& layer, const Rows& rows,
-                           const RowSquares* x_squares, const AddRmsNormArgs* norm) {
+                           const BlockNorms& norms) {
   column_products(stream, layer, rows,
                   {a_.act, rows.mine, layer.size(), &ColumnWeights::gate_up, false,
-                   Epilogue::kSiluAndMul, nullptr, x_squares});
-  row_products(stream, layer, rows, a_.act, rows.mine, &ColumnWeights::down, norm);
+                   Epilogue::kSiluAndMul, nullptr, pointer_to(norms.before)});
+  row_products(stream, layer, rows, a_.act, rows.mine, &ColumnWeights::down,
+               pointer_to(norms.after));
 }
 
 void Qwen2Model::column_products(Stream stream, const LayerView& layer, const Rows& rows,
@@ -285,21 +282,16 @@ void Qwen2Model::do_products(Stream stream, const BatchView& batch, const KvCach
     backend_.ops.fill_random(stream, x, 0, 1.0f, 0, 0, x.dim(1));
   }
   const LayerView& layer = own_layers_.front();
-  RowSquares squares{};
-  AddRmsNormArgs norm{};
-  if (rows.defers) {
-    squares = {squares_of(0, 0, rows), config_.rms_norm_eps};
-    norm = deferred_norm(0, 1, weights_.final_norm, rows);
-    backend_.device.fill(stream, squares_of(0, 0, rows), 1,
-                         static_cast<size_t>(rows.all) * kLayerSquaresBytes);
-  }
-  // A step that defers norms has products of either kind.
-  for (bool defers : {false, true}) {
-    if (defers && !rows.defers) break;
-    project_qkv(stream, layer, rows, kv.layer(0), defers ? &squares : nullptr);
+  auto products = [&](const BlockNorms& norms) {
+    project_qkv(stream, layer, rows, kv.layer(0), pointer_to(norms.before));
     row_products(stream, layer, rows, a_.attention, rows.block, &ColumnWeights::o,
-                 defers ? &norm : nullptr);
-    mlp_block(stream, layer, rows, defers ? &squares : nullptr, defers ? &norm : nullptr);
+                 pointer_to(norms.after));
+    mlp_block(stream, layer, rows, norms);
+  };
+  products({});
+  if (rows.defers) {  // such a step has products of either kind
+    backend_.device.fill(stream, squares_of(0, rows), 1, squares_bytes(rows));
+    products({RowSquares{squares_of(0, rows), config_.rms_norm_eps}, norm_after(0, rows)});
   }
   this->logits(stream, a_.normed.view().rows(0, logits.dim(0)), logits);
 }

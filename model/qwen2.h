@@ -3,6 +3,7 @@
 // and SwiGLU.
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "kernels/backend.h"
 #include "model/activations.h"
@@ -81,18 +82,24 @@ class Qwen2Model {
     bool defers = false;
   };
   bool defers_norms(int64_t rows) const;
-  // Of norm 0 (after attention) or 1 (before the next layer) of a layer: those of a layer lie one
-  // after the other.
-  uint64_t* squares_of(size_t layer, int which, const Rows& rows);
-  AddRmsNormArgs deferred_norm(size_t layer, int which, const Tensor& weight, const Rows& rows);
+  // Layers are blocks of attention (even numbers) and MLP. What a block's products do of the norms
+  // around it: apply the scale that its inputs lack, and do the norm of what it adds up; nothing
+  // where norms are ops of their own, as the first and the last one always are.
+  struct BlockNorms {
+    std::optional<RowSquares> before;
+    std::optional<AddRmsNormArgs> after;
+  };
+  BlockNorms norms_around(size_t block, const Rows& rows) const;
+  AddRmsNormArgs norm_after(size_t block, const Rows& rows) const;
+  size_t num_blocks() const { return 2 * weights_.layers.size(); }
+  // Of the norm after a block; those of a step lie one after the other.
+  uint64_t* squares_of(size_t block, const Rows& rows) const;
+  static size_t squares_bytes(const Rows& rows);  // of one block
   Rows rows_of(const StepInputs& inputs) const;
-  TensorView forward_deferred(Stream stream, const Rows& rows, const KvCache& kv);
   void embed(Stream stream, const StepInputs& inputs, const Rows& rows);
-  // x_squares: of the rows of `normed`, if they lack their scale; norm: done with the block's sum.
   void attention_block(Stream stream, const LayerView& layer, const Rows& rows, const KvPages& kv,
-                       const RowSquares* x_squares = nullptr, const AddRmsNormArgs* norm = nullptr);
-  void mlp_block(Stream stream, const LayerView& layer, const Rows& rows,
-                 const RowSquares* x_squares = nullptr, const AddRmsNormArgs* norm = nullptr);
+                       const BlockNorms& norms);
+  void mlp_block(Stream stream, const LayerView& layer, const Rows& rows, const BlockNorms& norms);
   // Attention over all positions of all rows, this rank's columns of o_proj.
   void attend(Stream stream, const Rows& rows, const KvPages& kv);
   // out[c], `stride` rows each, = normed times the matrix of column c < columns.

@@ -89,6 +89,35 @@ std::string read_file(const std::string& path) {
 
 }  // namespace
 
+// Worst relative L2 distances from the golden.
+double distance_of_last_logits(const Golden& golden, TestModel& m) {
+  double worst = 0;
+  for (size_t i = 0; i < golden.prompts.size(); ++i) {
+    TensorView hidden = m.forward(golden.prompts[i].ids);
+    auto got = m.logits(hidden.rows(hidden.dim(0) - 1, 1)),
+         want = golden.tensor(fmt::format("last_logits.{}", i));
+    worst = std::max(worst, relative_error(Span(got), Span(want)));
+  }
+  return worst;
+}
+
+struct OnePrompt {
+  double hidden, logits;
+};
+OnePrompt distances_of_one_prompt(const Golden& golden, TestModel& m) {
+  std::vector<std::vector<float>> residuals;
+  m.model().observe([&](int64_t, TensorView r) { residuals.push_back(download_floats(r)); });
+  TensorView hidden = m.forward(golden.prompts[golden.hidden_of_prompt].ids);
+  residuals.back() = download_floats(hidden);  // transformers' last hidden state is normalised
+  double worst = 0;
+  for (size_t l = 0; l < residuals.size(); ++l) {
+    auto want = golden.tensor(fmt::format("hidden.{}", l));
+    worst = std::max(worst, relative_error(Span(residuals[l]), Span(want)));
+  }
+  auto all = m.logits(hidden), want = golden.tensor("all_logits");
+  return {worst, relative_error(Span(all), Span(want))};
+}
+
 TEST_CASE("last logits of every prompt, all logits and hidden states of one") {
   for (const std::string& name : kModels)
     for (DType dtype : model_dtypes()) {
@@ -96,30 +125,33 @@ TEST_CASE("last logits of every prompt, all logits and hidden states of one") {
       CAPTURE(name_of(dtype));
       Golden golden(name);
       TestModel m(golden.folder, dtype);
-      double worst = 0;
-      for (size_t i = 0; i < golden.prompts.size(); ++i) {
-        TensorView hidden = m.forward(golden.prompts[i].ids);
-        auto got = m.logits(hidden.rows(hidden.dim(0) - 1, 1)),
-             want = golden.tensor(fmt::format("last_logits.{}", i));
-        worst = std::max(worst, relative_error(Span(got), Span(want)));
-      }
-      CHECK(worst < tolerance(dtype).logits);
+      double last = distance_of_last_logits(golden, m);
+      auto [hidden, all] = distances_of_one_prompt(golden, m);
+      CHECK(last < tolerance(dtype).logits);
+      CHECK(hidden < tolerance(dtype).hidden);
+      CHECK(all < tolerance(dtype).logits);
+      agreement(name, dtype).logits = std::max(last, all);
+      agreement(name, dtype).hidden = hidden;
+    }
+}
 
-      double worst_hidden = 0;
-      std::vector<std::vector<float>> residuals;
-      m.model().observe([&](int64_t, TensorView r) { residuals.push_back(download_floats(r)); });
-      TensorView hidden = m.forward(golden.prompts[golden.hidden_of_prompt].ids);
-      residuals.back() = download_floats(hidden);  // transformers' last hidden state is normalised
-      for (size_t l = 0; l < residuals.size(); ++l) {
-        auto want = golden.tensor(fmt::format("hidden.{}", l));
-        worst_hidden = std::max(worst_hidden, relative_error(Span(residuals[l]), Span(want)));
-      }
-      CHECK(worst_hidden < tolerance(dtype).hidden);
-      auto all = m.logits(hidden), want = golden.tensor("all_logits");
-      double of_all = relative_error(Span(all), Span(want));
-      CHECK(of_all < tolerance(dtype).logits);
-      agreement(name, dtype).logits = std::max(worst, of_all);
-      agreement(name, dtype).hidden = worst_hidden;
+// Whether the backend would do them so or not.
+TEST_CASE("norms done by the products around them, and as ops of their own") {
+  for (const std::string& name : kModels)
+    for (bool defers : {false, true}) {
+      CAPTURE(name);
+      CAPTURE(defers);
+      Ops ops = backend().ops;
+      ops.defers_norms = defers;
+      Backend other{backend().kind,   backend().device_name,  backend().device,         ops,
+                    backend().graphs, backend().fused_decode, backend().fixed_page_size};
+      Golden golden(name);
+      TestModel::On on{.steps_on = &other};
+      TestModel m(WeightStore::open(golden.folder), DType::bf16, mpi().world(), on);
+      CHECK(distance_of_last_logits(golden, m) < tolerance(DType::bf16).logits);
+      auto [hidden, all] = distances_of_one_prompt(golden, m);
+      CHECK(hidden < tolerance(DType::bf16).hidden);
+      CHECK(all < tolerance(DType::bf16).logits);
     }
 }
 

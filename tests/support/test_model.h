@@ -21,16 +21,22 @@ class TestModel {
 
   TestModel(const std::string& path, DType dtype)
       : TestModel(WeightStore::open(path), dtype, mpi().world()) {}
-  TestModel(const WeightStore& store, DType dtype, const MpiGroup& group)
-      : TestModel(store.config(), dtype, group, [&](const ModelShard& shard) {
-          return load_weights(store, shard, dtype, backend(), stream(), 2, {});
-        }) {}
   struct On {
     std::optional<GridShape> grid;
     int page_size = 0;                   // positions a rank has in a page; 0: the backend's largest
     ProcessGrid::MakeCommunicator make;  // null: the backend's own
     std::function<void(ModelShard&)> spoil;  // makes a mistake in what this rank holds
+    const Backend* steps_on = nullptr;       // whose ops steps use; null: those of backend()
   };
+  TestModel(const WeightStore& store, DType dtype, const MpiGroup& group)
+      : TestModel(store, dtype, group, On{}) {}
+  TestModel(const WeightStore& store, DType dtype, const MpiGroup& group, const On& on)
+      : TestModel(
+            store.config(), dtype, group,
+            [&](const ModelShard& shard) {
+              return load_weights(store, shard, dtype, backend(), stream(), 2, {});
+            },
+            on) {}
   // With dummy weights. MpiGroup() makes a model on this rank alone.
   TestModel(const ModelConfig& config, DType dtype, uint64_t seed, const MpiGroup& group)
       : TestModel(config, dtype, seed, group, On{}) {}
@@ -131,13 +137,14 @@ class TestModel {
  private:
   template <class MakeWeights>
   TestModel(const ModelConfig& config, DType dtype, const MpiGroup& group,
-            const MakeWeights& make_weights, const On& on = {})
+            const MakeWeights& make_weights, const On& on)
       : config_(config),
         shape_(choose_grid(config_, on.grid, group.size())),
         grid_(on.make ? ProcessGrid(backend(), group, shape_, on.make)
                       : ProcessGrid(backend(), group, shape_)),
         shard_(spoiled(shard_of(config_, shape_, grid_.place()), on)),
-        model_(config_, shard_, make_weights(shard_), backend(), grid_, kPositions, kPositions),
+        model_(config_, shard_, make_weights(shard_), on.steps_on ? *on.steps_on : backend(), grid_,
+               kPositions, kPositions),
         page_size_(on.page_size > 0 ? on.page_size : page_sizes().back()),
         kv_(backend(), config_, shard_, dtype, kPositions / page_size_, page_size_) {
     std::vector<int32_t> pages;
