@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/device_api.h"
@@ -191,6 +192,19 @@ struct PageDelta {
   int32_t slot = 0, index = 0, page = 0;  // page_table[slot][index] = page
 };
 
+// Kernels end while the next ones start, so that a product's fastest way alone need not be the
+// fastest in a step. Who runs steps can try the others.
+struct LinearTuning {
+  // From here on notes which products are done, and forgets those of before.
+  void (&watch)();
+  // Ends it. Of each shape done more than once, in the order of the first times, the number of ways
+  // to do it; the fastest alone is number 0. Without those that were watched before, or have one.
+  std::vector<int> (&num_ways)();
+  // is_early: the next kernel may start at once, where the way's own kernel can let it.
+  void (&choose)(int shape, int way, bool is_early);
+  std::string (&describe)(int shape);  // the shape and its way, for a log
+};
+
 struct Ops {
   // Once a step, before its layers: what all layers' attention shares (work lists on the device).
   // `split`: as in the layers' KvPages.
@@ -231,6 +245,7 @@ struct Ops {
   // first does it, which takes a while; a product of other rows is done as that of the next of
   // these.
   std::vector<int64_t> (&linear_buckets)(int64_t most);
+  const LinearTuning* linear_tuning;  // null: each product has one way
   // Whether norms of up to kMostDeferredRows rows are faster done by the products around them
   // (LinearArgs::x_squares and norm).
   bool defers_norms;

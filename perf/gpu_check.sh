@@ -91,7 +91,7 @@ sanitize() {
 }
 if command -v compute-sanitizer >/dev/null; then
   sanitize memcheck "$($quick && echo 20 || echo 300)" "$($quick && echo "$small" || echo "$wide")"
-  sanitize racecheck "$($quick && echo 20 || echo 300)" "$small"
+  sanitize racecheck "$($quick && echo 20 || echo 300)" "$($quick && echo "$small" || echo "$small,linear: every ring*")"
 else
   echo 'left out: not installed|compute-sanitizer|' >>"$results/steps"
 fi

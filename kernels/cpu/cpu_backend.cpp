@@ -28,6 +28,7 @@ const Ops& cpu_ops() {
                        .copy_pages = copy_pages,
                        .fill_random = fill_random,
                        .linear_buckets = linear_buckets,
+                       .linear_tuning = nullptr,
                        .defers_norms = false,
                        .sampling = {.edit_logits = edit_logits,
                                     .apply_penalties = apply_penalties,

@@ -6,6 +6,7 @@
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/cuda_ops.h"
 #include "kernels/cuda/fused_decode.h"
+#include "kernels/cuda/linear_tuning.h"
 
 namespace ll {
 
@@ -37,6 +38,7 @@ const Ops& cuda_ops() {
                        .copy_pages = copy_pages,
                        .fill_random = fill_random,
                        .linear_buckets = linear_buckets,
+                       .linear_tuning = &linear_tuning(),
                        .defers_norms = true,
                        .sampling = {.edit_logits = edit_logits,
                                     .apply_penalties = apply_penalties,

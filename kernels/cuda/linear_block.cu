@@ -59,14 +59,13 @@ LinearCut cut_of(const LinearArgs& a, int log_parts) {
   return c;
 }
 
-template <int kLogParts>
-bool takes(const LinearArgs& a) {
+bool takes(const LinearArgs& a, int log_parts) {
   if (a.x.dim(0) <= kFewX || a.x.dim(0) > kMostXLines || !has_whole_vectors(a) ||
       a.epilogue == Epilogue::kSiluAndMul ||  // linear_gate.cu has it
-      row_tiles_at_once(kLogParts) == 0)
+      row_tiles_at_once(log_parts) == 0)
     return false;
-  LinearCut c = cut_of(a, kLogParts);
-  return c.tile_rows >= kLeastRows && c.k_tiles >= 1 << kLogParts;
+  LinearCut c = cut_of(a, log_parts);
+  return c.tile_rows >= kLeastRows && c.k_tiles >= 1 << log_parts;
 }
 
 template <class B>
@@ -85,23 +84,24 @@ void launch_blocking(Stream stream, const LinearArgs& a, const LinearCut& c) {
          multiply_block<B>, weight, x, BlockArgs{output_of(a), c});
 }
 
-template <int kLogParts>
-void run(Stream stream, const LinearArgs& a) {
-  LinearCut c = cut_of(a, kLogParts);
+void run(Stream stream, const LinearArgs& a, int log_parts, bool is_early) {
+  LinearCut c = cut_of(a, log_parts);
+  c.is_early = is_early;
   with_blocking(c, [&]<class B>() { launch_blocking<B>(stream, a, c); });
 }
 
-template <int kLogParts>
-constexpr LinearKernel kernel(const char* name) {
-  return {name, takes<kLogParts>, run<kLogParts>, /*does_norms=*/true};
+LinearKernel kernel(int log_parts, bool is_early) {
+  return {fmt::format("block{}", 1 << log_parts),
+          [=](const LinearArgs& a) { return takes(a, log_parts); },
+          [=](Stream stream, const LinearArgs& a) { run(stream, a, log_parts, is_early); },
+          /*does_norms=*/true};
 }
 
 }  // namespace
 
 std::span<const LinearKernel> block_kernels() {
-  static const LinearKernel kernels[] = {kernel<2>("block4"), kernel<3>("block8"),
-                                         kernel<1>("block2"), kernel<0>("block1")};
-  return kernels;
+  static const LinearKernels kernels(std::vector{2, 3, 1, 0}, kernel);
+  return kernels.all();
 }
 
 }  // namespace ll::cuda

@@ -1,5 +1,9 @@
 #pragma once
-// What the hosts' sides of linear_tile.cu and linear_block.cu share.
+// What the hosts' sides of linear_tile.cu, linear_block.cu and linear_gate.cu share.
+#include <span>
+#include <vector>
+
+#include "kernels/cuda/linear_kernels.h"
 #include "kernels/cuda/tensor_map.h"
 #include "kernels/ops.h"
 
@@ -22,5 +26,22 @@ inline bool has_whole_vectors(const LinearArgs& a) {
   return a.weight.cols % 8 == 0 && a.weight.rows % 8 == 0 && is_aligned(a.x.data) &&
          is_aligned(a.out.data) && is_aligned(a.weight.data.data) && is_aligned(a.bias.data);
 }
+
+// Kernels, each with a twin that is early: make(shape, is_early).
+class LinearKernels {
+ public:
+  template <class Shapes, class Make>
+  LinearKernels(const Shapes& shapes, Make&& make) {
+    for (const auto& s : shapes) early_.push_back(make(s, true));
+    for (const auto& s : shapes) {
+      all_.push_back(make(s, false));
+      all_.back().early = &early_[all_.size() - 1];
+    }
+  }
+  std::span<const LinearKernel> all() const { return all_; }
+
+ private:
+  std::vector<LinearKernel> early_, all_;
+};
 
 }  // namespace ll::cuda

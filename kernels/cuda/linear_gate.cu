@@ -77,16 +77,20 @@ void launch_blocking(Stream stream, const LinearArgs& a, const LinearCut& c) {
          multiply_gate<B>, weight, x, out, BlockArgs{output_of(a), c});
 }
 
-void run(Stream stream, const LinearArgs& a) {
-  LinearCut c = cut_of(a);
-  with_blocking(c, [&]<class B>() { launch_blocking<B>(stream, a, c); });
+LinearKernel kernel(const char* name, bool is_early) {
+  auto run = [=](Stream stream, const LinearArgs& a) {
+    LinearCut c = cut_of(a);
+    c.is_early = is_early;
+    with_blocking(c, [&]<class B>() { launch_blocking<B>(stream, a, c); });
+  };
+  return {name, takes, run, /*does_norms=*/true};
 }
 
 }  // namespace
 
 std::span<const LinearKernel> gate_kernels() {
-  static const LinearKernel kernels[] = {{"gate", takes, run, /*does_norms=*/true}};
-  return kernels;
+  static const LinearKernels kernels(std::vector{"gate"}, kernel);
+  return kernels.all();
 }
 
 }  // namespace ll::cuda

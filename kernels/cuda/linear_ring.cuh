@@ -19,6 +19,7 @@ struct LinearCut {
   int depth;                          // slices of K in a stage
   int x_lines, x_tiles;               // rows of x in a slice, the missing ones zero
   int num_stages, stage_bytes;        // of the ring
+  bool is_early;                      // the next kernel may start as soon as all blocks have
 
   struct Place {
     int row_tile, x_tile;
@@ -104,6 +105,7 @@ struct Loader {
 
   // Weights before the inputs are ready, as far as the ring goes; then x for these; then both.
   __device__ void run() const {
+    if (ring.cut.is_early) let_next_start();
     Cursor ahead{work.first, work.k_begin, ring.cut.place_of(work.first)}, behind = ahead;
     int num_ahead = 0, num_stages = ring.cut.num_stages;
 #pragma unroll 1

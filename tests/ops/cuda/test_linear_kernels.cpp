@@ -2,6 +2,8 @@
 // use the fastest.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/linear_kernels.h"
 #include "tests/support/compare.h"
@@ -42,21 +44,41 @@ struct Product {
   Shape out_shape;
 };
 
-void check_all(const Product& p) {
+std::vector<const cuda::LinearKernel*> kernels_for(const LinearArgs& a) {
+  std::vector<const cuda::LinearKernel*> kernels;
+  for (auto list :
+       {cuda::stream_kernels(), cuda::tile_kernels(), cuda::block_kernels(), cuda::gate_kernels()})
+    for (const cuda::LinearKernel& k : list)
+      if (k.takes(a)) kernels.push_back(&k);
+  for (const cuda::LinearKernel* k : cuda::other_tile_kernels(a)) kernels.push_back(k);
+  for (size_t i = 0, count = kernels.size(); i < count; ++i)
+    if (kernels[i]->early) kernels.push_back(kernels[i]->early);
+  return kernels;
+}
+
+std::vector<float> plain_product(const Product& p) {
   Tensor out = poisoned(p.out_shape, p.dtype);
   cuda::plain_kernel().run(stream(), p.args(out));
-  auto want = download_floats(out);
-  for (auto kernels :
-       {cuda::stream_kernels(), cuda::tile_kernels(), cuda::block_kernels(), cuda::gate_kernels()})
-    for (const cuda::LinearKernel& k : kernels) {
-      out = poisoned(p.out_shape, p.dtype);
-      if (!k.takes(p.args(out))) continue;
-      CAPTURE(k.name);
-      for (int repeat = 0; repeat < 2; ++repeat) k.run(stream(), p.args(out));
-      auto got = download_floats(out);
-      CHECK(relative_error(std::span<const float>(got), std::span<const float>(want)) <
-            (p.dtype == DType::f32 ? 2e-5 : tolerance(DType::bf16).op));
-    }
+  return download_floats(out);
+}
+
+// `multiply` puts the product into its argument.
+template <class Multiply>
+void check_product(const Product& p, std::span<const float> want, Multiply&& multiply) {
+  Tensor out = poisoned(p.out_shape, p.dtype);
+  for (int repeat = 0; repeat < 2; ++repeat) multiply(p.args(out));
+  auto got = download_floats(out);
+  CHECK(relative_error(std::span<const float>(got), want) <
+        (p.dtype == DType::f32 ? 2e-5 : tolerance(DType::bf16).op));
+}
+
+void check_all(const Product& p) {
+  std::vector<float> want = plain_product(p);
+  Tensor out = poisoned(p.out_shape, p.dtype);
+  for (const cuda::LinearKernel* k : kernels_for(p.args(out))) {
+    CAPTURE(k->name);
+    check_product(p, want, [&](const LinearArgs& a) { k->run(stream(), a); });
+  }
 }
 
 }  // namespace
@@ -73,6 +95,19 @@ TEST_CASE("linear: every kernel over rows of x and shapes of W") {
     }
 }
 
+TEST_CASE("linear: every ring of the tile kernel") {
+  if (backend().kind != BackendKind::kCuda) return;
+  for (int64_t m : {8, 40, 64})
+    for (Shape2 s : {Shape2{896, 1536}, Shape2{20000, 256}}) {
+      CAPTURE(m);
+      CAPTURE(s.n);
+      Product p(m, s, true, Epilogue::kNone, false);
+      Tensor out = poisoned(p.out_shape, p.dtype);
+      CHECK(!cuda::other_tile_kernels(p.args(out)).empty());
+      check_all(p);
+    }
+}
+
 TEST_CASE("linear: SiLU-and-mul of prompts") {
   if (backend().kind != BackendKind::kCuda) return;
   for (int64_t m : {301, 2200})  // tiles of x in one run, in two
@@ -81,6 +116,28 @@ TEST_CASE("linear: SiLU-and-mul of prompts") {
       CAPTURE(s.n);
       check_all({m, s, false, Epilogue::kSiluAndMul, false});
     }
+}
+
+TEST_CASE("linear: who runs steps can choose each way, once") {
+  if (backend().kind != BackendKind::kCuda || std::getenv("LITELANG_LINEAR")) return;
+  const LinearTuning& tuning = *backend().ops.linear_tuning;
+  Product p(40, {1144, 776}, true, Epilogue::kNone, false);
+  std::vector<float> want = plain_product(p);
+  auto multiply = [](const LinearArgs& a) { backend().ops.linear(stream(), a); };
+  tuning.watch();
+  check_product(p, want, multiply);
+  auto num_ways = tuning.num_ways();
+  REQUIRE(num_ways.size() == 1);
+  CHECK(num_ways[0] > 1);
+  for (int way = 0; way < num_ways[0]; ++way)
+    for (bool is_early : {false, true}) {
+      tuning.choose(0, way, is_early);
+      CAPTURE(tuning.describe(0));
+      check_product(p, want, multiply);
+    }
+  tuning.watch();
+  check_product(p, want, multiply);
+  CHECK(tuning.num_ways().empty());
 }
 
 TEST_CASE("linear: after the buckets, no number of rows is measured again") {
