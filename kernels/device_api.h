@@ -28,6 +28,9 @@ struct DeviceApi {
   void* (&alloc_host)(size_t bytes);  // pinned where the device copies asynchronously
   void (&free_host)(void* p);
   void (&copy)(Stream stream, void* dst, const void* src, size_t bytes);  // any direction
+  // From memory of alloc_host to the device, multiples of 16 bytes: sooner there than by copy if it
+  // is little.
+  void (&upload)(Stream stream, void* dst, const void* src, size_t bytes);
   void (&fill)(Stream stream, void* dst, int byte, size_t bytes);
   Stream (&create_stream)();
   void (&destroy_stream)(Stream stream);

@@ -67,6 +67,19 @@ struct Candidate {
   int32_t token = 0;
 };
 
+struct ChooseArgs {
+  const Candidate* gathered;  // [num_ranks, num_rows]
+  int num_ranks;
+  const SamplingRow* rows;
+  int32_t num_rows;
+  int32_t* tokens;              // [num_rows]
+  int32_t* const* host_tokens;  // where they go as well, if anywhere: the address of memory of
+                                // DeviceApi::alloc_host lies in the device's, or is null
+  int32_t* last_tokens;         // [slots]
+  int32_t* token_counts;        // [slots, vocab], of rows that have them
+  int64_t vocab_begin, vocab;   // this shard's part
+};
+
 struct SamplingOps {
   // `logits` [R, V] float32 everywhere; `rows` [R] on the device.
   void (&edit_logits)(Stream, TensorView logits, const LogitEdit* edits, int32_t count,
@@ -95,11 +108,8 @@ struct SamplingOps {
   // restricts its choice.
   void (&draw)(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
                int64_t vocab_begin, Candidate* best);
-  // Of gathered[num_ranks][R], the best: into tokens[r], last_tokens[slot], and token_counts where
-  // kept (this shard's part).
-  void (&choose)(Stream, const Candidate* gathered, int num_ranks, const SamplingRow* rows,
-                 int32_t num_rows, int32_t* tokens, int32_t* last_tokens, int32_t* token_counts,
-                 int64_t vocab_begin, int64_t vocab);
+  // Of gathered[num_ranks][R], the best.
+  void (&choose)(Stream, const ChooseArgs&);
 
   // For logprobs: max and sum of exp(logit - max) of a row's shard; the logit of a target token
   // (-inf when another rank has it); the n largest logits, descending, ties to the lower id.

@@ -44,7 +44,7 @@ size_t Sampler::buffer_bytes(int ranks, Range vocab, int64_t max_rows, int64_t n
   return rows * per_row + 4 * v * static_cast<size_t>(num_slots);
 }
 
-Sampler::Result Sampler::sample(Stream stream, const Args& args) {
+ScoredRows Sampler::sample(Stream stream, const Args& args) {
   const SamplingOps& ops = backend_.ops.sampling;
   const SamplingNeeds& needs = args.needs;
   int64_t rows = args.logits.dim(0);
@@ -63,12 +63,10 @@ Sampler::Result Sampler::sample(Stream stream, const Args& args) {
   ops.draw(stream, args.logits, args.rows, selections, vocab_.begin, data_of<Candidate>(best_));
   comm_.all_gather(stream, best_.view().data, gathered_.view().data,
                    static_cast<size_t>(rows) * sizeof(Candidate));
-  ops.choose(stream, data_of<Candidate>(gathered_), comm_.size(), args.rows, count,
-             data_of<int32_t>(tokens_), args.last_tokens, data_of<int32_t>(counts_), vocab_.begin,
-             vocab_.size);
-  Result result{data_of<int32_t>(tokens_), {}};
-  if (scored) result.scores = score(stream, raw, result.tokens, needs.num_logprobs);
-  return result;
+  ops.choose(stream, {data_of<Candidate>(gathered_), comm_.size(), args.rows, count,
+                      data_of<int32_t>(tokens_), args.host_tokens, args.last_tokens,
+                      data_of<int32_t>(counts_), vocab_.begin, vocab_.size});
+  return scored ? score(stream, raw, data_of<int32_t>(tokens_), needs.num_logprobs) : ScoredRows{};
 }
 
 // The radix select of sampling_ops.h; null when no row restricts its choice.

@@ -41,15 +41,12 @@ class Sampler {
     const SamplingRow* rows;  // device [R]
     const LogitEdit* edits;   // device
     SamplingNeeds needs;
-    int32_t* last_tokens;  // device [num_slots]
+    int32_t* last_tokens;                   // device [num_slots]
+    int32_t* const* host_tokens = nullptr;  // see ChooseArgs
   };
-  // Tokens [R] on the device; scores too where asked for. Valid until the next call.
-  struct Result {
-    const int32_t* tokens;
-    ScoredRows scores;
-  };
-  Result sample(Stream stream, const Args& args);
-  const int32_t* tokens() const { return static_cast<const int32_t*>(tokens_.view().data); }
+  // Tokens go to args.last_tokens and host_tokens; returned are their scores, where asked for,
+  // valid until the next call.
+  ScoredRows sample(Stream stream, const Args& args);
 
   // Scores given tokens: `targets` [R] on the device.
   ScoredRows score(Stream stream, TensorView logits, const int32_t* targets, int num_logprobs);

@@ -149,8 +149,9 @@ void Bench::sampling_ops() {
              data_of<Candidate>(best));
   });
   time("choose", rows_ * 16, [&] {
-    ops.choose(s, data_of<Candidate>(best), 1, data_of<SamplingRow>(greedy), count,
-               data_of<int32_t>(tokens), data_of<int32_t>(last), nullptr, 0, m_.vocab);
+    ops.choose(s,
+               {data_of<Candidate>(best), 1, data_of<SamplingRow>(greedy), count,
+                data_of<int32_t>(tokens), nullptr, data_of<int32_t>(last), nullptr, 0, m_.vocab});
   });
   time("log_sum_exp", bytes, [&] { ops.log_sum_exp(s, logits, data_of<float>(pairs)); });
   time("top_logits 20", bytes, [&] { ops.top_logits(s, logits, 20, 0, data_of<Candidate>(best)); });

@@ -104,9 +104,10 @@ void ModelRunner::launch(const StepPlan& plan) {
       plan.is_decode_only() ? graphs_.bucket(static_cast<int32_t>(plan.decode.size())) : 0;
   SlotTables tables{data_of<int32_t>(page_table_), page_table_.view().dim(1),
                     data_of<int32_t>(last_tokens_), kv_.positions()};
-  StepDescription step = describe_step(plan, slots_, bucket, tables, upload_);
-  update_tables(plan, step);
   std::unique_ptr<Flight> flight = take_flight();
+  StepDescription step = describe_step(plan, slots_, bucket, tables,
+                                       options_.collects ? flight->tokens : nullptr, upload_);
+  update_tables(plan, step);
   note_samples(plan, step, *flight);
   if (bucket > 0)
     run_captured(plan, step, bucket, *flight);
@@ -163,9 +164,7 @@ void ModelRunner::run_captured(const StepPlan& plan, const StepDescription& step
       model_.logits(stream_, model_.forward(stream_, step.inputs, kv_), logits);
     if (is_plain) sample(step, logits);
   });
-  bring(is_plain ? Sampler::Result{sampler_.tokens(), {}}
-                 : sample(step, logits.rows(0, flight.num_samples)),
-        step, flight);
+  if (!is_plain) bring(sample(step, logits.rows(0, flight.num_samples)), step, flight);
 }
 
 void ModelRunner::run_directly(const StepPlan& plan, const StepDescription& step, Flight& flight) {
@@ -184,18 +183,15 @@ void ModelRunner::run_directly(const StepPlan& plan, const StepDescription& step
   bring(sample(step, logits), step, flight);
 }
 
-Sampler::Result ModelRunner::sample(const StepDescription& step, TensorView logits) {
-  return sampler_.sample(
-      stream_, {logits, step.sampling, step.edits, step.needs, data_of<int32_t>(last_tokens_)});
+ScoredRows ModelRunner::sample(const StepDescription& step, TensorView logits) {
+  return sampler_.sample(stream_, {logits, step.sampling, step.edits, step.needs,
+                                   data_of<int32_t>(last_tokens_), step.host_tokens});
 }
 
-// Sends what was drawn on its way to the host.
-void ModelRunner::bring(const Sampler::Result& drawn, const StepDescription& step, Flight& flight) {
-  if (!options_.collects || flight.num_samples == 0) return;
-  backend_.device.copy(stream_, flight.tokens, drawn.tokens,
-                       static_cast<size_t>(flight.num_samples) * sizeof(int32_t));
-  if (flight.has_scores)
-    bring_scores(drawn.scores, step.needs.num_logprobs, flight.num_samples, flight.scores);
+// Sends scores on their way to the host; the tokens are.
+void ModelRunner::bring(const ScoredRows& scores, const StepDescription& step, Flight& flight) {
+  if (options_.collects && flight.has_scores)
+    bring_scores(scores, step.needs.num_logprobs, flight.num_samples, flight.scores);
 }
 
 // Prompt rows in blocks of as many logits as there is room for.

@@ -58,9 +58,9 @@ class ModelRunner {
   void run_captured(const StepPlan& plan, const StepDescription& step, int32_t bucket,
                     Flight& flight);
   void run_directly(const StepPlan& plan, const StepDescription& step, Flight& flight);
-  Sampler::Result sample(const StepDescription& step, TensorView logits);
+  ScoredRows sample(const StepDescription& step, TensorView logits);
   void score_prompts(const StepDescription& step, TensorView hidden, Flight& flight);
-  void bring(const Sampler::Result& drawn, const StepDescription& step, Flight& flight);
+  void bring(const ScoredRows& scores, const StepDescription& step, Flight& flight);
   void bring_scores(const ScoredRows& scores, int num_logprobs, int64_t rows, Scores& to);
 
   RunnerOptions options_;

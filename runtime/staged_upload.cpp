@@ -46,7 +46,7 @@ void StagedUpload::upload() {
   HostBuffer& host = ring_[current_];
   backend_.device.wait_host(host.copied);
   std::memcpy(host.memory, gathered_.data(), gathered_.size());
-  backend_.device.copy(stream_, device_.view().data, host.memory, gathered_.size());
+  backend_.device.upload(stream_, device_.view().data, host.memory, gathered_.size());
   backend_.device.record(host.copied, stream_);
 }
 

@@ -99,7 +99,8 @@ std::vector<PageCopy> own_copies(const StepPlan& plan, const PositionSplit& posi
 }  // namespace
 
 StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampling>& slots,
-                              int32_t padded_rows, const SlotTables& tables, StagedUpload& upload) {
+                              int32_t padded_rows, const SlotTables& tables, int32_t* host_tokens,
+                              StagedUpload& upload) {
   StepDescription d;
   Rows rows = list_rows(plan, padded_rows, d.chunks);
   std::vector<SamplingRow> sampling;
@@ -123,6 +124,7 @@ StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampli
   auto positions = upload.add(rows.positions);
   auto row_slots = upload.add(rows.slots);
   auto sampling_place = upload.add(sampling);
+  auto host_tokens_place = upload.add(std::vector<int32_t*>{host_tokens});
   auto chunks = upload.add(d.chunks);
   auto sample_rows_place = upload.add(in_order ? std::vector<int32_t>() : sample_rows);
   auto edits_place = upload.add(edits);
@@ -157,6 +159,7 @@ StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampli
   d.inputs.last_tokens = tables.last_tokens;
   d.inputs.gathered = plan.gathered;
   d.sampling = upload.get(sampling_place);
+  d.host_tokens = upload.get(host_tokens_place);
   d.sample_rows = upload.get(sample_rows_place);
   d.edits = upload.get(edits_place);
   d.prompt_rows = upload.get(prompt_rows_place);

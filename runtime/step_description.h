@@ -23,6 +23,7 @@ struct StepDescription {
   std::vector<Chunk> chunks;
   SamplingNeeds needs;
   const SamplingRow* sampling = nullptr;  // [samples], padded rows included
+  int32_t* const* host_tokens = nullptr;  // see ChooseArgs
   const int32_t* sample_rows = nullptr;   // [samples]; null: sample i is row i
   const LogitEdit* edits = nullptr;
   const PageDelta* page_deltas = nullptr;
@@ -45,8 +46,10 @@ struct StepDescription {
 };
 
 // `padded_rows`: decode rows are padded with unused ones up to it, so that steps of one bucket look
-// alike; 0: no padding.
+// alike; 0: no padding. `host_tokens`: memory of alloc_host that the tokens of all samples and
+// padded rows come to, or null.
 StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampling>& slots,
-                              int32_t padded_rows, const SlotTables& tables, StagedUpload& upload);
+                              int32_t padded_rows, const SlotTables& tables, int32_t* host_tokens,
+                              StagedUpload& upload);
 
 }  // namespace ll

@@ -57,9 +57,9 @@ MemoryInfo memory_info() {
 
 const DeviceApi& cpu_device() {
   static const DeviceApi api{
-      alloc,         release,        alloc,       release,      copy,          fill,
-      create_stream, destroy_stream, synchronize, create_event, destroy_event, record,
-      is_done,       wait_host,      wait_stream, elapsed_ms,   memory_info};
+      alloc,  release,       alloc,          release,     copy,         copy,
+      fill,   create_stream, destroy_stream, synchronize, create_event, destroy_event,
+      record, is_done,       wait_host,      wait_stream, elapsed_ms,   memory_info};
   return api;
 }
 

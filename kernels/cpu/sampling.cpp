@@ -170,19 +170,22 @@ void draw(Stream, TensorView logits, const SamplingRow* rows, const Selection* s
                        selections && rows[r].temperature > 0 ? selections[r].low : 0, vocab_begin);
 }
 
-void choose(Stream, const Candidate* gathered, int num_ranks, const SamplingRow* rows,
-            int32_t num_rows, int32_t* tokens, int32_t* last_tokens, int32_t* token_counts,
-            int64_t vocab_begin, int64_t vocab) {
-  for (int32_t r = 0; r < num_rows; ++r) {
-    Candidate best = gathered[r];
-    for (int rank = 1; rank < num_ranks; ++rank)
-      if (better(gathered[rank * num_rows + r], best)) best = gathered[rank * num_rows + r];
-    tokens[r] = best.token;
-    if (rows[r].slot < 0) continue;
-    last_tokens[rows[r].slot] = best.token;
-    int64_t local = best.token - vocab_begin;
-    if (rows[r].has_counts && local >= 0 && local < vocab)
-      ++token_counts[rows[r].slot * vocab + local];
+void choose(Stream, const ChooseArgs& a) {
+  int32_t* host_tokens = a.host_tokens ? *a.host_tokens : nullptr;
+  for (int32_t r = 0; r < a.num_rows; ++r) {
+    Candidate best = a.gathered[r];
+    for (int rank = 1; rank < a.num_ranks; ++rank) {
+      const Candidate& other = a.gathered[rank * a.num_rows + r];
+      if (better(other, best)) best = other;
+    }
+    a.tokens[r] = best.token;
+    if (host_tokens) host_tokens[r] = best.token;
+    int32_t slot = a.rows[r].slot;
+    if (slot < 0) continue;
+    a.last_tokens[slot] = best.token;
+    int64_t local = best.token - a.vocab_begin;
+    if (a.rows[r].has_counts && local >= 0 && local < a.vocab)
+      ++a.token_counts[slot * a.vocab + local];
   }
 }
 

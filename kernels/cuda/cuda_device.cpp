@@ -102,9 +102,9 @@ int g_num_sms = 0;
 
 const DeviceApi& cuda_device() {
   static const DeviceApi api{
-      alloc,         release,        alloc_host,  free_host,    copy,          fill,
-      create_stream, destroy_stream, synchronize, create_event, destroy_event, record,
-      is_done,       wait_host,      wait_stream, elapsed_ms,   memory_info};
+      alloc,  release,       alloc_host,     free_host,   copy,         upload,
+      fill,   create_stream, destroy_stream, synchronize, create_event, destroy_event,
+      record, is_done,       wait_host,      wait_stream, elapsed_ms,   memory_info};
   return api;
 }
 

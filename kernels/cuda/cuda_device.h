@@ -11,6 +11,9 @@ const GraphApi& cuda_graphs();
 
 int num_sms();
 
+// DeviceApi::upload.
+void upload(Stream stream, void* dst, const void* src, size_t bytes);
+
 // Scratch memory for one op at a time: work on one stream runs in order, so ops may share it.
 // Allocated when the backend opens.
 struct Scratch {

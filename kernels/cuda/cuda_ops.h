@@ -45,9 +45,7 @@ void narrow(Stream, const SamplingRow* rows, const int64_t* histogram, SelectBy 
             Selection* selections, int32_t num_rows);
 void draw(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
           int64_t vocab_begin, Candidate* best);
-void choose(Stream, const Candidate* gathered, int num_ranks, const SamplingRow* rows,
-            int32_t num_rows, int32_t* tokens, int32_t* last_tokens, int32_t* token_counts,
-            int64_t vocab_begin, int64_t vocab);
+void choose(Stream, const ChooseArgs&);
 void log_sum_exp(Stream, TensorView logits, float* max_and_sum);
 void target_logits(Stream, TensorView logits, const int32_t* targets, int64_t vocab_begin,
                    float* out);

@@ -74,26 +74,25 @@ __global__ void __launch_bounds__(kThreads)
     atomicAdd(counts + local, 1);
 }
 
-// gathered [num_ranks, num_rows]
-__global__ void __launch_bounds__(kThreads)
-    choose_best(const Candidate* gathered, int num_ranks, const SamplingRow* rows, int num_rows,
-                int32_t* tokens, int32_t* last_tokens, int32_t* token_counts, int64_t vocab_begin,
-                int64_t vocab) {
+__global__ void __launch_bounds__(kThreads) choose_best(ChooseArgs a) {
   let_next_start();
   wait_for_previous();
   auto r = static_cast<int>(thread_index());
-  if (r >= num_rows) return;
-  Candidate best = gathered[r];
-  for (int rank = 1; rank < num_ranks; ++rank) {
-    Candidate c = gathered[int64_t{rank} * num_rows + r];
+  if (r >= a.num_rows) return;
+  int32_t* host_tokens = a.host_tokens ? *a.host_tokens : nullptr;
+  Candidate best = a.gathered[r];
+  for (int rank = 1; rank < a.num_ranks; ++rank) {
+    Candidate c = a.gathered[int64_t{rank} * a.num_rows + r];
     if (c.score > best.score || (c.score == best.score && c.token < best.token)) best = c;
   }
-  tokens[r] = best.token;
-  int slot = rows[r].slot;
+  a.tokens[r] = best.token;
+  if (host_tokens) host_tokens[r] = best.token;
+  int slot = a.rows[r].slot;
   if (slot < 0) return;
-  last_tokens[slot] = best.token;
-  int64_t local = best.token - vocab_begin;
-  if (rows[r].has_counts && local >= 0 && local < vocab) ++token_counts[slot * vocab + local];
+  a.last_tokens[slot] = best.token;
+  int64_t local = best.token - a.vocab_begin;
+  if (a.rows[r].has_counts && local >= 0 && local < a.vocab)
+    ++a.token_counts[slot * a.vocab + local];
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -194,12 +193,8 @@ void row_max(Stream stream, TensorView logits, float* out) {
          slice_results<float>(rows * num_slices(logits.dim(1))), row_counters<uint32_t>(rows), out);
 }
 
-void choose(Stream stream, const Candidate* gathered, int num_ranks, const SamplingRow* rows,
-            int32_t num_rows, int32_t* tokens, int32_t* last_tokens, int32_t* token_counts,
-            int64_t vocab_begin, int64_t vocab) {
-  if (num_rows == 0) return;
-  launch(stream, one_thread_each(num_rows), choose_best, gathered, num_ranks, rows, num_rows,
-         tokens, last_tokens, token_counts, vocab_begin, vocab);
+void choose(Stream stream, const ChooseArgs& a) {
+  if (a.num_rows > 0) launch(stream, one_thread_each(a.num_rows), choose_best, a);
 }
 
 void log_sum_exp(Stream stream, TensorView logits, float* max_and_sum) {

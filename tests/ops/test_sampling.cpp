@@ -25,6 +25,31 @@ std::vector<float> slice(const std::vector<float>& logits, size_t rows, size_t v
   return out;
 }
 
+// Where tokens come to the host by themselves.
+class HostTokens {
+ public:
+  explicit HostTokens(size_t count)
+      : count_(count),
+        memory_(static_cast<int32_t*>(backend().device.alloc_host(count * sizeof(int32_t)))),
+        address_(upload_structs(std::vector<int32_t*>{memory_})) {
+    std::fill_n(memory_, count, -1);
+  }
+  ~HostTokens() { backend().device.free_host(memory_); }
+  HostTokens(const HostTokens&) = delete;
+  HostTokens& operator=(const HostTokens&) = delete;
+
+  int32_t* const* address() const { return data_of<int32_t*>(address_); }
+  std::vector<int32_t> tokens() const {
+    finish();
+    return {memory_, memory_ + count_};
+  }
+
+ private:
+  size_t count_;
+  int32_t* memory_;
+  Tensor address_;
+};
+
 // Draws every row over `shards` parts of the vocabulary, as as many ranks would.
 std::vector<int32_t> sample(const std::vector<float>& logits, const std::vector<SamplingRow>& rows,
                             size_t vocab, size_t shards, std::vector<Selection>* cut = nullptr) {
@@ -74,12 +99,15 @@ std::vector<int32_t> sample(const std::vector<float>& logits, const std::vector<
   int32_t slots = 0;
   for (const SamplingRow& r : rows) slots = std::max(slots, r.slot + 1);
   Tensor last = upload_ints(std::vector<int32_t>(static_cast<size_t>(std::max(slots, 1)), -1));
-  ops().choose(stream(), data_of<Candidate>(all), static_cast<int>(shards), row, count,
-               data_of<int32_t>(tokens), data_of<int32_t>(last), nullptr, 0, 0);
+  HostTokens on_host(n);
+  ops().choose(stream(), {data_of<Candidate>(all), static_cast<int>(shards), row, count,
+                          data_of<int32_t>(tokens), on_host.address(), data_of<int32_t>(last),
+                          nullptr, 0, 0});
   auto result = download<int32_t>(tokens.view().data, n),
        kept = download<int32_t>(last.view().data, static_cast<size_t>(std::max(slots, 1)));
   for (size_t r = 0; r < n; ++r)
     if (rows[r].slot >= 0) CHECK(kept[static_cast<size_t>(rows[r].slot)] == result[r]);
+  CHECK(on_host.tokens() == result);
   return result;
 }
 
@@ -268,9 +296,9 @@ TEST_CASE("penalties, edits and counts") {
          last = upload_ints({-1, -1, -1});
   for (int32_t token : {101, 110, 110, 999}) {  // the last is another rank's
     Tensor drawn = upload_structs(std::vector<Candidate>{{1, token}, {1, 105}});
-    ops().choose(stream(), data_of<Candidate>(drawn), 1, data_of<SamplingRow>(device_rows), 2,
-                 data_of<int32_t>(tokens), data_of<int32_t>(last), data_of<int32_t>(counts), kBegin,
-                 kVocab);
+    ops().choose(stream(), {data_of<Candidate>(drawn), 1, data_of<SamplingRow>(device_rows), 2,
+                            data_of<int32_t>(tokens), nullptr, data_of<int32_t>(last),
+                            data_of<int32_t>(counts), kBegin, kVocab});
   }
   auto counted = download<int32_t>(data_of<int32_t>(counts) + kVocab, kVocab);
   CHECK(counted[1] == (kInPrompt | 1));

@@ -17,6 +17,7 @@ class CountingDevice {
                                alloc_host,
                                free_host,
                                cpu.device.copy,
+                               cpu.device.upload,
                                cpu.device.fill,
                                cpu.device.create_stream,
                                cpu.device.destroy_stream,

@@ -19,10 +19,23 @@ class LateDevice {
  public:
   static const DeviceApi& api() {
     const DeviceApi& cpu = backend().device;
-    static const DeviceApi late{cpu.alloc,      cpu.free,     cpu.alloc_host,    cpu.free_host,
-                                copy,           cpu.fill,     cpu.create_stream, cpu.destroy_stream,
-                                synchronize,    create_event, destroy_event,     record,
-                                cpu.is_done,    wait_host,    cpu.wait_stream,   cpu.elapsed_ms,
+    static const DeviceApi late{cpu.alloc,
+                                cpu.free,
+                                cpu.alloc_host,
+                                cpu.free_host,
+                                copy,
+                                copy,
+                                cpu.fill,
+                                cpu.create_stream,
+                                cpu.destroy_stream,
+                                synchronize,
+                                create_event,
+                                destroy_event,
+                                record,
+                                cpu.is_done,
+                                wait_host,
+                                cpu.wait_stream,
+                                cpu.elapsed_ms,
                                 cpu.memory_info};
     return late;
   }
