@@ -66,7 +66,7 @@ TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const Kv
                           static_cast<int32_t>(shard_.kv_heads.size), kv.positions());
   if (rows.gathered) gathered_layers_->begin(stream);
   embed(stream, inputs, rows);
-  for (size_t l = 0; l < weights_.layers.size(); ++l) {
+  for (size_t l = 0; l < std::min(weights_.layers.size(), inputs.most_layers); ++l) {
     const Qwen2Layer& own = weights_.layers[l];
     const LayerView& layer = rows.gathered ? gathered_layers_->layer(stream, l) : own_layers_[l];
     BlockNorms attention = norms_around(2 * l, rows), mlp = norms_around(2 * l + 1, rows);

@@ -22,6 +22,7 @@ struct StepInputs {
   const int32_t* ids = nullptr;          // [num_tokens]; ~slot: that slot's last token
   const int32_t* last_tokens = nullptr;  // [num_slots]
   bool gathered = false;                 // run in gathered mode (the grid's z > 1)
+  size_t most_layers = SIZE_MAX;         // fewer than all: to measure them
 };
 
 // Sees the residual stream before layer `layer`, and after the last one as layer num_layers:

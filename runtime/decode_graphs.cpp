@@ -33,6 +33,12 @@ int32_t DecodeGraphs::bucket(int32_t rows) const {
   return rows <= max_rows_ ? std::min(round_up_to_bucket(rows), max_rows_) : 0;
 }
 
+std::vector<int32_t> DecodeGraphs::buckets() const {
+  std::vector<int32_t> all;
+  for (int32_t rows = 1; rows <= max_rows_; rows = all.back() + 1) all.push_back(bucket(rows));
+  return all;
+}
+
 size_t DecodeGraphs::estimated_bytes(int32_t max_rows, int64_t num_layers) {
   int64_t num_buckets = 0;
   for (int32_t rows = 1; rows <= max_rows; rows = round_up_to_bucket(rows) + 1) ++num_buckets;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <tuple>
+#include <vector>
 
 #include "kernels/backend.h"
 
@@ -20,6 +21,9 @@ class DecodeGraphs {
 
   // Rows a decode step of `rows` rows is padded to, at most max_rows; 0: it is not captured.
   int32_t bucket(int32_t rows) const;
+
+  // All that bucket() can give, the smallest first.
+  std::vector<int32_t> buckets() const;
 
   // Device memory the driver takes for the graphs of all buckets. It tells nobody beforehand, so
   // this is an estimate on the safe side: kBytesPerNode for each kernel of a step.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "runtime/measure_products.h"
+
 namespace ll {
 
 namespace {
@@ -44,7 +46,8 @@ ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
       gathered_(backend.device, model_.dtype(), {options.max_num_seqs, shard.hidden.size}),
       logits_(backend.device, DType::f32, {options.max_num_seqs, shard.vocab.size}),
       slots_(static_cast<size_t>(options.max_num_seqs)),
-      graphs_(backend, stream, std::min(options.graph_max_rows, options.max_num_seqs)) {
+      graphs_(backend, stream, std::min(options.graph_max_rows, options.max_num_seqs)),
+      is_alone_(grid.shape().replica_size() == 1) {
   if (options.graph_max_rows > 0) model_.prepare_decode_one(kv_);
   backend.device.fill(stream, page_table_.view().data, 0, page_table_.bytes());
   backend.device.fill(stream, last_tokens_.view().data, 0, last_tokens_.bytes());
@@ -71,30 +74,10 @@ std::unique_ptr<Flight> ModelRunner::take_flight() {
   return flight;
 }
 
-// Keys and values go to the first page, which nothing uses yet.
 void ModelRunner::measure_products() {
-  std::vector<int64_t> buckets = backend_.ops.linear_buckets(options_.max_num_batched_tokens);
-  if (buckets.empty()) return;
-  auto span = static_cast<int32_t>(kv_.positions().span());
-  std::vector<int32_t> places(static_cast<size_t>(buckets.back()));
-  for (size_t i = 0; i < places.size(); ++i) places[i] = static_cast<int32_t>(i) % span;
-  Tensor positions(backend_.device, DType::i32, {buckets.back()}),
-      slots(backend_.device, DType::i32, {buckets.back()});
-  backend_.device.copy(stream_, positions.view().data, places.data(), positions.bytes());
-  backend_.device.fill(stream_, slots.view().data, 0, slots.bytes());
-  for (int64_t n : buckets) {
-    auto rows = static_cast<int32_t>(n);
-    model_.do_products(stream_,
-                       {.num_tokens = rows,
-                        .num_decode = rows,
-                        .positions = data_of<int32_t>(positions),
-                        .slots = data_of<int32_t>(slots),
-                        .page_table = data_of<int32_t>(page_table_),
-                        .page_table_stride = page_table_.view().dim(1),
-                        .max_kv_length = span},
-                       kv_, logits_.view().rows(0, std::min<int64_t>(n, options_.max_num_seqs)));
-  }
-  backend_.device.synchronize(stream_);
+  ll::measure_products(
+      backend_, stream_, model_, kv_, logits_,
+      {options_.max_num_batched_tokens, graphs_.buckets(), options_.max_length, is_alone_});
 }
 
 void ModelRunner::launch(const StepPlan& plan) {

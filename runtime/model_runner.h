@@ -76,6 +76,7 @@ class ModelRunner {
   Tensor logits_;       // [max logit rows, V] float32
   std::vector<SlotSampling> slots_;
   DecodeGraphs graphs_;
+  bool is_alone_;  // its replica's only rank
   StepTrace* trace_ = nullptr;
   std::deque<std::unique_ptr<Flight>> flights_;
   std::vector<std::unique_ptr<Flight>> idle_flights_;

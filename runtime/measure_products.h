@@ -1,0 +1,24 @@
+#pragma once
+// Lets the backend measure how to do the products of the steps to come, so that none of them waits
+// for it: alone, for all numbers of rows, and then in decode steps, for those of up to 64 rows that
+// are captured.
+#include <vector>
+
+#include "model/qwen2.h"
+
+namespace ll {
+
+struct MeasuredSteps {
+  int64_t max_tokens;                // of a step
+  std::vector<int32_t> decode_rows;  // of the decode steps that are captured, increasing
+  int64_t max_length;                // positions of a sequence
+  bool is_alone;  // where a replica has several ranks, its steps are not measured: each product's
+                  // way is the one that is the fastest alone
+};
+
+// Writes to the pages of `kv`, which nothing uses yet; `logits`: room for a decode step's.
+// Collective over the replica.
+void measure_products(const Backend& backend, Stream stream, Qwen2Model& model, const KvCache& kv,
+                      TensorView logits, const MeasuredSteps& steps);
+
+}  // namespace ll

@@ -1,0 +1,56 @@
+#pragma once
+// Chooses how to do a decode step's products by what the whole step then takes: kernels end while
+// the next ones start, and what of it overlaps is seen in the step alone.
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "kernels/backend.h"
+
+namespace ll {
+
+class StepTuner {
+ public:
+  // Of a backend with LinearTuning and graphs. `step` launches the same work each time; what it
+  // measures of products alone it has measured before.
+  StepTuner(const Backend& backend, Stream stream, std::function<void()> step);
+  ~StepTuner();
+  StepTuner(const StepTuner&) = delete;
+  StepTuner& operator=(const StepTuner&) = delete;
+
+  // One shape after the other, the step's last one first; twice, as the best for one depends on its
+  // neighbours.
+  void run();
+
+  // What was chosen, a line for each shape; for a log.
+  std::string report() const;
+
+ private:
+  struct Way {
+    int number = 0;
+    bool is_early = false;
+    float us = 0;  // of the step with it when it was tried
+  };
+  struct Shape {
+    std::vector<Way> ways;  // worth trying
+    Way chosen;
+  };
+  int choose_all();  // returns how many choices have changed
+  void choose(size_t shape, const Way& way);
+  // Of the step, roughly where it takes `hopeless` or more.
+  float microseconds(int num_runs, float hopeless = std::numeric_limits<float>::infinity());
+  void try_all(size_t shape);
+  void keep_best(size_t shape);
+  // Whether the step is faster with `way`: both are measured in turns, as the clock changes.
+  bool is_faster(size_t shape, const Way& way);
+
+  const Backend& backend_;
+  const LinearTuning& tuning_;
+  Stream stream_;
+  std::function<void()> step_;
+  Event begin_, end_;
+  std::vector<Shape> shapes_;
+};
+
+}  // namespace ll

@@ -1,0 +1,149 @@
+#include "runtime/step_tuner.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+
+#include "tests/support/device.h"
+
+using namespace ll;
+using namespace ll::test;
+
+namespace {
+
+// A device on which a step of three shapes takes what `cost` says of their ways.
+struct Rehearsal {
+  static constexpr int kShapes = 3, kWays = 6;
+  struct Choice {
+    int way = 0;
+    bool is_early = false;
+  };
+  using Choices = std::array<Choice, kShapes>;
+
+  std::function<float(const Choices&)> cost;
+  std::vector<int> num_ways{kWays, kWays, kWays};
+  Choices chosen;
+  float noise = 0;  // of a run, up to this share
+  unsigned seed = 1;
+  int num_steps = 0, num_open_graphs = 0, num_runs = 0;
+  bool is_watching = false, is_capturing = false;
+
+  static Rehearsal*& now() {
+    static Rehearsal* rehearsal = nullptr;
+    return rehearsal;
+  }
+  float milliseconds() {
+    ++num_runs;
+    seed = seed * 1664525 + 1013904223;
+    return cost(chosen) * (1 + noise * static_cast<float>(seed >> 8) / (1 << 24)) / 1000;
+  }
+};
+
+void watch() { Rehearsal::now()->is_watching = true; }
+std::vector<int> num_ways() {
+  Rehearsal::now()->is_watching = false;
+  return Rehearsal::now()->num_ways;
+}
+void choose(int shape, int way, bool is_early) {
+  CHECK(way < Rehearsal::now()->num_ways.at(static_cast<size_t>(shape)));
+  Rehearsal::now()->chosen.at(static_cast<size_t>(shape)) = {way, is_early};
+}
+std::string describe(int shape) {
+  return "shape " + std::to_string(shape) + ": " +
+         std::to_string(Rehearsal::now()->chosen[static_cast<size_t>(shape)].way);
+}
+
+void begin_capture(Stream) { Rehearsal::now()->is_capturing = true; }
+Graph end_capture(Stream) {
+  Rehearsal::now()->is_capturing = false;
+  ++Rehearsal::now()->num_open_graphs;
+  return {};
+}
+void launch(Graph, Stream) { CHECK(Rehearsal::now()->num_open_graphs == 1); }
+void destroy(Graph) { --Rehearsal::now()->num_open_graphs; }
+float elapsed_ms(Event, Event) { return Rehearsal::now()->milliseconds(); }
+
+// Tunes the step; afterwards no graph is left.
+void tune(Rehearsal& r, std::string* report = nullptr) {
+  static const LinearTuning tuning{watch, num_ways, choose, describe};
+  static const GraphApi graphs{begin_capture, end_capture, launch, destroy};
+  const DeviceApi& cpu = backend().device;
+  const DeviceApi device{cpu.alloc,          cpu.free,        cpu.alloc_host,   cpu.free_host,
+                         cpu.copy,           cpu.upload,      cpu.fill,         cpu.create_stream,
+                         cpu.destroy_stream, cpu.synchronize, cpu.create_event, cpu.destroy_event,
+                         cpu.record,         cpu.is_done,     cpu.wait_host,    cpu.wait_stream,
+                         elapsed_ms,         cpu.memory_info};
+  Ops ops = backend().ops;
+  ops.linear_tuning = &tuning;
+  Backend rehearsed{backend().kind, "rehearsal", device, ops, &graphs, nullptr, 0};
+  Rehearsal::now() = &r;
+  StepTuner tuner(rehearsed, stream(), [&] { ++r.num_steps; });
+  tuner.run();
+  if (report) *report = tuner.report();
+  CHECK(r.num_open_graphs == 0);
+  CHECK_FALSE(r.is_watching);
+  CHECK_FALSE(r.is_capturing);
+}
+
+float share(bool is_slower) { return is_slower ? 0.05f : 0.0f; }
+
+}  // namespace
+
+TEST_CASE("a step's products are chosen by what the step takes") {
+  Rehearsal r;
+  r.noise = 0.001f;
+  r.cost = [](const Rehearsal::Choices& c) {
+    return 1000 * (1 + share(c[0].way != 4) + share(c[1].way != 0) + share(c[2].way != 2) +
+                   share(c[1].is_early) + share(!c[2].is_early));
+  };
+  std::string report;
+  tune(r, &report);
+  CHECK(r.chosen[0].way == 4);
+  CHECK(r.chosen[1].way == 0);
+  CHECK_FALSE(r.chosen[1].is_early);
+  CHECK(r.chosen[2].way == 2);
+  CHECK(r.chosen[2].is_early);
+  CHECK(report == "in a step shape 0: 4\nin a step shape 1: 0\nin a step shape 2: 2\n");
+}
+
+TEST_CASE(
+    "a way that suits its neighbours only once these are chosen is found in the second round") {
+  Rehearsal r;
+  // The last shape is chosen first: 3 is the best for it next to the first's 0, and 5 next to 1.
+  r.cost = [](const Rehearsal::Choices& c) {
+    int best = c[0].way == 1 ? 5 : 3;
+    bool is_good = c[2].way == 3 || c[2].way == 5;
+    return 1000 * (1 + share(c[0].way != 1) + share(c[1].way != 2) + share(!is_good) +
+                   0.5f * share(c[2].way != best));
+  };
+  tune(r);
+  CHECK(r.chosen[0].way == 1);
+  CHECK(r.chosen[1].way == 2);
+  CHECK(r.chosen[2].way == 5);
+}
+
+TEST_CASE("what differs by less than runs do stays as it was") {
+  Rehearsal r;
+  r.noise = 0.001f;
+  r.cost = [](const Rehearsal::Choices& c) {
+    return 1000 * (1 - 0.001f * static_cast<float>(c[0].way == 3) -
+                   0.001f * static_cast<float>(c[2].is_early));
+  };
+  tune(r);
+  for (const auto& c : r.chosen) {
+    CHECK(c.way == 0);
+    CHECK_FALSE(c.is_early);
+  }
+}
+
+TEST_CASE("shapes with one way take no time, and none at all one step") {
+  Rehearsal r;
+  r.cost = [](const Rehearsal::Choices&) { return 1000.0f; };
+  r.num_ways = {1, 1, 1};
+  tune(r);
+  CHECK(r.num_runs == 0);
+  CHECK(r.num_steps == 1);
+  r.num_ways = {};
+  tune(r);
+  CHECK(r.num_runs == 0);
+}
