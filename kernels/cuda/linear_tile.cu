@@ -1,8 +1,9 @@
 // y = x W^T for up to 64 rows of x on tensor cores, at the speed of reading W: 64 rows of W are the
 // matrix unit's lines, the rows of x (up to the next multiple of 8 or 16, the missing ones zero)
 // its columns. Blocks that have the parts of K of a tile are a cluster and send each other their
-// sums, which are added in the order of K. Weights are on their way before the inputs are ready,
-// and half of the shared memory is left for the next kernel to do the same.
+// sums, which are added in the order of K. Weights are on their way before the inputs are ready. A
+// kernel that leaves half of the shared memory lets the next one do the same; one that takes more
+// has more of its own on the way: which is better, a step shows (LinearTuning).
 #include "kernels/cuda/linear_tile.cuh"
 
 #include <algorithm>
@@ -26,7 +27,7 @@ constexpr TileRing kMixedRing[] = {{kMixed, 0}};
 constexpr TileRing kOtherRings[] = {{1, kWideKilobytes}, {1, 150}, {1, 225}, {2, 74}, {2, 93},
                                     {2, kPairKilobytes}};
 constexpr int kMostKilobytes = 225;
-// What a kernel is made for: parts of K, and the above.
+// What a kernel is made for: 2^log_parts parts of K, and a ring.
 struct TileShape {
   int log_parts, blocks, kilobytes;
 };
