@@ -93,8 +93,7 @@ void measure_in_steps(const Backend& backend, Stream stream, Qwen2Model& model, 
 void measure_products(const Backend& backend, Stream stream, Qwen2Model& model, const KvCache& kv,
                       TensorView logits, const MeasuredSteps& steps) {
   std::vector<int64_t> buckets = backend.ops.linear_buckets(steps.max_tokens);
-  if (buckets.empty()) return;
-  measure_alone(backend, stream, model, kv, logits, buckets);
+  if (!buckets.empty()) measure_alone(backend, stream, model, kv, logits, buckets);
   if (steps.is_alone && backend.ops.linear_tuning && !steps.decode_rows.empty())
     measure_in_steps(backend, stream, model, kv, steps);
 }

@@ -70,7 +70,9 @@ struct RunnerRig {
                backend(), grid, stream(), setup.config, shard,
                hooks.weights ? hooks.weights(shard)
                              : random_weights(setup.config, shard, setup.dtype, backend(), stream(),
-                                              setup.seed)) {}
+                                              setup.seed)) {
+    runner.measure_products();
+  }
 
   ProcessGrid grid;
   ModelShard shard;

@@ -2,82 +2,16 @@
 
 #include <doctest/doctest.h>
 
-#include <array>
-
-#include "tests/support/device.h"
+#include "tests/support/rehearsal.h"
 
 using namespace ll;
 using namespace ll::test;
 
 namespace {
 
-// A device on which a step of three shapes takes what `cost` says of their ways.
-struct Rehearsal {
-  static constexpr int kShapes = 3, kWays = 6;
-  struct Choice {
-    int way = 0;
-    bool is_early = false;
-  };
-  using Choices = std::array<Choice, kShapes>;
-
-  std::function<float(const Choices&)> cost;
-  std::vector<int> num_ways{kWays, kWays, kWays};
-  Choices chosen;
-  float noise = 0;  // of a run, up to this share
-  unsigned seed = 1;
-  int num_steps = 0, num_open_graphs = 0, num_runs = 0;
-  bool is_watching = false, is_capturing = false;
-
-  static Rehearsal*& now() {
-    static Rehearsal* rehearsal = nullptr;
-    return rehearsal;
-  }
-  float milliseconds() {
-    ++num_runs;
-    seed = seed * 1664525 + 1013904223;
-    return cost(chosen) * (1 + noise * static_cast<float>(seed >> 8) / (1 << 24)) / 1000;
-  }
-};
-
-void watch() { Rehearsal::now()->is_watching = true; }
-std::vector<int> num_ways() {
-  Rehearsal::now()->is_watching = false;
-  return Rehearsal::now()->num_ways;
-}
-void choose(int shape, int way, bool is_early) {
-  CHECK(way < Rehearsal::now()->num_ways.at(static_cast<size_t>(shape)));
-  Rehearsal::now()->chosen.at(static_cast<size_t>(shape)) = {way, is_early};
-}
-std::string describe(int shape) {
-  return "shape " + std::to_string(shape) + ": " +
-         std::to_string(Rehearsal::now()->chosen[static_cast<size_t>(shape)].way);
-}
-
-void begin_capture(Stream) { Rehearsal::now()->is_capturing = true; }
-Graph end_capture(Stream) {
-  Rehearsal::now()->is_capturing = false;
-  ++Rehearsal::now()->num_open_graphs;
-  return {};
-}
-void launch(Graph, Stream) { CHECK(Rehearsal::now()->num_open_graphs == 1); }
-void destroy(Graph) { --Rehearsal::now()->num_open_graphs; }
-float elapsed_ms(Event, Event) { return Rehearsal::now()->milliseconds(); }
-
 // Tunes the step; afterwards no graph is left.
 void tune(Rehearsal& r, std::string* report = nullptr) {
-  static const LinearTuning tuning{watch, num_ways, choose, describe};
-  static const GraphApi graphs{begin_capture, end_capture, launch, destroy};
-  const DeviceApi& cpu = backend().device;
-  const DeviceApi device{cpu.alloc,          cpu.free,        cpu.alloc_host,   cpu.free_host,
-                         cpu.copy,           cpu.upload,      cpu.fill,         cpu.create_stream,
-                         cpu.destroy_stream, cpu.synchronize, cpu.create_event, cpu.destroy_event,
-                         cpu.record,         cpu.is_done,     cpu.wait_host,    cpu.wait_stream,
-                         elapsed_ms,         cpu.memory_info};
-  Ops ops = backend().ops;
-  ops.linear_tuning = &tuning;
-  Backend rehearsed{backend().kind, "rehearsal", device, ops, &graphs, nullptr, 0};
-  Rehearsal::now() = &r;
-  StepTuner tuner(rehearsed, stream(), [&] { ++r.num_steps; });
+  StepTuner tuner(r.backend(), stream(), [&] { ++r.num_steps; });
   tuner.run();
   if (report) *report = tuner.report();
   CHECK(r.num_open_graphs == 0);

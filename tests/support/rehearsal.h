@@ -1,0 +1,105 @@
+#pragma once
+// The CPU as a device with graphs, where products have several ways to be done, and time is what a
+// test says. What is captured is done at once.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/support/device.h"
+
+namespace ll::test {
+
+// One at a time.
+class Rehearsal {
+ public:
+  static constexpr int kShapes = 3, kWays = 6;
+  struct Choice {
+    int way = 0;
+    bool is_early = false;
+  };
+  using Choices = std::array<Choice, kShapes>;
+
+  Rehearsal() : ops_(test::backend().ops) {
+    now() = this;
+    ops_.linear_tuning = &tuning();
+  }
+  Rehearsal(const Rehearsal&) = delete;
+  Rehearsal& operator=(const Rehearsal&) = delete;
+
+  const Backend& backend() const { return backend_; }
+
+  // Microseconds of a step by the ways of its shapes' products.
+  std::function<float(const Choices&)> cost = [](const Choices&) { return 1000.0f; };
+  std::vector<int> num_ways{kWays, kWays, kWays};
+  float noise = 0;  // of a run, up to this share
+  Choices chosen;
+  int num_steps = 0;  // for the test
+  int num_watches = 0, num_runs = 0, num_open_graphs = 0;
+  bool is_watching = false, is_capturing = false;
+
+ private:
+  static Rehearsal*& now() {
+    static Rehearsal* rehearsal = nullptr;
+    return rehearsal;
+  }
+
+  static const LinearTuning& tuning() {
+    static const LinearTuning api{watch, end_watch, choose, describe};
+    return api;
+  }
+  static void watch() {
+    now()->is_watching = true;
+    ++now()->num_watches;
+  }
+  static std::vector<int> end_watch() {
+    now()->is_watching = false;
+    return now()->num_ways;
+  }
+  static void choose(int shape, int way, bool is_early) {
+    CHECK(way < now()->num_ways.at(static_cast<size_t>(shape)));
+    now()->chosen.at(static_cast<size_t>(shape)) = {way, is_early};
+  }
+  static std::string describe(int shape) {
+    return "shape " + std::to_string(shape) + ": " +
+           std::to_string(now()->chosen.at(static_cast<size_t>(shape)).way);
+  }
+
+  static const GraphApi& graphs() {
+    static const GraphApi api{begin_capture, end_capture, launch, destroy};
+    return api;
+  }
+  static void begin_capture(Stream) { now()->is_capturing = true; }
+  static Graph end_capture(Stream) {
+    now()->is_capturing = false;
+    ++now()->num_open_graphs;
+    return {};
+  }
+  static void launch(Graph, Stream) { CHECK(now()->num_open_graphs == 1); }
+  static void destroy(Graph) { --now()->num_open_graphs; }
+
+  static const DeviceApi& device() {
+    static const DeviceApi& cpu = test::backend().device;
+    static const DeviceApi api{
+        cpu.alloc,        cpu.free,          cpu.alloc_host,    cpu.free_host,      cpu.copy,
+        cpu.upload,       cpu.fill,          cpu.create_stream, cpu.destroy_stream, cpu.synchronize,
+        cpu.create_event, cpu.destroy_event, cpu.record,        cpu.is_done,        cpu.wait_host,
+        cpu.wait_stream,  elapsed_ms,        cpu.memory_info};
+    return api;
+  }
+  static float elapsed_ms(Event, Event) {
+    Rehearsal& r = *now();
+    ++r.num_runs;
+    r.seed_ = r.seed_ * 1664525 + 1013904223;
+    float share = static_cast<float>(r.seed_ >> 8) / (1 << 24);
+    return r.cost(r.chosen) * (1 + r.noise * share) / 1000;
+  }
+
+  uint32_t seed_ = 1;
+  Ops ops_;
+  Backend backend_{test::backend().kind, "rehearsal", device(), ops_, &graphs(), nullptr, 0};
+};
+
+}  // namespace ll::test
