@@ -41,6 +41,9 @@ struct ModelConfig {
   int64_t group_size() const { return num_heads / num_kv_heads; }
   int64_t q_size() const { return num_heads * head_dim; }
   int64_t kv_size() const { return num_kv_heads * head_dim; }
+  int64_t layer_weights() const {  // of the matrices of a layer
+    return hidden_size * (2 * q_size() + 2 * kv_size() + 3 * intermediate_size);
+  }
   int64_t num_parameters() const;  // a tied head counts once
 };
 

@@ -4,10 +4,9 @@ namespace ll {
 
 BenchModel bench_model(const ModelConfig& c, const std::string& name, DType dtype, int ranks) {
   auto layers = static_cast<double>(c.num_layers), q = static_cast<double>(c.q_size()),
-       kv = static_cast<double>(c.kv_size()), hidden = static_cast<double>(c.hidden_size),
-       ffn = static_cast<double>(c.intermediate_size), bytes = static_cast<double>(size_of(dtype));
-  double body = layers * hidden * (2 * q + 2 * kv + 3 * ffn);
-  double head = static_cast<double>(c.vocab_size) * hidden;
+       kv = static_cast<double>(c.kv_size()), bytes = static_cast<double>(size_of(dtype)),
+       body = layers * static_cast<double>(c.layer_weights()),
+       head = static_cast<double>(c.vocab_size) * static_cast<double>(c.hidden_size);
   return {.name = name,
           .flops_per_row = 2 * body,
           .flops_per_sample = 2 * head,

@@ -31,10 +31,7 @@ std::vector<int32_t> numbers(int64_t count, ValueOf&& value_of) {
 }
 
 size_t num_layers(const Qwen2Model& model) {
-  const ModelConfig& c = model.config();
-  int64_t attention = (2 * c.num_heads + 2 * c.num_kv_heads) * c.head_dim,
-          bytes = c.hidden_size * (attention + 3 * c.intermediate_size) *
-                  static_cast<int64_t>(size_of(model.dtype()));
+  int64_t bytes = model.config().layer_weights() * static_cast<int64_t>(size_of(model.dtype()));
   return static_cast<size_t>(std::max(kLeastLayers, (kLayersBytes + bytes - 1) / bytes));
 }
 

@@ -35,7 +35,7 @@ struct LinearChoice {
 // Times all ways of a product, or takes the one that the environment asks for. Not while capturing.
 LinearChoice choose_way(Stream stream, const LinearArgs& a);
 
-// Null before choose_linear.
+// Null before keep_choice.
 LinearChoice* find_choice(const LinearKey& key);
 LinearChoice& keep_choice(const LinearKey& key, LinearChoice choice);
 
