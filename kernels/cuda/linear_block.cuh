@@ -206,16 +206,17 @@ __global__ void __launch_bounds__(B::kThreads, B::kResident)
   float sums[B::kTiles][B::kRows / 2];
   RingPosition at;
   multiply_stages<B>(ring, at, work.k_end - work.k_begin, sums);
-  sync_some(1, B::kConsumers);  // the ring has been read
-  tile.keep(sums);
   if (cut.log_parts > 0) {
     wait_for_cluster();  // barriers are there
-    fence_shared_writes();
     arrive_at_cluster();
-    wait_for_cluster();  // all have kept theirs
+  }
+  sync_some(1, B::kConsumers);  // the ring has been read
+  tile.keep(sums);
+  if (cut.log_parts > 0) fence_shared_writes();
+  sync_some(1, B::kConsumers);  // all sums are there
+  if (cut.log_parts > 0) {
+    wait_for_cluster();  // all rings have been read: what others send may take their place
     if (thread == 0) tile.send();
-  } else {
-    sync_some(1, B::kConsumers);
   }
   a.out.with_ending([&]<Ending kEnding>() { tile.template store<kEnding>(a.out, places); });
   if (cut.log_parts > 0) wait_for_cluster();  // what was sent has been read
