@@ -81,17 +81,24 @@ else
   step 1800 'ctest -L gpu' ctest --test-dir "$build" -L gpu --output-on-failure
 fi
 
-# Cases that are small. Products run our own kernels, without the timing that chooses: the library's
-# many candidates take minutes under racecheck.
-small='add_rms_norm,gather_rows,embed takes*,rope *,page tables*,linear with SiLU*,a product that ends*,a norm done*,attention of decode rows,greedy takes*,penalties*,log-sum-exp*'
-wide="$small,linear: every*,attention*,one long*,decode rows and chunks*,what is accepted*,a decode step in one kernel*"
+# Products run our own kernels, without the timing that chooses: the library's many candidates take
+# minutes under racecheck. The decode step in one kernel is left out there: racecheck reports each read
+# of the ring of weights from some layer on, though it waits for the copy's barrier as all others do.
+small='add_rms_norm,gather_rows,embed takes*,rope *,page tables*,linear with SiLU*,attention of decode rows,greedy takes*,penalties*,log-sum-exp*'
+more="$small,a product that ends*,a norm done*,linear: every ring*,linear over*,linear: SiLU*,attention of*,one long*,decode rows and chunks*,what is accepted*"
+wide="$more,linear: every kernel*,a decode step in one kernel*"
+# sanitize TOOL SECONDS CASES: what it finds is a failure even when it is cut off.
 sanitize() {
+  local log=$results/sanitizer
   step "$2" "compute-sanitizer $1" env LITELANG_TEST_BACKEND=cuda LITELANG_LINEAR=first \
-    compute-sanitizer --tool "$1" --error-exitcode 9 --print-limit 5 "$build/tests/test_ops" --test-case="$3"
+    compute-sanitizer --tool "$1" --error-exitcode 9 --print-limit 5 "$build/tests/test_ops" \
+    --test-case="$3" 2>&1 | tee "$log"
+  grep -qE '^=+ (Error|Warning|Invalid)' "$log" && grep -q "^cut off|compute-sanitizer $1" "$results/steps" &&
+    echo "FAILED|compute-sanitizer $1|found something before it was cut off" >>"$results/steps"
 }
 if command -v compute-sanitizer >/dev/null; then
   sanitize memcheck "$($quick && echo 20 || echo 300)" "$($quick && echo "$small" || echo "$wide")"
-  sanitize racecheck "$($quick && echo 20 || echo 300)" "$($quick && echo "$small" || echo "$small,linear: every ring*")"
+  sanitize racecheck "$($quick && echo 20 || echo 300)" "$($quick && echo "$small" || echo "$more")"
 else
   echo 'left out: not installed|compute-sanitizer|' >>"$results/steps"
 fi
