@@ -63,6 +63,9 @@ struct Ring {
   __device__ void copy(char* to, const void* from, uint32_t bytes) const {
     copy_bulk(to, from, bytes, full + at.stage);
   }
+  __device__ void copy_once(char* to, const void* from, uint32_t bytes) const {
+    copy_bulk_once(to, from, bytes, full + at.stage);
+  }
 
   // The consumers': the next stage, full; each warp gives it back.
   __device__ char* await() const {
@@ -109,7 +112,7 @@ struct WeightCursor {
 __device__ inline void copy_stage(Ring& ring, WeightCursor& cursor) {
   const char* from = cursor.from;
   uint32_t bytes = cursor.next();
-  ring.copy(ring.claim(bytes), from, bytes);
+  ring.copy_once(ring.claim(bytes), from, bytes);
   ring.at.advance(ring.num_stages);
 }
 

@@ -137,12 +137,28 @@ __device__ inline void grow_registers() {
 
 // ---- asynchronous copies to shared memory
 
+// What the copies named ..._once bring is not read again: the L2 cache gives it up first.
+__device__ inline uint64_t read_once_policy() {
+  uint64_t policy;
+  asm("createpolicy.fractional.L2::evict_first.b64 %0;" : "=l"(policy));
+  return policy;
+}
+
 // Addresses and size are multiples of 16 bytes.
 __device__ inline void copy_bulk(void* to, const void* from, uint32_t bytes, uint64_t* barrier) {
   asm volatile(
       "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
           "r"(shared_address(to)),
       "l"(from), "r"(bytes), "r"(shared_address(barrier))
+      : "memory");
+}
+
+__device__ inline void copy_bulk_once(void* to, const void* from, uint32_t bytes,
+                                      uint64_t* barrier) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint "
+      "[%0], [%1], %2, [%3], %4;" ::"r"(shared_address(to)),
+      "l"(from), "r"(bytes), "r"(shared_address(barrier)), "l"(read_once_policy())
       : "memory");
 }
 
@@ -154,6 +170,14 @@ __device__ inline void copy_tile(void* to, const CUtensorMap* map, int x, int y,
       "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
       "[%0], [%1, {%3, %4}], [%2];" ::"r"(shared_address(to)),
       "l"(map), "r"(shared_address(barrier)), "r"(x), "r"(y)
+      : "memory");
+}
+__device__ inline void copy_tile_once(void* to, const CUtensorMap* map, int x, int y,
+                                      uint64_t* barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint "
+      "[%0], [%1, {%3, %4}], [%2], %5;" ::"r"(shared_address(to)),
+      "l"(map), "r"(shared_address(barrier)), "r"(x), "r"(y), "l"(read_once_policy())
       : "memory");
 }
 __device__ inline void copy_tile(void* to, const CUtensorMap* map, int x, int y, int z,

@@ -60,7 +60,7 @@ __device__ void load_weights(const StreamArgs& a, const Ring& ring, RowRange row
     uint32_t bytes = min(a.rows_per_stage, rows.count - row) * a.row_bytes;
     wait_barrier(ring.empty + at.stage, at.parity ^ 1);
     arrive_expecting(ring.full + at.stage, bytes);
-    copy_bulk(ring.stages + at.stage * a.stage_bytes, from, bytes, ring.full + at.stage);
+    copy_bulk_once(ring.stages + at.stage * a.stage_bytes, from, bytes, ring.full + at.stage);
     from += bytes;
     at.advance(a.num_stages);
   }
