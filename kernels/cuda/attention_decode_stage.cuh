@@ -5,7 +5,7 @@
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/attention_cluster.cuh"
 #include "kernels/cuda/attention_merge.cuh"
-#include "kernels/cuda/hopper.cuh"
+#include "kernels/cuda/wgmma.cuh"
 
 namespace ll::cuda {
 

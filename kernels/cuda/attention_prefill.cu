@@ -8,8 +8,8 @@
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/attention_prefill_block.cuh"
 #include "kernels/cuda/cuda_device.h"
-#include "kernels/cuda/hopper.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/wgmma.cuh"
 
 namespace ll::cuda {
 namespace {

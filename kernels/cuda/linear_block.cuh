@@ -1,6 +1,7 @@
 #pragma once
 // The kernel of y = x W^T for some hundreds of rows of x: see linear_block.cu.
 #include "kernels/cuda/linear_ring.cuh"
+#include "kernels/cuda/wgmma.cuh"
 
 namespace ll::cuda {
 

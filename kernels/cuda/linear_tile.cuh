@@ -4,6 +4,7 @@
 // is small.
 #include "kernels/cuda/linear_ring.cuh"
 #include "kernels/cuda/linear_tile_sums.cuh"
+#include "kernels/cuda/wgmma.cuh"
 
 namespace ll::cuda {
 
