@@ -82,8 +82,7 @@ else
 fi
 
 # Products run our own kernels, without the timing that chooses: the library's many candidates take
-# minutes under racecheck. The decode step in one kernel is left out there: racecheck reports each read
-# of the ring of weights from some layer on, though it waits for the copy's barrier as all others do.
+# minutes under racecheck. The decode step in one kernel is left out there: see perf/RESULTS.md.
 small='add_rms_norm,gather_rows,embed takes*,rope *,page tables*,linear with SiLU*,attention of decode rows,greedy takes*,penalties*,log-sum-exp*'
 more="$small,a product that ends*,a norm done*,linear: every ring*,linear over*,linear: SiLU*,attention of*,one long*,decode rows and chunks*,what is accepted*"
 wide="$more,linear: every kernel*,a decode step in one kernel*"
