@@ -85,7 +85,7 @@ fi
 # minutes under racecheck. The decode step in one kernel is left out there: see perf/RESULTS.md.
 small='add_rms_norm,gather_rows,embed takes*,rope *,page tables*,linear with SiLU*,attention of decode rows,greedy takes*,penalties*,log-sum-exp*'
 more="$small,a product that ends*,a norm done*,linear: every ring*,linear over*,linear: SiLU*,attention of*,one long*,decode rows and chunks*,what is accepted*"
-wide="$more,linear: every kernel*,a decode step in one kernel*"
+wide="$more,attention*,linear: every kernel*,a decode step in one kernel*"
 # sanitize TOOL SECONDS CASES: what it finds is a failure even when it is cut off.
 sanitize() {
   local log=$results/sanitizer
