@@ -9,7 +9,7 @@ EngineEvents BenchRun::events() {
               [this](Sequence& s, const TokenLogprob*) {
                 auto index = static_cast<size_t>(s.num_output() - 1);
                 seen_.arrivals.resize(std::max(seen_.arrivals.size(), index + 1));
-                seen_.arrivals[index] = Clock::now();
+                seen_.arrivals[index] = setup_.now();
                 return false;
               },
           .on_prompt_logprobs = [](Sequence&, int32_t, const std::vector<TokenLogprob>&) {},
@@ -23,7 +23,7 @@ EngineEvents BenchRun::events() {
 
 void BenchRun::begin(int64_t shared) {
   shared_ = shared;
-  seen_ = {.start = Clock::now()};
+  seen_ = {.start = setup_.now()};
 }
 
 void BenchRun::submit(Engine& engine, const BenchRequest& r, int64_t id) {
@@ -53,7 +53,7 @@ const BenchRun::Seen& BenchRun::run_all(Engine& engine, const std::vector<BenchR
   begin(shared);
   for (const BenchRequest& r : requests) submit(engine, r, next_id_++);
   while (engine.has_work()) step(engine);
-  seen_.seconds = std::chrono::duration<double>(Clock::now() - seen_.start).count();
+  seen_.seconds = std::chrono::duration<double>(setup_.now() - seen_.start).count();
   return seen_;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Requests of a benchmark on their way through an engine, and when their tokens came.
 #include <chrono>
+#include <functional>
 #include <vector>
 
 #include "runtime/bench_dataset.h"
@@ -9,17 +10,19 @@
 
 namespace ll {
 
+using BenchClock = std::chrono::steady_clock;
+
 struct BenchSetup {
   BenchModel model;
   DeviceRates rates;
   int64_t num_kv_positions = 0;
   int64_t max_length = 0;     // positions of a sequence
   double weights_loaded = 0;  // seconds since the launch
+  std::function<BenchClock::time_point()> now = BenchClock::now;
 };
 
 class BenchRun {
  public:
-  using Clock = std::chrono::steady_clock;
   // `setup` outlives the run.
   BenchRun(const BenchSetup& setup, double temperature)
       : setup_(setup), temperature_(static_cast<float>(temperature)) {}
@@ -28,11 +31,11 @@ class BenchRun {
 
   // What was seen since begin().
   struct Seen {
-    Clock::time_point start;
+    BenchClock::time_point start;
     double seconds = 0, floor_seconds = 0;
     int64_t prompt_tokens = 0, output_tokens = 0;
-    std::vector<Clock::time_point> arrivals;  // [i]: when the last sequence had its token i
-    std::vector<int64_t> finished;            // requests, in their order
+    std::vector<BenchClock::time_point> arrivals;  // [i]: when the last sequence had its token i
+    std::vector<int64_t> finished;                 // requests, in their order
   };
   // Sequences that read the same first `shared` positions read them once.
   void begin(int64_t shared = 0);

@@ -7,7 +7,7 @@ namespace {
 
 constexpr int kDefaultRepeats = 5;
 
-double seconds_between(BenchRun::Clock::time_point a, BenchRun::Clock::time_point b) {
+double seconds_between(BenchClock::time_point a, BenchClock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
 }
 
