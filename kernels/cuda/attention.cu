@@ -1,4 +1,5 @@
 // Attention over paged KV: the step's plan, checks, and which kernel takes which rows.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -11,17 +12,18 @@
 namespace ll::cuda {
 namespace {
 
-// Query heads of a KV head; they share the tiles of prompts.
-int group_of(const BatchView& batch, int num_heads, int num_kv_heads) {
+// Query heads of a KV head.
+int group_of(int num_heads, int num_kv_heads) {
   require(num_kv_heads > 0 && num_heads % num_kv_heads == 0, "attention: heads per KV head");
-  require(num_heads / num_kv_heads <= kMaxGroup, "attention: more than 8 query heads a KV head");
-  require(batch.num_decode >= 0 && batch.num_decode <= batch.num_tokens, "attention: decode rows");
   return num_heads / num_kv_heads;
 }
 
+// Those that the tensor cores' kernels take.
+bool is_usual(int64_t dim, int group) { return (dim == 64 || dim == 128) && group <= kMaxGroup; }
+
 void check_shapes(const AttentionArgs& a) {
   int64_t dim = a.kv.k.dim(3);
-  require(dim == 64 || dim == 128, "attention: head_dim 64 or 128");
+  require(dim % 2 == 0 && dim <= kMostPlainDim, "attention: head dimension");
   require(a.kv.page_size() == kPagePositions, "attention: pages of 64 positions");
   require(a.kv.k.shape == a.kv.v.shape && a.kv.k.dim(1) == a.num_kv_heads, "attention: KV pools");
   require(a.qkv.dtype == DType::bf16 && a.out.dtype == DType::bf16 && a.kv.k.dtype == DType::bf16 &&
@@ -30,7 +32,8 @@ void check_shapes(const AttentionArgs& a) {
   require(
       a.qkv.dim(1) == (a.num_heads + 2 * a.num_kv_heads) * dim && a.out.dim(1) == a.num_heads * dim,
       "attention: widths");
-  require(a.qkv.dim(0) >= a.batch.num_tokens && a.out.dim(0) >= a.batch.num_tokens,
+  require(a.qkv.dim(0) >= a.batch.num_tokens && a.out.dim(0) >= a.batch.num_tokens &&
+              a.batch.num_decode >= 0 && a.batch.num_decode <= a.batch.num_tokens,
           "attention: rows");
   require((a.kv.split.parts > 1) == (a.log_sums != nullptr), "attention: log-sums");
   require(a.kv.split.parts == 1 || a.kv.split.block == kPagePositions, "attention: shared pages");
@@ -63,16 +66,19 @@ AttentionCounters* attention_counters() {
   return static_cast<AttentionCounters*>(zeroed_counters().data);
 }
 
-// The page table must be the step's already: the plan holds the ids of each CTA's first pages.
+// The page table must be the step's already: the plan holds the ids of each CTA's first pages. The
+// query heads of a KV head share the tiles of prompts; the plain kernel has no use for the plan.
 void begin_step(Stream stream, const BatchView& batch, int32_t num_heads, int32_t num_kv_heads,
                 const PositionSplit& split) {
-  int group = group_of(batch, num_heads, num_kv_heads);
-  launch_attention_plan(stream, batch, num_kv_heads, group, kMinTiles, split);
+  int pack = std::min(group_of(num_heads, num_kv_heads), kMaxGroup);
+  launch_attention_plan(stream, batch, num_kv_heads, pack, kMinTiles, split);
 }
 
 void attention(Stream stream, const AttentionArgs& a) {
   check_shapes(a);
-  group_of(a.batch, a.num_heads, a.num_kv_heads);
+  if (a.batch.num_tokens == 0) return;
+  if (!is_usual(a.kv.k.dim(3), group_of(a.num_heads, a.num_kv_heads)))
+    return attention_plain(stream, a);
   if (a.batch.num_decode > 0) attention_decode(stream, a);
   if (!a.batch.chunks.empty()) attention_prefill(stream, a);
 }

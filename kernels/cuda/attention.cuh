@@ -21,6 +21,9 @@ float scale_log2(int64_t head_dim);
 // The rows of a.batch.chunks, and rows [0, num_decode).
 void attention_prefill(Stream stream, const AttentionArgs& a);
 void attention_decode(Stream stream, const AttentionArgs& a);
+// All rows.
+constexpr int kMostPlainDim = 1024;
+void attention_plain(Stream stream, const AttentionArgs& a);
 
 // Of zeroed_counters(): the prefill's ticket, then the decode's merges: inner nodes and groups, by
 // slot of their first part; with clusters, by first cluster and head.

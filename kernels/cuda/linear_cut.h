@@ -20,11 +20,13 @@ inline CUtensorMap slice_map(const void* data, int64_t rows, int64_t cols, int b
                      .box = {64, static_cast<uint32_t>(box_rows)}});
 }
 
-// Whole vectors of 16 bytes, as the copy engine and the end of a product want them.
+// Whole vectors of 16 bytes, as the copy engine and the end of a product (of heads, RoPE) want
+// them.
 inline bool has_whole_vectors(const LinearArgs& a) {
   auto is_aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
   return a.weight.cols % 8 == 0 && a.weight.rows % 8 == 0 && is_aligned(a.x.data) &&
-         is_aligned(a.out.data) && is_aligned(a.weight.data.data) && is_aligned(a.bias.data);
+         (!a.rope || a.rope->kv.k.dim(3) % 8 == 0) && is_aligned(a.out.data) &&
+         is_aligned(a.weight.data.data) && is_aligned(a.bias.data);
 }
 
 // Kernels, each with a twin that is early: make(shape, is_early).

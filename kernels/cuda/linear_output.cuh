@@ -55,16 +55,12 @@ struct LinearOutput {
     }
     bf16* to = turned_at(at, row, place);
     if (!to) return;
-    float c = 1, s = 0;
-    if (rope.turns(row / rope.dim)) {
-      const float* angle = rope.cos_sin + int64_t{place.position} * rope.dim + row % rope.dim / 2;
-      c = angle[0], s = angle[rope.dim / 2];
-    }
-    *reinterpret_cast<uint32_t*>(to) = pack_pair(first * c - second * s, second * c + first * s);
+    *reinterpret_cast<uint32_t*>(to) =
+        rope.turned_pair(place.position, row / rope.dim, row % rope.dim / 2, first, second);
   }
 
-  // What rows `row` to `row` + 7 (multiples of eight, as `rows` is) of one row of x need besides
-  // their sums; it can be loaded while these are made.
+  // What rows `row` to `row` + 7 (multiples of eight, as `rows` and heads are) of one row of x need
+  // besides their sums; it can be loaded while these are made.
   struct Eight {
     uint4 bias{};
     FourAngles angles;

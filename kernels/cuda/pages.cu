@@ -15,19 +15,31 @@ __global__ void __launch_bounds__(kThreads)
   if (i < count) page_table[deltas[i].slot * stride + deltas[i].index] = deltas[i].page;
 }
 
-// Block (copy, head, pool); a pool [num_pages, heads] of heads of `head_vectors` vectors of 16
-// bytes, a position `row_vectors` of them.
+// Block (copy, head, pool); a pool [num_pages, heads] of heads of `head_vectors` vectors, a
+// position `row_vectors` of them.
+template <class Vector>
 __global__ void __launch_bounds__(kThreads)
-    copy_heads(uint4* pools, int64_t pool_vectors, const PageCopy* copies, int row_vectors,
+    copy_heads(Vector* pools, int64_t pool_vectors, const PageCopy* copies, int row_vectors,
                int head_vectors) {
   let_next_start();
   wait_for_previous();
   PageCopy copy = copies[blockIdx.x];
   int64_t heads = gridDim.y;
-  uint4* pool = pools + blockIdx.z * pool_vectors;
-  const uint4* from = pool + (copy.source * heads + blockIdx.y) * head_vectors;
-  uint4* to = pool + (copy.target * heads + blockIdx.y) * head_vectors;
+  Vector* pool = pools + blockIdx.z * pool_vectors;
+  const Vector* from = pool + (copy.source * heads + blockIdx.y) * head_vectors;
+  Vector* to = pool + (copy.target * heads + blockIdx.y) * head_vectors;
   for (int i = threadIdx.x; i < copy.num_rows * row_vectors; i += kThreads) to[i] = from[i];
+}
+
+template <class Vector>
+void copy_all(Stream stream, TensorView pools, int64_t row_bytes, int64_t head_bytes,
+              const PageCopy* copies, int32_t count) {
+  constexpr auto kBytes = static_cast<int64_t>(sizeof(Vector));
+  dim3 grid(static_cast<unsigned>(count), static_cast<unsigned>(pools.dim(2)),
+            static_cast<unsigned>(pools.dim(0)));
+  launch(stream, {grid, dim3(kThreads)}, copy_heads<Vector>, static_cast<Vector*>(pools.data),
+         pools.dim(1) * pools.dim(2) * head_bytes / kBytes, copies,
+         static_cast<int>(row_bytes / kBytes), static_cast<int>(head_bytes / kBytes));
 }
 
 }  // namespace
@@ -43,16 +55,13 @@ void update_page_table(Stream stream, int32_t* page_table, int64_t stride, const
 void copy_pages(Stream stream, TensorView pools, int64_t page_size, const PageCopy* copies,
                 int32_t count) {
   if (count == 0 || pools.empty()) return;
-  constexpr auto kBytes = static_cast<int64_t>(sizeof(uint4));
   int64_t head_bytes = pools.dim(3) * static_cast<int64_t>(size_of(pools.dtype)),
           row_bytes = head_bytes / page_size;
-  require(head_bytes % page_size == 0 && row_bytes % kBytes == 0,
-          "copy_pages: a position must have a multiple of 16 bytes");
-  dim3 grid(static_cast<unsigned>(count), static_cast<unsigned>(pools.dim(2)),
-            static_cast<unsigned>(pools.dim(0)));
-  launch(stream, {grid, dim3(kThreads)}, copy_heads, static_cast<uint4*>(pools.data),
-         pools.dim(1) * pools.dim(2) * head_bytes / kBytes, copies,
-         static_cast<int>(row_bytes / kBytes), static_cast<int>(head_bytes / kBytes));
+  require(head_bytes % page_size == 0 && row_bytes % 4 == 0,
+          "copy_pages: a position must have a multiple of 4 bytes");
+  bool is_wide = row_bytes % static_cast<int64_t>(sizeof(uint4)) == 0;
+  (is_wide ? copy_all<uint4> : copy_all<uint32_t>)(stream, pools, row_bytes, head_bytes, copies,
+                                                   count);
 }
 
 }  // namespace ll::cuda

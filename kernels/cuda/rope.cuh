@@ -42,9 +42,17 @@ struct RopeTargets {
     int64_t line = place.line + int64_t{kv_head - (is_value ? num_kv_heads : 0)} * page_size;
     return (is_value ? v_pages : k_pages) + line * dim;
   }
+
+  // Elements 2 i and 2 i + 1 of a head at a position.
+  __device__ uint32_t turned_pair(int position, int head, int i, float first, float second) const {
+    if (!turns(head)) return pack_pair(first, second);
+    const float* angle = cos_sin + int64_t{position} * dim + i;
+    float c = angle[0], s = angle[dim / 2];
+    return pack_pair(first * c - second * s, second * c + first * s);
+  }
 };
 
-// The angles of four pairs, from element `at` (a multiple of eight) of a head on.
+// The angles of four pairs, from element `at` (a multiple of eight, as `dim` is) of a head on.
 struct FourAngles {
   float4 cosines{1, 1, 1, 1}, sines{};
 
@@ -68,7 +76,7 @@ struct FourAngles {
 inline RopeTargets rope_targets(const RopeAndStoreArgs& a) {
   int64_t dim = a.kv.k.dim(3);
   require(a.kv.k.dim(1) == a.num_kv_heads && a.cos_sin.dim(1) == dim, "rope: shapes");
-  require(dim % (2 * kVectorWidth) == 0, "rope: the head dimension must be a multiple of 16");
+  require(dim % 2 == 0, "rope: an odd head dimension");
   return {a.cos_sin.as<float>(),
           a.kv.k.as<bf16>(),
           a.kv.v.as<bf16>(),

@@ -138,7 +138,8 @@ Run run(const std::vector<Piece>& pieces, const Heads& h, int page_size, DType d
 }
 
 const std::vector<Heads> kHeads{{4, 4, 64},   {4, 1, 64},   {6, 1, 128}, {14, 2, 64}, {12, 2, 128},
-                                {16, 2, 128}, {28, 4, 128}, {7, 1, 64},  {5, 1, 64}};
+                                {16, 2, 128}, {28, 4, 128}, {7, 1, 64},  {5, 1, 64},  {9, 1, 64},
+                                {3, 1, 80},   {4, 2, 66},   {2, 1, 2}};
 
 void check_pieces(const std::vector<Piece>& pieces) {
   for (DType dtype : model_dtypes())
@@ -187,6 +188,18 @@ TEST_CASE("one long sequence") {
         CHECK(relative_error(std::span<const float>(r.out), std::span<const float>(r.want)) <
               tolerance(dtype).op);
       }
+    }
+}
+
+// The first and last of what a kernel for any head dimension has in its lanes.
+TEST_CASE("attention of other head dimensions") {
+  for (int64_t dim : {4, 62, 130, 256, 258, 514, 1024})
+    for (DType dtype : model_dtypes()) {
+      CAPTURE(dim);
+      CAPTURE(name_of(dtype));
+      Run r = run({{0, 1, true}, {65, 1, true}, {70, 2}}, {4, 2, dim}, page_sizes().back(), dtype);
+      CHECK(relative_error(std::span<const float>(r.out), std::span<const float>(r.want)) <
+            tolerance(dtype).op);
     }
 }
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/random.h"
@@ -88,7 +89,7 @@ TEST_CASE("gather_rows") {
 TEST_CASE("rope rotates q in place and writes k and v to their pages") {
   for (DType dtype : model_dtypes())
     for (int page_size : page_sizes())
-      for (int64_t dim : {64, 128}) {
+      for (int64_t dim : {2, 64, 66, 72, 128}) {
         CAPTURE(name_of(dtype));
         CAPTURE(page_size);
         CAPTURE(dim);
@@ -160,22 +161,24 @@ TEST_CASE("page tables and page copies") {
       CHECK(download<int32_t>(table.view().data, 12) ==
             std::vector<int32_t>{5, -1, -1, -1, -1, 9, -1, -1, -1, -1, -1, 7});
 
-      constexpr int64_t kPools = 4, kPages = 5, kHeads = 3, kDim = 64;
-      int64_t pool = kPages * kHeads * page_size * kDim;
-      auto values = random_floats(kPools * pool, 1);
-      Tensor pools = upload_floats(values, {kPools, kPages, kHeads, page_size * kDim}, dtype);
+      constexpr int64_t kPools = 4, kPages = 5, kHeads = 3;
       std::vector<PageCopy> copies{{0, 3, page_size}, {1, 4, (page_size + 1) / 2}};
       Tensor list = upload_structs(copies);
-      backend().ops.copy_pages(stream(), pools, page_size, data_of<PageCopy>(list), 2);
-      auto want = as_seen(values, dtype);
-      for (int64_t p = 0; p < kPools; ++p)
-        for (const PageCopy& c : copies)
-          for (int64_t h = 0; h < kHeads; ++h)
-            for (int64_t i = 0; i < c.num_rows * kDim; ++i)
-              want[static_cast<size_t>(p * pool + (c.target * kHeads + h) * page_size * kDim + i)] =
-                  want[static_cast<size_t>(p * pool + (c.source * kHeads + h) * page_size * kDim +
-                                           i)];
-      CHECK(download_floats(pools) == want);
+      for (int64_t dim : {64, 66}) {
+        int64_t head = page_size * dim, pool = kPages * kHeads * head;
+        auto values = random_floats(kPools * pool, 1), want = as_seen(values, dtype);
+        Tensor pools = upload_floats(values, {kPools, kPages, kHeads, head}, dtype);
+        backend().ops.copy_pages(stream(), pools, page_size, data_of<PageCopy>(list), 2);
+        for (int64_t p = 0; p < kPools; ++p)
+          for (const PageCopy& c : copies)
+            for (int64_t h = 0; h < kHeads; ++h) {
+              auto at = [&](int32_t page) {
+                return want.begin() + p * pool + (page * kHeads + h) * head;
+              };
+              std::copy_n(at(c.source), c.num_rows * dim, at(c.target));
+            }
+        CHECK(download_floats(pools) == want);
+      }
     }
 }
 
