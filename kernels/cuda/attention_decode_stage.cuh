@@ -170,7 +170,7 @@ __device__ void attend_stage(DecodeShared<S>& shared, Running<S>& running, int s
   share_maxima<S>(scores, shared);
   sync_consumers();
   soften<S>(scores, running, shared, scale);
-  fence_shared_writes();
+  fence_shared_accesses();
   sync_consumers();
   multiply_values<S>(running, shared, stage);
 }

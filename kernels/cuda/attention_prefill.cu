@@ -238,7 +238,7 @@ __device__ void consume(PrefillShared<S>& shared, const PrefillArgs& a) {
     wait_barrier(&shared.v_full[v_ring.stage], v_ring.parity);
     for (int half = 0; half < S::kHalves; ++half)
       zero_lines(shared.v[v_ring.stage][half], max(valid, 0), kBlockPositions);
-    fence_shared_writes();
+    fence_shared_accesses();
     sync_some(kWarpgroupBarrier + warpgroup, 128);
   };
 

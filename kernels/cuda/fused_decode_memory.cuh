@@ -83,7 +83,7 @@ __device__ void set_up(const FusedArgs& a) {
   // What no copy reaches is multiplied by zero, so it must be finite.
   for (int i = threadIdx.x; i < AttentionShape<kShape>::kBlockBytes / 16; i += kThreads)
     shared.last_block[i] = make_uint4(0, 0, 0, 0);
-  fence_shared_writes();
+  fence_shared_accesses();
   int warp = threadIdx.x / 32;
   if (threadIdx.x % 32 == 0) {
     if (warp == kQkv) shared.shares[kQkv] = P::Qkv::share();

@@ -73,6 +73,7 @@ struct Ring {
     return stage();
   }
   __device__ void release() {
+    fence_shared_accesses();
     __syncwarp();
     if (threadIdx.x % 32 == 0) arrive(empty + at.stage);
     at.advance(num_stages);

@@ -113,7 +113,7 @@ __device__ inline void store_at_member(uint32_t to, float2 v, uint32_t barrier) 
 }
 
 // The same of many bytes at once (a multiple of 16, as both addresses), by the copy engine, which
-// must know of earlier writes to `from` (fence_shared_writes).
+// must know of earlier writes to `from` (fence_shared_accesses).
 __device__ inline void copy_to_member(uint32_t to, const void* from, uint32_t bytes,
                                       uint32_t barrier) {
   asm volatile(
@@ -198,7 +198,7 @@ __device__ inline void copy_tile(void* to, const CUtensorMap* map, int x, int y,
 }
 
 // The way back: what lies outside of the tensor is not written. Stores are waited for in groups, by
-// the thread that issued them; earlier ordinary writes to `from` need fence_shared_writes and a
+// the thread that issued them; earlier ordinary writes to `from` need fence_shared_accesses and a
 // barrier.
 __device__ inline void store_tile(const CUtensorMap* map, int x, int y, const void* from) {
   asm volatile(
@@ -225,9 +225,9 @@ __device__ inline void fence_global_copies() {
   asm volatile("fence.proxy.async.global;" ::: "memory");
 }
 
-// Orders a thread's ordinary writes to shared memory before reads of wgmma and the copy engine; a
+// Orders a thread's ordinary accesses to shared memory before those of wgmma and the copy engine; a
 // barrier must follow.
-__device__ inline void fence_shared_writes() {
+__device__ inline void fence_shared_accesses() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 

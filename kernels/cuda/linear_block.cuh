@@ -213,7 +213,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kResident)
   }
   sync_some(1, B::kConsumers);  // the ring has been read
   tile.keep(sums);
-  if (cut.log_parts > 0) fence_shared_writes();
+  if (cut.log_parts > 0) fence_shared_accesses();
   sync_some(1, B::kConsumers);  // all sums are there
   if (cut.log_parts > 0) {
     wait_for_cluster();  // all rings have been read: what others send may take their place

@@ -92,7 +92,7 @@ __global__ void __launch_bounds__(B::kThreads, 1)
     if (stores) wait_stores_read();  // of the tile before
     sync_some(1 + group, 128);
     keep_activations<B>(sums, scales, lines);
-    fence_shared_writes();
+    fence_shared_accesses();
     sync_some(1 + group, 128);
     if (!stores) continue;
     LinearCut::Place place = a.cut.place_of(tile);

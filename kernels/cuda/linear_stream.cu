@@ -185,6 +185,7 @@ __device__ void multiply_rows(const StreamArgs& a, const Ring& ring, RowRange ro
             sums[((row - begin) * a.segments + piece) * kRows + m] = s[m];
         }
       }
+      fence_shared_accesses();
       __syncwarp();
       if (lane == 0) arrive(ring.empty + at.stage);
       at.advance(a.num_stages);
