@@ -95,10 +95,10 @@ __device__ void set_up(const FusedArgs& a) {
   if (threadIdx.x == kConsumers) {
     for (int s = 0; s < a.num_stages; ++s) {
       init_barrier(shared.full + s, 1);
-      init_barrier(shared.empty + s, kWarps);
+      init_barrier(shared.empty + s, kConsumers);
     }
     init_barrier(&shared.last_full, 1);
-    init_barrier(&shared.last_empty, kWarps);
+    init_barrier(&shared.last_empty, kConsumers);
     publish_barriers();
   }
   __syncthreads();

@@ -67,15 +67,15 @@ struct Ring {
     copy_bulk_once(to, from, bytes, full + at.stage);
   }
 
-  // The consumers': the next stage, full; each warp gives it back.
+  // The consumers': the next stage, full; each thread gives it back.
   __device__ char* await() const {
     wait_barrier(full + at.stage, at.parity);
     return stage();
   }
   __device__ void release() {
     fence_shared_accesses();
-    __syncwarp();
-    if (threadIdx.x % 32 == 0) arrive(empty + at.stage);
+    __syncwarp();  // together they arrive faster
+    arrive(empty + at.stage);
     at.advance(num_stages);
   }
 };

@@ -187,7 +187,7 @@ __device__ void multiply_rows(const StreamArgs& a, const Ring& ring, RowRange ro
       }
       fence_shared_accesses();
       __syncwarp();
-      if (lane == 0) arrive(ring.empty + at.stage);
+      arrive(ring.empty + at.stage);
       at.advance(a.num_stages);
     }
     sync_some(1, kConsumers);
@@ -207,7 +207,7 @@ __global__ void __launch_bounds__(kThreads, 2) stream_rows(const __grid_constant
 #pragma unroll 1
     for (int s = 0; s < a.num_stages; ++s) {
       init_barrier(ring.full + s, 1);
-      init_barrier(ring.empty + s, kWarps);
+      init_barrier(ring.empty + s, kConsumers);
     }
     publish_barriers();
   }

@@ -376,6 +376,9 @@ TEST_CASE("a decode step in one kernel, 1.5B") { check_lengths(k15b, kLengths); 
 TEST_CASE("a decode step in one kernel, 3B") { check_lengths(k3b, kLengths); }
 TEST_CASE("a decode step in one kernel, 7B") { check_lengths(k7b, kLengths); }
 
+// What racecheck can watch in a minute: no position before, and a block of positions in the ring.
+TEST_CASE("a decode step in one kernel, few steps") { check_lengths(k05b, {0, 5000}); }
+
 TEST_CASE("a decode step in one kernel where its count of steps starts anew") {
   // A step takes as many epochs as layers and one more: the second step is the last of the old.
   check_lengths(k05b, {2000, 40, 4000}, /*first_epoch=*/0xfffefffb);
