@@ -90,7 +90,7 @@ __device__ WarpSums<kPairs> attend(const PlainArgs& a, const bf16* query, const 
     int64_t line =
         (int64_t{pages[first / kPagePositions]} * a.num_kv_heads + kv_head) * kPagePositions +
         first % kPagePositions;
-    uint32_t k[kRun][kPairs], v[kRun][kPairs] = {};
+    uint32_t k[kRun][kPairs], v[kRun][kPairs];
     float scores[kRun];
 #pragma unroll
     for (int u = 0; u < kRun; ++u) {
@@ -109,41 +109,55 @@ __device__ WarpSums<kPairs> attend(const PlainArgs& a, const bf16* query, const 
   return sums;
 }
 
+// What the warps of a block have seen.
+template <int kPairs>
+struct BlockSums {
+  float max[kWarps], sum[kWarps];
+  float2 values[kWarps][32 * kPairs];
+
+  __device__ void keep(const WarpSums<kPairs>& own) {
+    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    if (lane == 0) max[warp] = own.max, sum[warp] = own.sum;
+#pragma unroll
+    for (int i = 0; i < kPairs; ++i)
+      values[warp][32 * i + lane] = {own.values[i][0], own.values[i][1]};
+  }
+
+  // Number `group` of all rows' heads: values, and the log-sum if it is wanted.
+  __device__ void store(const PlainArgs& a, int64_t group) const {
+    float highest = -kInfinity, total = 0;
+    for (float x : max) highest = fmaxf(highest, x);
+    for (int w = 0; w < kWarps; ++w) total += sum[w] * weight_of(max[w], highest, a.scale_log2);
+    if (a.log_sums && threadIdx.x == 0) a.log_sums[group] = log_sum(highest, total, a.scale_log2);
+    float inverse = total > 0 ? 1.0f / total : 0.0f;
+    auto* out = reinterpret_cast<uint32_t*>(a.out + group * a.dim);
+    for (int pair = threadIdx.x; 2 * pair < a.dim; pair += 32 * kWarps) {
+      float low = 0, high = 0;
+      for (int w = 0; w < kWarps; ++w) {
+        float weight = weight_of(max[w], highest, a.scale_log2) * inverse;
+        low = fmaf(weight, values[w][pair].x, low);
+        high = fmaf(weight, values[w][pair].y, high);
+      }
+      out[pair] = pack_pair(low, high);
+    }
+  }
+};
+
 // Block (row, query head).
 template <int kPairs>
 __global__ void __launch_bounds__(32 * kWarps) attend_plain(const __grid_constant__ PlainArgs a) {
-  __shared__ float warp_max[kWarps], warp_sum[kWarps];
-  __shared__ float2 warp_values[kWarps][32 * kPairs];
+  __shared__ BlockSums<kPairs> sums;
   let_next_start();
   wait_for_previous();
-  int row = blockIdx.x, head = blockIdx.y, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  int position = a.positions[row];
+  int row = blockIdx.x, head = blockIdx.y, position = a.positions[row];
   if (position < 0) return;
   int width = (a.num_heads + 2 * a.num_kv_heads) * a.dim;
   const bf16* query = a.qkv + int64_t{row} * width + head * a.dim;
   const int32_t* pages = a.page_table + a.slots[row] * a.page_table_stride;
-  WarpSums<kPairs> own = attend<kPairs>(a, query, pages, head / (a.num_heads / a.num_kv_heads),
-                                        a.split.count(position + 1));
-  if (lane == 0) warp_max[warp] = own.max, warp_sum[warp] = own.sum;
-#pragma unroll
-  for (int i = 0; i < kPairs; ++i)
-    warp_values[warp][32 * i + lane] = {own.values[i][0], own.values[i][1]};
+  int kv_head = head / (a.num_heads / a.num_kv_heads);
+  sums.keep(attend<kPairs>(a, query, pages, kv_head, a.split.count(position + 1)));
   __syncthreads();
-  float max = -kInfinity, sum = 0;
-  for (float x : warp_max) max = fmaxf(max, x);
-  for (int w = 0; w < kWarps; ++w) sum += warp_sum[w] * weight_of(warp_max[w], max, a.scale_log2);
-  int64_t group = int64_t{row} * a.num_heads + head;
-  if (a.log_sums && threadIdx.x == 0) a.log_sums[group] = log_sum(max, sum, a.scale_log2);
-  float inverse = sum > 0 ? 1.0f / sum : 0.0f;
-  for (int pair = threadIdx.x; 2 * pair < a.dim; pair += 32 * kWarps) {
-    float low = 0, high = 0;
-    for (int w = 0; w < kWarps; ++w) {
-      float weight = weight_of(warp_max[w], max, a.scale_log2) * inverse;
-      low = fmaf(weight, warp_values[w][pair].x, low);
-      high = fmaf(weight, warp_values[w][pair].y, high);
-    }
-    reinterpret_cast<uint32_t*>(a.out + group * a.dim)[pair] = pack_pair(low, high);
-  }
+  sums.store(a, int64_t{row} * a.num_heads + head);
 }
 
 }  // namespace
