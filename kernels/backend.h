@@ -19,6 +19,7 @@ struct Backend {
   const GraphApi* graphs;              // null: launch every op
   const FusedDecodeApi* fused_decode;  // null: decode by ops
   int fixed_page_size;                 // KV page size the kernels are built for; 0: any
+  int max_sequences = 0;               // decode rows, and chunks, of a step; 0: any
 };
 
 // Opens the device of this process; on CUDA the GPU `local_rank`, on the CPU `num_threads` threads

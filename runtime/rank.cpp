@@ -64,6 +64,9 @@ RunnerOptions Rank::limits() const {
   if (backend_.fixed_page_size > 0 && config_.kv_cache.page_size != backend_.fixed_page_size)
     fail_usage("kv_cache.page_size: the CUDA backend's pages have {} positions, not {}",
                backend_.fixed_page_size, config_.kv_cache.page_size);
+  if (backend_.max_sequences > 0 && s.max_num_seqs > backend_.max_sequences)
+    fail_usage("scheduler.max_num_seqs: the CUDA backend runs up to {} sequences at a time, not {}",
+               backend_.max_sequences, s.max_num_seqs);
   return {.max_num_seqs = s.max_num_seqs,
           .max_num_batched_tokens = s.max_num_batched_tokens,
           .max_length = length,

@@ -2,6 +2,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "kernels/cuda/attention_plan.cuh"
 #include "kernels/cuda/cuda_check.h"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/cuda_ops.h"
@@ -55,16 +56,14 @@ const Ops& cuda_ops() {
   return ops;
 }
 
-constexpr int kPageSize = 64;  // positions of one TMA box
-
 }  // namespace
 
 Backend open(int local_rank) {
   open_device(local_rank);
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, local_rank));
-  return {BackendKind::kCuda, properties.name,     cuda_device(), cuda_ops(),
-          &cuda_graphs(),     &fused_decode_api(), kPageSize};
+  return {BackendKind::kCuda, properties.name,     cuda_device(),  cuda_ops(),
+          &cuda_graphs(),     &fused_decode_api(), kPagePositions, kMaxSequences};
 }
 
 }  // namespace cuda
