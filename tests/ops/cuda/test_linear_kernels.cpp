@@ -81,6 +81,52 @@ void check_all(const Product& p) {
   }
 }
 
+// What a product that ends with a norm leaves; `multiply` gets its arguments.
+struct Normed {
+  std::vector<float> out, residual, squares;
+};
+template <class Multiply>
+Normed normed(const Product& p, Multiply&& multiply) {
+  int64_t rows = p.out_shape[0], width = p.out_shape[1];
+  Tensor product = poisoned(p.out_shape, p.dtype), out = poisoned(p.out_shape, p.dtype),
+         residual = upload_floats(random_floats(rows * width, 4), p.out_shape, DType::bf16),
+         gain = upload_floats(random_floats(width, 5), {width}, DType::bf16),
+         sums = upload_ints(std::vector<int32_t>(static_cast<size_t>(rows * kSquaresStride * 2)));
+  auto* squares = static_cast<uint64_t*>(sums.view().data);
+  AddRmsNormArgs norm{out, residual, {}, gain, 1e-6f, nullptr, squares};
+  LinearArgs a = p.args(product);
+  a.norm = &norm;
+  multiply(a);
+  Normed result{download_floats(out), download_floats(residual), {}};
+  auto all = download<uint64_t>(squares, static_cast<size_t>(rows * kSquaresStride));
+  for (size_t i = 0; i < all.size(); i += kSquaresStride)
+    result.squares.push_back(static_cast<float>(all[i]) / kSquaresUnit);
+  return result;
+}
+
+void check_norms(const Product& p) {
+  Normed want = normed(p, [](const LinearArgs& a) {
+    LinearArgs bare = a;
+    bare.norm = nullptr;
+    cuda::plain_kernel().run(stream(), bare);
+    AddRmsNormArgs norm = *a.norm;
+    norm.delta = a.out;
+    backend().ops.add_rms_norm(stream(), norm);
+  });
+  auto distance = [](std::span<const float> got, std::span<const float> wanted) {
+    return relative_error(got, wanted);
+  };
+  Tensor out = poisoned(p.out_shape, p.dtype);
+  for (const cuda::LinearKernel* k : kernels_for(p.args(out))) {
+    if (!k->does_norms) continue;
+    CAPTURE(k->name);
+    Normed got = normed(p, [&](const LinearArgs& a) { k->run(stream(), a); });
+    CHECK(distance(got.out, want.out) < tolerance(DType::bf16).op);
+    CHECK(distance(got.residual, want.residual) < tolerance(DType::bf16).op);
+    CHECK(distance(got.squares, want.squares) < tolerance(DType::bf16).op);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("linear: every kernel over rows of x and shapes of W") {
@@ -105,6 +151,19 @@ TEST_CASE("linear: every ring of the tile kernel") {
       Tensor out = poisoned(p.out_shape, p.dtype);
       CHECK(!cuda::other_tile_kernels(p.args(out)).empty());
       check_all(p);
+    }
+}
+
+// Two parts of K on an H200 make tiles of so many rows of W.
+TEST_CASE("linear: tiles of all sizes, with and without a norm") {
+  if (backend().kind != BackendKind::kCuda) return;
+  for (int64_t tile_rows = 32; tile_rows <= 160; tile_rows += 16)
+    for (int64_t m : {40, 100, 191, 250}) {
+      CAPTURE(m);
+      CAPTURE(tile_rows);
+      Product p(m, {66 * tile_rows - 8, 136}, m == 100, Epilogue::kNone, false);
+      check_all(p);
+      check_norms(p);
     }
 }
 
