@@ -1,6 +1,7 @@
 #include "parallel/nccl_communicator.h"
 
 #include <nccl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,7 @@
 #include <functional>
 #include <vector>
 
+#include "kernels/cuda/cuda_device.h"
 #include "parallel/nccl_check.h"
 #include "parallel/nccl_fused.h"
 
@@ -22,7 +24,15 @@ void nccl_check(ncclResult_t result, std::source_location where) {
 namespace {
 
 // NVLink multicast off unless the user asks for it: the fused kernel needs windows without it.
-void set_environment() { setenv("NCCL_NVLS_ENABLE", "0", /*overwrite=*/0); }
+// NCCL refuses a GPU that is there twice, unless on different hosts: ranks that share GPUs pass for
+// as many hosts as there are rounds.
+void set_environment() {
+  setenv("NCCL_NVLS_ENABLE", "0", /*overwrite=*/0);
+  if (cuda::gpu_round() == 0) return;
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  setenv("NCCL_HOSTID", fmt::format("{}-{}", host, cuda::gpu_round()).c_str(), /*overwrite=*/0);
+}
 
 ncclComm_t connect(const MpiGroup& group) {
   set_environment();

@@ -60,8 +60,10 @@ const Ops& cuda_ops() {
 
 Backend open(int local_rank) {
   open_device(local_rank);
+  int gpu = 0;
+  check(cudaGetDevice(&gpu));
   cudaDeviceProp properties;
-  check(cudaGetDeviceProperties(&properties, local_rank));
+  check(cudaGetDeviceProperties(&properties, gpu));
   return {BackendKind::kCuda, properties.name,     cuda_device(),  cuda_ops(),
           &cuda_graphs(),     &fused_decode_api(), kPagePositions, kMaxSequences};
 }

@@ -2,6 +2,9 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstdlib>
+#include <string_view>
+
 #include "kernels/check.h"
 #include "kernels/cuda/cuda_check.h"
 
@@ -96,7 +99,12 @@ void launch(Graph graph, Stream stream) {
 void destroy(Graph graph) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph.handle)); }
 
 Scratch g_scratch{}, g_counters{}, g_matmul_workspace{}, g_attention_plan{};
-int g_num_sms = 0;
+int g_num_sms = 0, g_gpu_round = 0;
+
+bool shares_gpus() {
+  const char* value = std::getenv("LITELANG_SHARE_GPUS");
+  return value && std::string_view(value) == "1";
+}
 
 }  // namespace
 
@@ -114,6 +122,7 @@ const GraphApi& cuda_graphs() {
 }
 
 int num_sms() { return g_num_sms; }
+int gpu_round() { return g_gpu_round; }
 Scratch scratch() { return g_scratch; }
 Scratch zeroed_counters() { return g_counters; }
 Scratch matmul_workspace() { return g_matmul_workspace; }
@@ -127,12 +136,14 @@ void open_device(int local_rank) {
         "backend: cuda, but no GPU is usable here ({}); check nvidia-smi and the driver, or use "
         "backend: cpu",
         cudaGetErrorString(error));
-  if (local_rank >= count)
+  if (local_rank >= count && !shares_gpus())
     fail_usage("{} ranks on this host, but it has {} GPU{}; start at most one rank for each",
                local_rank + 1, count, count == 1 ? "" : "s");
-  check(cudaSetDevice(local_rank));
+  int gpu = local_rank % count;
+  g_gpu_round = local_rank / count;
+  check(cudaSetDevice(gpu));
   cudaDeviceProp properties;
-  check(cudaGetDeviceProperties(&properties, local_rank));
+  check(cudaGetDeviceProperties(&properties, gpu));
   if (properties.major != 9)
     fail("{}: compute capability {}.{}, but the kernels are built for 9.0 (Hopper)",
          properties.name, properties.major, properties.minor);

@@ -36,7 +36,11 @@ Scratch matmul_workspace();
 constexpr size_t kAttentionPlanBytes = size_t{8} << 20;
 Scratch attention_plan();
 
-// Picks the GPU and allocates the scratch; called once by open().
+// Picks the GPU and allocates the scratch; called once by open(). Local rank r has GPU r; with
+// LITELANG_SHARE_GPUS=1 a host may have more ranks than GPUs, and they go around: for tests, as
+// ranks of one GPU take turns of milliseconds.
 void open_device(int local_rank);
+// How often the GPUs had been given out before this process got its own.
+int gpu_round();
 
 }  // namespace ll::cuda
