@@ -197,10 +197,10 @@ struct PageDelta {
 struct LinearTuning {
   // From here on notes which products are done, and forgets those of before.
   void (&watch)();
-  // Ends it. Of each shape done more than once, in the order of the first times, the number of ways
-  // to do it; the fastest alone is number 0. Without those that were watched before, and those
+  // Ends it. Of each shape done more than once, in the order of the first times, the names of the
+  // ways to do it; the fastest alone is number 0. Without those that were watched before, and those
   // whose way the environment asks for.
-  std::vector<int> (&num_ways)();
+  std::vector<std::vector<std::string>> (&ways)();
   // is_early: the next kernel may start at once, where the way's own kernel can let it.
   void (&choose)(int shape, int way, bool is_early);
   std::string (&describe)(int shape);  // the shape and its way, for a log

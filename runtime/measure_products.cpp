@@ -57,8 +57,8 @@ void measure_alone(const Backend& backend, Stream stream, Qwen2Model& model, con
 }
 
 // Decode steps of sequences of the same length, on pages of their own as far as there are so many.
-void measure_in_steps(const Backend& backend, Stream stream, Qwen2Model& model, const KvCache& kv,
-                      const MeasuredSteps& steps) {
+void measure_in_steps(const Backend& backend, Stream stream, const MpiGroup& replica,
+                      Qwen2Model& model, const KvCache& kv, const MeasuredSteps& steps) {
   int64_t most = steps.decode_rows.back(), span = kv.positions().span(),
           context = std::min(kContext, steps.max_length), pages = (context + span - 1) / span;
   auto upload = [&](const std::vector<int32_t>& v) { return uploaded(backend, stream, v); };
@@ -79,20 +79,22 @@ void measure_in_steps(const Backend& backend, Stream stream, Qwen2Model& model, 
                       .ids = data_of(ids),
                       .last_tokens = data_of(ids),
                       .most_layers = num_layers(model)};
-    StepTuner tuner(backend, stream, [&] { model.forward(stream, inputs, kv); });
+    StepTuner tuner(backend, stream, replica, [&] { model.forward(stream, inputs, kv); });
     tuner.run();
-    if (std::getenv("LITELANG_LINEAR_LOG")) fmt::print(stderr, "{}", tuner.report());
+    if (replica.rank() == 0 && std::getenv("LITELANG_LINEAR_LOG"))
+      fmt::print(stderr, "{}", tuner.report());
   }
 }
 
 }  // namespace
 
-void measure_products(const Backend& backend, Stream stream, Qwen2Model& model, const KvCache& kv,
-                      TensorView logits, const MeasuredSteps& steps) {
+void measure_products(const Backend& backend, Stream stream, const MpiGroup& replica,
+                      Qwen2Model& model, const KvCache& kv, TensorView logits,
+                      const MeasuredSteps& steps) {
   std::vector<int64_t> buckets = backend.ops.linear_buckets(steps.max_tokens);
   if (!buckets.empty()) measure_alone(backend, stream, model, kv, logits, buckets);
-  if (steps.is_alone && backend.ops.linear_tuning && !steps.decode_rows.empty())
-    measure_in_steps(backend, stream, model, kv, steps);
+  if (backend.ops.linear_tuning && !steps.decode_rows.empty())
+    measure_in_steps(backend, stream, replica, model, kv, steps);
 }
 
 }  // namespace ll

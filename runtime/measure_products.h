@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "model/qwen2.h"
+#include "parallel/mpi_group.h"
 
 namespace ll {
 
@@ -12,13 +13,12 @@ struct MeasuredSteps {
   int64_t max_tokens;                // of a step
   std::vector<int32_t> decode_rows;  // of the decode steps that are captured, increasing
   int64_t max_length;                // positions of a sequence
-  bool is_alone;  // where a replica has several ranks, its steps are not measured: each product's
-                  // way is the one that is the fastest alone
 };
 
 // Writes to the pages of `kv`, which nothing uses yet; `logits`: room for a decode step's.
-// Collective over the replica.
-void measure_products(const Backend& backend, Stream stream, Qwen2Model& model, const KvCache& kv,
-                      TensorView logits, const MeasuredSteps& steps);
+// Collective over `replica`, the ranks of the model's grid.
+void measure_products(const Backend& backend, Stream stream, const MpiGroup& replica,
+                      Qwen2Model& model, const KvCache& kv, TensorView logits,
+                      const MeasuredSteps& steps);
 
 }  // namespace ll

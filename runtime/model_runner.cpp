@@ -34,6 +34,7 @@ ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
                          const ModelShard& shard, Qwen2Weights weights)
     : options_(options),
       backend_(backend),
+      replica_(grid.replica()),
       stream_(stream),
       model_(config, shard, std::move(weights), backend, grid, options.max_num_batched_tokens,
              options.max_length),
@@ -46,8 +47,7 @@ ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
       gathered_(backend.device, model_.dtype(), {options.max_num_seqs, shard.hidden.size}),
       logits_(backend.device, DType::f32, {options.max_num_seqs, shard.vocab.size}),
       slots_(static_cast<size_t>(options.max_num_seqs)),
-      graphs_(backend, stream, std::min(options.graph_max_rows, options.max_num_seqs)),
-      is_alone_(grid.shape().replica_size() == 1) {
+      graphs_(backend, stream, std::min(options.graph_max_rows, options.max_num_seqs)) {
   if (options.graph_max_rows > 0) model_.prepare_decode_one(kv_);
   backend.device.fill(stream, page_table_.view().data, 0, page_table_.bytes());
   backend.device.fill(stream, last_tokens_.view().data, 0, last_tokens_.bytes());
@@ -75,9 +75,8 @@ std::unique_ptr<Flight> ModelRunner::take_flight() {
 }
 
 void ModelRunner::measure_products() {
-  ll::measure_products(
-      backend_, stream_, model_, kv_, logits_,
-      {options_.max_num_batched_tokens, graphs_.buckets(), options_.max_length, is_alone_});
+  ll::measure_products(backend_, stream_, replica_, model_, kv_, logits_,
+                       {options_.max_num_batched_tokens, graphs_.buckets(), options_.max_length});
 }
 
 void ModelRunner::launch(const StepPlan& plan) {

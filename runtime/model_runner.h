@@ -65,6 +65,7 @@ class ModelRunner {
 
   RunnerOptions options_;
   const Backend& backend_;
+  const MpiGroup& replica_;
   Stream stream_;
   Qwen2Model model_;
   KvCache kv_;
@@ -76,7 +77,6 @@ class ModelRunner {
   Tensor logits_;       // [max logit rows, V] float32
   std::vector<SlotSampling> slots_;
   DecodeGraphs graphs_;
-  bool is_alone_;  // its replica's only rank
   StepTrace* trace_ = nullptr;
   std::deque<std::unique_ptr<Flight>> flights_;
   std::vector<std::unique_ptr<Flight>> idle_flights_;

@@ -1,8 +1,10 @@
 #include "runtime/step_tuner.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <sstream>
 
 namespace ll {
 namespace {
@@ -13,12 +15,22 @@ constexpr size_t kFinalists = 2;       // of a shape's ways, compared with the o
 constexpr size_t kSecondRound = 4;     // ways that are tried again
 constexpr float kFasterStep = 0.997f;  // less may be noise
 
+// Rank 0's.
+std::vector<std::string> shared_names(const MpiGroup& ranks, const std::vector<std::string>& own) {
+  std::istringstream lines(ranks.broadcast_text(fmt::format("{}", fmt::join(own, "\n")), 0));
+  std::vector<std::string> names;
+  for (std::string name; std::getline(lines, name);) names.push_back(name);
+  return names;
+}
+
 }  // namespace
 
-StepTuner::StepTuner(const Backend& backend, Stream stream, std::function<void()> step)
+StepTuner::StepTuner(const Backend& backend, Stream stream, const MpiGroup& ranks,
+                     std::function<void()> step)
     : backend_(backend),
       tuning_(*backend.ops.linear_tuning),
       stream_(stream),
+      ranks_(ranks),
       step_(std::move(step)),
       begin_(backend.device.create_event()),
       end_(backend.device.create_event()) {}
@@ -31,15 +43,25 @@ StepTuner::~StepTuner() {
 void StepTuner::run() {
   tuning_.watch();
   step_();
-  for (int count : tuning_.num_ways()) {
-    Shape shape;
-    for (int i = 0; i < count; ++i) shape.ways.push_back({i});
-    shape.chosen = {0};
-    shapes_.push_back(std::move(shape));
-  }
+  find_shapes();
   if (choose_all() < 2) return;  // no other's neighbours have changed
   for (Shape& s : shapes_) s.ways.resize(std::min(s.ways.size(), kSecondRound));
   choose_all();
+}
+
+void StepTuner::find_shapes() {
+  auto ways = tuning_.ways();
+  auto count = static_cast<int64_t>(ways.size());
+  if (ranks_.min(count) != ranks_.max(count)) return;
+  for (const auto& own : ways) {
+    Shape shape;
+    for (const std::string& name : shared_names(ranks_, own)) {
+      auto found = std::find(own.begin(), own.end(), name);
+      shape.ways.push_back({static_cast<int>(shape.ways.size())});
+      shape.own_numbers.push_back(found == own.end() ? 0 : static_cast<int>(found - own.begin()));
+    }
+    shapes_.push_back(std::move(shape));
+  }
 }
 
 std::string StepTuner::report() const {
@@ -63,10 +85,12 @@ int StepTuner::choose_all() {
 }
 
 void StepTuner::choose(size_t shape, const Way& way) {
-  tuning_.choose(static_cast<int>(shape), way.number, way.is_early);
+  int own = shapes_[shape].own_numbers[static_cast<size_t>(way.number)];
+  tuning_.choose(static_cast<int>(shape), own, way.is_early);
 }
 
-// The best of a few runs of one graph, after one that does not count.
+// The best of a few runs of one graph, after one that does not count. Ranks end a step together;
+// the one that was the last to begin has not waited for others.
 float StepTuner::microseconds(int num_runs, float hopeless) {
   backend_.graphs->begin_capture(stream_);
   step_();
@@ -76,7 +100,8 @@ float StepTuner::microseconds(int num_runs, float hopeless) {
     backend_.graphs->launch(graph, stream_);
     backend_.device.record(end_, stream_);
     backend_.device.synchronize(stream_);
-    return 1000 * backend_.device.elapsed_ms(begin_, end_);
+    float ns = 1e6f * backend_.device.elapsed_ms(begin_, end_);
+    return static_cast<float>(ranks_.min(std::llround(ns))) / 1000;
   };
   time();
   float best = time();

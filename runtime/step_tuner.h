@@ -7,20 +7,23 @@
 #include <vector>
 
 #include "kernels/backend.h"
+#include "parallel/mpi_group.h"
 
 namespace ll {
 
 class StepTuner {
  public:
   // Of a backend with LinearTuning and graphs. `step` launches the same work each time; what it
-  // measures of products alone it has measured before.
-  StepTuner(const Backend& backend, Stream stream, std::function<void()> step);
+  // measures of products alone it has measured before. `ranks` do the step together, and all choose
+  // the same.
+  StepTuner(const Backend& backend, Stream stream, const MpiGroup& ranks,
+            std::function<void()> step);
   ~StepTuner();
   StepTuner(const StepTuner&) = delete;
   StepTuner& operator=(const StepTuner&) = delete;
 
   // One shape after the other, the step's last one first; twice, as the best for one depends on its
-  // neighbours.
+  // neighbours. Nothing where the ranks' steps have different products. Collective over the ranks.
   void run();
 
   // What was chosen, a line for each shape; for a log.
@@ -28,14 +31,16 @@ class StepTuner {
 
  private:
   struct Way {
-    int number = 0;
+    int number = 0;  // on rank 0
     bool is_early = false;
     float us = 0;  // of the step with it when it was tried
   };
   struct Shape {
-    std::vector<Way> ways;  // worth trying
+    std::vector<Way> ways;         // worth trying
+    std::vector<int> own_numbers;  // of rank 0's ways; the fastest alone for one that is not here
     Way chosen;
   };
+  void find_shapes();
   int choose_all();  // returns how many choices have changed
   void choose(size_t shape, const Way& way);
   // Of the step, roughly where it takes `hopeless` or more.
@@ -48,6 +53,7 @@ class StepTuner {
   const Backend& backend_;
   const LinearTuning& tuning_;
   Stream stream_;
+  MpiGroup ranks_;
   std::function<void()> step_;
   Event begin_, end_;
   std::vector<Shape> shapes_;

@@ -21,13 +21,13 @@ LinearChoice& choice_of(int shape) {
   return *find_choice(watched.at(static_cast<size_t>(shape)).key);
 }
 
-std::vector<int> num_ways() {
+std::vector<std::vector<std::string>> ways() {
   is_watching = false;
   std::erase_if(watched, [](const Watched& w) { return w.num_products < 2; });
-  std::vector<int> counts;
+  std::vector<std::vector<std::string>> names(watched.size());
   for (size_t i = 0; i < watched.size(); ++i)
-    counts.push_back(static_cast<int>(choice_of(static_cast<int>(i)).ways.size()));
-  return counts;
+    for (const LinearWay& way : find_choice(watched[i].key)->ways) names[i].push_back(way.name);
+  return names;
 }
 
 void choose(int shape, int way, bool is_early) {
@@ -50,7 +50,7 @@ void add_other_kernels(LinearChoice& choice, const LinearArgs& a) {
 }  // namespace
 
 const LinearTuning& linear_tuning() {
-  static const LinearTuning tuning{watch, num_ways, choose, describe};
+  static const LinearTuning tuning{watch, ways, choose, describe};
   return tuning;
 }
 

@@ -30,7 +30,7 @@ std::vector<float> logits_of(TestModel& m) {
 
 void measure(const Backend& b, TestModel& m, const MeasuredSteps& steps) {
   Tensor logits(backend().device, DType::f32, {8, m.shard().vocab.size});
-  measure_products(b, stream(), m.model(), m.kv(), logits, steps);
+  measure_products(b, stream(), MpiGroup(), m.model(), m.kv(), logits, steps);
 }
 
 }  // namespace
@@ -39,18 +39,17 @@ TEST_CASE("products are measured in captured steps of up to 64 rows, and the mod
   TestModel m(tiny_config(4, 2), DType::f32, 1, MpiGroup());
   std::vector<float> want = logits_of(m);
   Rehearsal r;
-  measure(r.backend(), m, {256, {1, 2, 8, 64, 72, 96}, TestModel::kPositions, true});
+  measure(r.backend(), m, {256, {1, 2, 8, 64, 72, 96}, TestModel::kPositions});
   CHECK(r.num_watches == 4);
   CHECK(r.num_runs > 4 * Rehearsal::kShapes * Rehearsal::kWays);
   CHECK(r.num_open_graphs == 0);
   CHECK(logits_of(m) == want);
 }
 
-TEST_CASE("steps are not measured where there are none, and where others would have to take part") {
+TEST_CASE("steps are not measured where there are none, nor where products have one way") {
   TestModel m(tiny_config(4, 2), DType::f32, 1, MpiGroup());
   Rehearsal r;
-  measure(r.backend(), m, {256, {}, TestModel::kPositions, true});
-  measure(r.backend(), m, {256, {1, 2, 8}, TestModel::kPositions, false});
+  measure(r.backend(), m, {256, {}, TestModel::kPositions});
   CHECK(r.num_watches == 0);
-  measure(backend(), m, {256, {1, 2, 8}, TestModel::kPositions, true});  // nothing to choose
+  measure(backend(), m, {256, {1, 2, 8}, TestModel::kPositions});  // nothing to choose
 }

@@ -31,10 +31,19 @@ class Rehearsal {
 
   const Backend& backend() const { return backend_; }
 
+  // Each shape's are 0, 1, 2 and so on.
+  static std::vector<std::vector<std::string>> same_ways(int count) {
+    std::vector<std::string> names;
+    for (int i = 0; i < count; ++i) names.push_back(std::to_string(i));
+    return std::vector(kShapes, names);
+  }
+
   // Microseconds of a step by the ways of its shapes' products.
   std::function<float(const Choices&)> cost = [](const Choices&) { return 1000.0f; };
-  std::vector<int> num_ways{kWays, kWays, kWays};
+  // Their names, by shape.
+  std::vector<std::vector<std::string>> ways = same_ways(kWays);
   float noise = 0;  // of a run, up to this share
+  uint32_t seed = 1;
   Choices chosen;
   int num_steps = 0;  // for the test
   int num_watches = 0, num_runs = 0, num_open_graphs = 0;
@@ -54,12 +63,12 @@ class Rehearsal {
     now()->is_watching = true;
     ++now()->num_watches;
   }
-  static std::vector<int> end_watch() {
+  static std::vector<std::vector<std::string>> end_watch() {
     now()->is_watching = false;
-    return now()->num_ways;
+    return now()->ways;
   }
   static void choose(int shape, int way, bool is_early) {
-    CHECK(way < now()->num_ways.at(static_cast<size_t>(shape)));
+    CHECK(way < static_cast<int>(now()->ways.at(static_cast<size_t>(shape)).size()));
     now()->chosen.at(static_cast<size_t>(shape)) = {way, is_early};
   }
   static std::string describe(int shape) {
@@ -92,12 +101,11 @@ class Rehearsal {
   static float elapsed_ms(Event, Event) {
     Rehearsal& r = *now();
     ++r.num_runs;
-    r.seed_ = r.seed_ * 1664525 + 1013904223;
-    float share = static_cast<float>(r.seed_ >> 8) / (1 << 24);
+    r.seed = r.seed * 1664525 + 1013904223;
+    float share = static_cast<float>(r.seed >> 8) / (1 << 24);
     return r.cost(r.chosen) * (1 + r.noise * share) / 1000;
   }
 
-  uint32_t seed_ = 1;
   Ops ops_;
   Backend backend_{test::backend().kind, "rehearsal", device(), ops_, &graphs(), nullptr, 0};
 };

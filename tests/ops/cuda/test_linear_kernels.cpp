@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <set>
 
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/linear_kernels.h"
@@ -185,10 +186,12 @@ TEST_CASE("linear: who runs steps can choose each way, once") {
   auto multiply = [](const LinearArgs& a) { backend().ops.linear(stream(), a); };
   tuning.watch();
   check_product(p, want, multiply);
-  auto num_ways = tuning.num_ways();
-  REQUIRE(num_ways.size() == 1);
-  CHECK(num_ways[0] > 1);
-  for (int way = 0; way < num_ways[0]; ++way)
+  auto ways = tuning.ways();
+  REQUIRE(ways.size() == 1);
+  int num_ways = static_cast<int>(ways[0].size());
+  CHECK(num_ways > 1);
+  CHECK(std::set<std::string>(ways[0].begin(), ways[0].end()).size() == ways[0].size());
+  for (int way = 0; way < num_ways; ++way)
     for (bool is_early : {false, true}) {
       tuning.choose(0, way, is_early);
       CAPTURE(tuning.describe(0));
@@ -196,7 +199,7 @@ TEST_CASE("linear: who runs steps can choose each way, once") {
     }
   tuning.watch();
   check_product(p, want, multiply);
-  CHECK(tuning.num_ways().empty());
+  CHECK(tuning.ways().empty());
 }
 
 TEST_CASE("linear: after the buckets, no number of rows is measured again") {

@@ -11,7 +11,7 @@ namespace {
 
 // Tunes the step; afterwards no graph is left.
 void tune(Rehearsal& r, std::string* report = nullptr) {
-  StepTuner tuner(r.backend(), stream(), [&] { ++r.num_steps; });
+  StepTuner tuner(r.backend(), stream(), MpiGroup(), [&] { ++r.num_steps; });
   tuner.run();
   if (report) *report = tuner.report();
   CHECK(r.num_open_graphs == 0);
@@ -73,11 +73,11 @@ TEST_CASE("what differs by less than runs do stays as it was") {
 TEST_CASE("shapes with one way take no time, and none at all one step") {
   Rehearsal r;
   r.cost = [](const Rehearsal::Choices&) { return 1000.0f; };
-  r.num_ways = {1, 1, 1};
+  r.ways = Rehearsal::same_ways(1);
   tune(r);
   CHECK(r.num_runs == 0);
   CHECK(r.num_steps == 1);
-  r.num_ways = {};
+  r.ways = {};
   tune(r);
   CHECK(r.num_runs == 0);
 }
