@@ -69,7 +69,7 @@ fi
 # --- tests and sanitizers ----------------------------------------------------------------------
 # Where there are half as many GPUs as ranks, two of these take turns on each.
 $quick || export LITELANG_SHARE_GPUS=1
-gpu_test() { step 600 "$1, $2 rank(s)" tests/support/gpurun.sh "$2" "$build/tests/$1"; }
+gpu_test() { step 900 "$1, $2 rank(s)" tests/support/gpurun.sh "$2" "$build/tests/$1"; }
 if $quick || $is_built; then
   gpu_test test_ops 1
   gpu_test test_golden 1
@@ -78,7 +78,7 @@ if $quick || $is_built; then
     for np in 2 4; do gpu_test test_golden "$np"; done
   fi
 else
-  step 1800 'ctest -L gpu' ctest --test-dir "$build" -L gpu --output-on-failure
+  step 3000 'ctest -L gpu' ctest --test-dir "$build" -L gpu --output-on-failure
 fi
 
 # Products run our own kernels, without the timing that chooses: the library's many candidates take
