@@ -76,9 +76,8 @@ TEST_CASE("echo and log-probabilities of prompt and answer are transformers'") {
     CHECK(choice["finish_reason"] == "length");
     std::string joined;
     for (const Json& token : lists["tokens"]) joined += token.get<std::string>();
-    if (i != 9)
-      CHECK(joined ==
-            choice["text"].get<std::string>());  // one of its characters is several tokens
+    // One of the tenth's characters is several tokens.
+    if (i != 9) CHECK(joined == choice["text"].get<std::string>());
     for (size_t k = 0; k < 40; ++k) {
       double found = logprobs[prompt + k], wanted = golden[i]["logprob"][k];
       CHECK(std::abs(found - wanted) < 1e-3);
