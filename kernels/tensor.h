@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "kernels/dtype.h"
 
 namespace ll {

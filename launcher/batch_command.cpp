@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "launcher/job_command.h"
 
 namespace ll {

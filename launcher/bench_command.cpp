@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "kernels/check.h"
+#include "base/check.h"
+#include "base/nearest_name.h"
 #include "launcher/job_command.h"
-#include "runtime/nearest_name.h"
 
 namespace ll {
 namespace {

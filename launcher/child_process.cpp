@@ -11,7 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "launcher/child_process.h"
 #include "launcher/config_file.h"
 #include "launcher/mpirun_command.h"

@@ -5,13 +5,13 @@
 #include <exception>
 #include <string_view>
 
-#include "kernels/check.h"
+#include "base/check.h"
+#include "base/nearest_name.h"
 #include "launcher/batch_command.h"
 #include "launcher/bench_command.h"
 #include "launcher/child_process.h"
 #include "launcher/plan_command.h"
 #include "launcher/tokenize_command.h"
-#include "runtime/nearest_name.h"
 #include "runtime/version.h"
 
 namespace {

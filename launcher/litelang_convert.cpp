@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <exception>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "model/converter.h"
 
 namespace {

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "launcher/child_process.h"
 
 namespace ll {

@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll {
 namespace {

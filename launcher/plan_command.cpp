@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "launcher/options.h"
 #include "model/weight_store.h"
 #include "runtime/grid_planner.h"

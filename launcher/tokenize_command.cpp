@@ -14,11 +14,11 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "kernels/check.h"
+#include "base/check.h"
+#include "base/input_file.h"
+#include "base/json_tree.h"
+#include "base/printable.h"
 #include "launcher/options.h"
-#include "model/input_file.h"
-#include "model/json_tree.h"
-#include "model/printable.h"
 #include "model/tokenizer.h"
 #include "model/weight_store.h"
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "kernels/check.h"
+#include "base/check.h"
+#include "base/utf8.h"
 #include "model/pre_tokenizer_unicode.h"
-#include "model/utf8.h"
 
 namespace ll {
 

@@ -4,7 +4,7 @@
 #include <bit>
 #include <functional>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll {
 

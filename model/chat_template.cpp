@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "kernels/check.h"
+#include "base/check.h"
+#include "base/json_tree.h"
+#include "base/printable.h"
 #include "model/chat_template_known.h"
 #include "model/jinja_tokens.h"
-#include "model/json_tree.h"
-#include "model/printable.h"
 
 namespace ll {
 

@@ -9,10 +9,10 @@
 #include <cstring>
 #include <filesystem>
 
-#include "kernels/check.h"
+#include "base/check.h"
+#include "base/output_stage.h"
+#include "base/sha256.h"
 #include "model/file_hasher.h"
-#include "model/output_stage.h"
-#include "model/sha256.h"
 #include "model/weight_store.h"
 #include "model/weight_store_writer.h"
 

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "kernels/check.h"
-#include "model/printable.h"
+#include "base/check.h"
+#include "base/printable.h"
 #include "model/weight_table.h"
 
 namespace ll {

@@ -1,6 +1,6 @@
 #include "model/model_shard.h"
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll {
 namespace {

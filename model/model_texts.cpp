@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include "kernels/check.h"
-#include "model/input_file.h"
+#include "base/check.h"
+#include "base/input_file.h"
 
 namespace ll {
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/check.h"
-#include "model/printable.h"
+#include "base/check.h"
+#include "base/printable.h"
 
 namespace ll {
 

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "kernels/check.h"
-#include "model/utf8.h"
+#include "base/check.h"
+#include "base/utf8.h"
 
 namespace ll {
 

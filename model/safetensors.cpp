@@ -7,7 +7,7 @@
 #include <optional>
 #include <set>
 
-#include "model/printable.h"
+#include "base/printable.h"
 
 namespace ll {
 

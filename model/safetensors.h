@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/input_file.h"
 #include "kernels/tensor.h"
-#include "model/input_file.h"
 
 namespace ll {
 

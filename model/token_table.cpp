@@ -4,8 +4,8 @@
 #include <bit>
 #include <functional>
 
-#include "kernels/check.h"
-#include "model/utf8.h"
+#include "base/check.h"
+#include "base/utf8.h"
 
 namespace ll {
 

@@ -2,10 +2,10 @@
 
 #include <utility>
 
-#include "kernels/check.h"
+#include "base/check.h"
+#include "base/utf8.h"
 #include "model/pre_tokenizer_unicode.h"
 #include "model/tokenizer_spec.h"
-#include "model/utf8.h"
 
 namespace ll {
 

@@ -4,9 +4,9 @@
 #include <initializer_list>
 #include <utility>
 
-#include "kernels/check.h"
-#include "model/json_tree.h"
-#include "model/printable.h"
+#include "base/check.h"
+#include "base/json_tree.h"
+#include "base/printable.h"
 
 namespace ll {
 

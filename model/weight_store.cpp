@@ -4,8 +4,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "kernels/check.h"
-#include "model/printable.h"
+#include "base/check.h"
+#include "base/printable.h"
 #include "model/weight_store_layout.h"
 
 namespace ll {

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <optional>
 
-#include "kernels/check.h"
-#include "model/printable.h"
+#include "base/check.h"
+#include "base/printable.h"
 #include "model/weight_store_format.h"
 #include "model/weight_store_hid.h"
 #include "model/weight_store_layout.h"

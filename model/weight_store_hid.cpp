@@ -4,8 +4,8 @@
 
 #include <type_traits>
 
-#include "kernels/check.h"
-#include "model/printable.h"
+#include "base/check.h"
+#include "base/printable.h"
 
 namespace ll {
 

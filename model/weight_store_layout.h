@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "base/input_file.h"
 #include "kernels/tensor.h"
-#include "model/input_file.h"
 #include "model/model_texts.h"
 #include "parallel/shard_spec.h"
 

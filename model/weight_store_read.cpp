@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/check.h"
-#include "model/printable.h"
+#include "base/check.h"
+#include "base/printable.h"
 #include "model/weight_store_layout.h"
 
 namespace ll {

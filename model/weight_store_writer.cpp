@@ -2,7 +2,7 @@
 
 #include <hdf5.h>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "model/weight_store_format.h"
 #include "model/weight_store_hid.h"
 

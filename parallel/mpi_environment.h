@@ -3,7 +3,7 @@
 // it.
 #include <string>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "parallel/local_peers.h"
 #include "parallel/mpi_group.h"
 

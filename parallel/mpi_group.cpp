@@ -7,7 +7,7 @@
 #include <chrono>
 #include <thread>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "parallel/mpi_handle.h"
 
 namespace ll {

@@ -4,7 +4,7 @@
 
 #include <exception>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "parallel/mpi_handle.h"
 
 namespace ll {

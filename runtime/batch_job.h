@@ -4,10 +4,10 @@
 #include <functional>
 #include <unordered_map>
 
+#include "base/output_file.h"
 #include "runtime/completion_record.h"
 #include "runtime/engine.h"
 #include "runtime/engine_config.h"
-#include "runtime/output_file.h"
 #include "runtime/progress.h"
 #include "runtime/request_feed.h"
 #include "runtime/text_output.h"

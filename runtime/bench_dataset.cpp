@@ -3,9 +3,9 @@
 #include <cmath>
 #include <random>
 
-#include "kernels/check.h"
-#include "runtime/json_fields.h"
-#include "runtime/line_reader.h"
+#include "base/check.h"
+#include "base/json_fields.h"
+#include "base/line_reader.h"
 #include "runtime/python_random.h"
 
 namespace ll {

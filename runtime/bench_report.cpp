@@ -6,7 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "runtime/output_file.h"
+#include "base/output_file.h"
 #include "runtime/version.h"
 
 namespace ll {

@@ -4,8 +4,8 @@
 #include <charconv>
 #include <cmath>
 
-#include "model/printable.h"
-#include "runtime/json_fields.h"
+#include "base/json_fields.h"
+#include "base/printable.h"
 
 namespace ll {
 namespace {

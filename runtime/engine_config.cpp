@@ -8,8 +8,8 @@
 #include <functional>
 #include <set>
 
-#include "kernels/check.h"
-#include "runtime/nearest_name.h"
+#include "base/check.h"
+#include "base/nearest_name.h"
 #include "runtime/yaml_text.h"
 
 namespace ll {

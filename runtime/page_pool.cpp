@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <exception>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll {
 

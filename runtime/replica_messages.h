@@ -6,7 +6,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll {
 

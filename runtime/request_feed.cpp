@@ -1,6 +1,6 @@
 #include "runtime/request_feed.h"
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll {
 

@@ -8,8 +8,8 @@
 #include <optional>
 #include <thread>
 
+#include "base/line_reader.h"
 #include "runtime/completion.h"
-#include "runtime/line_reader.h"
 
 namespace ll {
 

@@ -1,6 +1,6 @@
 #include "runtime/step_trace.h"
 
-#include "runtime/output_file.h"
+#include "base/output_file.h"
 
 namespace ll {
 

@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "parallel/communicator.h"
 #include "runtime/progress.h"
 

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <memory>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "kernels/cpu/cpu_ops.h"
 
 namespace ll::cpu {

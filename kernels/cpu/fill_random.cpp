@@ -1,5 +1,5 @@
+#include "base/random.h"
 #include "kernels/cpu/cpu_ops.h"
-#include "kernels/random.h"
 
 namespace ll::cpu {
 

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <limits>
 
+#include "base/random.h"
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/simd.h"
-#include "kernels/random.h"
 
 namespace ll::cpu {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll::cpu {
 namespace {

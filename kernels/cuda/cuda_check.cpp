@@ -1,6 +1,6 @@
 #include "kernels/cuda/cuda_check.h"
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll::cuda {
 

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "kernels/cuda/cuda_check.h"
 
 namespace ll::cuda {

@@ -1,9 +1,9 @@
 #include <algorithm>
 
+#include "base/random.h"
 #include "kernels/cuda/cuda_ops.h"
 #include "kernels/cuda/device_math.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/random.h"
 
 namespace ll::cuda {
 namespace {

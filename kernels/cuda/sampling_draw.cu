@@ -1,7 +1,7 @@
 // The draw, and the largest logits of a row: candidates as single numbers, so that the best of them
 // is a maximum.
+#include "base/random.h"
 #include "kernels/cuda/sampling_rows.cuh"
-#include "kernels/random.h"
 
 namespace ll::cuda {
 namespace {

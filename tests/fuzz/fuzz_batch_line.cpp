@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "model/model_texts.h"
 #include "runtime/completion.h"
 

@@ -1,5 +1,5 @@
 // Input: a config.json, and the same text as a generation_config.json.
-#include "kernels/check.h"
+#include "base/check.h"
 #include "model/model_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

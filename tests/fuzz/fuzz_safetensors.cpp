@@ -4,7 +4,7 @@
 #include <cstring>
 #include <span>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "model/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

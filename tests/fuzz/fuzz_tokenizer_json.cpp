@@ -9,10 +9,10 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/check.h"
+#include "base/check.h"
+#include "base/utf8.h"
 #include "model/stream_decoder.h"
 #include "model/tokenizer.h"
-#include "model/utf8.h"
 
 namespace {
 

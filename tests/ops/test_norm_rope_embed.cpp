@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/random.h"
+#include "base/random.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
 

@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "kernels/random.h"
+#include "base/random.h"
 #include "tests/support/device.h"
 
 using namespace ll;

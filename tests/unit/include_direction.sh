@@ -1,9 +1,9 @@
 #!/bin/bash
-# Includes go one way, launcher -> runtime -> model -> parallel -> kernels, and each library has one door.
+# Includes go one way, launcher -> runtime -> model -> parallel -> kernels -> base, and each library has one door.
 # usage: include_direction.sh REPOSITORY
 set -u
 cd "$1" || exit 1
-order=(kernels parallel model runtime launcher)
+order=(base kernels parallel model runtime launcher)
 bad=0
 for ((i = 0; i < ${#order[@]}; ++i)); do
   for ((j = i + 1; j < ${#order[@]}; ++j)); do

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "kernels/dtype.h"
 #include "kernels/tensor.h"
 

@@ -5,7 +5,7 @@
 #include <map>
 #include <vector>
 
-#include "model/json_tree.h"
+#include "base/json_tree.h"
 #include "tokenizer_data.h"
 
 namespace {

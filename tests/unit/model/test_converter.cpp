@@ -7,7 +7,7 @@
 
 #include <cstring>
 
-#include "model/output_stage.h"
+#include "base/output_stage.h"
 #include "model/weight_tiling.h"
 #include "model_files.h"
 

@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "model_files.h"
 
 using namespace ll;

@@ -5,8 +5,8 @@
 #include <random>
 #include <vector>
 
+#include "base/utf8.h"
 #include "model/pre_tokenizer_unicode.h"
-#include "model/utf8.h"
 #include "tokenizer_data.h"
 
 namespace {

@@ -2,8 +2,8 @@
 
 #include <random>
 
-#include "model/sha256.h"
-#include "model/sha256_instructions.h"
+#include "base/sha256.h"
+#include "base/sha256_instructions.h"
 
 using namespace ll;
 

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <random>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 using namespace ll;
 

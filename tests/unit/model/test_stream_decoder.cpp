@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "model/utf8.h"
+#include "base/utf8.h"
 #include "tokenizer_data.h"
 
 namespace {

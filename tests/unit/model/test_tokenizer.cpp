@@ -6,8 +6,8 @@
 #include <random>
 #include <thread>
 
+#include "base/utf8.h"
 #include "model/pre_tokenizer_unicode.h"
-#include "model/utf8.h"
 #include "tokenizer_data.h"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "model/tokenizer.h"
 #include "tests/support/errors.h"
 

@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 using namespace ll;
 

@@ -1,4 +1,4 @@
-#include "runtime/line_reader.h"
+#include "base/line_reader.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

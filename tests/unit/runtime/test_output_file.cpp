@@ -1,4 +1,4 @@
-#include "runtime/output_file.h"
+#include "base/output_file.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

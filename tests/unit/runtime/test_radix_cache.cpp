@@ -3,7 +3,7 @@
 #include <map>
 #include <random>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "runtime/radix_cache.h"
 
 using namespace ll;

@@ -6,7 +6,7 @@
 #include <deque>
 #include <random>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 using namespace ll;
 

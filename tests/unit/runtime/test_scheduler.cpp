@@ -4,7 +4,7 @@
 #include <deque>
 #include <random>
 
-#include "kernels/check.h"
+#include "base/check.h"
 #include "runtime/admission.h"
 #include "runtime/scheduler.h"
 #include "tests/support/paper_device.h"

@@ -1,4 +1,4 @@
-#include "model/json_tree.h"
+#include "base/json_tree.h"
 
 #include <array>
 #include <charconv>
@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll {
 

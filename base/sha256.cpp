@@ -1,4 +1,4 @@
-#include "model/sha256.h"
+#include "base/sha256.h"
 
 #include <fmt/core.h>
 
@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstring>
 
-#include "model/sha256_instructions.h"
+#include "base/sha256_instructions.h"
 
 namespace ll {
 

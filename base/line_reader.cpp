@@ -1,4 +1,4 @@
-#include "runtime/line_reader.h"
+#include "base/line_reader.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll {
 namespace {

@@ -1,10 +1,10 @@
-#include "runtime/json_fields.h"
+#include "base/json_fields.h"
 
 #include <charconv>
 
-#include "kernels/check.h"
-#include "model/printable.h"
-#include "runtime/nearest_name.h"
+#include "base/check.h"
+#include "base/nearest_name.h"
+#include "base/printable.h"
 
 namespace ll {
 

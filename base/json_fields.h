@@ -4,7 +4,7 @@
 #include <set>
 #include <string>
 
-#include "model/json_tree.h"
+#include "base/json_tree.h"
 
 namespace ll {
 

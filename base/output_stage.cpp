@@ -1,4 +1,4 @@
-#include "model/output_stage.h"
+#include "base/output_stage.h"
 
 #include <fcntl.h>
 #include <sys/statvfs.h>
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "kernels/check.h"
+#include "base/check.h"
 
 namespace ll {
 
