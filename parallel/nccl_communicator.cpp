@@ -9,7 +9,7 @@
 #include <functional>
 #include <vector>
 
-#include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/device/cuda_device.h"
 #include "parallel/nccl_check.h"
 #include "parallel/nccl_fused.h"
 

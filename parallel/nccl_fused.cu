@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/device/launch.cuh"
 #include "parallel/nccl_check.h"
 
 namespace ll {

@@ -3,7 +3,7 @@
 // [--shapes qkv,down] [--rows 1,8,2048] [--parts TENSOR_PARALLEL_RANKS]
 #include <fmt/core.h>
 
-#include "kernels/cuda/linear.h"
+#include "kernels/cuda/linear/linear.h"
 #include "perf/graph_timer.h"
 
 using namespace ll;

@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "kernels/cuda/silu.h"
+#include "kernels/cuda/rows/silu.h"
 #include "perf/graph_timer.h"
 
 using namespace ll;

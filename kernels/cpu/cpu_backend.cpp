@@ -2,7 +2,7 @@
 
 #include "kernels/backend.h"
 #include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd/simd.h"
 #include "kernels/cuda/cuda_backend.h"
 
 namespace ll {

@@ -2,7 +2,7 @@
 // The CPU's layout of a weight W [N, K]: panels of 64 outputs, see simd.h.
 #include <cstdint>
 
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd/simd.h"
 #include "kernels/ops.h"
 
 namespace ll::cpu {

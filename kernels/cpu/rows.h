@@ -2,7 +2,7 @@
 // Rows of either dtype as float32, and back.
 #include <algorithm>
 
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd/simd.h"
 
 namespace ll::cpu {
 

@@ -5,7 +5,7 @@
 
 #include "base/random.h"
 #include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd/simd.h"
 
 namespace ll::cpu {
 namespace {

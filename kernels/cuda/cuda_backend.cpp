@@ -2,12 +2,12 @@
 
 #include <cuda_runtime_api.h>
 
-#include "kernels/cuda/attention_plan.cuh"
-#include "kernels/cuda/cuda_check.h"
-#include "kernels/cuda/cuda_device.h"
-#include "kernels/cuda/cuda_ops.h"
-#include "kernels/cuda/fused_decode.h"
-#include "kernels/cuda/linear_tuning.h"
+#include "kernels/cuda/attention/attention_plan.cuh"
+#include "kernels/cuda/decode_step/fused_decode.h"
+#include "kernels/cuda/device/cuda_check.h"
+#include "kernels/cuda/device/cuda_device.h"
+#include "kernels/cuda/device/cuda_ops.h"
+#include "kernels/cuda/linear/linear_tuning.h"
 
 namespace ll {
 

@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <set>
 
-#include "kernels/cuda/linear.h"
-#include "kernels/cuda/linear_kernels.h"
+#include "kernels/cuda/linear/linear.h"
+#include "kernels/cuda/linear/linear_kernels.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
 

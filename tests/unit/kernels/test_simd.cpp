@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/cpu/panels.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd/simd.h"
 #include "tests/support/compare.h"
 #include "tests/support/random.h"
 

@@ -1,4 +1,0 @@
-#define LL_SIMD_ISA avx2
-#define LL_SIMD_NAME "avx2"
-#define LL_SIMD_LANES 8
-#include "kernels/cpu/simd_impl.inl"

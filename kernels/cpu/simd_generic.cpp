@@ -1,4 +1,0 @@
-#define LL_SIMD_ISA generic
-#define LL_SIMD_NAME "generic"
-#define LL_SIMD_LANES 4
-#include "kernels/cpu/simd_impl.inl"

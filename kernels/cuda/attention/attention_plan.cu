@@ -1,0 +1,192 @@
+#include "kernels/cuda/attention/attention_plan.cuh"
+
+#include "kernels/cuda/device/cuda_device.h"
+#include "kernels/cuda/device/device_math.cuh"
+#include "kernels/cuda/device/launch.cuh"
+
+namespace ll::cuda {
+namespace {
+
+static_assert(sizeof(AttentionPlan) <= kAttentionPlanBytes);
+
+constexpr int kThreads = 1024;
+constexpr int kWarps = kThreads / 32;
+constexpr int kBins = 2048;  // tiles by their number of blocks; longer ones share the last bin
+
+struct PlanArgs {
+  const int32_t *positions, *slots, *page_table;  // [num_tokens], [num_tokens], [num_slots, stride]
+  int64_t page_table_stride;
+  const Chunk* chunks;
+  int num_decode, num_chunks, num_kv_heads, pack;
+  int decode_blocks, min_tiles;
+  DecodeGrid grid;
+  PositionSplit split;
+  AttentionPlan* plan;
+
+  __device__ int length_of(int row) const { return split.count(positions[row] + 1); }
+};
+
+struct PlanShared {
+  int first[kMaxSequences + 1];  // tiles before a row or chunk
+  int bins[kBins + 1];
+  int warp_sums[kWarps];
+};
+
+// first[i] = size(0) + ... + size(i - 1), for i up to and including n; size may read first[i]. All
+// threads of the block take part.
+template <class Size>
+__device__ void scan(int n, Size size, int* first, int* warp_sums) {
+  int lane = threadIdx.x % 32, warp = threadIdx.x / 32, each = ceil_div(n, kThreads);
+  int begin = smaller(threadIdx.x * each, n), end = smaller(begin + each, n);
+  int sum = 0;
+  for (int i = begin; i < end; ++i) sum += size(i);
+  int up_to_here = sum;
+  for (int step = 1; step < 32; step *= 2) {
+    int below = __shfl_up_sync(kFullWarp, up_to_here, step);
+    if (lane >= step) up_to_here += below;
+  }
+  if (lane == 31) warp_sums[warp] = up_to_here;
+  __syncthreads();
+  int before = up_to_here - sum;
+  for (int w = 0; w < warp; ++w) before += warp_sums[w];
+  for (int i = begin; i < end; ++i) {
+    int here = size(i);
+    first[i] = before;
+    before += here;
+  }
+  if (threadIdx.x == kThreads - 1) first[n] = before;
+  __syncthreads();
+}
+
+// The last i < n with first[i] <= x: the one that holds x, as empty ones come before.
+__device__ int holder_of(int x, const int* first, int n) {
+  int low = 0, high = n - 1;
+  while (low < high) {
+    int middle = (low + high + 1) / 2;
+    if (first[middle] <= x)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  return low;
+}
+
+// A place in the flat list of decode tiles.
+struct TilePlace {
+  int row, length, pages, kv_head, page;
+};
+
+__device__ TilePlace place_of(int tile, const PlanArgs& a, const int* first) {
+  int row = holder_of(tile, first, a.num_decode), length = a.length_of(row);
+  int pages = pages_of(length), within = tile - first[row];
+  return {row, length, pages, within / pages, within % pages};
+}
+
+// A warp writes one CTA's start. Each block sums up all rows for itself, which is faster than
+// asking another.
+__device__ void plan_decode(const PlanArgs& a, PlanShared& shared) {
+  auto tiles_of = [&](int row) { return pages_of(a.length_of(row)) * a.num_kv_heads; };
+  scan(a.num_decode, tiles_of, shared.first, shared.warp_sums);
+  int total = shared.first[a.num_decode], lane = threadIdx.x % 32;
+  TileCut cut{total, num_decode_ctas(total, a.grid.ctas, a.min_tiles)};
+  int cta = blockIdx.x * kWarps + threadIdx.x / 32;
+  if (cta >= a.grid.ctas) return;
+  DecodeStart& start = a.plan->starts[cta];
+  if (cta >= cut.pieces) {
+    if (lane == 0) start.num_tiles = 0;
+    return;
+  }
+  int begin = cut.begin(cta), last = cut.begin(cta + 1) - 1;
+  TilePlace from = place_of(begin, a, shared.first), to = place_of(last, a, shared.first);
+  int slot = a.slots[from.row];
+  if (lane == 0) {
+    start.num_tiles = last - begin + 1;
+    start.row = from.row;
+    start.kv_head = from.kv_head;
+    start.page = from.page;
+    start.kv_length = from.length;
+    start.slot = slot;
+    start.head = group_parts(cut, begin - from.page, from.pages);
+    start.tail = group_parts(cut, last - to.page, to.pages);
+  }
+  int page = from.page + lane;
+  if (lane < DecodeStart::kPages && page < from.pages)
+    start.pages[lane] = a.page_table[slot * a.page_table_stride + page];
+}
+
+// All tiles, most blocks first: a counting sort. Which of two tiles of equal length comes first is
+// left to chance, as each tile's result depends on nothing but the tile.
+__device__ void plan_prefill(const PlanArgs& a, int rows_per_tile, PrefillTile* tiles,
+                             PlanShared& shared) {
+  int tokens = rows_per_tile / a.pack;
+  for (int i = threadIdx.x; i < kBins; i += kThreads) shared.bins[i] = 0;
+  auto tiles_of = [&](int c) { return num_tiles_of(a.chunks[c], tokens); };
+  scan(a.num_chunks, tiles_of, shared.first, shared.warp_sums);
+  int total = shared.first[a.num_chunks];
+  auto tile_at = [&](int i) {
+    int c = holder_of(i, shared.first, a.num_chunks);
+    return prefill_tile(a.chunks[c], i - shared.first[c], tokens, a.split);
+  };
+  auto bin_of = [](const PrefillTile& t) { return kBins - smaller(t.num_blocks, kBins); };
+  for (int i = threadIdx.x; i < total; i += kThreads)
+    atomicAdd(&shared.bins[bin_of(tile_at(i))], 1);
+  __syncthreads();
+  scan(
+      kBins, [&](int bin) { return shared.bins[bin]; }, shared.bins, shared.warp_sums);
+  for (int i = threadIdx.x; i < total; i += kThreads) {
+    PrefillTile tile = tile_at(i);
+    tiles[atomicAdd(&shared.bins[bin_of(tile)], 1)] = tile;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads, 1) plan_step(const PlanArgs a) {
+  __shared__ PlanShared shared;
+  wait_for_previous();
+  int list = static_cast<int>(blockIdx.x) - a.decode_blocks;
+  if (list < 0)
+    plan_decode(a, shared);
+  else
+    plan_prefill(a, tile_rows(list), a.plan->tiles[list], shared);
+  // Whatever starts from now on may read the plan, and the page table it was made from, before its
+  // own wait_for_previous.
+  __threadfence();
+  __syncthreads();
+  let_next_start();
+}
+
+}  // namespace
+
+AttentionPlan* attention_plan_memory() {
+  return static_cast<AttentionPlan*>(attention_plan().data);
+}
+
+void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_heads, int pack,
+                           int min_tiles, const PositionSplit& split) {
+  int num_chunks = static_cast<int>(batch.chunks.size()), num_tiles = 0;
+  require(batch.num_decode <= kMaxSequences && batch.chunks.size() <= kMaxSequences,
+          "attention: more than 4096 sequences in a step");
+  for (const Chunk& c : batch.chunks) num_tiles += num_tiles_of(c, tile_rows(0) / pack);
+  require(num_tiles <= kMaxPrefillTiles, "attention: more rows of prompts than a step may have");
+  DecodeGrid grid = decode_grid(batch.num_decode * num_kv_heads);
+  int decode_blocks = batch.num_decode > 0 ? ceil_div(grid.ctas, kWarps) : 0;
+  int num_lists = num_chunks > 0 ? kNumTileLists : 0;
+  if (decode_blocks + num_lists == 0) return;
+  PlanArgs args{batch.positions,
+                batch.slots,
+                batch.page_table,
+                batch.page_table_stride,
+                batch.device_chunks,
+                batch.num_decode,
+                num_chunks,
+                num_kv_heads,
+                pack,
+                decode_blocks,
+                min_tiles,
+                grid,
+                split,
+                attention_plan_memory()};
+  LaunchShape shape{dim3(static_cast<unsigned>(decode_blocks + num_lists)), dim3(kThreads)};
+  launch(stream, shape, plan_step, args);
+}
+
+}  // namespace ll::cuda

@@ -1,0 +1,120 @@
+#pragma once
+// Between the products of the persistent decode kernel: from flagged words to a product's input,
+// and from its sums to the next words.
+#include "kernels/cuda/decode_step/memory.cuh"
+
+namespace ll::cuda {
+
+// ---- the inputs of products, from words to bfloat16 in shared memory
+
+// Of kCount words: pair c of this thread.
+template <int kCount>
+struct ThreadPairs {
+  static constexpr int kPairs = (kCount / 2 + kConsumers - 1) / kConsumers;
+  static_assert(kCount % 2 == 0);
+  static __device__ int first(int c) { return 2 * static_cast<int>(threadIdx.x + c * kConsumers); }
+};
+
+__device__ inline bf16 load_constant(const bf16* from) {
+  return {__ldg(reinterpret_cast<const uint16_t*>(from))};
+}
+
+template <int kCount>
+struct Gains {
+  uint32_t pairs[ThreadPairs<kCount>::kPairs];
+};
+
+// A norm's weights, before the words they are for are there.
+template <int kCount>
+__device__ Gains<kCount> load_gains(const bf16* norm) {
+  using T = ThreadPairs<kCount>;
+  Gains<kCount> gains;
+#pragma unroll
+  for (int c = 0; c < T::kPairs; ++c)
+    gains.pairs[c] =
+        T::first(c) < kCount ? __ldg(reinterpret_cast<const uint32_t*>(norm + T::first(c))) : 0;
+  return gains;
+}
+
+// x = words / rms(words) * gains
+template <int kCount>
+__device__ void load_normed(const uint64_t* words, const Gains<kCount>& gains, float eps,
+                            uint32_t epoch, float* warp_sums, bf16* x) {
+  using T = ThreadPairs<kCount>;
+  WordPair pairs[T::kPairs];
+  await_pairs(
+      [&](int c) {
+        return PairSource{T::first(c) < kCount, words + T::first(c)};
+      },
+      epoch, pairs);
+  float sum = 0;
+#pragma unroll
+  for (int c = 0; c < T::kPairs; ++c) {
+    float low = float_of(pairs[c].x), high = float_of(pairs[c].y);
+    if (T::first(c) < kCount) sum += low * low + high * high;
+  }
+  sum = warp_sum(sum);
+  if (threadIdx.x % 32 == 0) warp_sums[threadIdx.x / 32] = sum;
+  sync_consumers();
+  sum = 0;
+#pragma unroll
+  for (int w = 0; w < kWarps; ++w) sum += warp_sums[w];
+  float scale = rsqrtf(sum / kCount + eps);
+#pragma unroll
+  for (int c = 0; c < T::kPairs; ++c)
+    if (T::first(c) < kCount)
+      *reinterpret_cast<uint32_t*>(x + T::first(c)) =
+          pack_pair(float_of(pairs[c].x) * scale * low_half(gains.pairs[c]),
+                    float_of(pairs[c].y) * scale * high_half(gains.pairs[c]));
+  sync_consumers();
+}
+
+// x = kCount words of two bfloat16 each; so many at a time that registers hold them.
+template <int kCount>
+__device__ void load_packed(const uint64_t* words, uint32_t epoch, bf16* x) {
+  using T = ThreadPairs<kCount>;
+  constexpr int kPairs = std::min(T::kPairs, 10), kBatch = 2 * kPairs * kConsumers;
+#pragma unroll
+  for (int begin = 0; begin < kCount; begin += kBatch) {
+    auto first = [&](int c) { return begin + T::first(c); };
+    WordPair pairs[kPairs];
+    await_pairs(
+        [&](int c) {
+          return PairSource{first(c) < kCount, words + first(c)};
+        },
+        epoch, pairs);
+#pragma unroll
+    for (int c = 0; c < kPairs; ++c)
+      if (first(c) < kCount)
+        *reinterpret_cast<uint2*>(x + 2 * first(c)) =
+            make_uint2(data_of(pairs[c].x), data_of(pairs[c].y));
+  }
+  sync_consumers();
+}
+
+// ---- the outputs of products
+
+// A thread has an element of the residual stream, if there are so many: adds a product's row to it.
+template <FusedShape kShape, class P>
+__device__ void add_to_residual(uint64_t* words, uint32_t epoch) {
+  SharedMemory<kShape>& shared = shared_memory<kShape>();
+  int thread = threadIdx.x;
+  if (thread >= shared.shares[kO].num_rows) return;
+  float x = shared.residual[thread] + sum_of_row<P>(shared.product.sums, thread);
+  shared.residual[thread] = x;
+  store_word(words + shared.shares[kO].first_row + thread, flagged(x, epoch));
+}
+
+// silu(gate) * up of this CTA's rows, which alternate gate, up.
+template <class P>
+__device__ void publish_act(uint64_t* act, const Share& share, const float* sums, uint32_t epoch) {
+  for (int i = threadIdx.x; i < share.num_rows / 4; i += kConsumers) {
+    float v[4];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) v[j] = sum_of_row<P>(sums, 4 * i + j);
+    store_word(act + share.first_row / 4 + i,
+               flagged(pack_pair(silu(v[0]) * v[1], silu(v[2]) * v[3]), epoch));
+  }
+}
+
+}  // namespace ll::cuda

@@ -1,0 +1,195 @@
+// The host's side of the persistent decode kernels: which model has one, its buffers, the launch.
+#include "kernels/cuda/decode_step/fused_decode.h"
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "kernels/cuda/decode_step/kernels.h"
+#include "kernels/cuda/device/cuda_check.h"
+#include "kernels/cuda/device/cuda_device.h"
+#include "kernels/tensor.h"
+
+namespace ll::cuda {
+namespace {
+
+constexpr size_t kMostSharedBytes = 227 << 10;  // of a block
+constexpr size_t kWordAlignment = 16;           // words; a line of the L2 cache
+
+// ---- which model
+
+bool has(const Weight& w, int64_t rows, int64_t cols) {
+  return w.data.dtype == DType::bf16 && w.rows == rows && w.cols == cols &&
+         w.data.numel() == rows * cols;
+}
+bool has(const TensorView& v, int64_t count) {
+  return v.dtype == DType::bf16 && v.numel() == count;
+}
+
+bool is_aligned(const TensorView& v) { return reinterpret_cast<uintptr_t>(v.data) % 16 == 0; }
+
+bool fits(const FusedShape& s, const FusedDecodeModel::Layer& l, const Shape& pages) {
+  bool shapes = has(l.input_norm, s.hidden) && has(l.qkv, s.qkv_size(), s.hidden) &&
+                has(l.qkv_bias, s.qkv_size()) && has(l.o, s.hidden, s.query_size()) &&
+                has(l.post_attention_norm, s.hidden) && has(l.gate_up, 2 * s.ffn, s.hidden) &&
+                has(l.down, s.hidden, s.ffn);
+  bool kv = l.kv.k.shape == pages && l.kv.v.shape == pages && l.kv.k.dtype == DType::bf16 &&
+            l.kv.v.dtype == DType::bf16 && pages[1] == s.kv_heads && pages[2] == kPage &&
+            pages[3] == s.head_dim;
+  return shapes && kv && is_aligned(l.input_norm) && is_aligned(l.post_attention_norm) &&
+         is_aligned(l.qkv.data) && is_aligned(l.o.data) && is_aligned(l.gate_up.data) &&
+         is_aligned(l.down.data) && is_aligned(l.kv.k) && is_aligned(l.kv.v);
+}
+
+bool fits(const FusedShape& s, const FusedDecodeModel& m) {
+  if (m.num_heads != s.heads || m.num_kv_heads != s.kv_heads || m.head_dim != s.head_dim ||
+      m.layers.empty())
+    return false;
+  for (const FusedDecodeModel::Layer& l : m.layers)
+    if (!fits(s, l, m.layers[0].kv.k.shape)) return false;
+  return has(m.embed, s.vocab, s.hidden) && has(m.lm_head, s.vocab, s.hidden) &&
+         has(m.final_norm, s.hidden) && m.cos_sin.dtype == DType::f32 &&
+         m.cos_sin.dim(1) == s.head_dim && is_aligned(m.lm_head.data) && is_aligned(m.final_norm);
+}
+
+const FusedKernel* kernel_for(const FusedDecodeModel& model) {
+  for (const FusedKernel* k :
+       {&fused_decode_0_5b(), &fused_decode_1_5b(), &fused_decode_3b(), &fused_decode_7b()})
+    if (fits(k->shape, model)) return k;
+  return nullptr;
+}
+
+// ---- the handle
+
+struct FusedDecode {
+  const void* kernel;
+  int num_threads;
+  size_t shared_bytes;
+  int64_t max_positions;
+  FusedArgs args;
+  Tensor layers, words, epoch;
+};
+
+Tensor upload(const void* from, size_t bytes) {
+  Tensor t(cuda_device(), DType::u8, {static_cast<int64_t>(bytes)});
+  check(cudaMemcpy(t.view().data, from, bytes, cudaMemcpyHostToDevice));
+  return t;
+}
+
+Tensor upload_layers(const FusedDecodeModel& model) {
+  std::vector<FusedLayer> layers;
+  for (const FusedDecodeModel::Layer& l : model.layers)
+    layers.push_back({.weights = {l.qkv.data.as<bf16>(), l.o.data.as<bf16>(),
+                                  l.gate_up.data.as<bf16>(), l.down.data.as<bf16>()},
+                      .input_norm = l.input_norm.as<bf16>(),
+                      .post_attention_norm = l.post_attention_norm.as<bf16>(),
+                      .qkv_bias = l.qkv_bias.as<bf16>(),
+                      .keys = l.kv.k.as<bf16>(),
+                      .values = l.kv.v.as<bf16>()});
+  return upload(layers.data(), layers.size() * sizeof(FusedLayer));
+}
+
+// The exchange's arrays one after the other, all words zero.
+Tensor make_words(const FusedShape& s, FusedWords& words) {
+  struct Array {
+    uint64_t** begin;
+    size_t count;
+  };
+  auto size = [](int n) { return static_cast<size_t>(n); };
+  const Array arrays[] = {
+      {&words.attention_input, size(s.hidden)}, {&words.qkv, size(s.qkv_size())},
+      {&words.parts, num_part_words(s)},        {&words.attention, size(s.query_size())},
+      {&words.mlp_input, size(s.hidden)},       {&words.act, size(s.ffn / 2)}};
+  auto aligned = [](size_t n) {
+    return (n + kWordAlignment - 1) / kWordAlignment * kWordAlignment;
+  };
+  size_t count = 0;
+  for (const Array& a : arrays) count += aligned(a.count);
+  std::vector<uint64_t> zeros(count);
+  Tensor memory = upload(zeros.data(), count * sizeof(uint64_t));
+  auto* at = static_cast<uint64_t*>(memory.view().data);
+  for (const Array& a : arrays) {
+    *a.begin = at;
+    at += aligned(a.count);
+  }
+  return memory;
+}
+
+// The shape's choice, or as many as fit; 0: not even two fit.
+int stages_of(const FusedKernel& k, int num_layers) {
+  int stages = k.num_stages;
+  while (stages > 0 && k.shared_bytes(num_layers, stages) > kMostSharedBytes) --stages;
+  return stages >= 2 ? stages : 0;
+}
+
+void* create(const FusedDecodeModel& model) {
+  const FusedKernel* k = kernel_for(model);
+  if (!k || num_sms() < kMinBlocks || num_sms() > kMaxBlocks) return nullptr;
+  auto num_layers = static_cast<int>(model.layers.size());
+  int stages = stages_of(*k, num_layers);
+  if (stages == 0) return nullptr;
+
+  auto handle = std::make_unique<FusedDecode>();
+  handle->kernel = k->function;
+  handle->num_threads = k->num_threads;
+  handle->shared_bytes = k->shared_bytes(num_layers, stages);
+  handle->max_positions = std::min<int64_t>(kMaxPositions, model.cos_sin.dim(0));
+  handle->layers = upload_layers(model);
+  handle->epoch = upload(&model.first_epoch, sizeof(uint32_t));
+  FusedArgs& args = handle->args;
+  handle->words = make_words(k->shape, args.words);
+  args.layers = static_cast<const FusedLayer*>(handle->layers.view().data);
+  args.embed = model.embed.data.as<bf16>();
+  args.lm_head = model.lm_head.data.as<bf16>();
+  args.final_norm = model.final_norm.as<bf16>();
+  args.cos_sin = model.cos_sin.as<float>();
+  args.epoch = static_cast<uint32_t*>(handle->epoch.view().data);
+  args.eps = model.eps;
+  args.num_layers = num_layers;
+  args.num_stages = stages;
+
+  int resident = 0;
+  check(cudaFuncSetAttribute(handle->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(handle->shared_bytes)));
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, handle->kernel, k->num_threads,
+                                                      handle->shared_bytes));
+  check(cudaDeviceSynchronize());  // the copies are not in the order of the steps' stream
+  return resident > 0 ? handle.release() : nullptr;
+}
+
+void destroy(void* handle) { delete static_cast<FusedDecode*>(handle); }
+
+int64_t max_positions(const void* handle) {
+  return static_cast<const FusedDecode*>(handle)->max_positions;
+}
+
+// Blocks wait for each other, so all must be resident: there is one for each SM, and a cooperative
+// launch starts all of them or none.
+void run(Stream stream, void* handle, const FusedDecodeStep& step) {
+  auto* h = static_cast<FusedDecode*>(handle);
+  FusedArgs args = h->args;
+  args.step = step;
+  void* params[] = {&args};
+  cudaLaunchAttribute cooperative;
+  cooperative.id = cudaLaunchAttributeCooperative;
+  cooperative.val.cooperative = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(num_sms()));
+  config.blockDim = dim3(static_cast<unsigned>(h->num_threads));
+  config.dynamicSmemBytes = h->shared_bytes;
+  config.stream = static_cast<cudaStream_t>(stream.handle);
+  config.attrs = &cooperative;
+  config.numAttrs = 1;
+  check(cudaLaunchKernelExC(&config, h->kernel, params));
+}
+
+}  // namespace
+
+const FusedDecodeApi& fused_decode_api() {
+  static const FusedDecodeApi api{create, destroy, max_positions, run};
+  return api;
+}
+
+}  // namespace ll::cuda

@@ -1,0 +1,15 @@
+#include "kernels/cuda/decode_step/kernel.cuh"
+
+namespace ll::cuda {
+
+struct Qwen15b {
+  static constexpr FusedShape kShape{
+      .hidden = 1536, .ffn = 8960, .heads = 12, .kv_heads = 2, .head_dim = 128, .vocab = 151936};
+};
+
+const FusedKernel& fused_decode_1_5b() {
+  static const FusedKernel kernel = fused_kernel<Qwen15b>(/*num_stages=*/3);
+  return kernel;
+}
+
+}  // namespace ll::cuda

@@ -1,0 +1,15 @@
+#include "kernels/cuda/decode_step/kernel.cuh"
+
+namespace ll::cuda {
+
+struct Qwen3b {
+  static constexpr FusedShape kShape{
+      .hidden = 2048, .ffn = 11008, .heads = 16, .kv_heads = 2, .head_dim = 128, .vocab = 151936};
+};
+
+const FusedKernel& fused_decode_3b() {
+  static const FusedKernel kernel = fused_kernel<Qwen3b>(/*num_stages=*/3);
+  return kernel;
+}
+
+}  // namespace ll::cuda

@@ -1,0 +1,12 @@
+#pragma once
+// See LinearTuning in kernels/ops.h.
+#include "kernels/cuda/linear/linear_choice.h"
+
+namespace ll::cuda {
+
+const LinearTuning& linear_tuning();
+
+// Called for each product that is done.
+void note_product(const LinearKey& key, const LinearArgs& a);
+
+}  // namespace ll::cuda

@@ -1,0 +1,78 @@
+#include "kernels/cuda/linear/linear_way.h"
+
+#include "kernels/cuda/device/cuda_device.h"
+#include "kernels/cuda/device/cuda_ops.h"
+
+namespace ll::cuda {
+namespace {
+
+constexpr int kLibraryCandidates = 8;
+
+// The half of the scratch memory that SiLU-and-mul does not take.
+void* spare_memory() { return static_cast<char*>(scratch().data) + scratch().bytes / 2; }
+
+// False when the library refuses. Our own kernels end with RoPE themselves.
+bool run_bare(Stream stream, const LinearArgs& a, const LinearWay& way) {
+  if (way.kernel) {
+    bool is_early = way.is_early && way.kernel->early;
+    (is_early ? way.kernel->early : way.kernel)->run(stream, a);
+    return true;
+  }
+  if (!run_library(stream, a, way.algorithm)) return false;
+  if (a.rope) rope_and_store_kv(stream, *a.rope);
+  return true;
+}
+
+}  // namespace
+
+std::vector<LinearWay> linear_ways(const LinearArgs& a) {
+  std::vector<LinearWay> ways;
+  auto add = [&](const LinearKernel& k) {
+    if (k.takes(a)) ways.push_back({k.name, &k, {}});
+  };
+  for (const LinearKernel& k : stream_kernels()) add(k);
+  for (const LinearKernel& k : tile_kernels()) add(k);
+  for (const LinearKernel& k : gate_kernels()) add(k);
+  for (const LinearKernel& k : block_kernels()) add(k);
+  if (library_takes(a)) {
+    int number = 0;
+    for (const LibraryAlgorithm& algorithm : library_algorithms(a, kLibraryCandidates))
+      ways.push_back({fmt::format("library{}", number++), nullptr, algorithm});
+  }
+  if (ways.empty()) add(plain_kernel());
+  return ways;
+}
+
+bool does(const LinearWay& way, const LinearArgs& a) {
+  return way.kernel ? way.kernel->takes(a) : library_takes(a) && library_accepts(a, way.algorithm);
+}
+
+// Scales before and norms afterwards where the way does not do them.
+bool run_way(Stream stream, const LinearArgs& a, const LinearWay& way) {
+  bool does_norms = way.kernel && way.kernel->does_norms;
+  if (does_norms || (!a.x_squares && !a.norm)) return run_bare(stream, a, way);
+  LinearArgs bare = a;
+  bare.x_squares = nullptr, bare.norm = nullptr;
+  if (a.x_squares) {
+    bare.x.data = spare_memory();
+    scale_rows(stream, bare.x, a.x, *a.x_squares);
+  }
+  if (!run_bare(stream, bare, way)) return false;
+  if (!a.norm) return true;
+  AddRmsNormArgs norm = *a.norm;
+  norm.delta = a.out;
+  add_rms_norm(stream, norm);
+  return true;
+}
+
+LinearArgs without_effects(LinearArgs a, AddRmsNormArgs& norm) {
+  if (!a.norm) return a;
+  norm = *a.norm;
+  char* spare = static_cast<char*>(spare_memory()) + scratch().bytes / 4;  // behind scaled rows
+  norm.residual.data = spare;
+  norm.row_squares = reinterpret_cast<uint64_t*>(spare + scratch().bytes / 8);
+  a.norm = &norm;
+  return a;
+}
+
+}  // namespace ll::cuda

@@ -1,0 +1,215 @@
+// What happens to logits before a draw and to tokens after it, and log-probabilities.
+#include "kernels/cuda/sampling/sampling_rows.cuh"
+
+namespace ll::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+LaunchShape one_thread_each(int64_t count) {
+  return {dim3(static_cast<unsigned>((count + kThreads - 1) / kThreads)), dim3(kThreads)};
+}
+
+__device__ int64_t thread_index() { return int64_t{blockIdx.x} * kThreads + threadIdx.x; }
+
+// The first edit of an entry applies the later ones too, in their order.
+__global__ void __launch_bounds__(kThreads)
+    apply_edits(Logits logits, const LogitEdit* edits, int count, int64_t vocab_begin) {
+  let_next_start();
+  wait_for_previous();
+  auto i = static_cast<int>(thread_index());
+  if (i >= count) return;
+  int row = edits[i].row, token = edits[i].token;
+  int64_t local = token - vocab_begin;
+  if (local < 0 || local >= logits.vocab) return;
+  auto is_same = [&](int j) { return edits[j].token == token && edits[j].row == row; };
+  for (int j = 0; j < i; ++j)
+    if (is_same(j)) return;
+  float x = logits.row(row)[local];
+  for (int j = i; j < count; ++j)
+    if (is_same(j)) x += edits[j].bias;
+  logits.row(row)[local] = x;
+}
+
+__global__ void __launch_bounds__(kSliceThreads)
+    penalize_slices(Logits logits, const SamplingRow* rows, const int32_t* token_counts) {
+  let_next_start();
+  wait_for_previous();
+  const SamplingRow& row = rows[blockIdx.y];
+  if (row.slot < 0 || !row.has_counts) return;
+  float repetition = row.repetition_penalty, presence = row.presence_penalty,
+        frequency = row.frequency_penalty;
+  const int32_t* counts = token_counts + int64_t{row.slot} * logits.vocab;
+  float* logit = logits.row(blockIdx.y);
+  int end = min(static_cast<int>(blockIdx.x + 1) * kSlice, logits.vocab);
+  for (int i = blockIdx.x * kSlice + threadIdx.x; i < end; i += kSliceThreads) {
+    int count = counts[i], times = count & ~kInPrompt;
+    if (count == 0) continue;
+    float x = logit[i];
+    x = x > 0 ? x / repetition : x * repetition;
+    if (times > 0)
+      x = __fsub_rn(x, __fadd_rn(presence, __fmul_rn(frequency, static_cast<float>(times))));
+    logit[i] = x;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads) clear_counts(int32_t* counts, int64_t vocab) {
+  let_next_start();
+  wait_for_previous();
+  if (thread_index() < vocab) counts[thread_index()] = 0;
+}
+
+__global__ void __launch_bounds__(kThreads)
+    count_tokens(int32_t* counts, int64_t vocab, const int32_t* tokens, int num_prompt, int length,
+                 int64_t vocab_begin) {
+  let_next_start();
+  wait_for_previous();
+  auto i = static_cast<int>(thread_index());
+  if (i >= length) return;
+  int64_t local = tokens[i] - vocab_begin;
+  if (local < 0 || local >= vocab) return;
+  if (i < num_prompt)
+    atomicOr(counts + local, kInPrompt);
+  else
+    atomicAdd(counts + local, 1);
+}
+
+__global__ void __launch_bounds__(kThreads) choose_best(ChooseArgs a) {
+  let_next_start();
+  wait_for_previous();
+  auto r = static_cast<int>(thread_index());
+  if (r >= a.num_rows) return;
+  int32_t* host_tokens = a.host_tokens ? *a.host_tokens : nullptr;
+  Candidate best = a.gathered[r];
+  for (int rank = 1; rank < a.num_ranks; ++rank) {
+    Candidate c = a.gathered[int64_t{rank} * a.num_rows + r];
+    if (c.score > best.score || (c.score == best.score && c.token < best.token)) best = c;
+  }
+  a.tokens[r] = best.token;
+  if (host_tokens) host_tokens[r] = best.token;
+  int slot = a.rows[r].slot;
+  if (slot < 0) return;
+  a.last_tokens[slot] = best.token;
+  int64_t local = best.token - a.vocab_begin;
+  if (a.rows[r].has_counts && local >= 0 && local < a.vocab)
+    ++a.token_counts[slot * a.vocab + local];
+}
+
+__global__ void __launch_bounds__(kThreads)
+    pick_targets(Logits logits, const int32_t* targets, int num_rows, int64_t vocab_begin,
+                 float* out) {
+  let_next_start();
+  wait_for_previous();
+  auto r = static_cast<int>(thread_index());
+  if (r >= num_rows) return;
+  int64_t local = targets[r] - vocab_begin;
+  out[r] = local >= 0 && local < logits.vocab ? logits.row(r)[local] : -kInfinity;
+}
+
+__device__ float max_of(const float (&x)[kSliceValues]) {
+  float max = x[0];
+#pragma unroll
+  for (int v = 1; v < kSliceValues; ++v) max = fmaxf(max, x[v]);
+  return max;
+}
+
+// maxima [rows, slices]
+__global__ void __launch_bounds__(kSliceThreads)
+    max_slices(Logits logits, float* maxima, uint32_t* tickets, float* row_max) {
+  __shared__ float shared[2][32];
+  let_next_start();
+  wait_for_previous();
+  float x[kSliceValues];
+  int slices = gridDim.x, row = blockIdx.y;
+  load_slice(logits, row, blockIdx.x, x);
+  float max = block_max(max_of(x), shared[0]);
+  float* mine = maxima + int64_t{row} * slices;
+  if (threadIdx.x == 0) __stcg(mine + blockIdx.x, max);
+  if (!arrives_last(tickets + row, slices)) return;
+  max = -kInfinity;
+  for (int s = threadIdx.x; s < slices; s += kSliceThreads) max = fmaxf(max, __ldcg(mine + s));
+  max = block_max(max, shared[1]);
+  if (threadIdx.x == 0) row_max[row] = max;
+}
+
+// sum * exp(max - shift), where nothing at all sums to nothing
+__device__ float shifted(float2 max_and_sum, float shift) {
+  return max_and_sum.y > 0 ? max_and_sum.y * expf(max_and_sum.x - shift) : 0.0f;
+}
+
+// parts [rows, slices], out [rows]: maximum and sum of exp(logit - maximum)
+__global__ void __launch_bounds__(kSliceThreads)
+    log_sum_exp_slices(Logits logits, float2* parts, uint32_t* tickets, float2* out) {
+  __shared__ float shared[4][32];
+  let_next_start();
+  wait_for_previous();
+  float x[kSliceValues];
+  int slices = gridDim.x, row = blockIdx.y;
+  load_slice(logits, row, blockIdx.x, x);
+  float max = block_max(max_of(x), shared[0]), sum = 0;
+  if (max > -kInfinity) {
+#pragma unroll
+    for (int v = 0; v < kSliceValues; ++v) sum += expf(x[v] - max);
+  }
+  sum = block_sum(sum, shared[1]);
+  float2* mine = parts + int64_t{row} * slices;
+  if (threadIdx.x == 0) __stcg(mine + blockIdx.x, make_float2(max, sum));
+  if (!arrives_last(tickets + row, slices)) return;
+  max = -kInfinity, sum = 0;
+  for (int s = threadIdx.x; s < slices; s += kSliceThreads) max = fmaxf(max, __ldcg(mine + s).x);
+  max = block_max(max, shared[2]);
+  for (int s = threadIdx.x; s < slices; s += kSliceThreads) sum += shifted(__ldcg(mine + s), max);
+  sum = block_sum(sum, shared[3]);
+  if (threadIdx.x == 0) out[row] = make_float2(max, sum);
+}
+
+}  // namespace
+
+void edit_logits(Stream stream, TensorView logits, const LogitEdit* edits, int32_t count,
+                 int64_t vocab_begin) {
+  if (count == 0 || logits.empty()) return;
+  launch(stream, one_thread_each(count), apply_edits, logits_of(logits), edits, count, vocab_begin);
+}
+
+void apply_penalties(Stream stream, TensorView logits, const SamplingRow* rows,
+                     const int32_t* token_counts) {
+  if (logits.empty()) return;
+  launch(stream, slices_of(logits), penalize_slices, logits_of(logits), rows, token_counts);
+}
+
+void reset_counts(Stream stream, int32_t* counts, int64_t vocab, const int32_t* tokens,
+                  int32_t num_prompt, int32_t length, int64_t vocab_begin) {
+  if (vocab == 0) return;
+  launch(stream, one_thread_each(vocab), clear_counts, counts, vocab);
+  if (length > 0)
+    launch(stream, one_thread_each(length), count_tokens, counts, vocab, tokens, num_prompt, length,
+           vocab_begin);
+}
+
+void row_max(Stream stream, TensorView logits, float* out) {
+  if (logits.empty()) return;
+  int64_t rows = logits.dim(0);
+  launch(stream, slices_of(logits), max_slices, logits_of(logits),
+         slice_results<float>(rows * num_slices(logits.dim(1))), row_counters<uint32_t>(rows), out);
+}
+
+void choose(Stream stream, const ChooseArgs& a) {
+  if (a.num_rows > 0) launch(stream, one_thread_each(a.num_rows), choose_best, a);
+}
+
+void log_sum_exp(Stream stream, TensorView logits, float* max_and_sum) {
+  if (logits.empty()) return;
+  int64_t rows = logits.dim(0);
+  launch(stream, slices_of(logits), log_sum_exp_slices, logits_of(logits),
+         slice_results<float2>(rows * num_slices(logits.dim(1))), row_counters<uint32_t>(rows),
+         reinterpret_cast<float2*>(max_and_sum));
+}
+
+void target_logits(Stream stream, TensorView logits, const int32_t* targets, int64_t vocab_begin,
+                   float* out) {
+  if (logits.empty()) return;
+  launch(stream, one_thread_each(logits.dim(0)), pick_targets, logits_of(logits), targets,
+         static_cast<int>(logits.dim(0)), vocab_begin, out);
+}
+
+}  // namespace ll::cuda
