@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "launcher/config_file.h"
-#include "parallel/mpi_environment.h"
+#include "parallel/mpi/mpi_environment.h"
 #include "runtime/job.h"
 #include "runtime/progress.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/backend.h"
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 #include "parallel/time_table.h"
 
 namespace ll {

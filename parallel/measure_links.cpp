@@ -2,7 +2,7 @@
 
 #include "kernels/call_timer.h"
 #include "parallel/machine_rates.h"
-#include "parallel/mpi_communicator.h"
+#include "parallel/mpi/mpi_communicator.h"
 
 namespace ll {
 namespace {

@@ -1,6 +1,6 @@
 #include "parallel/process_grid.h"
 
-#include "parallel/mpi_communicator.h"
+#include "parallel/mpi/mpi_communicator.h"
 
 namespace ll {
 

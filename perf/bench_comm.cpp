@@ -5,8 +5,8 @@
 
 #include <functional>
 
-#include "parallel/mpi_communicator.h"
-#include "parallel/mpi_environment.h"
+#include "parallel/mpi/mpi_communicator.h"
+#include "parallel/mpi/mpi_environment.h"
 #include "perf/graph_timer.h"
 
 using namespace ll;

@@ -11,7 +11,7 @@
 #include <random>
 #include <vector>
 
-#include "parallel/mpi_environment.h"
+#include "parallel/mpi/mpi_environment.h"
 #include "runtime/plan_channel.h"
 #include "runtime/scheduler.h"
 

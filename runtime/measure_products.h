@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "model/qwen2.h"
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 
 namespace ll {
 

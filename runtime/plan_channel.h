@@ -1,7 +1,7 @@
 #pragma once
 // One broadcast a step: rank 0's plan to the ranks of the replica.
 #include "model/step_plan.h"
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 
 namespace ll {
 

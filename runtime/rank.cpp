@@ -4,7 +4,7 @@
 #include <chrono>
 
 #include "model/reshard.h"
-#include "parallel/mpi_communicator.h"
+#include "parallel/mpi/mpi_communicator.h"
 #include "runtime/cpu_threads.h"
 #include "runtime/grid_planner.h"
 #include "runtime/launch_clock.h"

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "parallel/grid_cost.h"
-#include "parallel/mpi_environment.h"
+#include "parallel/mpi/mpi_environment.h"
 #include "runtime/memory_budget.h"
 #include "runtime/model_files.h"
 #include "runtime/scheduler.h"

@@ -4,7 +4,7 @@
 // an engine of its own; between steps it looks for messages, so nobody waits for another's step.
 #include <deque>
 
-#include "parallel/mpi_mailbox.h"
+#include "parallel/mpi/mpi_mailbox.h"
 #include "runtime/batch_job.h"
 #include "runtime/request_queue.h"
 

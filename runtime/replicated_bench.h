@@ -3,7 +3,7 @@
 // answers which, as for a batch (replicated_batch.h), and hears what became of them.
 #include <deque>
 
-#include "parallel/mpi_mailbox.h"
+#include "parallel/mpi/mpi_mailbox.h"
 #include "runtime/bench_job.h"
 #include "runtime/engine_stepper.h"
 #include "runtime/request_queue.h"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/backend.h"
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 
 namespace ll {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "parallel/local_peers.h"
+#include "parallel/mpi/local_peers.h"
 
 namespace ll {
 

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "model/weight_visit.h"
-#include "parallel/mpi_communicator.h"
+#include "parallel/mpi/mpi_communicator.h"
 #include "tests/support/engine_oracle.h"
 #include "tests/support/grid_models.h"
 

@@ -1,4 +1,4 @@
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "parallel/mpi_mailbox.h"
+#include "parallel/mpi/mpi_mailbox.h"
 
 #include <doctest/doctest.h>
 #include <fmt/core.h>

@@ -1,6 +1,6 @@
 #pragma once
 // MPI as tests under mpirun see it.
-#include "parallel/mpi_environment.h"
+#include "parallel/mpi/mpi_environment.h"
 
 namespace ll::test {
 

@@ -19,8 +19,8 @@ door() {
   if [ -n "$hits" ]; then echo "$hits"; echo "  ^ only $allowed may include $pattern"; bad=1; fi
 }
 door 'cublas' 'kernels/cuda/linear'
-door 'nccl' 'parallel/nccl_'
-door 'mpi\.h' 'parallel/mpi_|parallel/process_grid'
+door 'nccl' 'parallel/nccl/'
+door 'mpi\.h' 'parallel/mpi/'
 door 'hdf5' 'model/weight_store'
 door 'yaml-cpp' 'runtime/engine_config'
 door '(httplib|microhttpd|event2)' 'runtime/http_server'
@@ -29,7 +29,7 @@ door 'utf8proc' 'model/pre_tokenizer'
 door 'dnnl|oneapi' 'kernels/cpu/onednn_'
 door 'CLI/' 'launcher/'
 for header in $(find "${order[@]}" -name '*.h'); do
-  if grep -nE '^#include [<"](nlohmann|yaml-cpp|hdf5|mpi\.h|nccl|cublas|cuda|dnnl|pcre2|utf8proc|CLI/)' "$header" | grep -q . && [[ $header != kernels/cuda/* && $header != parallel/mpi_handle.h && $header != parallel/nccl_check.h ]]; then
+  if grep -nE '^#include [<"](nlohmann|yaml-cpp|hdf5|mpi\.h|nccl|cublas|cuda|dnnl|pcre2|utf8proc|CLI/)' "$header" | grep -q . && [[ $header != kernels/cuda/* && $header != parallel/mpi/mpi_handle.h && $header != parallel/nccl/nccl_check.h ]]; then
     echo "$header: a third-party type in a public header"; bad=1
   fi
 done

@@ -1,4 +1,4 @@
-#include "parallel/nccl_communicator.h"
+#include "parallel/nccl/nccl_communicator.h"
 
 #include <nccl.h>
 #include <unistd.h>
@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "kernels/cuda/device/cuda_device.h"
-#include "parallel/nccl_check.h"
-#include "parallel/nccl_fused.h"
+#include "parallel/nccl/nccl_check.h"
+#include "parallel/nccl/nccl_fused.h"
 
 namespace ll {
 

@@ -1,11 +1,11 @@
-#include "parallel/mpi_mailbox.h"
+#include "parallel/mpi/mpi_mailbox.h"
 
 #include <mpi.h>
 
 #include <exception>
 
 #include "base/check.h"
-#include "parallel/mpi_handle.h"
+#include "parallel/mpi/mpi_handle.h"
 
 namespace ll {
 namespace {

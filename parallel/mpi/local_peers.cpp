@@ -1,4 +1,4 @@
-#include "parallel/local_peers.h"
+#include "parallel/mpi/local_peers.h"
 
 #include <fmt/core.h>
 #include <unistd.h>

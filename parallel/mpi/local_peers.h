@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 
 namespace ll {
 

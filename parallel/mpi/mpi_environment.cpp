@@ -1,10 +1,10 @@
-#include "parallel/mpi_environment.h"
+#include "parallel/mpi/mpi_environment.h"
 
 #include <mpi.h>
 
 #include <cstdlib>
 
-#include "parallel/mpi_handle.h"
+#include "parallel/mpi/mpi_handle.h"
 
 namespace ll {
 

@@ -1,4 +1,4 @@
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 
 #include <mpi.h>
 #include <sched.h>
@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "base/check.h"
-#include "parallel/mpi_handle.h"
+#include "parallel/mpi/mpi_handle.h"
 
 namespace ll {
 namespace {

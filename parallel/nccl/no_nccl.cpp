@@ -1,5 +1,5 @@
 #include "base/check.h"
-#include "parallel/nccl_communicator.h"
+#include "parallel/nccl/nccl_communicator.h"
 
 namespace ll {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 
 namespace ll {
 

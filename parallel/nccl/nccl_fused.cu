@@ -1,4 +1,4 @@
-#include "parallel/nccl_fused.h"
+#include "parallel/nccl/nccl_fused.h"
 
 #include <cuda_bf16.h>
 #include <nccl_device.h>
@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "kernels/cuda/device/launch.cuh"
-#include "parallel/nccl_check.h"
+#include "parallel/nccl/nccl_check.h"
 
 namespace ll {
 namespace {

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "kernels/ops.h"
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 
 namespace ll {
 

@@ -1,15 +1,15 @@
 // A sum is done in two exchanges so that its order is the ranks': each member gets its part of
 // every rank's data, adds the copies in rank order, and the parts are gathered. MPI_Allreduce
 // leaves the order to the library.
-#include "parallel/mpi_communicator.h"
+#include "parallel/mpi/mpi_communicator.h"
 
 #include <mpi.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "parallel/mpi_handle.h"
-#include "parallel/nccl_communicator.h"
+#include "parallel/mpi/mpi_handle.h"
+#include "parallel/nccl/nccl_communicator.h"
 #include "parallel/shard_spec.h"
 
 namespace ll {

@@ -3,7 +3,7 @@
 
 #include "kernels/backend.h"
 #include "parallel/communicator.h"
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 
 namespace ll {
 

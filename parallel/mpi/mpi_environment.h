@@ -4,8 +4,8 @@
 #include <string>
 
 #include "base/check.h"
-#include "parallel/local_peers.h"
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/local_peers.h"
+#include "parallel/mpi/mpi_group.h"
 
 namespace ll {
 

@@ -4,7 +4,7 @@
 
 #include <source_location>
 
-#include "parallel/mpi_group.h"
+#include "parallel/mpi/mpi_group.h"
 
 namespace ll {
 
