@@ -1,7 +1,7 @@
 #pragma once
 // From logits to tokens, on the device and over a sharded vocabulary. Each rank holds logits of its
 // rows [vocab_begin, vocab_begin + V) of the vocabulary; between two ops the ranks exchange a few
-// bytes a row (model/sampler.cpp).
+// bytes a row (model/decoder/sampler.cpp).
 //
 // top_k and top_p need no sort and no gather: a radix select over the bits of the logits, 11 + 11 +
 // 10 of them, whose histograms are integers (counts, or probabilities in fixed point). Integer sums

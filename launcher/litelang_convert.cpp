@@ -8,7 +8,7 @@
 #include <exception>
 
 #include "base/check.h"
-#include "model/converter.h"
+#include "model/files/converter.h"
 
 namespace {
 

@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "launcher/options.h"
-#include "model/weight_store.h"
+#include "model/files/weight_store.h"
 #include "runtime/grid_planner.h"
 
 namespace ll {

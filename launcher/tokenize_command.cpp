@@ -19,8 +19,8 @@
 #include "base/json_tree.h"
 #include "base/printable.h"
 #include "launcher/options.h"
-#include "model/tokenizer.h"
-#include "model/weight_store.h"
+#include "model/files/weight_store.h"
+#include "model/text/tokenizer.h"
 
 namespace ll {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string>
 
-#include "model/model_config.h"
+#include "model/config/model_config.h"
 #include "runtime/device_rates.h"
 #include "runtime/engine.h"
 

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "model/chat_template.h"
-#include "model/model_config.h"
-#include "model/tokenizer.h"
+#include "model/config/model_config.h"
+#include "model/text/chat_template.h"
+#include "model/text/tokenizer.h"
 #include "runtime/request.h"
 #include "runtime/sequence.h"
 #include "runtime/step_result.h"

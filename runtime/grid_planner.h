@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "model/model_config.h"
-#include "model/model_shard.h"
+#include "model/config/model_config.h"
+#include "model/shard/model_shard.h"
 #include "parallel/grid_cost.h"
 #include "runtime/model_runner.h"
 

@@ -1,5 +1,5 @@
 #pragma once
-#include "model/model_config.h"
+#include "model/config/model_config.h"
 #include "parallel/machine_rates.h"
 
 namespace ll {

@@ -4,7 +4,7 @@
 // are captured.
 #include <vector>
 
-#include "model/qwen2.h"
+#include "model/decoder/qwen2.h"
 #include "parallel/mpi/mpi_group.h"
 
 namespace ll {

@@ -2,7 +2,7 @@
 // Every byte of device memory, before the first is allocated.
 #include <string>
 
-#include "model/qwen2_weights.h"
+#include "model/shard/qwen2_weights.h"
 #include "runtime/engine_config.h"
 #include "runtime/model_runner.h"
 

@@ -3,7 +3,7 @@
 // alone.
 #include <optional>
 
-#include "model/weight_store.h"
+#include "model/files/weight_store.h"
 #include "runtime/engine_config.h"
 
 namespace ll {

@@ -5,8 +5,8 @@
 #include <deque>
 #include <memory>
 
-#include "model/qwen2.h"
-#include "model/sampler.h"
+#include "model/decoder/qwen2.h"
+#include "model/decoder/sampler.h"
 #include "model/step_plan.h"
 #include "runtime/decode_graphs.h"
 #include "runtime/flight.h"

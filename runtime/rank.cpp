@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "model/reshard.h"
+#include "model/shard/reshard.h"
 #include "parallel/mpi/mpi_communicator.h"
 #include "runtime/cpu_threads.h"
 #include "runtime/grid_planner.h"

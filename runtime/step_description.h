@@ -2,8 +2,8 @@
 // A plan as the device sees it: arrays, sent in one copy.
 #include <vector>
 
-#include "model/qwen2.h"
-#include "model/sampler.h"
+#include "model/decoder/qwen2.h"
+#include "model/decoder/sampler.h"
 #include "model/step_plan.h"
 #include "runtime/staged_upload.h"
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "model/stream_decoder.h"
+#include "model/text/stream_decoder.h"
 #include "runtime/request.h"
 
 namespace ll {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "model/model_texts.h"
+#include "model/config/model_texts.h"
 #include "runtime/completion.h"
 
 namespace {

@@ -1,6 +1,6 @@
 // Input: a config.json, and the same text as a generation_config.json.
 #include "base/check.h"
-#include "model/model_config.h"
+#include "model/config/model_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view text(reinterpret_cast<const char*>(data), size);

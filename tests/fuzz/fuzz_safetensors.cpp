@@ -5,7 +5,7 @@
 #include <span>
 
 #include "base/check.h"
-#include "model/safetensors.h"
+#include "model/files/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 8) return 0;

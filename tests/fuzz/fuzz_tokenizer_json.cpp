@@ -11,8 +11,8 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
-#include "model/stream_decoder.h"
-#include "model/tokenizer.h"
+#include "model/text/stream_decoder.h"
+#include "model/text/tokenizer.h"
 
 namespace {
 

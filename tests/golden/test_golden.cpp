@@ -7,7 +7,7 @@
 #include <map>
 #include <optional>
 
-#include "model/tokenizer.h"
+#include "model/text/tokenizer.h"
 #include "tests/golden/golden.h"
 #include "tests/support/compare.h"
 #include "tests/support/test_model.h"

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "model/weight_store.h"
+#include "model/files/weight_store.h"
 #include "tests/support/test_model.h"
 
 namespace ll::test {

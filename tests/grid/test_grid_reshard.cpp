@@ -1,10 +1,10 @@
 // From grid to grid without the file: the shards are those the file would have given, and a drained
 // engine goes on where it is.
-#include "model/reshard.h"
+#include "model/shard/reshard.h"
 
 #include <cstring>
 
-#include "model/weight_visit.h"
+#include "model/shard/weight_visit.h"
 #include "parallel/mpi/mpi_communicator.h"
 #include "tests/support/engine_oracle.h"
 #include "tests/support/grid_models.h"

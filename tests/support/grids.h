@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "model/model_shard.h"
+#include "model/shard/model_shard.h"
 #include "tests/support/world.h"
 
 namespace ll::test {

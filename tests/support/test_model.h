@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "model/qwen2.h"
+#include "model/decoder/qwen2.h"
 #include "tests/support/device.h"
 #include "tests/support/world.h"
 

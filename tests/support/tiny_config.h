@@ -1,6 +1,6 @@
 #pragma once
 // Qwen2 models of two layers that no file holds.
-#include "model/model_config.h"
+#include "model/config/model_config.h"
 
 namespace ll::test {
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "model/weight_store.h"
+#include "model/files/weight_store.h"
 #include "tests/support/errors.h"
 
 namespace ll::test {

@@ -1,4 +1,4 @@
-#include "model/converter.h"
+#include "model/files/converter.h"
 
 #include <doctest/doctest.h>
 #include <signal.h>
@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "base/output_stage.h"
-#include "model/weight_tiling.h"
+#include "model/files/weight_tiling.h"
 #include "model_files.h"
 
 using namespace ll;

@@ -1,4 +1,4 @@
-#include "model/model_shard.h"
+#include "model/shard/model_shard.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "model/pre_tokenizer.h"
+#include "model/text/pre_tokenizer.h"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/utf8.h"
-#include "model/pre_tokenizer_unicode.h"
+#include "model/text/pre_tokenizer_unicode.h"
 #include "tokenizer_data.h"
 
 namespace {

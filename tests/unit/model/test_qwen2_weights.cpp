@@ -1,4 +1,4 @@
-#include "model/qwen2_weights.h"
+#include "model/shard/qwen2_weights.h"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include <random>
 #include <thread>
 
-#include "model/weight_reader.h"
+#include "model/shard/weight_reader.h"
 #include "model_files.h"
 #include "tests/support/device.h"
 

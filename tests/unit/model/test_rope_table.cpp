@@ -1,4 +1,4 @@
-#include "model/rope_table.h"
+#include "model/decoder/rope_table.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "model/stream_decoder.h"
+#include "model/text/stream_decoder.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "model/tokenizer.h"
+#include "model/text/tokenizer.h"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "base/utf8.h"
-#include "model/pre_tokenizer_unicode.h"
+#include "model/text/pre_tokenizer_unicode.h"
 #include "tokenizer_data.h"
 
 namespace {

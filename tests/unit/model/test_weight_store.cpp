@@ -1,11 +1,11 @@
-#include "model/weight_store.h"
+#include "model/files/weight_store.h"
 
 #include <doctest/doctest.h>
 
 #include <cstring>
 #include <thread>
 
-#include "model/converter.h"
+#include "model/files/converter.h"
 #include "model_files.h"
 
 using namespace ll;

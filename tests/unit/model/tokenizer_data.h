@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/check.h"
-#include "model/tokenizer.h"
+#include "model/text/tokenizer.h"
 #include "tests/support/errors.h"
 
 namespace ll::test {

@@ -1,0 +1,53 @@
+#include "model/files/file_hasher.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/input_file.h"
+#include "base/sha256.h"
+
+namespace ll {
+
+namespace {
+constexpr uint64_t kBlockBytes = 1 << 20;
+}
+
+FileHasher::FileHasher(std::vector<std::string> paths) : paths_(std::move(paths)) {
+  for (const std::string& path : paths_) total_bytes_ += std::filesystem::file_size(path);
+  thread_ = std::thread([this] {
+    try {
+      run();
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+    finished_ = true;
+  });
+}
+
+FileHasher::~FileHasher() {
+  stop_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+const std::map<std::string, std::string>& FileHasher::hashes() {
+  if (thread_.joinable()) thread_.join();
+  if (error_) std::rethrow_exception(error_);
+  return hashes_;
+}
+
+void FileHasher::run() {
+  std::vector<std::byte> block(kBlockBytes);
+  for (const std::string& path : paths_) {
+    InputFile file(path);
+    Sha256 hash;
+    for (uint64_t at = 0; at < file.size() && !stop_; at += kBlockBytes) {
+      auto part = std::span(block).first(std::min(kBlockBytes, file.size() - at));
+      file.read(at, part);
+      hash.update(part);
+      done_bytes_ += part.size();
+    }
+    hashes_[std::filesystem::path(path).filename()] = hash.hex();
+  }
+}
+
+}  // namespace ll

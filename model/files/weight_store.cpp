@@ -1,0 +1,141 @@
+#include "model/files/weight_store.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+
+#include "base/check.h"
+#include "base/printable.h"
+#include "model/files/weight_store_layout.h"
+
+namespace ll {
+
+namespace {
+
+constexpr std::string_view kHead = "lm_head.weight", kEmbedding = "model.embed_tokens.weight";
+constexpr int64_t kBandBytes = 4 << 20;
+
+bool is_float(DType dtype) {
+  return dtype == DType::bf16 || dtype == DType::f16 || dtype == DType::f32;
+}
+
+void check_tensor(const StoredModel& model, const WeightInfo& want) {
+  auto it = model.tensors.find(want.name);
+  check(it != model.tensors.end(), "{}: tensor {} is missing, config.json asks for it", model.path,
+        want.name);
+  const StoredTensor& have = it->second;
+  check(have.shape == want.shape, "{}: tensor {} has the shape {}, config.json asks for {}",
+        have.file->path(), want.name, have.shape.str(), want.shape.str());
+  check(is_float(have.dtype), "{}: tensor {} is {}; bfloat16, float16 and float32 are supported",
+        have.file->path(), want.name, name_of(have.dtype));
+}
+
+bool equal(const StoredTensor& a, const StoredTensor& b) {
+  if (a.dtype != b.dtype || a.shape != b.shape) return false;
+  auto row_bytes = static_cast<int64_t>(size_of(a.dtype)) * a.cols();
+  int64_t rows_at_once = std::max<int64_t>(1, kBandBytes / row_bytes);
+  std::vector<std::byte> left(static_cast<size_t>(rows_at_once * row_bytes)), right(left.size());
+  for (int64_t row = 0; row < a.rows(); row += rows_at_once) {
+    ShardSpec band = {{row, std::min(rows_at_once, a.rows() - row)}, {0, a.cols()}};
+    read_stored(a, band, a.dtype, left.data());
+    read_stored(b, band, b.dtype, right.data());
+    if (std::memcmp(left.data(), right.data(), static_cast<size_t>(band.rows.size * row_bytes)) !=
+        0)
+      return false;
+  }
+  return true;
+}
+
+// Some programs save the head of a tied model too. It is the embedding, or the config lies.
+void drop_tied_head(StoredModel& model) {
+  auto head = model.tensors.find(kHead);
+  if (head == model.tensors.end()) return;
+  check(equal(head->second, model.tensors.find(kEmbedding)->second),
+        "{}: {} differs from {}, but config.json has tie_word_embeddings true: set it to false to "
+        "use this head",
+        model.path, kHead, kEmbedding);
+  model.tensors.erase(head);
+}
+
+void check_tensors(StoredModel& model, const ModelConfig& config,
+                   const std::vector<WeightInfo>& weights) {
+  for (const WeightInfo& want : weights) check_tensor(model, want);
+  if (config.tie_word_embeddings) drop_tied_head(model);
+  if (model.tensors.size() == weights.size()) return;
+  std::vector<std::string_view> names;
+  names.reserve(weights.size());
+  for (const WeightInfo& want : weights) names.push_back(want.name);
+  std::sort(names.begin(), names.end());
+  for (const auto& [name, tensor] : model.tensors)
+    check(std::binary_search(names.begin(), names.end(), name),
+          "{}: tensor {} is none of this model's ({} layers)", tensor.file->path(), printable(name),
+          config.num_layers);
+}
+
+std::string config_name(const std::string& path) {
+  return std::filesystem::is_directory(path)
+             ? (std::filesystem::path(path) / "config.json").string()
+             : path;
+}
+
+void check_exists(const std::string& path) {
+  check(std::filesystem::exists(path),
+        "{}: no such file or folder; a model is a weight file (.h5) or a Hugging Face folder",
+        path);
+}
+
+}  // namespace
+
+WeightStore WeightStore::open(const std::string& path) {
+  check_exists(path);
+  auto model = std::make_shared<StoredModel>(
+      std::filesystem::is_directory(path) ? open_weight_folder(path) : open_weight_file(path));
+  WeightStore store;
+  store.config_ = parse_model_config(model->texts.config_json, config_name(path));
+  const std::string& generation = model->texts.generation_config_json;
+  store.generation_config_ = parse_generation_config(generation.empty() ? "{}" : generation,
+                                                     path + ": generation_config.json");
+  store.weights_ = std::make_shared<const std::vector<WeightInfo>>(weight_table(store.config_));
+  check_tensors(*model, store.config_, *store.weights_);
+  store.stored_ = std::move(model);
+  return store;
+}
+
+const std::string& WeightStore::path() const { return stored_->path; }
+const ModelTexts& WeightStore::texts() const { return stored_->texts; }
+
+std::vector<std::string> WeightStore::files() const {
+  std::vector<std::string> paths;
+  for (const auto& [name, tensor] : stored_->tensors) paths.push_back(tensor.file->path());
+  std::sort(paths.begin(), paths.end());
+  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+  return paths;
+}
+
+const StoredTensor& WeightStore::tensor(std::string_view name) const {
+  auto it = stored_->tensors.find(name);
+  check(it != stored_->tensors.end(), "{}: has no tensor {}", stored_->path, printable(name));
+  return it->second;
+}
+
+DType WeightStore::dtype(std::string_view name) const { return tensor(name).dtype; }
+
+void WeightStore::read(std::string_view name, const ShardSpec& part, DType as,
+                       void* host_out) const {
+  read_stored(tensor(name), part, as, host_out);
+}
+
+ModelTexts load_model_texts(const std::string& path) {
+  check_exists(path);
+  if (std::filesystem::is_directory(path)) return read_model_texts(path);
+  if (!path.ends_with(".json")) return read_weight_file_texts(path);
+  ModelTexts texts;
+  texts.config_json = InputFile(path).read_all(kMaxTextBytes);
+  return texts;
+}
+
+ModelConfig load_config_only(const std::string& path) {
+  return parse_model_config(load_model_texts(path).config_json, config_name(path));
+}
+
+}  // namespace ll

@@ -1,0 +1,52 @@
+#pragma once
+// Where the tensors of a model lie: what both kinds of model, Hugging Face folder and weight file,
+// come down to. A tensor is a grid of tiles, each contiguous in a file, so reading needs no library
+// and no lock.
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/input_file.h"
+#include "kernels/tensor.h"
+#include "model/config/model_texts.h"
+#include "parallel/shard_spec.h"
+
+namespace ll {
+
+struct StoredTensor {
+  DType dtype = DType::bf16;  // bf16, f16 or f32
+  Shape shape;                // one axis or two
+  std::shared_ptr<const InputFile> file;
+  int64_t tile_rows = 0, tile_cols = 0;
+  std::vector<uint64_t> tiles;  // the offset of each, row by row of the grid
+  // Instead of tiles where the file has an unusual layout: writes the block densely, in `dtype`.
+  std::function<void(const ShardSpec& part, void* out)> read_block;
+
+  int64_t rows() const { return shape[0]; }
+  int64_t cols() const { return shape.rank() > 1 ? shape[1] : 1; }
+  int64_t grid_rows() const { return (rows() + tile_rows - 1) / tile_rows; }
+  int64_t grid_cols() const { return (cols() + tile_cols - 1) / tile_cols; }
+  // Throws unless every tile lies inside the file.
+  void check_tiles(std::string_view name) const;
+};
+
+// As the files have it: not yet compared with what config.json asks for.
+struct StoredModel {
+  std::string path;
+  ModelTexts texts;
+  std::map<std::string, StoredTensor, std::less<>> tensors;
+};
+
+StoredModel open_weight_folder(const std::string& folder);
+StoredModel open_weight_file(const std::string& path);
+ModelTexts read_weight_file_texts(const std::string& path);
+std::map<std::string, StoredTensor, std::less<>> weight_file_tensors(const std::string& path);
+
+// The block `part` of the tensor, dense and row-major, as bf16, f32 or its own dtype. From any
+// thread.
+void read_stored(const StoredTensor& tensor, const ShardSpec& part, DType as, void* out);
+
+}  // namespace ll

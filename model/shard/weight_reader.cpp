@@ -1,0 +1,252 @@
+#include "model/shard/weight_reader.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace ll {
+namespace {
+
+// Rows [begin, begin + count) of one placement: what one staging buffer takes.
+struct Piece {
+  size_t placement;
+  int64_t begin, count;
+};
+
+std::vector<Piece> cut(const std::vector<const WeightPlacement*>& placements, DType dtype,
+                       size_t staging_bytes) {
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < placements.size(); ++i) {
+    const WeightPlacement& p = *placements[i];
+    auto row_bytes = static_cast<int64_t>(static_cast<size_t>(p.cols) * size_of(dtype));
+    // Even, so that rows that stand in pairs stay together.
+    int64_t step = std::max<int64_t>(2, static_cast<int64_t>(staging_bytes) / row_bytes / 2 * 2);
+    for (int64_t begin = 0; begin < p.rows; begin += step)
+      pieces.push_back({i, begin, std::min(step, p.rows - begin)});
+  }
+  return pieces;
+}
+
+// Fills every second row of `out`.
+void read_alternate(const WeightStore& store, const std::string& name, const ShardSpec& part,
+                    DType dtype, std::byte* out) {
+  size_t row_bytes = static_cast<size_t>(part.cols.size) * size_of(dtype),
+         rows = static_cast<size_t>(part.rows.size);
+  std::vector<std::byte> half(rows * row_bytes);
+  store.read(name, part, dtype, half.data());
+  for (size_t r = 0; r < rows; ++r)
+    std::memcpy(out + 2 * r * row_bytes, half.data() + r * row_bytes, row_bytes);
+}
+
+// `rows` of a block as they are stored.
+void read_block(const WeightStore& store, const WeightPlacement::Block& block, Range rows,
+                DType dtype, std::byte* out) {
+  ShardSpec part = block.part;
+  if (block.turned == 0) {
+    part.rows = {part.rows.begin + rows.begin, rows.size};
+    return store.read(block.name, part, dtype, out);
+  }
+  size_t row_bytes = static_cast<size_t>(part.cols.size) * size_of(dtype);
+  for (int64_t row = rows.begin; row < rows.end();) {  // head by head; all are even
+    int64_t within = row % block.turned, count = std::min(block.turned - within, rows.end() - row);
+    for (int64_t half = 0; half < 2; ++half) {
+      part.rows = {block.part.rows.begin + row - within + (half * block.turned + within) / 2,
+                   count / 2};
+      read_alternate(store, block.name, part, dtype,
+                     out + static_cast<size_t>(row - rows.begin + half) * row_bytes);
+    }
+    row += count;
+  }
+}
+
+// Fills `out` with the piece's rows.
+void fill_piece(const WeightStore& store, const WeightPlacement& p, const Piece& piece, DType dtype,
+                std::byte* out) {
+  size_t row_bytes = static_cast<size_t>(p.cols) * size_of(dtype);
+  if (p.alternate) {
+    for (size_t b = 0; b < 2; ++b) {
+      ShardSpec part = p.blocks[b].part;
+      part.rows = {part.rows.begin + piece.begin / 2, piece.count / 2};
+      read_alternate(store, p.blocks[b].name, part, dtype, out + b * row_bytes);
+    }
+    return;
+  }
+  int64_t row = 0;  // of the placement, where the block starts
+  for (const WeightPlacement::Block& block : p.blocks) {
+    int64_t from = std::max(row, piece.begin),
+            to = std::min(row + block.part.rows.size, piece.begin + piece.count);
+    if (from < to)
+      read_block(store, block, {from - row, to - from}, dtype,
+                 out + static_cast<size_t>(from - piece.begin) * row_bytes);
+    row += block.part.rows.size;
+  }
+}
+
+// Staging buffers on their way from a reader to the device and back.
+class Staging {
+ public:
+  Staging(const Backend& backend, size_t count, size_t bytes) : backend_(backend) {
+    for (size_t i = 0; i < count; ++i) {
+      memory_.push_back(static_cast<std::byte*>(backend.device.alloc_host(bytes)));
+      free_.push_back(memory_.back());
+    }
+  }
+  ~Staging() {
+    for (std::byte* p : memory_) backend_.device.free_host(p);
+  }
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  // The number of the next piece and a buffer for it; null when all are taken or a reader failed.
+  // Both at once: a reader that held a piece without a buffer could starve the one that is waited
+  // for.
+  std::byte* next(size_t num_pieces, size_t& piece) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return error_ || next_ == num_pieces || !free_.empty(); });
+    if (error_ || next_ == num_pieces) return nullptr;
+    piece = next_++;
+    std::byte* buffer = free_.back();
+    free_.pop_back();
+    return buffer;
+  }
+  void give_back(std::byte* buffer) {
+    std::lock_guard lock(mutex_);
+    free_.push_back(buffer);
+    changed_.notify_all();
+  }
+  void fill(size_t piece, std::byte* buffer) {
+    std::lock_guard lock(mutex_);
+    filled_[piece] = buffer;
+    changed_.notify_all();
+  }
+  void fail(std::exception_ptr error) {
+    std::lock_guard lock(mutex_);
+    if (!error_) error_ = std::move(error);
+    changed_.notify_all();
+  }
+  std::byte* wait_filled(size_t piece) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return error_ || filled_.contains(piece); });
+    if (error_) std::rethrow_exception(error_);
+    std::byte* buffer = filled_.extract(piece).mapped();
+    return buffer;
+  }
+
+ private:
+  const Backend& backend_;
+  std::vector<std::byte*> memory_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::byte*> free_;
+  std::map<size_t, std::byte*> filled_;
+  size_t next_ = 0;
+  std::exception_ptr error_;
+};
+
+// The copy of one staging buffer that the device may still be at.
+class CopyInFlight {
+ public:
+  CopyInFlight(const Backend& backend, Stream stream, Staging& staging)
+      : backend_(backend),
+        stream_(stream),
+        staging_(staging),
+        done_(backend.device.create_event()) {}
+  ~CopyInFlight() {
+    if (buffer_) backend_.device.synchronize(stream_);
+    backend_.device.destroy_event(done_);
+  }
+  CopyInFlight(const CopyInFlight&) = delete;
+  CopyInFlight& operator=(const CopyInFlight&) = delete;
+
+  void start(void* to, std::byte* buffer, size_t bytes) {
+    finish();
+    backend_.device.copy(stream_, to, buffer, bytes);
+    backend_.device.record(done_, stream_);
+    buffer_ = buffer;
+  }
+  void finish() {
+    if (!buffer_) return;
+    backend_.device.wait_host(done_);
+    staging_.give_back(std::exchange(buffer_, nullptr));
+  }
+
+ private:
+  const Backend& backend_;
+  Stream stream_;
+  Staging& staging_;
+  Event done_;
+  std::byte* buffer_ = nullptr;
+};
+
+// Joins its threads however the scope is left.
+class Readers {
+ public:
+  explicit Readers(Staging& staging) : staging_(staging) {}
+  ~Readers() {
+    staging_.fail(std::make_exception_ptr(Error("reading stopped")));
+    for (std::thread& t : threads_) t.join();
+  }
+  Readers(const Readers&) = delete;
+  Readers& operator=(const Readers&) = delete;
+
+  void start(int count, const std::function<void()>& work) {
+    for (int i = 0; i < count; ++i) threads_.emplace_back(work);
+  }
+
+ private:
+  Staging& staging_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
+                        const std::function<void(size_t, Tensor)>& done,
+                        const LoadProgress& progress) {
+  std::vector<Piece> pieces = cut(placements, dtype_, staging_bytes_);
+  size_t largest = 1, total = 0, copied = 0;
+  for (const Piece& piece : pieces) {
+    size_t bytes =
+        static_cast<size_t>(piece.count * placements[piece.placement]->cols) * size_of(dtype_);
+    largest = std::max(largest, bytes);
+    total += bytes;
+  }
+  Staging staging(backend_, static_cast<size_t>(num_threads_) + 2, largest);
+  Readers readers(staging);
+  readers.start(num_threads_, [&] {
+    size_t i = 0;
+    while (std::byte* buffer = staging.next(pieces.size(), i)) {
+      try {
+        fill_piece(store_, *placements[pieces[i].placement], pieces[i], dtype_, buffer);
+        staging.fill(i, buffer);
+      } catch (...) {
+        staging.fail(std::current_exception());
+      }
+    }
+  });
+
+  CopyInFlight copy(backend_, stream_, staging);
+  Tensor target;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const Piece& piece = pieces[i];
+    const WeightPlacement& p = *placements[piece.placement];
+    if (piece.begin == 0)
+      target = p.is_matrix ? Tensor(backend_.device, dtype_, {p.rows, p.cols})
+                           : Tensor(backend_.device, dtype_, {p.rows});
+    std::byte* buffer = staging.wait_filled(i);
+    size_t bytes = static_cast<size_t>(piece.count * p.cols) * size_of(dtype_);
+    copy.start(target.view().rows(piece.begin, piece.count).data, buffer, bytes);
+    if (piece.begin + piece.count == p.rows) done(piece.placement, std::exchange(target, {}));
+    copied += bytes;
+    if (progress) progress(copied, total);
+  }
+  copy.finish();
+  backend_.device.synchronize(stream_);
+}
+
+}  // namespace ll
