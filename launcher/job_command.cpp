@@ -7,7 +7,7 @@
 #include "launcher/config_file.h"
 #include "launcher/mpirun_command.h"
 #include "launcher/options.h"
-#include "runtime/engine_config.h"
+#include "runtime/config/engine_config.h"
 
 namespace ll {
 namespace {

@@ -13,7 +13,7 @@
 #include "launcher/config_file.h"
 #include "parallel/mpi/mpi_environment.h"
 #include "runtime/job.h"
-#include "runtime/progress.h"
+#include "runtime/process/progress.h"
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "launcher/options.h"
 #include "model/files/weight_store.h"
-#include "runtime/grid_planner.h"
+#include "runtime/planning/grid_planner.h"
 
 namespace ll {
 namespace {

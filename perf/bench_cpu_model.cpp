@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "perf/cpu_floors.h"
-#include "runtime/cpu_threads.h"
-#include "runtime/model_runner.h"
+#include "runtime/engine/model_runner.h"
+#include "runtime/process/cpu_threads.h"
 
 namespace {
 

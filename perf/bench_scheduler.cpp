@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "parallel/mpi/mpi_environment.h"
-#include "runtime/plan_channel.h"
-#include "runtime/scheduler.h"
+#include "runtime/engine/plan_channel.h"
+#include "runtime/schedule/scheduler.h"
 
 namespace {
 

@@ -2,11 +2,11 @@
 
 #include <filesystem>
 
-#include "runtime/batch_texts.h"
-#include "runtime/bench_grids.h"
-#include "runtime/rank.h"
-#include "runtime/replicated_batch.h"
-#include "runtime/replicated_bench.h"
+#include "runtime/api/batch_texts.h"
+#include "runtime/batch/replicated_batch.h"
+#include "runtime/bench/bench_grids.h"
+#include "runtime/bench/replicated_bench.h"
+#include "runtime/rank/rank.h"
 
 namespace ll {
 namespace {

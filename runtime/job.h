@@ -2,7 +2,7 @@
 // A whole run: every rank sets up its part of the model, rank 0 runs the job, the others follow its
 // plans.
 #include "parallel/mpi/mpi_environment.h"
-#include "runtime/engine_config.h"
+#include "runtime/config/engine_config.h"
 
 namespace ll {
 

@@ -1,7 +1,7 @@
 #pragma once
 // The KV pages of this rank, all layers: memory only. Which page belongs to whom is rank 0's
-// business (runtime/page_pool.h). Where several ranks share the positions of the same heads, each
-// page of the sequence stands for a page on each of them (kernels/position_split.h).
+// business (runtime/schedule/page_pool.h). Where several ranks share the positions of the same
+// heads, each page of the sequence stands for a page on each of them (kernels/position_split.h).
 #include <vector>
 
 #include "kernels/backend.h"

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <regex>
 
-#include "runtime/engine_config.h"
+#include "runtime/config/engine_config.h"
 #include "tests/e2e/batch.h"
 
 using namespace ll;

@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "model/config/model_texts.h"
-#include "runtime/completion.h"
+#include "runtime/api/completion.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "runtime/model_runner.h"
+#include "runtime/engine/model_runner.h"
 #include "tests/support/compare.h"
 #include "tests/support/counting_device.h"
 #include "tests/support/grid_models.h"

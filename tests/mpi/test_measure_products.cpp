@@ -1,4 +1,4 @@
-#include "runtime/measure_products.h"
+#include "runtime/engine/measure_products.h"
 
 #include <doctest/doctest.h>
 

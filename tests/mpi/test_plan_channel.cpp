@@ -1,4 +1,4 @@
-#include "runtime/plan_channel.h"
+#include "runtime/engine/plan_channel.h"
 
 #include <doctest/doctest.h>
 

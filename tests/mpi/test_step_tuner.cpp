@@ -1,5 +1,5 @@
 // Several ranks choose the products of the step that they do together.
-#include "runtime/step_tuner.h"
+#include "runtime/engine/step_tuner.h"
 
 #include <doctest/doctest.h>
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "runtime/engine.h"
+#include "runtime/engine/engine.h"
 #include "tests/support/device.h"
 #include "tests/support/tiny_config.h"
 

@@ -8,8 +8,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "model/step_plan.h"
-#include "runtime/request.h"
+#include "runtime/schedule/request.h"
+#include "runtime/schedule/step_plan.h"
 
 namespace ll::test {
 

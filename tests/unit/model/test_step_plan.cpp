@@ -1,4 +1,4 @@
-#include "model/step_plan.h"
+#include "runtime/schedule/step_plan.h"
 
 #include <doctest/doctest.h>
 

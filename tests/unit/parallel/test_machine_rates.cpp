@@ -1,4 +1,4 @@
-#include "parallel/machine_rates.h"
+#include "runtime/planning/machine_rates.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "parallel/time_table.h"
+#include "runtime/planning/time_table.h"
 
 #include <doctest/doctest.h>
 

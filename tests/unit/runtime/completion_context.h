@@ -2,7 +2,7 @@
 // Requests as the small test model takes them.
 #include <string>
 
-#include "runtime/completion.h"
+#include "runtime/api/completion.h"
 #include "tests/unit/model/tokenizer_data.h"
 
 namespace ll::test {

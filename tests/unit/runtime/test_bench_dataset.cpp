@@ -1,4 +1,4 @@
-#include "runtime/bench_dataset.h"
+#include "runtime/bench/bench_dataset.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/bench_floor.h"
+#include "runtime/bench/bench_floor.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/bench_job.h"
+#include "runtime/bench/bench_job.h"
 
 #include <doctest/doctest.h>
 

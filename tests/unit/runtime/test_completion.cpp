@@ -1,4 +1,4 @@
-#include "runtime/completion.h"
+#include "runtime/api/completion.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/completion_record.h"
+#include "runtime/api/completion_record.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/engine_config.h"
+#include "runtime/config/engine_config.h"
 
 #include <doctest/doctest.h>
 

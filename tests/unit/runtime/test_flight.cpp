@@ -1,4 +1,4 @@
-#include "runtime/flight.h"
+#include "runtime/engine/flight.h"
 
 #include <doctest/doctest.h>
 

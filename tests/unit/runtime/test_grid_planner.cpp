@@ -1,4 +1,4 @@
-#include "runtime/grid_planner.h"
+#include "runtime/planning/grid_planner.h"
 
 #include <doctest/doctest.h>
 

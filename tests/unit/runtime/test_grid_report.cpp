@@ -1,4 +1,4 @@
-#include "runtime/grid_report.h"
+#include "runtime/bench/grid_report.h"
 
 #include <doctest/doctest.h>
 

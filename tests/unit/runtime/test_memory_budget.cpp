@@ -1,4 +1,4 @@
-#include "runtime/memory_budget.h"
+#include "runtime/rank/memory_budget.h"
 
 #include <doctest/doctest.h>
 

@@ -4,7 +4,7 @@
 #include <random>
 
 #include "base/check.h"
-#include "runtime/radix_cache.h"
+#include "runtime/schedule/radix_cache.h"
 
 using namespace ll;
 

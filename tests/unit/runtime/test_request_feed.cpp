@@ -1,4 +1,4 @@
-#include "runtime/request_feed.h"
+#include "runtime/batch/request_feed.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

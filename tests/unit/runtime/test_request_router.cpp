@@ -1,4 +1,4 @@
-#include "runtime/request_queue.h"
+#include "runtime/replicas/request_queue.h"
 
 #include <doctest/doctest.h>
 

@@ -5,8 +5,8 @@
 #include <random>
 
 #include "base/check.h"
-#include "runtime/admission.h"
-#include "runtime/scheduler.h"
+#include "runtime/schedule/admission.h"
+#include "runtime/schedule/scheduler.h"
 #include "tests/support/paper_device.h"
 
 using namespace ll;

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "runtime/sequence.h"
+#include "runtime/schedule/sequence.h"
 
 using namespace ll;
 

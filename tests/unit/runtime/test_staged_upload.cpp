@@ -1,4 +1,4 @@
-#include "runtime/staged_upload.h"
+#include "runtime/engine/staged_upload.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/step_tuner.h"
+#include "runtime/engine/step_tuner.h"
 
 #include <doctest/doctest.h>
 

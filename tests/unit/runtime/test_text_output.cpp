@@ -1,4 +1,4 @@
-#include "runtime/text_output.h"
+#include "runtime/api/text_output.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // What ends a process is watched from outside: each example runs in a process of its own, all at
 // the same time.
-#include "runtime/watchdog.h"
+#include "runtime/process/watchdog.h"
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>

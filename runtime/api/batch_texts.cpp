@@ -1,0 +1,44 @@
+#include "runtime/api/batch_texts.h"
+
+#include <filesystem>
+
+namespace ll {
+namespace {
+
+// The chat template, or why there is none.
+std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::string& reason) {
+  reason = "messages: this model has no chat template; send a rendered prompt to /v1/completions";
+  try {
+    if (!texts.chat_template.empty())
+      return ChatTemplate::from_text(texts.chat_template, "chat_template.jinja");
+    if (!texts.tokenizer_config_json.empty())
+      return ChatTemplate::from_config(texts.tokenizer_config_json, "tokenizer_config.json");
+  } catch (const Error& e) {
+    reason = fmt::format("messages: {}", e.what());
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+BatchTexts::BatchTexts(const EngineConfig& config, const ModelFiles& files, int64_t max_length) {
+  if (!files.texts.tokenizer_json.empty())
+    tokenizer = Tokenizer::from_json(files.texts.tokenizer_json, "tokenizer.json");
+  chat_template = find_chat_template(files.texts, context.no_chat_reason);
+  auto limit = [&](int64_t wanted) {
+    return wanted > 0 ? std::min(wanted, max_length) : max_length;
+  };
+  context.tokenizer = tokenizer ? &*tokenizer : nullptr;
+  context.chat_template = tokenizer && chat_template ? &*chat_template : nullptr;
+  context.model_name = std::filesystem::path(config.model.path).filename().string();
+  context.eos_token_ids = files.generation.eos_token_ids.empty() ? files.config.eos_token_ids
+                                                                 : files.generation.eos_token_ids;
+  context.defaults = files.generation;
+  context.vocab_size = static_cast<int32_t>(files.config.vocab_size);
+  context.max_input_length = limit(config.scheduler.max_input_length);
+  context.max_output_length = limit(config.scheduler.max_output_length);
+  context.max_length = max_length;
+  context.seed = config.seed;
+}
+
+}  // namespace ll

@@ -1,0 +1,282 @@
+#include "runtime/api/completion.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/json_fields.h"
+#include "base/printable.h"
+
+namespace ll {
+namespace {
+
+constexpr int64_t kMaxN = 1024;
+constexpr size_t kMaxStops = 64, kMaxBiases = 1024;
+
+using Kind = JsonTree::Kind;
+
+int32_t token_id(const JsonTree& value, const char* name, const CompletionContext& context) {
+  auto id = value.is(Kind::kNumber) ? value.integer() : std::nullopt;
+  check(id.has_value(), "{}: {} is not a token id", name, shown(value));
+  check(*id >= 0 && *id < context.vocab_size, "{}: token id {} is outside the vocabulary of {}",
+        name, *id, context.vocab_size);
+  return static_cast<int32_t>(*id);
+}
+
+std::vector<int32_t> encode(const std::string& text, const CompletionContext& context) {
+  check(context.tokenizer != nullptr,
+        "prompt: this model has no tokenizer; give a list of token ids");
+  return context.tokenizer->encode(text);
+}
+
+std::vector<int32_t> token_list(const JsonTree& list, const CompletionContext& context) {
+  std::vector<int32_t> ids;
+  for (const auto& [key, id] : list.members) ids.push_back(token_id(id, "prompt", context));
+  return ids;
+}
+
+// A string, a list of strings, a list of ids, or a list of such lists.
+std::vector<std::vector<int32_t>> read_prompts(const JsonTree& prompt,
+                                               const CompletionContext& context) {
+  if (prompt.is(Kind::kString)) return {encode(prompt.text, context)};
+  check(prompt.is(Kind::kArray) && !prompt.members.empty(),
+        "prompt: must be a string or a list of token ids");
+  if (prompt.members[0].value.is(Kind::kNumber)) return {token_list(prompt, context)};
+  std::vector<std::vector<int32_t>> prompts;
+  for (const auto& [key, one] : prompt.members) {
+    check(one.is(Kind::kString) || one.is(Kind::kArray),
+          "prompt: must be strings, or lists of token ids");
+    prompts.push_back(one.is(Kind::kString) ? encode(one.text, context) : token_list(one, context));
+  }
+  return prompts;
+}
+
+bool has_text(const JsonTree& object, const char* key) {
+  const JsonTree* value = object.find(key);
+  return value && value->is(Kind::kString);
+}
+
+// Text, or the text parts of a list of parts.
+std::string message_content(const JsonTree& message) {
+  const JsonTree* content = message.find("content");
+  if (!content) return "";
+  if (content->is(Kind::kString)) return content->text;
+  check(content->is(Kind::kArray), "messages: content must be a string or a list of text parts");
+  std::string text;
+  for (const auto& [key, part] : content->members) {
+    check(part.is(Kind::kObject) && has_text(part, "type") && part.find("type")->text == "text" &&
+              has_text(part, "text"),
+          "messages: only parts of type text are supported");
+    text += part.find("text")->text;
+  }
+  return text;
+}
+
+// OpenAI's clients send a call's arguments as a string of JSON; templates want the object.
+std::string message_tool_calls(const JsonTree& message) {
+  const JsonTree* calls = message.find("tool_calls");
+  if (!calls) return "";
+  check(calls->is(Kind::kArray), "messages: tool_calls must be a list");
+  JsonTree parsed = *calls;
+  for (auto& [key, call] : parsed.members) {
+    check(call.is(Kind::kObject), "messages: a tool call must be an object");
+    JsonTree* function = &call;
+    for (auto& [name, value] : call.members)
+      if (name == "function") function = &value;
+    for (auto& [name, value] : function->members)
+      if (name == "arguments" && value.is(Kind::kString))
+        value = JsonTree::parse(std::string(value.text), "messages: a tool call's arguments");
+  }
+  return parsed.python_dump();
+}
+
+std::vector<int32_t> read_chat(const JsonFields& body, const CompletionContext& context) {
+  check(context.chat_template != nullptr, "{}", context.no_chat_reason);
+  const JsonTree* list = body.find("messages");
+  check(list && list->is(Kind::kArray) && !list->members.empty(),
+        "messages: must be a list of at least one message");
+  std::vector<ChatMessage> messages;
+  for (const auto& [key, m] : list->members) {
+    check(m.is(Kind::kObject) && has_text(m, "role"), "messages: a message needs a role");
+    std::string role = m.find("role")->text;
+    if (role == "developer") role = "system";
+    check(role == "system" || role == "user" || role == "assistant" || role == "tool",
+          "messages: unknown role {}; use system, user, assistant or tool", printable(role, 40));
+    messages.push_back({role, message_content(m), message_tool_calls(m)});
+  }
+  const JsonTree* tools = body.find("tools");
+  bool has_tools = tools && !tools->members.empty();
+  check(!has_tools || context.chat_template->has_tools(),
+        "tools: this model's chat template has no place for tools");
+  return encode(
+      context.chat_template->render(messages, true, has_tools ? tools->python_dump() : ""),
+      context);
+}
+
+void read_stops(const JsonFields& body, const CompletionContext& context, SamplingParams& p) {
+  auto add = [&](const JsonTree& s) {
+    check(s.is(Kind::kString) && !s.text.empty(),
+          "stop: must be a non-empty string, or a list of them");
+    p.stop.push_back(s.text);
+  };
+  if (const JsonTree* stop = body.find("stop")) {
+    if (stop->is(Kind::kArray))
+      for (const auto& [key, s] : stop->members) add(s);
+    else
+      add(*stop);
+    check(p.stop.size() <= kMaxStops, "stop: {} strings, at most {} are taken", p.stop.size(),
+          kMaxStops);
+    check(p.stop.empty() || context.tokenizer != nullptr,
+          "stop: this model has no tokenizer; use stop_token_ids");
+  }
+  if (const JsonTree* ids = body.find("stop_token_ids")) {
+    check(ids->is(Kind::kArray) && ids->members.size() <= kMaxStops,
+          "stop_token_ids: must be a list of at most {} token ids", kMaxStops);
+    for (const auto& [key, id] : ids->members)
+      p.stop_token_ids.push_back(token_id(id, "stop_token_ids", context));
+  }
+}
+
+void read_biases(const JsonFields& body, const CompletionContext& context, SamplingParams& p) {
+  const JsonTree* biases = body.find("logit_bias");
+  if (!biases) return;
+  check(biases->is(Kind::kObject) && biases->members.size() <= kMaxBiases,
+        "logit_bias: must map at most {} token ids to numbers", kMaxBiases);
+  for (const auto& [key, value] : biases->members) {
+    int32_t id = -1;
+    auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    check(error == std::errc() && end == key.data() + key.size() && id >= 0 &&
+              id < context.vocab_size,
+          "logit_bias: {} is not a token id", printable(key, 40));
+    double bias = number_of(value, "logit_bias");
+    check(std::abs(bias) <= 100, "logit_bias: {} is outside -100 to 100", shown(value));
+    p.logit_bias.emplace_back(id, static_cast<float>(bias));
+  }
+}
+
+void read_logprobs(const JsonFields& body, CompletionRequest& r) {
+  if (r.endpoint == Endpoint::kChatCompletions) {
+    auto top = static_cast<int32_t>(body.integer("top_logprobs", 0, 20, 0));
+    bool wanted = body.flag("logprobs", false);
+    check(wanted || !body.find("top_logprobs"), "top_logprobs: needs logprobs: true");
+    r.params.logprobs = wanted ? top : -1;
+  } else {
+    r.params.logprobs = static_cast<int32_t>(body.integer("logprobs", 0, 20, -1));
+    r.echo = body.flag("echo", false);
+    if (r.echo) r.params.prompt_logprobs = r.params.logprobs;
+  }
+}
+
+// Draws of a request without a seed differ from line to line, and are the same in every run.
+uint64_t default_seed(const CompletionContext& context, int64_t line) {
+  uint64_t z = context.seed * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(line);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  return z ^ (z >> 27);
+}
+
+void read_sampling(const JsonFields& body, const CompletionContext& context, CompletionRequest& r) {
+  SamplingParams& p = r.params;
+  const GenerationConfig& d = context.defaults;
+  auto number = [&](const char* name, double low, double high, double otherwise) {
+    return static_cast<float>(body.number(name, low, high, otherwise));
+  };
+  p.n = static_cast<int32_t>(body.integer("n", 1, kMaxN, 1));
+  check(body.integer("best_of", 1, kMaxN, p.n) == p.n, "best_of: only the value of n is supported");
+  p.temperature = number("temperature", 0, 100, d.temperature);
+  p.top_p = number("top_p", 0, 1, d.top_p);
+  check(p.top_p > 0, "top_p: must be above 0");
+  p.top_k =
+      static_cast<int32_t>(std::max<int64_t>(0, body.integer("top_k", -1, INT32_MAX, d.top_k)));
+  p.min_p = number("min_p", 0, 1, 0);
+  p.repetition_penalty = number("repetition_penalty", 0.01, 100, d.repetition_penalty);
+  p.presence_penalty = number("presence_penalty", -2, 2, 0);
+  p.frequency_penalty = number("frequency_penalty", -2, 2, 0);
+  p.seed = body.find("seed") ? static_cast<uint64_t>(body.integer("seed", INT64_MIN, INT64_MAX, 0))
+                             : default_seed(context, r.line);
+  p.ignore_eos = body.flag("ignore_eos", false);
+  p.skip_special_tokens = body.flag("skip_special_tokens", true);
+  p.include_stop_str_in_output = body.flag("include_stop_str_in_output", false);
+  r.return_token_ids = body.flag("return_token_ids", false) || !context.tokenizer;
+  read_stops(body, context, p);
+  read_biases(body, context, p);
+  read_logprobs(body, r);
+}
+
+// max_tokens counts against what the longest prompt leaves of the model's positions.
+void read_lengths(const JsonFields& body, const CompletionContext& context, CompletionRequest& r) {
+  size_t longest = 0;
+  for (const auto& prompt : r.prompts) {
+    check(!prompt.empty(), "prompt: has no tokens");
+    longest = std::max(longest, prompt.size());
+  }
+  auto length = static_cast<int64_t>(longest);
+  check(
+      length <= context.max_input_length,
+      "prompt: {} tokens, at most {} fit (scheduler.max_input_length and the model's {} positions)",
+      length, context.max_input_length, context.max_length);
+  int64_t room = std::min(context.max_output_length, context.max_length - length);
+  bool is_chat = r.endpoint == Endpoint::kChatCompletions;
+  int64_t wanted = body.integer("max_tokens", 0, INT32_MAX, is_chat ? room : 16);
+  wanted = body.integer("max_completion_tokens", 0, INT32_MAX, wanted);
+  r.drop_output = wanted == 0;
+  r.params.max_tokens =
+      static_cast<int32_t>(std::clamp<int64_t>(wanted, 1, std::max<int64_t>(room, 1)));
+  check(length < context.max_length || r.drop_output,
+        "prompt: {} tokens leave no room for an answer in the model's {} positions", length,
+        context.max_length);
+  r.params.min_tokens = static_cast<int32_t>(body.integer("min_tokens", 0, INT32_MAX, 0));
+  check(r.params.min_tokens <= std::max<int64_t>(wanted, 0), "min_tokens: {} exceeds max_tokens",
+        r.params.min_tokens);
+  r.params.min_tokens = std::min(r.params.min_tokens, r.params.max_tokens);
+}
+
+void refuse_unsupported(const JsonFields& body) {
+  check(!body.flag("stream", false), "stream: a batch has no streams; leave it out");
+  const JsonTree* format = body.find("response_format");
+  check(!format || (format->is(Kind::kObject) && has_text(*format, "type") &&
+                    format->find("type")->text == "text"),
+        "response_format: only type text is supported");
+  check(!body.find("suffix"), "suffix: is not supported");
+  check(!body.find("functions"), "functions: is not supported; use tools");
+  body.ignore({"user", "metadata", "store", "service_tier", "stream_options", "parallel_tool_calls",
+               "tool_choice", "function_call", "modalities", "prediction", "safety_identifier",
+               "prompt_cache_key", "verbosity", "reasoning_effort"});
+}
+
+}  // namespace
+
+CompletionRequest parse_batch_line(std::string_view json, int64_t line,
+                                   const CompletionContext& context, std::string& custom_id) {
+  JsonTree record = JsonTree::parse(json, "JSON");
+  check(record.is(Kind::kObject), "not a JSON object");
+  JsonFields fields(record);
+  CompletionRequest r;
+  r.line = line;
+  r.custom_id = custom_id = fields.text("custom_id", "");
+  check(!custom_id.empty(), "custom_id: is missing");
+  check(fields.text("method", "POST") == "POST", "method: must be POST");
+  std::string url = fields.text("url", "");
+  check(url == "/v1/completions" || url == "/v1/chat/completions",
+        "url: must be /v1/completions or /v1/chat/completions, not {}", printable(url, 60));
+  r.endpoint = url == "/v1/completions" ? Endpoint::kCompletions : Endpoint::kChatCompletions;
+  const JsonTree* body_json = fields.find("body");
+  check(body_json && body_json->is(Kind::kObject), "body: must be an object");
+  fields.check_all_read();
+
+  JsonFields body(*body_json);
+  r.model = body.text("model", context.model_name);
+  if (r.endpoint == Endpoint::kChatCompletions) {
+    r.prompts = {read_chat(body, context)};
+  } else {
+    const JsonTree* prompt = body.find("prompt");
+    check(prompt != nullptr, "prompt: is missing");
+    r.prompts = read_prompts(*prompt, context);
+  }
+  read_sampling(body, context, r);
+  read_lengths(body, context, r);
+  refuse_unsupported(body);
+  body.check_all_read();
+  return r;
+}
+
+}  // namespace ll

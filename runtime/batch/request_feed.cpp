@@ -1,0 +1,78 @@
+#include "runtime/batch/request_feed.h"
+
+#include "base/check.h"
+
+namespace ll {
+
+RequestFeed::RequestFeed(LineReader& lines, const CompletionContext& context, size_t capacity,
+                         bool keeps_text)
+    : lines_(lines),
+      context_(context),
+      capacity_(capacity),
+      keeps_text_(keeps_text),
+      thread_([this] { read_all(); }) {}
+
+RequestFeed::~RequestFeed() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  lines_.cancel();
+  changed_.notify_all();
+  thread_.join();
+}
+
+RequestFeed::Item RequestFeed::parse(const LineReader::Line& line,
+                                     const CompletionContext& context) {
+  Item item;
+  item.line = line.number;
+  try {
+    check(!line.is_too_long, "longer than job.max_line_bytes");
+    item.request = parse_batch_line(line.text, line.number, context, item.custom_id);
+  } catch (const Error& e) {
+    item.error = e.what();
+  }
+  return item;
+}
+
+void RequestFeed::read_all() {
+  try {
+    LineReader::Line line;
+    while (lines_.next(line)) {
+      if (line.text.empty() && !line.is_too_long) continue;
+      Item item = parse(line, context_);
+      if (keeps_text_ && item.request) item.text = std::move(line.text);
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return stopping_ || items_.size() < capacity_; });
+      if (stopping_) return;
+      items_.push_back(std::move(item));
+      changed_.notify_all();
+    }
+  } catch (...) {
+    std::lock_guard lock(mutex_);
+    error_ = std::current_exception();
+  }
+  std::lock_guard lock(mutex_);
+  finished_ = true;
+  changed_.notify_all();
+}
+
+std::optional<RequestFeed::Item> RequestFeed::pop(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, patience, [&] { return finished_ || !items_.empty(); });
+  if (items_.empty()) {
+    if (error_) std::rethrow_exception(error_);
+    return std::nullopt;
+  }
+  Item item = std::move(items_.front());
+  items_.pop_front();
+  changed_.notify_all();
+  return item;
+}
+
+bool RequestFeed::is_done() {
+  std::lock_guard lock(mutex_);
+  return finished_ && items_.empty() && !error_;
+}
+
+}  // namespace ll

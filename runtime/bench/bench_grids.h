@@ -1,0 +1,12 @@
+#pragma once
+// One model on one grid after another, without reading its weights again: what steps take, beside
+// what the planner expects.
+#include "runtime/config/engine_config.h"
+#include "runtime/rank/rank.h"
+
+namespace ll {
+
+// Collective over the world; rank 0 prints the report.
+void bench_grids(Rank& rank, const EngineConfig& config);
+
+}  // namespace ll

@@ -1,0 +1,161 @@
+#include "runtime/bench/bench_job.h"
+
+#include <algorithm>
+
+#include "runtime/process/launch_clock.h"
+
+namespace ll {
+namespace {
+
+constexpr int kLatencyRuns = 30;  // as others take by default
+constexpr int64_t kWarmUpPrompt = 512;
+constexpr uint64_t kWarmUpSeed = 0x5eed;  // prompts that no benchmark has
+
+double seconds_between(auto a, auto b) { return std::chrono::duration<double>(b - a).count(); }
+
+// Tokens that all prompts begin with.
+int64_t common_prefix(const std::vector<BenchRequest>& requests) {
+  const auto& first = requests[0].prompt;
+  size_t length = requests.size() > 1 ? first.size() : 0;
+  for (const BenchRequest& r : requests) {
+    length = std::min(length, r.prompt.size());
+    length = static_cast<size_t>(
+        std::mismatch(first.begin(), first.begin() + static_cast<int64_t>(length), r.prompt.begin())
+            .first -
+        first.begin());
+  }
+  return static_cast<int64_t>(length);
+}
+
+}  // namespace
+
+BenchJob::BenchJob(const EngineConfig& config, BenchSetup setup)
+    : config_(config),
+      setup_(std::move(setup)),
+      next_seed_(config.bench.data.seed),
+      run_(setup_, config.bench.temperature) {}
+
+BenchReport BenchJob::run(Engine& engine, const std::function<void()>& on_warm) {
+  using Kind = EngineConfig::Bench::Kind;
+  switch (config_.bench.kind) {
+    case Kind::kThroughput:
+      return throughput(engine, on_warm);
+    case Kind::kLatency:
+      return latency(engine, on_warm);
+    case Kind::kOneBatch:
+      return one_batch(engine, on_warm);
+    case Kind::kStartup:
+      return startup(engine);
+    case Kind::kGrids:
+      break;  // bench_grids.h
+  }
+  return {};
+}
+
+std::vector<BenchRequest> BenchJob::dataset() const {
+  return make_dataset(config_.bench.data, setup_.model.vocab_size);
+}
+
+int64_t BenchJob::shared_tokens(const std::vector<BenchRequest>& requests) const {
+  return config_.kv_cache.radix ? common_prefix(requests) : 0;
+}
+
+const BenchRun::Seen& BenchJob::run_all(Engine& engine, const std::vector<BenchRequest>& requests) {
+  return run_.run_all(engine, requests, shared_tokens(requests));
+}
+
+// Other prompts each time, so that the radix cache knows none of them.
+std::vector<BenchRequest> BenchJob::next_batch() {
+  const auto& b = config_.bench;
+  return make_dataset({.num_prompts = b.batch_size,
+                       .input_len = b.data.input_len,
+                       .output_len = b.data.output_len,
+                       .seed = next_seed_++},
+                      setup_.model.vocab_size);
+}
+
+void BenchJob::warm_up(Engine& engine) {
+  std::vector<BenchRequest> requests;
+  auto longest = static_cast<int32_t>(
+      std::max<int64_t>(std::min(setup_.max_length, setup_.num_kv_positions) - 2, 1));
+  for (int32_t i = 0; i < config_.scheduler.max_num_seqs; ++i)
+    requests.push_back({{i % setup_.model.vocab_size, 1}, std::min(4 + 2 * i, longest)});
+  run_all(engine, requests);
+  run_all(engine, prompts_of_full_step(longest));
+}
+
+// Prompts that fill a step, so that the code of such steps is loaded, too.
+std::vector<BenchRequest> BenchJob::prompts_of_full_step(int64_t longest) const {
+  int64_t length = std::min(longest, kWarmUpPrompt),
+          tokens = config_.scheduler.max_num_batched_tokens;
+  return make_dataset({.num_prompts = (tokens + length - 1) / length,
+                       .input_len = length,
+                       .output_len = 1,
+                       .seed = kWarmUpSeed},
+                      setup_.model.vocab_size);
+}
+
+BenchReport BenchJob::throughput(Engine& engine, const std::function<void()>& on_warm) {
+  auto requests = dataset();
+  if (config_.bench.num_iters_warmup > 0) warm_up(engine);
+  on_warm();
+  SchedulerStats stats = engine.stats();
+  EngineTotals totals = engine.totals();
+  const BenchRun::Seen& run = run_all(engine, requests);
+  return report(
+      setup_.model,
+      ThroughputResult{.num_requests = static_cast<int64_t>(requests.size()),
+                       .prompt_tokens = run.prompt_tokens,
+                       .output_tokens = run.output_tokens,
+                       .cached_tokens = engine.stats().cached_tokens - stats.cached_tokens,
+                       .num_steps = (engine.totals() - totals).steps,
+                       .seconds = run.seconds,
+                       .floor_seconds = run.floor_seconds});
+}
+
+BenchReport BenchJob::latency(Engine& engine, const std::function<void()>& on_warm) {
+  const auto& b = config_.bench;
+  LatencyResult result{b.batch_size, b.data.input_len, b.data.output_len, {}, 0};
+  for (int i = 0; i < b.num_iters_warmup; ++i) run_all(engine, next_batch());
+  on_warm();
+  int num_runs = b.num_iters > 0 ? b.num_iters : kLatencyRuns;
+  for (int i = 0; i < num_runs; ++i) {
+    const BenchRun::Seen& run = run_all(engine, next_batch());
+    result.seconds.push_back(run.seconds);
+    result.floor_seconds += run.floor_seconds / num_runs;
+  }
+  return report(setup_.model, result);
+}
+
+// The prompts of the batch in one step, where max_num_batched_tokens allows it, then one decode
+// step a token. A step's time is between the last sequence's tokens.
+BenchReport BenchJob::one_batch(Engine& engine, const std::function<void()>& on_warm) {
+  const auto& b = config_.bench;
+  int64_t in = b.data.input_len, out = b.data.output_len, positions = b.batch_size * (in + out - 1);
+  check(positions <= setup_.num_kv_positions,
+        "a batch of {} x ({} + {}) tokens needs {} KV positions, but there are {}; lower "
+        "bench.batch_size or the lengths, or raise kv_cache.memory_bytes",
+        b.batch_size, in, out, positions, setup_.num_kv_positions);
+  OneBatchResult result{.batch_size = b.batch_size, .input_len = in, .output_len = out};
+  result.prefill_floor = prefill_floor(setup_.model, setup_.rates, b.batch_size, in);
+  result.decode_floor = decode_floor(setup_.model, setup_.rates, b.batch_size, in + out / 2 - 1);
+  for (int i = 0; i < b.num_iters_warmup; ++i) run_all(engine, next_batch());
+  on_warm();
+  for (int i = 0; i < std::max(b.num_iters, 1); ++i) {
+    const BenchRun::Seen& run = run_all(engine, next_batch());
+    result.prefill_seconds.push_back(seconds_between(run.start, run.arrivals[0]));
+    result.total_seconds.push_back(run.seconds);
+    for (size_t k = 1; k < run.arrivals.size(); ++k)
+      result.step_seconds.push_back(seconds_between(run.arrivals[k - 1], run.arrivals[k]));
+  }
+  return report(setup_.model, result);
+}
+
+BenchReport BenchJob::startup(Engine& engine) {
+  StartupResult result{.weights_loaded = setup_.weights_loaded, .ready = seconds_since_launch()};
+  run_all(engine, {{{1, 2, 3, 4, 5, 6, 7, 8}, 1}});
+  result.first_token = seconds_since_launch();
+  return report(setup_.model, result);
+}
+
+}  // namespace ll

@@ -1,0 +1,98 @@
+#pragma once
+// What the YAML file and --set say, checked once and then constant. Keys are listed in
+// configs/reference.yaml.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/dtype.h"
+#include "parallel/grid_shape.h"
+#include "runtime/bench/bench_dataset.h"
+
+namespace ll {
+
+struct EngineConfig {
+  enum class LoadFormat { kWeights, kDummy };
+  enum class BackendChoice { kAuto, kCpu, kCuda };
+  enum class JobType { kBatch, kBench };
+
+  struct Model {
+    std::string path;  // .h5, or a Hugging Face folder (of dummy weights: its config.json)
+    LoadFormat load_format = LoadFormat::kWeights;
+    std::optional<DType> dtype;  // empty: the file's
+    uint64_t seed = 0;           // of dummy weights
+    bool operator==(const Model&) const = default;
+  } model;
+
+  BackendChoice backend = BackendChoice::kAuto;
+  std::optional<GridShape> grid;  // empty: auto
+  int gather_tokens = 0;  // rows from which a step of a grid with z > 1 gathers weights; 0: auto
+  int threads = 0;        // of a CPU rank; 0: the machine's, shared by its ranks
+
+  struct KvCache {
+    int page_size = 64;
+    size_t memory_bytes = 0;  // 0: as much as fits
+    double gpu_memory_utilization = 0.9;
+    bool radix = true;
+    bool operator==(const KvCache&) const = default;
+  } kv_cache;
+
+  struct Scheduler {
+    int max_num_seqs = 256;
+    int max_num_batched_tokens = 8192;
+    bool chunked_prefill = true;
+    bool async = true;
+    int64_t max_input_length = 0, max_output_length = 0;  // 0: the model's limit
+    int64_t max_waiting = 1'000'000;
+    double busy_scale = 0.5;
+    bool operator==(const Scheduler&) const = default;
+  } scheduler;
+
+  struct Job {
+    JobType type = JobType::kBatch;
+    std::string input, output;  // "-": standard input or output
+    bool overwrite = false;
+    int64_t max_line_bytes = 64 << 20;
+    bool operator==(const Job&) const = default;
+  } job;
+
+  struct Bench {
+    enum class Kind { kThroughput, kLatency, kOneBatch, kStartup, kGrids };
+    Kind kind = Kind::kThroughput;
+    DatasetOptions data;
+    int32_t batch_size = 8;  // of latency, one-batch and grids
+    int32_t num_iters = 0;   // 0: 30 of latency, 1 of one-batch, 5 of grids
+    int32_t num_iters_warmup = 1;
+    double temperature = 0;
+    std::string output_json;
+    std::string trace;  // file for a Chrome trace of trace_steps steps; empty: none
+    int32_t trace_steps = 50;
+    std::vector<GridShape> grids;  // of grids; none: all that fit
+    bool operator==(const Bench&) const = default;
+  } bench;
+
+  int cuda_graph_max_bs = 256;  // decode steps of up to so many sequences replay a CUDA graph
+  bool enforce_eager = false;   // no CUDA graphs
+  uint64_t seed = 0;            // of requests that bring none
+  int step_timeout_s = 300;     // 0: none
+  int load_threads = 4;         // that read weights
+
+  bool operator==(const EngineConfig&) const = default;
+
+  // Whether several replicas can do the job.
+  bool can_replicate() const {
+    return job.type == JobType::kBatch || bench.kind == Bench::Kind::kThroughput;
+  }
+
+  // `where` names the text in errors ("configs/demo.yaml"); each override is "key.path=value".
+  // Throws Error (usage) with file, line and, for an unknown key, the nearest one.
+  static EngineConfig from_yaml(std::string_view text, std::string_view where,
+                                const std::vector<std::string>& overrides);
+
+  // The keys from_yaml knows, in the order of the reference.
+  static std::vector<std::string> keys();
+};
+
+}  // namespace ll

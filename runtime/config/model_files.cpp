@@ -1,0 +1,19 @@
+#include "runtime/config/model_files.h"
+
+namespace ll {
+
+ModelFiles::ModelFiles(const EngineConfig::Model& model) {
+  if (model.load_format == EngineConfig::LoadFormat::kWeights) {
+    store = WeightStore::open(model.path);
+    config = store->config();
+    texts = store->texts();
+    generation = store->generation_config();
+    return;
+  }
+  config = load_config_only(model.path);
+  texts = load_model_texts(model.path);
+  generation = parse_generation_config(
+      texts.generation_config_json.empty() ? "{}" : texts.generation_config_json, model.path);
+}
+
+}  // namespace ll

@@ -1,0 +1,20 @@
+#pragma once
+// What is read of a model before its weights: with them, or (load_format dummy) its shape and texts
+// alone.
+#include <optional>
+
+#include "model/files/weight_store.h"
+#include "runtime/config/engine_config.h"
+
+namespace ll {
+
+struct ModelFiles {
+  explicit ModelFiles(const EngineConfig::Model& model);
+
+  std::optional<WeightStore> store;
+  ModelConfig config;
+  ModelTexts texts;
+  GenerationConfig generation;
+};
+
+}  // namespace ll

@@ -1,0 +1,44 @@
+#pragma once
+// A launched step's results on their way to the host.
+#include <vector>
+
+#include "kernels/backend.h"
+#include "runtime/engine/step_description.h"
+#include "runtime/schedule/step_result.h"
+
+namespace ll {
+
+// Logprob ingredients of `rows` scored rows over `ranks` parts of the vocabulary, as ScoredRows has
+// them.
+struct Scores {
+  int num_logprobs = 0;
+  int64_t ranks = 0, rows = 0;
+  std::vector<float> max_and_sum, chosen;
+  std::vector<Candidate> top;
+
+  TokenLogprob at(int64_t row, int32_t token) const;
+};
+
+struct Flight {
+  Flight(const Backend& backend, int64_t max_rows);
+  ~Flight();
+  Flight(const Flight&) = delete;
+  Flight& operator=(const Flight&) = delete;
+
+  // Waits for the step.
+  StepResult take();
+
+  const Backend& backend;
+  Event done;
+  int32_t* tokens;  // pinned [max_rows]
+  int64_t num_samples = 0;
+  bool has_scores = false;
+  std::vector<int32_t> wanted;  // num_logprobs of each sample; -1: none
+  Scores scores;
+  // Prompt rows are scored block by block; blocks follow each other here.
+  std::vector<StepDescription::Prompt> prompt_rows;
+  std::vector<Scores> prompt_blocks;
+  size_t num_prompt_chunks = 0;
+};
+
+}  // namespace ll

@@ -1,0 +1,226 @@
+#include "runtime/engine/model_runner.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/engine/measure_products.h"
+
+namespace ll {
+
+namespace {
+
+// Of one sequence.
+int64_t max_pages(const RunnerOptions& o, const ModelShard& shard) {
+  int64_t span = shard.positions(o.page_size).span();
+  return (o.max_length + span - 1) / span;
+}
+
+// Rows of the longest decode step and their samples; what chunks bring on top grows the buffer as
+// needed.
+size_t upload_bytes(const RunnerOptions& o) {
+  return static_cast<size_t>(o.max_num_batched_tokens) * 16 +
+         static_cast<size_t>(o.max_num_seqs) * 256 + 65536;
+}
+
+template <class T>
+T* data_of(const Tensor& t) {
+  return static_cast<T*>(t.view().data);
+}
+
+}  // namespace
+
+ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
+                         const ProcessGrid& grid, Stream stream, const ModelConfig& config,
+                         const ModelShard& shard, Qwen2Weights weights)
+    : options_(options),
+      backend_(backend),
+      replica_(grid.replica()),
+      stream_(stream),
+      model_(config, shard, std::move(weights), backend, grid, options.max_num_batched_tokens,
+             options.max_length),
+      kv_(backend, config, shard, model_.dtype(), options.num_pages, options.page_size),
+      sampler_(backend, grid.replica_comm(), shard.vocab, options.max_num_seqs,
+               options.max_num_seqs),
+      upload_(backend, stream, upload_bytes(options)),
+      page_table_(backend.device, DType::i32, {options.max_num_seqs, max_pages(options, shard)}),
+      last_tokens_(backend.device, DType::i32, {options.max_num_seqs}),
+      gathered_(backend.device, model_.dtype(), {options.max_num_seqs, shard.hidden.size}),
+      logits_(backend.device, DType::f32, {options.max_num_seqs, shard.vocab.size}),
+      slots_(static_cast<size_t>(options.max_num_seqs)),
+      graphs_(backend, stream, std::min(options.graph_max_rows, options.max_num_seqs)) {
+  if (options.graph_max_rows > 0) model_.prepare_decode_one(kv_);
+  backend.device.fill(stream, page_table_.view().data, 0, page_table_.bytes());
+  backend.device.fill(stream, last_tokens_.view().data, 0, last_tokens_.bytes());
+}
+
+ModelRunner::~ModelRunner() { backend_.device.synchronize(stream_); }
+
+size_t ModelRunner::buffer_bytes(const RunnerOptions& o, const ModelConfig& config,
+                                 const ModelShard& shard, DType dtype, int ranks) {
+  auto seqs = static_cast<size_t>(o.max_num_seqs);
+  return Qwen2Model::activation_bytes(config, shard, dtype, o.max_num_batched_tokens,
+                                      o.max_length) +
+         Sampler::buffer_bytes(ranks, shard.vocab, o.max_num_seqs, o.max_num_seqs) +
+         upload_bytes(o) +
+         seqs * (static_cast<size_t>(max_pages(o, shard)) * 4 + 4 +
+                 static_cast<size_t>(shard.hidden.size) * size_of(dtype) +
+                 static_cast<size_t>(shard.vocab.size) * 4);
+}
+
+std::unique_ptr<Flight> ModelRunner::take_flight() {
+  if (idle_flights_.empty()) return std::make_unique<Flight>(backend_, options_.max_num_seqs);
+  auto flight = std::move(idle_flights_.back());
+  idle_flights_.pop_back();
+  return flight;
+}
+
+void ModelRunner::measure_products() {
+  ll::measure_products(backend_, stream_, replica_, model_, kv_, logits_,
+                       {options_.max_num_batched_tokens, graphs_.buckets(), options_.max_length});
+}
+
+void ModelRunner::launch(const StepPlan& plan) {
+  for (const auto& s : plan.new_slots) slots_[static_cast<size_t>(s.slot)] = s.sampling;
+  if (trace_) trace_->begin_step(plan.id, plan.num_tokens());
+  int32_t bucket =
+      plan.is_decode_only() ? graphs_.bucket(static_cast<int32_t>(plan.decode.size())) : 0;
+  SlotTables tables{data_of<int32_t>(page_table_), page_table_.view().dim(1),
+                    data_of<int32_t>(last_tokens_), kv_.positions()};
+  std::unique_ptr<Flight> flight = take_flight();
+  StepDescription step = describe_step(plan, slots_, bucket, tables,
+                                       options_.collects ? flight->tokens : nullptr, upload_);
+  update_tables(plan, step);
+  note_samples(plan, step, *flight);
+  if (bucket > 0)
+    run_captured(plan, step, bucket, *flight);
+  else
+    run_directly(plan, step, *flight);
+  if (trace_) trace_->end_step();
+  if (!options_.collects) {
+    idle_flights_.push_back(std::move(flight));
+    return;
+  }
+  backend_.device.record(flight->done, stream_);
+  flights_.push_back(std::move(flight));
+}
+
+// Page tables, page copies and token counts, before any row runs.
+void ModelRunner::update_tables(const StepPlan& plan, const StepDescription& step) {
+  auto num_deltas = static_cast<int32_t>(plan.page_deltas.size()),
+       num_copies = static_cast<int32_t>(plan.page_copies.size());
+  if (num_deltas > 0)
+    backend_.ops.update_page_table(stream_, data_of<int32_t>(page_table_),
+                                   page_table_.view().dim(1), step.page_deltas, num_deltas);
+  kv_.copy_pages(stream_, backend_.ops, step.page_copies, num_copies);
+  for (const auto& c : step.counts)
+    sampler_.reset_counts(stream_, c.slot, c.tokens, c.num_prompt, c.length);
+}
+
+void ModelRunner::note_samples(const StepPlan& plan, const StepDescription& step,
+                               Flight& flight) const {
+  flight.num_samples = static_cast<int64_t>(plan.samples.size());
+  flight.has_scores = step.needs.num_logprobs >= 0;
+  flight.wanted.clear();
+  for (const auto& s : plan.samples)
+    flight.wanted.push_back(slots_[static_cast<size_t>(s.slot)].num_logprobs);
+  flight.prompt_rows = step.prompts;
+  flight.prompt_blocks.clear();
+  flight.num_prompt_chunks = 0;
+  for (const auto& c : plan.chunks) flight.num_prompt_chunks += c.num_prompt_logprobs >= 0;
+}
+
+// A decode step: one row, one sample. Plain sampling is captured with it, the rest follows the
+// graph.
+void ModelRunner::run_captured(const StepPlan& plan, const StepDescription& step, int32_t bucket,
+                               Flight& flight) {
+  bool is_plain = step.needs.is_plain();
+  bool is_fused = bucket == 1 && model_.can_decode_one(plan.decode[0].position);
+  TensorView logits = logits_.view().rows(0, bucket);
+  auto mode = plan.gathered ? DecodeGraphs::Mode::kGathered
+              : is_fused    ? DecodeGraphs::Mode::kOneKernel
+                            : DecodeGraphs::Mode::kStationary;
+  graphs_.run({bucket, mode, is_plain, upload_.generation()}, [&] {
+    if (is_fused)
+      model_.decode_one(stream_, step.inputs, logits);
+    else
+      model_.logits(stream_, model_.forward(stream_, step.inputs, kv_), logits);
+    if (is_plain) sample(step, logits);
+  });
+  if (!is_plain) bring(sample(step, logits.rows(0, flight.num_samples)), step, flight);
+}
+
+void ModelRunner::run_directly(const StepPlan& plan, const StepDescription& step, Flight& flight) {
+  if (plan.num_tokens() == 0) return;  // a plan may only move pages
+  TensorView hidden = model_.forward(stream_, step.inputs, kv_);
+  score_prompts(step, hidden, flight);
+  int64_t rows = flight.num_samples;
+  if (rows == 0) return;
+  TensorView picked = hidden.rows(0, std::min(rows, hidden.dim(0))),
+             logits = logits_.view().rows(0, rows);
+  if (step.sample_rows) {
+    picked = gathered_.view().rows(0, rows);
+    backend_.ops.gather_rows(stream_, picked, hidden, step.sample_rows);
+  }
+  model_.logits(stream_, picked, logits);
+  bring(sample(step, logits), step, flight);
+}
+
+ScoredRows ModelRunner::sample(const StepDescription& step, TensorView logits) {
+  return sampler_.sample(stream_, {logits, step.sampling, step.edits, step.needs,
+                                   data_of<int32_t>(last_tokens_), step.host_tokens});
+}
+
+// Sends scores on their way to the host; the tokens are.
+void ModelRunner::bring(const ScoredRows& scores, const StepDescription& step, Flight& flight) {
+  if (options_.collects && flight.has_scores)
+    bring_scores(scores, step.needs.num_logprobs, flight.num_samples, flight.scores);
+}
+
+// Prompt rows in blocks of as many logits as there is room for.
+void ModelRunner::score_prompts(const StepDescription& step, TensorView hidden, Flight& flight) {
+  int num_logprobs = 0;
+  for (const auto& p : step.prompts) num_logprobs = std::max(num_logprobs, p.num_logprobs);
+  auto total = static_cast<int64_t>(step.prompts.size());
+  for (int64_t first = 0; first < total; first += options_.max_num_seqs) {
+    int64_t rows = std::min<int64_t>(options_.max_num_seqs, total - first);
+    TensorView picked = gathered_.view().rows(0, rows), logits = logits_.view().rows(0, rows);
+    backend_.ops.gather_rows(stream_, picked, hidden, step.prompt_rows + first);
+    model_.logits(stream_, picked, logits);
+    ScoredRows scores = sampler_.score(stream_, logits, step.prompt_targets + first, num_logprobs);
+    if (!options_.collects) continue;
+    flight.prompt_blocks.emplace_back();
+    bring_scores(scores, num_logprobs, rows, flight.prompt_blocks.back());
+  }
+}
+
+void ModelRunner::bring_scores(const ScoredRows& scores, int num_logprobs, int64_t rows,
+                               Scores& to) {
+  int64_t ranks = scores.max_and_sum.dim(0);
+  to.num_logprobs = num_logprobs;
+  to.ranks = ranks;
+  to.rows = rows;
+  to.max_and_sum.resize(static_cast<size_t>(ranks * rows * 2));
+  to.chosen.resize(static_cast<size_t>(rows));
+  to.top.resize(static_cast<size_t>(ranks * rows * num_logprobs));
+  auto copy = [&](auto& host, const void* device) {
+    if (!host.empty())
+      backend_.device.copy(stream_, host.data(), device, host.size() * sizeof(host[0]));
+  };
+  copy(to.max_and_sum, scores.max_and_sum.data);
+  copy(to.chosen, scores.chosen.data);
+  copy(to.top, scores.top.data);
+}
+
+StepResult ModelRunner::collect() {
+  ensure(!flights_.empty(), "collect without a launched step");
+  StepResult result = flights_.front()->take();
+  idle_flights_.push_back(std::move(flights_.front()));
+  flights_.pop_front();
+  return result;
+}
+
+bool ModelRunner::is_done() const {
+  return !flights_.empty() && backend_.device.is_done(flights_.front()->done);
+}
+
+}  // namespace ll

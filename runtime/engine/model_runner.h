@@ -1,0 +1,85 @@
+#pragma once
+// Mechanism: runs plans on this rank's shard. launch() only enqueues; on a GPU nothing in it waits
+// for the device. Every rank of a replica launches the same plans in the same order; one of them
+// collects.
+#include <deque>
+#include <memory>
+
+#include "model/decoder/qwen2.h"
+#include "model/decoder/sampler.h"
+#include "runtime/engine/decode_graphs.h"
+#include "runtime/engine/flight.h"
+#include "runtime/engine/staged_upload.h"
+#include "runtime/engine/step_trace.h"
+#include "runtime/schedule/step_plan.h"
+
+namespace ll {
+
+struct RunnerOptions {
+  int32_t max_num_seqs = 256;
+  int32_t max_num_batched_tokens = 8192;
+  int64_t max_length = 0;  // positions of a sequence
+  int64_t num_pages = 0;
+  int64_t page_size = 64;  // positions a rank has in a page
+  int32_t graph_max_rows =
+      0;  // decode steps of up to so many rows are captured as graphs, where the device has them
+  bool collects = true;  // this rank brings results to the host
+};
+
+class ModelRunner {
+ public:
+  ModelRunner(const RunnerOptions& options, const Backend& backend, const ProcessGrid& grid,
+              Stream stream, const ModelConfig& config, const ModelShard& shard,
+              Qwen2Weights weights);
+  ~ModelRunner();
+
+  // Lets the backend measure how to do the products of the steps to come, so that none of them
+  // waits for it; those with gathered weights still do. Before the first launch; collective over
+  // the replica.
+  void measure_products();
+  void launch(const StepPlan& plan);
+  // Of the oldest launched step; waits for it. Only where options.collects.
+  StepResult collect();
+  // Whether collect() would not wait.
+  bool is_done() const;
+
+  Qwen2Model& model() { return model_; }
+  // Records the steps from here on; null ends it. The trace outlives its use here.
+  void record_steps(StepTrace* trace) { trace_ = trace; }
+
+  // Device bytes besides weights and KV pages.
+  static size_t buffer_bytes(const RunnerOptions& options, const ModelConfig& config,
+                             const ModelShard& shard, DType dtype, int ranks);
+
+ private:
+  std::unique_ptr<Flight> take_flight();
+  void update_tables(const StepPlan& plan, const StepDescription& step);
+  void note_samples(const StepPlan& plan, const StepDescription& step, Flight& flight) const;
+  void run_captured(const StepPlan& plan, const StepDescription& step, int32_t bucket,
+                    Flight& flight);
+  void run_directly(const StepPlan& plan, const StepDescription& step, Flight& flight);
+  ScoredRows sample(const StepDescription& step, TensorView logits);
+  void score_prompts(const StepDescription& step, TensorView hidden, Flight& flight);
+  void bring(const ScoredRows& scores, const StepDescription& step, Flight& flight);
+  void bring_scores(const ScoredRows& scores, int num_logprobs, int64_t rows, Scores& to);
+
+  RunnerOptions options_;
+  const Backend& backend_;
+  const MpiGroup& replica_;
+  Stream stream_;
+  Qwen2Model model_;
+  KvCache kv_;
+  Sampler sampler_;
+  StagedUpload upload_;
+  Tensor page_table_;   // [max_num_seqs, max pages of a sequence] int32
+  Tensor last_tokens_;  // [max_num_seqs] int32
+  Tensor gathered_;     // [max logit rows, E of this rank]
+  Tensor logits_;       // [max logit rows, V] float32
+  std::vector<SlotSampling> slots_;
+  DecodeGraphs graphs_;
+  StepTrace* trace_ = nullptr;
+  std::deque<std::unique_ptr<Flight>> flights_;
+  std::vector<std::unique_ptr<Flight>> idle_flights_;
+};
+
+}  // namespace ll

@@ -1,0 +1,151 @@
+#include "runtime/engine/step_tuner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+namespace ll {
+namespace {
+
+constexpr int kTryRuns = 2, kCompareRuns = 4, kCompareTurns = 2;
+constexpr float kHopeless = 1.1f;      // so much slower than the best: one run is enough
+constexpr size_t kFinalists = 2;       // of a shape's ways, compared with the one chosen so far
+constexpr size_t kSecondRound = 4;     // ways that are tried again
+constexpr float kFasterStep = 0.997f;  // less may be noise
+
+// Rank 0's.
+std::vector<std::string> shared_names(const MpiGroup& ranks, const std::vector<std::string>& own) {
+  std::istringstream lines(ranks.broadcast_text(fmt::format("{}", fmt::join(own, "\n")), 0));
+  std::vector<std::string> names;
+  for (std::string name; std::getline(lines, name);) names.push_back(name);
+  return names;
+}
+
+}  // namespace
+
+StepTuner::StepTuner(const Backend& backend, Stream stream, const MpiGroup& ranks,
+                     std::function<void()> step)
+    : backend_(backend),
+      tuning_(*backend.ops.linear_tuning),
+      stream_(stream),
+      ranks_(ranks),
+      step_(std::move(step)),
+      begin_(backend.device.create_event()),
+      end_(backend.device.create_event()) {}
+
+StepTuner::~StepTuner() {
+  backend_.device.destroy_event(begin_);
+  backend_.device.destroy_event(end_);
+}
+
+void StepTuner::run() {
+  tuning_.watch();
+  step_();
+  find_shapes();
+  if (choose_all() < 2) return;  // no other's neighbours have changed
+  for (Shape& s : shapes_) s.ways.resize(std::min(s.ways.size(), kSecondRound));
+  choose_all();
+}
+
+void StepTuner::find_shapes() {
+  auto ways = tuning_.ways();
+  auto count = static_cast<int64_t>(ways.size());
+  if (ranks_.min(count) != ranks_.max(count)) return;
+  for (const auto& own : ways) {
+    Shape shape;
+    for (const std::string& name : shared_names(ranks_, own)) {
+      auto found = std::find(own.begin(), own.end(), name);
+      shape.ways.push_back({static_cast<int>(shape.ways.size())});
+      shape.own_numbers.push_back(found == own.end() ? 0 : static_cast<int>(found - own.begin()));
+    }
+    shapes_.push_back(std::move(shape));
+  }
+}
+
+std::string StepTuner::report() const {
+  std::string lines;
+  for (size_t i = 0; i < shapes_.size(); ++i)
+    lines += fmt::format("in a step {}\n", tuning_.describe(static_cast<int>(i)));
+  return lines;
+}
+
+int StepTuner::choose_all() {
+  int num_changed = 0;
+  for (size_t shape = shapes_.size(); shape-- > 0;) {
+    Shape& s = shapes_[shape];
+    if (s.ways.size() < 2) continue;
+    int before = s.chosen.number;
+    try_all(shape);
+    keep_best(shape);
+    num_changed += s.chosen.number != before;
+  }
+  return num_changed;
+}
+
+void StepTuner::choose(size_t shape, const Way& way) {
+  int own = shapes_[shape].own_numbers[static_cast<size_t>(way.number)];
+  tuning_.choose(static_cast<int>(shape), own, way.is_early);
+}
+
+// The best of a few runs of one graph, after one that does not count. Ranks end a step together;
+// the one that was the last to begin has not waited for others.
+float StepTuner::microseconds(int num_runs, float hopeless) {
+  backend_.graphs->begin_capture(stream_);
+  step_();
+  Graph graph = backend_.graphs->end_capture(stream_);
+  auto time = [&] {
+    backend_.device.record(begin_, stream_);
+    backend_.graphs->launch(graph, stream_);
+    backend_.device.record(end_, stream_);
+    backend_.device.synchronize(stream_);
+    float ns = 1e6f * backend_.device.elapsed_ms(begin_, end_);
+    return static_cast<float>(ranks_.min(std::llround(ns))) / 1000;
+  };
+  time();
+  float best = time();
+  for (int i = 1; i < num_runs && best < hopeless; ++i) best = std::min(best, time());
+  backend_.graphs->destroy(graph);
+  return best;
+}
+
+// Leaves the ways sorted by the step's time.
+void StepTuner::try_all(size_t shape) {
+  std::vector<Way>& ways = shapes_[shape].ways;
+  float best = std::numeric_limits<float>::infinity();
+  for (Way& way : ways) {
+    choose(shape, way);
+    way.us = microseconds(kTryRuns, kHopeless * best);
+    best = std::min(best, way.us);
+  }
+  std::stable_sort(ways.begin(), ways.end(),
+                   [](const Way& a, const Way& b) { return a.us < b.us; });
+}
+
+// Of the ways that seemed faster than the one chosen so far, and of letting the next kernel start
+// early.
+void StepTuner::keep_best(size_t shape) {
+  Shape& s = shapes_[shape];
+  for (size_t i = 0; i < std::min(kFinalists, s.ways.size()); ++i) {
+    if (s.ways[i].number == s.chosen.number) break;
+    if (is_faster(shape, s.ways[i])) s.chosen = s.ways[i];
+  }
+  Way other = s.chosen;
+  other.is_early = !other.is_early;
+  if (is_faster(shape, other)) s.chosen = other;
+  choose(shape, s.chosen);
+}
+
+bool StepTuner::is_faster(size_t shape, const Way& way) {
+  float before = 0, after = 0;
+  for (int turn = 0; turn < kCompareTurns; ++turn) {
+    choose(shape, shapes_[shape].chosen);
+    before += microseconds(kCompareRuns);
+    choose(shape, way);
+    after += microseconds(kCompareRuns);
+  }
+  return after < kFasterStep * before;
+}
+
+}  // namespace ll

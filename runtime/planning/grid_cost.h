@@ -1,0 +1,43 @@
+#pragma once
+// What a step costs on a grid: times of products, of attention and of exchanges, from the times of
+// a machine. Knows sizes, not models. What the grids' steps have in common that is next to nothing
+// is left out.
+#include <cstdint>
+
+#include "parallel/grid_shape.h"
+#include "runtime/planning/machine_rates.h"
+
+namespace ll {
+
+// A rank's part of a stack of layers.
+struct RankSizes {
+  int64_t layers = 0, hidden = 0;  // of the whole
+  int64_t hidden_part = 0, qkv = 0, slice = 0, ffn = 0, vocab = 0;
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  int64_t element_bytes = 2;
+  bool merged_share_heads = false;
+};
+
+struct StepLoad {
+  int64_t rows = 0;            // tokens of the step
+  int64_t positions_read = 0;  // by its decode rows, of all sequences
+  int64_t prompt_pairs = 0;    // query and key pairs of its prompts
+  int64_t sampled = 0;         // rows whose logits are wanted
+
+  static StepLoad decode(int64_t sequences, int64_t context) {
+    return {sequences, sequences * context, 0, sequences};
+  }
+  static StepLoad prefill(int64_t prompts, int64_t length) {
+    return {prompts * length, 0, prompts * length * length / 2, prompts};
+  }
+};
+
+// Seconds of a step of one replica; `gathered`: with weights gathered over the grid's z columns.
+double step_seconds(const MachineRates& machine, const GridShape& grid, const RankSizes& sizes,
+                    const StepLoad& load, bool gathered);
+
+// Rows from which a prefill step is faster gathered; 0: none up to `max_rows`.
+int64_t gather_threshold(const MachineRates& machine, const GridShape& grid, const RankSizes& sizes,
+                         int64_t max_rows);
+
+}  // namespace ll

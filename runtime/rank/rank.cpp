@@ -1,0 +1,204 @@
+#include "runtime/rank/rank.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "model/shard/reshard.h"
+#include "parallel/mpi/mpi_communicator.h"
+#include "runtime/planning/grid_planner.h"
+#include "runtime/planning/measure_device.h"
+#include "runtime/process/cpu_threads.h"
+#include "runtime/process/launch_clock.h"
+#include "runtime/version.h"
+
+namespace ll {
+namespace {
+
+BackendKind choose_backend(const EngineConfig& config, const MpiGroup& world) {
+  if (config.backend == EngineConfig::BackendChoice::kCpu) return BackendKind::kCpu;
+  if (config.backend == EngineConfig::BackendChoice::kCuda) return BackendKind::kCuda;
+  return world.min(has_cuda()) > 0 ? BackendKind::kCuda : BackendKind::kCpu;
+}
+
+// The ranks' device as the grid planner sees it.
+MachineRates machine_of(const Backend& backend, const MpiEnvironment& mpi) {
+  auto known = known_machine(backend.kind == BackendKind::kCpu ? "cpu" : backend.device_name);
+  MachineRates machine = known.value_or(known_machine("h100").value());
+  machine.memory_bytes = backend.device.memory_info().total_bytes;
+  if (backend.kind == BackendKind::kCpu) {  // the ranks of a host share what it has
+    machine.memory_bytes /= static_cast<size_t>(mpi.local_size());
+    machine.device = machine.device.shared_by(mpi.local_size());
+  }
+  return machine;
+}
+
+}  // namespace
+
+Rank::Rank(const EngineConfig& config, const MpiEnvironment& mpi)
+    : config_(config),
+      mpi_(mpi),
+      watchdog_(std::chrono::seconds(config.step_timeout_s),
+                fmt::format("rank {} on {}", mpi.world().rank(), MpiEnvironment::host_name()),
+                mpi.local_peers()),
+      files_(config.model),
+      dtype_(config.model.dtype.value_or(model_dtype(files_.config.dtype))),
+      backend_(open_backend(choose_backend(config, mpi.world()), mpi.local_rank(), num_threads())),
+      machine_(machine_of(backend_, mpi)),
+      stream_(backend_.device.create_stream()) {}
+
+Rank::~Rank() = default;
+
+int Rank::num_threads() const {
+  return config_.threads > 0 ? config_.threads : share_of_processors(mpi_.local_size());
+}
+
+void Rank::say(const std::string& line) const {
+  if (world().rank() == 0) fmt::print(stderr, "{}\n", line);
+}
+
+RunnerOptions Rank::limits() const {
+  const auto& s = config_.scheduler;
+  int64_t length = model().max_position;
+  if (s.max_input_length > 0 && s.max_output_length > 0)
+    length = std::min(length, s.max_input_length + s.max_output_length);
+  if (backend_.fixed_page_size > 0 && config_.kv_cache.page_size != backend_.fixed_page_size)
+    fail_usage("kv_cache.page_size: the CUDA backend's pages have {} positions, not {}",
+               backend_.fixed_page_size, config_.kv_cache.page_size);
+  if (backend_.max_sequences > 0 && s.max_num_seqs > backend_.max_sequences)
+    fail_usage("scheduler.max_num_seqs: the CUDA backend runs up to {} sequences at a time, not {}",
+               backend_.max_sequences, s.max_num_seqs);
+  return {.max_num_seqs = s.max_num_seqs,
+          .max_num_batched_tokens = s.max_num_batched_tokens,
+          .max_length = length,
+          .page_size = config_.kv_cache.page_size,
+          .graph_max_rows = config_.enforce_eager ? 0 : config_.cuda_graph_max_bs,
+          .collects = false};
+}
+
+void Rank::measure_machine() {
+  world().barrier();  // those of a CPU share its memory: all at the same time
+  machine_.device = measure_device(backend_, stream_, model(), dtype_, machine_.device);
+  if (world().size() > 1)
+    machine_.links = measure_links(backend_, world(), dtype_, model().hidden_size);
+}
+
+// What is measured decides on GPUs, where it takes a second or two.
+GridShape Rank::wanted_grid() {
+  bool decides_mode = config_.grid && config_.grid->z > 1 && config_.gather_tokens == 0,
+       decides_grid = !config_.grid && world().size() > 1;
+  if (config_.grid) choose_grid(model(), config_.grid, world().size());  // refuses what is illegal
+  if (backend_.kind == BackendKind::kCuda && (decides_mode || decides_grid)) measure_machine();
+  return config_.grid ? *config_.grid : planned_grid();
+}
+
+// All ranks take what rank 0 makes of the measured links. Replicas are for many requests, and on
+// GPUs: on a CPU each would read all weights through the memory they share.
+GridShape Rank::planned_grid() {
+  if (world().size() == 1) return choose_grid(model(), std::nullopt, 1);
+  bool is_cuda = backend_.kind == BackendKind::kCuda;
+  GridQuestion question{
+      .num_ranks = world().size(),
+      .dtype = dtype_,
+      .memory_share = is_cuda ? config_.kv_cache.gpu_memory_utilization : kCpuMemoryShare,
+      .limits = limits(),
+      .may_replicate = is_cuda && config_.can_replicate(),
+      .may_gather = is_cuda,
+      .sequences = config_.scheduler.max_num_seqs};
+  if (is_cuda) say(describe_plan(model(), config_.model.path, machine_, question));
+  GridShape shape = best_grid(model(), machine_, question);
+  world().broadcast(&shape, sizeof shape, 0);
+  return shape;
+}
+
+Qwen2Weights Rank::weights() const {
+  if (!files_.store)
+    return random_weights(model(), *shard_, dtype_, backend_, stream_, config_.model.seed);
+  return load_weights(*files_.store, *shard_, dtype_, backend_, stream_, config_.load_threads, {});
+}
+
+void Rank::load(const GridShape& shape, const KvWish& wish) {
+  enter(shape);
+  plan_pages(wish, 0);
+  say(fmt::format("litelang {}: {}, {}, {} rank{} ({}), {}", kVersion, config_.model.path,
+                  name_of(dtype_), world().size(), world().size() == 1 ? "" : "s", shape.str(),
+                  backend_.device_name));
+  say("memory of a rank: " + budget_.str());
+  Qwen2Weights loaded = weights();
+  backend_.device.synchronize(stream_);
+  weights_loaded_ = seconds_since_launch();
+  start(std::move(loaded));
+}
+
+double Rank::move(const GridShape& shape, const KvWish& wish) {
+  ensure(runner_ != nullptr, "move: nothing is loaded");
+  watchdog_.pause();
+  GridShape from = grid_->shape();
+  backend_.device.synchronize(stream_);
+  Qwen2Weights held = runner_->model().release_weights();
+  runner_.reset();
+  grid_.reset();
+  if (!all_ranks_) all_ranks_ = make_communicator(backend_, world());
+  enter(shape);
+  world().barrier();
+  auto begin = std::chrono::steady_clock::now();
+  held = reshard_weights(model(), from, shape, std::move(held), backend_, *all_ranks_, stream_);
+  world().barrier();
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  plan_pages(wish, weight_bytes(weight_placements(model(), *shard_), backend_.ops, dtype_));
+  start(std::move(held));
+  return seconds;
+}
+
+void Rank::enter(const GridShape& shape) {
+  grid_ = std::make_unique<ProcessGrid>(backend_, world(), shape);
+  shard_ = shard_of(model(), shape, grid_->place());
+  options_ = limits();
+  options_.collects = grid_->replica().rank() == 0;
+}
+
+// `resident`: bytes of the weights that are there already.
+void Rank::plan_pages(const KvWish& wish, size_t resident) {
+  budget_ = plan_memory(config_, options_, backend_, model(), *shard_, dtype_,
+                        grid_->shape().replica_size(), mpi_.local_size(), resident);
+  budget_.num_pages = world().min(budget_.num_pages);
+  if (wish.sequences > 0) {
+    // Admission counts a part-full page more for each.
+    int64_t span = budget_.page_span,
+            wanted = wish.sequences * ((wish.length + span - 1) / span + 1);
+    check(wanted <= budget_.num_pages,
+          "{}: {} sequences of {} tokens need {} KV pages, but there is room for {}; use fewer, "
+          "shorter ones",
+          grid_->shape().str(), wish.sequences, wish.length, wanted, budget_.num_pages);
+    budget_.num_pages = wanted;
+  }
+  options_.num_pages = budget_.num_pages;
+}
+
+void Rank::start(Qwen2Weights weights) {
+  runner_ = std::make_unique<ModelRunner>(options_, backend_, *grid_, stream_, model(), *shard_,
+                                          std::move(weights));
+  runner_->measure_products();
+  grid_->replica().barrier();
+}
+
+// Rows from which steps gather weights.
+int32_t Rank::gather_tokens() const {
+  const GridShape& shape = grid_->shape();
+  if (shape.z == 1) return 0;
+  if (config_.gather_tokens > 0) return config_.gather_tokens;
+  return static_cast<int32_t>(
+      ll::gather_tokens(model(), machine_, shape, dtype_, options_.max_num_batched_tokens));
+}
+
+SchedulerOptions Rank::scheduler() const {
+  return {.max_num_seqs = options_.max_num_seqs,
+          .max_num_batched_tokens = options_.max_num_batched_tokens,
+          .chunked_prefill = config_.scheduler.chunked_prefill,
+          .radix = config_.kv_cache.radix,
+          .busy_scale = config_.scheduler.busy_scale,
+          .num_pages = options_.num_pages,
+          .page_size = shard_->positions(options_.page_size).span(),
+          .gather_tokens = gather_tokens()};
+}
+
+}  // namespace ll

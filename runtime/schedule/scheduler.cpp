@@ -1,0 +1,400 @@
+#include "runtime/schedule/scheduler.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "runtime/schedule/admission.h"
+
+namespace ll {
+namespace {
+
+constexpr double kCalmShare = 0.6;  // of a remaining length, while the cache is not busy
+
+bool arrived_before(const std::shared_ptr<Sequence>& a, const std::shared_ptr<Sequence>& b) {
+  return std::pair(a->request->id, a->index) < std::pair(b->request->id, b->index);
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const SchedulerOptions& options)
+    : options_(options), pool_(options.num_pages) {
+  ensure(options.max_num_batched_tokens >= options.max_num_seqs,
+         "fewer tokens than sequences a step");
+  if (options.radix) cache_ = std::make_unique<RadixCache>(pool_, options.page_size);
+  for (int32_t slot = options.max_num_seqs; slot-- > 0;) free_slots_.push_back(slot);
+}
+
+void Scheduler::add(std::shared_ptr<const Request> request) {
+  int64_t capacity = options_.num_pages * options_.page_size;
+  auto prompt = static_cast<int64_t>(request->prompt.size());
+  int64_t positions = prompt + request->params.max_tokens - 1;  // the last token is not fed back
+  check(prompt > 0, "the prompt has no tokens");
+  check(positions <= capacity,
+        "prompt of {} tokens and max_tokens {} need {} KV positions, but there are {}; lower "
+        "max_tokens or raise kv_cache.memory_bytes",
+        prompt, request->params.max_tokens, positions, capacity);
+  check(options_.chunked_prefill || positions <= options_.max_num_batched_tokens,
+        "prompt of {} tokens and max_tokens {} exceed scheduler.max_num_batched_tokens = {}, which "
+        "chunked_prefill: false makes the limit",
+        prompt, request->params.max_tokens, options_.max_num_batched_tokens);
+  check(request->params.n <= options_.max_num_seqs, "n = {} exceeds scheduler.max_num_seqs = {}",
+        request->params.n, options_.max_num_seqs);
+  waiting_.push_back(std::make_shared<Sequence>(std::move(request), 0));
+}
+
+PlannedStep Scheduler::plan() {
+  PlannedStep step;
+  step.plan.id = static_cast<int32_t>(++step_);
+  plan_decodes(step);
+  if (continue_prefills(step)) start_waiting(step);
+  for (int32_t page : copied_pages_) pool_.release(page);
+  copied_pages_.clear();
+  step.plan.gathered = options_.gathers(step.plan.num_tokens());
+  return step;
+}
+
+// Oldest first; when pages run out the newest gives way.
+void Scheduler::plan_decodes(PlannedStep& step) {
+  for (size_t i = 0; i < running_.size(); ++i) {
+    SequencePtr s = running_[i];
+    if (!s->can_decode()) continue;
+    while (!ensure_pages(step, *s, s->num_computed + 1)) {
+      SequencePtr victim = running_.back();
+      preempt(step, victim);
+      if (victim == s) return;
+    }
+    auto row = static_cast<int32_t>(step.plan.decode.size());
+    step.plan.decode.push_back({s->slot, s->num_computed++});
+    add_sample(step, s, row);
+  }
+}
+
+// False when one found no room; nobody overtakes it then.
+bool Scheduler::continue_prefills(PlannedStep& step) {
+  for (size_t i = 0; i < running_.size(); ++i) {
+    SequencePtr s = running_[i];
+    if (s->state == Sequence::State::kPrefilling && !plan_chunk(step, s)) return false;
+  }
+  return true;
+}
+
+void Scheduler::start_waiting(PlannedStep& step) {
+  while (!waiting_.empty() && !step.has_preempted) {
+    SequencePtr s = waiting_.front();
+    bool has_budget = step.plan.num_tokens() < options_.max_num_batched_tokens;
+    if (!has_budget || num_unclaimed_slots() < s->num_slots_wanted() || s->num_in_flight > 0)
+      return;
+    if (!admit(step, s)) return;
+    waiting_.pop_front();
+    running_.insert(std::upper_bound(running_.begin(), running_.end(), s, arrived_before), s);
+    if (!plan_chunk(step, s)) return;
+  }
+}
+
+// Free slots that no running prompt needs for its other answers.
+int32_t Scheduler::num_unclaimed_slots() const {
+  auto unclaimed = static_cast<int32_t>(free_slots_.size());
+  for (const SequencePtr& s : running_) unclaimed -= s->num_slots_wanted() - 1;
+  return unclaimed;
+}
+
+bool Scheduler::is_planned(const PlannedStep& step, const Sequence& s) {
+  auto in_slot = [&](const auto& row) { return row.slot == s.slot; };
+  return std::any_of(step.plan.decode.begin(), step.plan.decode.end(), in_slot) ||
+         std::any_of(step.plan.chunks.begin(), step.plan.chunks.end(), in_slot);
+}
+
+// The next part of a prompt; false when the step has no room for more.
+bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
+  int32_t budget = options_.max_num_batched_tokens - step.plan.num_tokens();
+  int32_t count = std::min(budget, s->num_unprefilled());
+  if (count <= 0 || (!options_.chunked_prefill && count < s->num_unprefilled())) return false;
+  while (!ensure_pages(step, *s, s->num_computed + count)) {
+    // What the pages at hand allow; else the newest gives way, unless it is this one.
+    auto room = static_cast<int32_t>(static_cast<int64_t>(s->pages.size()) * options_.page_size) -
+                s->num_computed;
+    if (room > 0 && s->copy_source.page < 0 && options_.chunked_prefill) {
+      count = std::min(count, room);
+      break;
+    }
+    SequencePtr victim = running_.back();
+    if (victim == s || is_planned(step, *victim)) return false;
+    preempt(step, victim);
+  }
+  int32_t row = step.plan.num_tokens(), end = s->num_computed + count;
+  StepPlan::PromptChunk chunk{.slot = s->slot, .first_position = s->num_computed};
+  chunk.tokens.assign(s->tokens.begin() + s->num_computed, s->tokens.begin() + end);
+  if (s->wants_prompt_logprobs()) {
+    chunk.num_prompt_logprobs = s->params().prompt_logprobs;
+    step.prompt_scores.push_back(s);
+  }
+  bool is_last = end == static_cast<int32_t>(s->tokens.size());
+  if (!is_last) chunk.next_token = s->tokens[static_cast<size_t>(end)];
+  step.plan.chunks.push_back(std::move(chunk));
+  s->num_computed = end;
+  // Later sequences share these pages from this very step on: keys are written before any row reads
+  // them.
+  cache_pages(*s, false);
+  if (is_last) finish_prefill(step, s, row + count - 1);
+  return true;
+}
+
+void Scheduler::finish_prefill(PlannedStep& step, const SequencePtr& s, int32_t row) {
+  bool forks = s->num_slots_wanted() > 1;
+  s->state = Sequence::State::kDecoding;
+  add_sample(step, s, row);
+  if (forks) fork(step, s, row);
+  s->has_forked = true;
+}
+
+// The request's other answers start from the leader's prompt: they share its pages and draw from
+// the same row.
+void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) {
+  int64_t whole = leader->num_prompt / options_.page_size;
+  auto rows = static_cast<int32_t>(leader->num_prompt % options_.page_size);
+  for (int32_t index = 1; index < leader->params().n; ++index) {
+    auto s = std::make_shared<Sequence>(leader->request, index);
+    s->state = Sequence::State::kDecoding;
+    s->has_forked = true;
+    s->num_computed = s->num_cached = leader->num_prompt;
+    s->pages.assign(leader->pages.begin(), leader->pages.begin() + whole);
+    s->num_shared_pages = static_cast<int32_t>(whole);
+    for (int32_t page : s->pages) pool_.retain(page);
+    if (rows > 0) {
+      s->copy_source = {leader->pages[static_cast<size_t>(whole)], rows};
+      pool_.retain(s->copy_source.page);
+    }
+    if (leader->has_lock) lock(*s, leader->lock);
+    start_in_slot(step, *s);
+    running_.insert(std::upper_bound(running_.begin(), running_.end(), s, arrived_before), s);
+    add_sample(step, s, row);
+  }
+}
+
+void Scheduler::add_sample(PlannedStep& step, const SequencePtr& s, int32_t row) {
+  step.plan.samples.push_back({row, s->slot, s->length()});
+  step.samples.push_back(s);
+  ++s->num_in_flight;
+}
+
+// Gives the sequence what the cache knows of it, a slot, and a place among the running; false, with
+// nothing changed, when it should wait.
+bool Scheduler::admit(PlannedStep& step, const SequencePtr& s) {
+  RadixCache::Match match;
+  if (cache_ && !s->wants_prompt_logprobs()) {
+    // The last token always runs: its logits are wanted.
+    match = cache_->match(std::span(s->tokens).first(s->tokens.size() - 1), step_);
+    if (!can_spare_page(*s)) match.partial = nullptr, match.partial_rows = 0;
+    lock(*s, match.node);
+  }
+  s->num_shared_pages = static_cast<int32_t>(match.pages.size());
+  if (!running_.empty() && !fits(*s)) {
+    s->num_shared_pages = 0;
+    unlock(*s);
+    return false;
+  }
+  s->pages = match.pages;
+  for (int32_t page : s->pages) pool_.retain(page);
+  s->num_computed = static_cast<int32_t>(
+      static_cast<int64_t>(s->pages.size()) * options_.page_size + match.partial_rows);
+  if (match.partial) {
+    s->copy_source = {cache_->page_of(match.partial), static_cast<int32_t>(match.partial_rows)};
+    pool_.retain(s->copy_source.page);
+  }
+  if (s->num_cached < 0) {
+    s->num_cached = s->num_computed;
+    totals_.prompt_tokens += s->num_prompt;
+    totals_.cached_tokens += s->num_cached;
+  }
+  s->state = Sequence::State::kPrefilling;
+  start_in_slot(step, *s);
+  return true;
+}
+
+// Whether there is a page beside all that the sequence comes to need: while a copy is pending its
+// source is held as well.
+bool Scheduler::can_spare_page(const Sequence& s) const {
+  int64_t positions = s.num_prompt + s.params().max_tokens - 1;
+  return positions <= (options_.num_pages - 1) * options_.page_size;
+}
+
+// Whether the candidate and all that run stay within the pages at their expected peak.
+bool Scheduler::fits(const Sequence& candidate) const {
+  int64_t in_use = num_pages_in_use();
+  double usage = static_cast<double>(in_use) / static_cast<double>(pool_.num_pages());
+  double share = usage < options_.busy_scale ? kCalmShare : 1.0;
+  std::vector<Growth> growths;
+  int64_t own_pages = 0, all_positions = 0;  // if all ended at once
+  auto expect = [&](const Sequence& s, int32_t copies) {
+    int64_t own = s.length() - s.num_shared_pages * options_.page_size;
+    auto remaining = static_cast<int64_t>(share * std::max(s.remaining(), 0));
+    for (int32_t i = 0; i < copies; ++i) growths.push_back({i == 0 ? own : 0, remaining});
+    all_positions += own + copies * (remaining + options_.page_size - 1);
+  };
+  for (const SequencePtr& s : running_) {
+    expect(*s, s->num_slots_wanted());
+    own_pages += static_cast<int64_t>(s->pages.size()) - s->num_shared_pages;
+  }
+  expect(candidate, candidate.num_slots_wanted());
+  int64_t room = pool_.num_pages() - std::max<int64_t>(0, in_use - own_pages);  // besides shared
+  return all_positions / options_.page_size <= room ||
+         peak_pages(std::move(growths), options_.page_size) <= room;
+}
+
+void Scheduler::start_in_slot(PlannedStep& step, Sequence& s) {
+  s.slot = free_slots_.back();
+  free_slots_.pop_back();
+  StepPlan::NewSlot start{.slot = s.slot, .sampling = s.slot_sampling()};
+  if (start.sampling.has_penalties()) {
+    start.prompt = s.request->prompt;
+    start.output.assign(s.tokens.begin() + s.num_prompt, s.tokens.end());
+  }
+  step.plan.new_slots.push_back(std::move(start));
+  for (size_t i = 0; i < s.pages.size(); ++i)
+    step.plan.page_deltas.push_back({s.slot, static_cast<int32_t>(i), s.pages[i]});
+}
+
+// Pages for positions [0, num_positions). False when they ran out; what was got is kept. A page
+// that is copied from stays held to the end of the plan: no copy of the same step may go to it.
+bool Scheduler::ensure_pages(PlannedStep& step, Sequence& s, int32_t num_positions) {
+  while (static_cast<int64_t>(s.pages.size()) * options_.page_size < num_positions) {
+    int32_t page = allocate_page();
+    if (page < 0) return false;
+    if (s.copy_source.page >= 0) {
+      step.plan.page_copies.push_back({s.copy_source.page, page, s.copy_source.rows});
+      copied_pages_.push_back(s.copy_source.page);
+      s.copy_source = {};
+    }
+    step.plan.page_deltas.push_back({s.slot, static_cast<int32_t>(s.pages.size()), page});
+    s.pages.push_back(page);
+  }
+  return true;
+}
+
+// -1 when there is none. A page the cache gives up is free unless someone is yet to copy it.
+int32_t Scheduler::allocate_page() {
+  while (pool_.num_free() == 0 && cache_ && cache_->evict(1) > 0) {
+  }
+  return pool_.num_free() > 0 ? pool_.allocate() : -1;
+}
+
+// Shows the cache the whole pages this sequence has computed (and the part-full one when it
+// leaves).
+void Scheduler::cache_pages(Sequence& s, bool include_partial) {
+  if (!cache_ || s.copy_source.page >= 0) return;
+  int64_t known = std::min<int64_t>(s.num_computed, static_cast<int64_t>(s.tokens.size()));
+  if (!include_partial) known = known / options_.page_size * options_.page_size;
+  if (known == 0) return;
+  lock(s, cache_->insert(std::span(s.tokens).first(static_cast<size_t>(known)), s.pages, step_));
+}
+
+// Takes a sequence out of the running; it starts over from what the cache keeps, ahead of those
+// that never ran.
+void Scheduler::preempt(PlannedStep& step, const SequencePtr& victim) {
+  step.has_preempted = true;
+  release(*victim);
+  std::erase(running_, victim);
+  victim->state = Sequence::State::kWaiting;
+  victim->num_computed = 0;
+  ++totals_.num_preemptions;
+  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), victim, arrived_before),
+                  victim);
+}
+
+// Every page of the sequence goes: whole and part-full pages of known tokens to the cache, which
+// retains them; this sequence's hold on all of them, and on a copy source, is dropped.
+void Scheduler::release(Sequence& s) {
+  cache_pages(s, true);
+  for (int32_t page : s.pages) pool_.release(page);
+  s.pages.clear();
+  s.num_shared_pages = 0;
+  if (s.copy_source.page >= 0) pool_.release(s.copy_source.page);
+  s.copy_source = {};
+  unlock(s);
+  free_slots_.push_back(s.slot);
+  s.slot = -1;
+}
+
+// Instead of what it had locked before.
+void Scheduler::lock(Sequence& s, RadixCache::Node* node) {
+  cache_->lock(node);
+  unlock(s);
+  s.lock = node;
+  s.has_lock = true;
+}
+
+void Scheduler::unlock(Sequence& s) {
+  if (s.has_lock) cache_->unlock(s.lock);
+  s.lock = nullptr;
+  s.has_lock = false;
+}
+
+void Scheduler::commit(const PlannedStep& step, std::span<const int32_t> tokens,
+                       const OnToken& on_token, const OnFinish& on_finish) {
+  ensure(tokens.size() == step.samples.size(), "commit: one token a sample");
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const SequencePtr& s = step.samples[i];
+    --s->num_in_flight;
+    if (s->state == Sequence::State::kFinished)
+      continue;  // the row planned before the end was known
+    s->tokens.push_back(tokens[i]);
+    FinishReason reason = s->finish_after_last_token();
+    if (on_token(*s, i) && reason != FinishReason::kStop) reason = FinishReason::kStop;
+    if (reason != FinishReason::kNone) finish(s, reason, on_finish);
+  }
+}
+
+void Scheduler::finish(const SequencePtr& s, FinishReason reason, const OnFinish& on_finish) {
+  if (s->is_running()) {
+    release(*s);
+    std::erase(running_, s);
+  } else {
+    std::erase(waiting_, s);
+  }
+  s->state = Sequence::State::kFinished;
+  s->finish_reason = reason;
+  on_finish(s);
+}
+
+void Scheduler::abort(int64_t request_id, const OnFinish& on_finish) {
+  std::vector<SequencePtr> found;
+  for (const auto& s : running_)
+    if (s->request->id == request_id) found.push_back(s);
+  for (const auto& s : waiting_)
+    if (s->request->id == request_id) found.push_back(s);
+  for (const SequencePtr& s : found) finish(s, FinishReason::kAborted, on_finish);
+}
+
+SchedulerStats Scheduler::stats() const {
+  SchedulerStats s = totals_;
+  s.num_waiting = static_cast<int64_t>(waiting_.size());
+  s.num_running = static_cast<int64_t>(running_.size());
+  s.kv_usage = static_cast<double>(num_pages_in_use()) / static_cast<double>(pool_.num_pages());
+  return s;
+}
+
+void Scheduler::check_integrity() const {
+  pool_.check_integrity();
+  if (cache_) cache_->check_integrity();
+  int64_t held = cache_ ? cache_->num_pages() : 0, counted = 0;
+  std::vector<int32_t> slots = free_slots_;
+  for (const SequencePtr& s : running_) {
+    ensure(s->is_running(), "scheduler: a running sequence is not");
+    ensure(static_cast<int64_t>(s->pages.size()) * options_.page_size >= s->num_computed ||
+               s->copy_source.page >= 0,
+           "scheduler: positions without a page");
+    held += static_cast<int64_t>(s->pages.size()) + (s->copy_source.page >= 0);
+    slots.push_back(s->slot);
+  }
+  for (const SequencePtr& s : waiting_)
+    ensure(s->state == Sequence::State::kWaiting && s->pages.empty() && s->slot < 0,
+           "scheduler: a waiting sequence holds something");
+  for (int32_t page = 0; page < pool_.num_pages(); ++page) counted += pool_.holders(page);
+  ensure(held == counted, "scheduler: page holders");
+  std::sort(slots.begin(), slots.end());
+  for (size_t i = 0; i < slots.size(); ++i)
+    ensure(slots[i] == static_cast<int32_t>(i), "scheduler: slots");
+  ensure(slots.size() == static_cast<size_t>(options_.max_num_seqs), "scheduler: slots missing");
+}
+
+}  // namespace ll

@@ -1,0 +1,125 @@
+#pragma once
+// Policy: which sequences run in the next step, with which pages. Knows no model, no device and no
+// text.
+//
+// plan() may run one step ahead of commit(): it counts on tokens that are still being drawn and
+// needs only their number. A sequence that turns out to have ended costs one discarded row.
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "runtime/schedule/page_pool.h"
+#include "runtime/schedule/radix_cache.h"
+#include "runtime/schedule/sequence.h"
+#include "runtime/schedule/step_plan.h"
+
+namespace ll {
+
+struct SchedulerOptions {
+  int32_t max_num_seqs = 256;
+  int32_t max_num_batched_tokens = 8192;
+  bool chunked_prefill = true;
+  bool radix = true;
+  double busy_scale =
+      0.5;  // below this share of KV in use, expect only 0.6 of each remaining length
+  int64_t num_pages = 0;
+  int64_t page_size = 64;
+  int32_t gather_tokens = 0;  // steps of so many rows and more run in gathered mode; 0: none
+
+  bool gathers(int32_t rows) const { return gather_tokens > 0 && rows >= gather_tokens; }
+};
+
+// A plan and who its samples are for.
+struct PlannedStep {
+  StepPlan plan;
+  std::vector<std::shared_ptr<Sequence>> samples;  // as plan.samples
+  std::vector<std::shared_ptr<Sequence>>
+      prompt_scores;  // of the chunks with prompt logprobs, in order
+  bool has_preempted = false;
+
+  // Nothing to tell the ranks. A plan without rows may yet start slots and fill page tables.
+  bool is_empty() const {
+    return plan.num_tokens() == 0 && plan.new_slots.empty() && plan.page_deltas.empty() &&
+           plan.page_copies.empty();
+  }
+};
+
+struct SchedulerStats {
+  int64_t num_waiting = 0, num_running = 0;
+  int64_t num_preemptions = 0;
+  int64_t prompt_tokens = 0, cached_tokens = 0;  // of sequences admitted so far
+  double kv_usage = 0;                           // share of pages in use by running sequences
+};
+
+class Scheduler {
+ public:
+  explicit Scheduler(const SchedulerOptions& options);
+
+  // Queues request->params.n sequences. Throws Error when even an empty machine could not hold one
+  // of them.
+  void add(std::shared_ptr<const Request> request);
+
+  bool has_work() const { return !waiting_.empty() || !running_.empty(); }
+  int64_t num_waiting() const { return static_cast<int64_t>(waiting_.size()); }
+
+  PlannedStep plan();
+
+  // Called with each new token, newest in sequence.tokens; returning true ends the sequence (a stop
+  // string).
+  using OnToken = std::function<bool(Sequence&, size_t sample)>;
+  // Called once for each sequence when it has ended.
+  using OnFinish = std::function<void(const std::shared_ptr<Sequence>&)>;
+  // tokens[i] was drawn for step.samples[i]. Steps are committed in the order they were planned.
+  void commit(const PlannedStep& step, std::span<const int32_t> tokens, const OnToken& on_token,
+              const OnFinish& on_finish);
+
+  // Ends a request's sequences where they are.
+  void abort(int64_t request_id, const OnFinish& on_finish);
+
+  SchedulerStats stats() const;
+  void check_integrity() const;
+
+ private:
+  using SequencePtr = std::shared_ptr<Sequence>;
+
+  void plan_decodes(PlannedStep& step);
+  bool continue_prefills(PlannedStep& step);
+  void start_waiting(PlannedStep& step);
+  bool plan_chunk(PlannedStep& step, const SequencePtr& sequence);
+  void finish_prefill(PlannedStep& step, const SequencePtr& sequence, int32_t row);
+  void fork(PlannedStep& step, const SequencePtr& leader, int32_t row);
+  void add_sample(PlannedStep& step, const SequencePtr& sequence, int32_t row);
+
+  bool admit(PlannedStep& step, const SequencePtr& sequence);
+  bool fits(const Sequence& candidate) const;
+  int64_t num_pages_in_use() const {  // by running sequences
+    return pool_.num_used() - (cache_ ? cache_->num_evictable() : 0);
+  }
+  bool can_spare_page(const Sequence& sequence) const;
+  int32_t num_unclaimed_slots() const;
+  static bool is_planned(const PlannedStep& step, const Sequence& sequence);
+  void start_in_slot(PlannedStep& step, Sequence& sequence);
+
+  bool ensure_pages(PlannedStep& step, Sequence& sequence, int32_t num_positions);
+  int32_t allocate_page();
+  void cache_pages(Sequence& sequence, bool include_partial);
+  void preempt(PlannedStep& step, const SequencePtr& victim);
+  void release(Sequence& sequence);
+  void lock(Sequence& sequence, RadixCache::Node* node);
+  void unlock(Sequence& sequence);
+  void finish(const SequencePtr& sequence, FinishReason reason, const OnFinish& on_finish);
+
+  SchedulerOptions options_;
+  PagePool pool_;
+  std::unique_ptr<RadixCache> cache_;  // null when the radix cache is off
+  std::deque<SequencePtr> waiting_;    // by arrival
+  std::vector<SequencePtr> running_;   // by arrival
+  std::vector<int32_t> free_slots_;
+  std::vector<int32_t> copied_pages_;  // sources of this step's copies, held until it is planned
+  int64_t step_ = 0;
+  SchedulerStats totals_;
+};
+
+}  // namespace ll

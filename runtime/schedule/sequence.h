@@ -1,0 +1,68 @@
+#pragma once
+// One answer being generated: its tokens and how far it has come. Only the scheduler changes it.
+//
+// Planning runs one step ahead: of `length()` tokens, the last num_in_flight are being drawn and
+// not known yet. Keys and values exist (or are planned) for positions [0, num_computed); a decoding
+// sequence has num_computed == length() - 1.
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "runtime/schedule/radix_cache.h"
+#include "runtime/schedule/request.h"
+#include "runtime/schedule/step_plan.h"
+
+namespace ll {
+
+struct Sequence {
+  enum class State : uint8_t { kWaiting, kPrefilling, kDecoding, kFinished };
+
+  Sequence(std::shared_ptr<const Request> r, int32_t index)
+      : request(std::move(r)),
+        index(index),
+        tokens(request->prompt),
+        num_prompt(static_cast<int32_t>(tokens.size())) {}
+
+  std::shared_ptr<const Request> request;
+  int32_t index;  // among the request's n
+  State state = State::kWaiting;
+  FinishReason finish_reason = FinishReason::kNone;
+
+  std::vector<int32_t> tokens;  // prompt, then the output known so far
+  int32_t num_prompt;
+  int32_t num_in_flight = 0;
+  int32_t num_computed = 0;
+  int32_t num_cached =
+      -1;  // prompt positions the radix cache gave when it first ran; -1: it has not
+  bool has_forked = false;  // the request's other answers have started, or this is one of them
+
+  int32_t slot = -1;
+  std::vector<int32_t> pages;        // held by this sequence
+  int32_t num_shared_pages = 0;      // of them, in front, taken over from others
+  RadixCache::Node* lock = nullptr;  // deepest node of the cache in use
+  bool has_lock = false;
+  struct {
+    int32_t page = -1,
+            rows = 0;  // page -1: none. Held until it is copied to this sequence's next page.
+  } copy_source;
+
+  const SamplingParams& params() const { return request->params; }
+  int32_t length() const { return static_cast<int32_t>(tokens.size()) + num_in_flight; }
+  int32_t num_output() const { return static_cast<int32_t>(tokens.size()) - num_prompt; }
+  int32_t remaining() const { return params().max_tokens - (length() - num_prompt); }
+  int32_t num_unprefilled() const { return static_cast<int32_t>(tokens.size()) - num_computed; }
+  bool can_decode() const { return state == State::kDecoding && remaining() > 0; }
+  bool is_running() const { return state == State::kPrefilling || state == State::kDecoding; }
+  bool wants_prompt_logprobs() const {
+    return params().prompt_logprobs >= 0 && index == 0 && num_output() == 0;
+  }
+  // This one, and those that will fork from it.
+  int32_t num_slots_wanted() const { return has_forked ? 1 : params().n; }
+
+  // How this sequence's slot draws.
+  SlotSampling slot_sampling() const;
+  // Whether the newest token ends it.
+  FinishReason finish_after_last_token() const;
+};
+
+}  // namespace ll
