@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1
 shift
-folders=("${@:-kernels parallel model runtime launcher perf}")
+folders=("${@:-base kernels parallel model runtime launcher perf}")
 tidy=$(command -v clang-tidy-16 || command -v clang-tidy) || {
   echo "check_tidy: clang-tidy is missing; cmake/install_dependencies.sh tidy installs it" >&2
   exit 1

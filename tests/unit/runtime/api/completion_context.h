@@ -3,7 +3,7 @@
 #include <string>
 
 #include "runtime/api/completion.h"
-#include "tests/unit/model/tokenizer_data.h"
+#include "tests/unit/model/text/tokenizer_data.h"
 
 namespace ll::test {
 

@@ -5,7 +5,7 @@
 #include <random>
 
 #include "base/utf8.h"
-#include "tokenizer_data.h"
+#include "tests/unit/model/text/tokenizer_data.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/json_tree.h"
-#include "tokenizer_data.h"
+#include "tests/unit/model/text/tokenizer_data.h"
 
 namespace {
 

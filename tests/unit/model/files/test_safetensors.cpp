@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "model_files.h"
+#include "tests/unit/model/files/model_files.h"
 
 using namespace ll;
 using namespace ll::test;

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "completion_context.h"
+#include "tests/unit/runtime/api/completion_context.h"
 
 using namespace ll;
 using namespace ll::test;

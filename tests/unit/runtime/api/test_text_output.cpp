@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "tests/unit/model/tokenizer_data.h"
+#include "tests/unit/model/text/tokenizer_data.h"
 
 using namespace ll;
 using namespace ll::test;

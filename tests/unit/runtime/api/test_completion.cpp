@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "completion_context.h"
+#include "tests/unit/runtime/api/completion_context.h"
 
 using namespace ll;
 using namespace ll::test;

@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "model/shard/weight_reader.h"
-#include "model_files.h"
 #include "tests/support/device.h"
+#include "tests/unit/model/files/model_files.h"
 
 using namespace ll;
 using namespace ll::test;

@@ -9,7 +9,7 @@
 
 #include <csignal>
 
-#include "tests/unit/model/model_files.h"
+#include "tests/unit/model/files/model_files.h"
 
 using namespace ll;
 using namespace ll::test;

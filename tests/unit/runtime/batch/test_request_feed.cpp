@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "completion_context.h"
-#include "tests/unit/model/model_files.h"
+#include "tests/unit/model/files/model_files.h"
+#include "tests/unit/runtime/api/completion_context.h"
 
 using namespace ll;
 using namespace ll::test;

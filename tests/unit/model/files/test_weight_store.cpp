@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "model/files/converter.h"
-#include "model_files.h"
+#include "tests/unit/model/files/model_files.h"
 
 using namespace ll;
 using namespace ll::test;

@@ -4,7 +4,7 @@
 
 #include "tests/support/counting_device.h"
 #include "tests/support/device.h"
-#include "tests/unit/model/model_files.h"
+#include "tests/unit/model/files/model_files.h"
 
 using namespace ll;
 using namespace ll::test;

@@ -9,7 +9,7 @@
 
 #include "base/output_stage.h"
 #include "model/files/weight_tiling.h"
-#include "model_files.h"
+#include "tests/unit/model/files/model_files.h"
 
 using namespace ll;
 using namespace ll::test;

@@ -8,7 +8,7 @@
 
 #include "base/utf8.h"
 #include "model/text/pre_tokenizer_unicode.h"
-#include "tokenizer_data.h"
+#include "tests/unit/model/text/tokenizer_data.h"
 
 namespace {
 
