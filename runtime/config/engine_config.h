@@ -9,7 +9,7 @@
 
 #include "kernels/dtype.h"
 #include "parallel/grid_shape.h"
-#include "runtime/bench/bench_dataset.h"
+#include "runtime/config/bench_options.h"
 
 namespace ll {
 
@@ -58,20 +58,8 @@ struct EngineConfig {
     bool operator==(const Job&) const = default;
   } job;
 
-  struct Bench {
-    enum class Kind { kThroughput, kLatency, kOneBatch, kStartup, kGrids };
-    Kind kind = Kind::kThroughput;
-    DatasetOptions data;
-    int32_t batch_size = 8;  // of latency, one-batch and grids
-    int32_t num_iters = 0;   // 0: 30 of latency, 1 of one-batch, 5 of grids
-    int32_t num_iters_warmup = 1;
-    double temperature = 0;
-    std::string output_json;
-    std::string trace;  // file for a Chrome trace of trace_steps steps; empty: none
-    int32_t trace_steps = 50;
-    std::vector<GridShape> grids;  // of grids; none: all that fit
-    bool operator==(const Bench&) const = default;
-  } bench;
+  using Bench = BenchOptions;
+  Bench bench;
 
   int cuda_graph_max_bs = 256;  // decode steps of up to so many sequences replay a CUDA graph
   bool enforce_eager = false;   // no CUDA graphs
