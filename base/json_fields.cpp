@@ -2,7 +2,6 @@
 
 #include <charconv>
 
-#include "base/check.h"
 #include "base/nearest_name.h"
 #include "base/printable.h"
 
@@ -18,37 +17,75 @@ double number_of(const JsonTree& value, const std::string& name) {
   return v;
 }
 
-bool JsonFields::flag(const std::string& name, bool otherwise) const {
-  const JsonTree* value = find(name);
-  if (!value) return otherwise;
-  check(value->is(JsonTree::Kind::kBool), "{}: {} is neither true nor false", name, shown(*value));
-  return value->text == "true";
+JsonFields::JsonFields(const JsonTree& object, std::string where)
+    : object_(object), where_(std::move(where)) {
+  check(object.is(JsonTree::Kind::kObject), "{}: is not a JSON object", where_);
 }
 
-int64_t JsonFields::integer(const std::string& name, int64_t low, int64_t high,
-                            int64_t otherwise) const {
+std::string JsonFields::place(std::string_view name) const {
+  return where_.empty() ? std::string(name) : fmt::format("{}: {}", where_, name);
+}
+
+void JsonFields::refuse_value(std::string_view name, const std::string& why) const {
   const JsonTree* value = find(name);
-  if (!value) return otherwise;
-  check(value->is(JsonTree::Kind::kNumber), "{}: {} is not a whole number", name, shown(*value));
-  auto v = value->integer();
-  check(v && *v >= low && *v <= high, "{}: {} is not a whole number from {} to {}", name,
-        shown(*value), low, high);
+  fail("{} is {}: {}", place(name), value ? shown(*value) : "missing", why);
+}
+
+void JsonFields::refuse_kind(std::string_view name, const JsonTree& value,
+                             const std::string& what) const {
+  fail("{}: {} {}", place(name), shown(value), what);
+}
+
+int64_t JsonFields::whole(std::string_view name, const JsonTree& value, int64_t low,
+                          int64_t high) const {
+  if (!value.is(JsonTree::Kind::kNumber)) refuse_kind(name, value, "is not a whole number");
+  auto v = value.integer();
+  if (!v || *v < low || *v > high)
+    refuse_kind(name, value, fmt::format("is not a whole number from {} to {}", low, high));
   return *v;
 }
 
-double JsonFields::number(const std::string& name, double low, double high,
-                          double otherwise) const {
+bool JsonFields::flag(std::string_view name, bool otherwise) const {
   const JsonTree* value = find(name);
   if (!value) return otherwise;
-  double v = number_of(*value, name);
-  check(v >= low && v <= high, "{}: {} is outside {} to {}", name, shown(*value), low, high);
+  if (!value->is(JsonTree::Kind::kBool)) refuse_kind(name, *value, "is neither true nor false");
+  return value->text == "true";
+}
+
+int64_t JsonFields::integer(std::string_view name, int64_t low, int64_t high,
+                            int64_t otherwise) const {
+  const JsonTree* value = find(name);
+  return value ? whole(name, *value, low, high) : otherwise;
+}
+
+int64_t JsonFields::integer(std::string_view name, int64_t low, int64_t high) const {
+  const JsonTree* value = find(name);
+  if (!value) refuse(name, "must be a whole number from {} to {}", low, high);
+  return whole(name, *value, low, high);
+}
+
+std::vector<int64_t> JsonFields::integers(std::string_view name, int64_t low, int64_t high) const {
+  const JsonTree* value = find(name);
+  if (!value) return {};
+  if (!value->is(JsonTree::Kind::kArray)) return {whole(name, *value, low, high)};
+  std::vector<int64_t> list;
+  for (const JsonTree::Member& m : value->members) list.push_back(whole(name, m.value, low, high));
+  return list;
+}
+
+double JsonFields::number(std::string_view name, double low, double high, double otherwise) const {
+  const JsonTree* value = find(name);
+  if (!value) return otherwise;
+  double v = number_of(*value, place(name));
+  if (!(v >= low && v <= high))
+    refuse_kind(name, *value, fmt::format("is outside {} to {}", low, high));
   return v;
 }
 
-std::string JsonFields::text(const std::string& name, const std::string& otherwise) const {
+std::string JsonFields::text(std::string_view name, std::string_view otherwise) const {
   const JsonTree* value = find(name);
-  if (!value) return otherwise;
-  check(value->is(JsonTree::Kind::kString), "{}: {} is not a string", name, shown(*value));
+  if (!value) return std::string(otherwise);
+  if (!value->is(JsonTree::Kind::kString)) refuse_kind(name, *value, "is not a string");
   return value->text;
 }
 
@@ -56,7 +93,7 @@ void JsonFields::check_all_read() const {
   for (const JsonTree::Member& m : object_.members) {
     if (read_.contains(m.key)) continue;
     std::string near = nearest_name(m.key, {read_.begin(), read_.end()});
-    fail("unknown field {}{}", printable(m.key, 60),
+    fail("{}{}", place(fmt::format("unknown field {}", printable(m.key, 60))),
          near.empty() ? "" : fmt::format("; did you mean {}?", near));
   }
 }
