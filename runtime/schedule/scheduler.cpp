@@ -17,10 +17,9 @@ bool arrived_before(const std::shared_ptr<Sequence>& a, const std::shared_ptr<Se
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options)
-    : options_(options), pool_(options.num_pages) {
+    : options_(options), ledger_(options.num_pages, options.page_size, options.radix) {
   ensure(options.max_num_batched_tokens >= options.max_num_seqs,
          "fewer tokens than sequences a step");
-  if (options.radix) cache_ = std::make_unique<RadixCache>(pool_, options.page_size);
   for (int32_t slot = options.max_num_seqs; slot-- > 0;) free_slots_.push_back(slot);
 }
 
@@ -45,10 +44,10 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
 PlannedStep Scheduler::plan() {
   PlannedStep step;
   step.plan.id = static_cast<int32_t>(++step_);
+  ledger_.begin_step(step_);
   plan_decodes(step);
   if (continue_prefills(step)) start_waiting(step);
-  for (int32_t page : copied_pages_) pool_.release(page);
-  copied_pages_.clear();
+  ledger_.end_step(step.plan);
   step.plan.gathered = options_.gathers(step.plan.num_tokens());
   return step;
 }
@@ -58,7 +57,7 @@ void Scheduler::plan_decodes(PlannedStep& step) {
   for (size_t i = 0; i < running_.size(); ++i) {
     SequencePtr s = running_[i];
     if (!s->can_decode()) continue;
-    while (!ensure_pages(step, *s, s->num_computed + 1)) {
+    while (!ledger_.extend(s->kv, s->slot, s->num_computed + 1)) {
       SequencePtr victim = running_.back();
       preempt(step, victim);
       if (victim == s) return;
@@ -109,11 +108,10 @@ bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
   int32_t budget = options_.max_num_batched_tokens - step.plan.num_tokens();
   int32_t count = std::min(budget, s->num_unprefilled());
   if (count <= 0 || (!options_.chunked_prefill && count < s->num_unprefilled())) return false;
-  while (!ensure_pages(step, *s, s->num_computed + count)) {
+  while (!ledger_.extend(s->kv, s->slot, s->num_computed + count)) {
     // What the pages at hand allow; else the newest gives way, unless it is this one.
-    auto room = static_cast<int32_t>(static_cast<int64_t>(s->pages.size()) * options_.page_size) -
-                s->num_computed;
-    if (room > 0 && s->copy_source.page < 0 && options_.chunked_prefill) {
+    int32_t room = static_cast<int32_t>(ledger_.num_positions(s->kv)) - s->num_computed;
+    if (room > 0 && !s->kv.awaits_copy() && options_.chunked_prefill) {
       count = std::min(count, room);
       break;
     }
@@ -132,9 +130,7 @@ bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
   if (!is_last) chunk.next_token = s->tokens[static_cast<size_t>(end)];
   step.plan.chunks.push_back(std::move(chunk));
   s->num_computed = end;
-  // Later sequences share these pages from this very step on: keys are written before any row reads
-  // them.
-  cache_pages(*s, false);
+  ledger_.show(s->kv, s->computed_tokens());
   if (is_last) finish_prefill(step, s, row + count - 1);
   return true;
 }
@@ -150,21 +146,12 @@ void Scheduler::finish_prefill(PlannedStep& step, const SequencePtr& s, int32_t 
 // The request's other answers start from the leader's prompt: they share its pages and draw from
 // the same row.
 void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) {
-  int64_t whole = leader->num_prompt / options_.page_size;
-  auto rows = static_cast<int32_t>(leader->num_prompt % options_.page_size);
   for (int32_t index = 1; index < leader->params().n; ++index) {
     auto s = std::make_shared<Sequence>(leader->request, index);
     s->state = Sequence::State::kDecoding;
     s->has_forked = true;
     s->num_computed = s->num_cached = leader->num_prompt;
-    s->pages.assign(leader->pages.begin(), leader->pages.begin() + whole);
-    s->num_shared_pages = static_cast<int32_t>(whole);
-    for (int32_t page : s->pages) pool_.retain(page);
-    if (rows > 0) {
-      s->copy_source = {leader->pages[static_cast<size_t>(whole)], rows};
-      pool_.retain(s->copy_source.page);
-    }
-    if (leader->has_lock) lock(*s, leader->lock);
+    s->kv = ledger_.fork(leader->kv, leader->num_prompt);
     start_in_slot(step, *s);
     running_.insert(std::upper_bound(running_.begin(), running_.end(), s, arrived_before), s);
     add_sample(step, s, row);
@@ -180,27 +167,15 @@ void Scheduler::add_sample(PlannedStep& step, const SequencePtr& s, int32_t row)
 // Gives the sequence what the cache knows of it, a slot, and a place among the running; false, with
 // nothing changed, when it should wait.
 bool Scheduler::admit(PlannedStep& step, const SequencePtr& s) {
-  RadixCache::Match match;
-  if (cache_ && !s->wants_prompt_logprobs()) {
-    // The last token always runs: its logits are wanted.
-    match = cache_->match(std::span(s->tokens).first(s->tokens.size() - 1), step_);
-    if (!can_spare_page(*s)) match.partial = nullptr, match.partial_rows = 0;
-    lock(*s, match.node);
-  }
-  s->num_shared_pages = static_cast<int32_t>(match.pages.size());
+  // The last token always runs: its logits are wanted.
+  std::span<const int32_t> wanted = std::span(s->tokens).first(s->tokens.size() - 1);
+  int32_t num_known =
+      s->wants_prompt_logprobs() ? 0 : ledger_.take_known(s->kv, wanted, can_spare_page(*s));
   if (!running_.empty() && !fits(*s)) {
-    s->num_shared_pages = 0;
-    unlock(*s);
+    ledger_.drop(s->kv);
     return false;
   }
-  s->pages = match.pages;
-  for (int32_t page : s->pages) pool_.retain(page);
-  s->num_computed = static_cast<int32_t>(
-      static_cast<int64_t>(s->pages.size()) * options_.page_size + match.partial_rows);
-  if (match.partial) {
-    s->copy_source = {cache_->page_of(match.partial), static_cast<int32_t>(match.partial_rows)};
-    pool_.retain(s->copy_source.page);
-  }
+  s->num_computed = num_known;
   if (s->num_cached < 0) {
     s->num_cached = s->num_computed;
     totals_.prompt_tokens += s->num_prompt;
@@ -220,23 +195,23 @@ bool Scheduler::can_spare_page(const Sequence& s) const {
 
 // Whether the candidate and all that run stay within the pages at their expected peak.
 bool Scheduler::fits(const Sequence& candidate) const {
-  int64_t in_use = num_pages_in_use();
-  double usage = static_cast<double>(in_use) / static_cast<double>(pool_.num_pages());
+  int64_t in_use = ledger_.num_in_use();
+  double usage = static_cast<double>(in_use) / static_cast<double>(options_.num_pages);
   double share = usage < options_.busy_scale ? kCalmShare : 1.0;
   std::vector<Growth> growths;
   int64_t own_pages = 0, all_positions = 0;  // if all ended at once
   auto expect = [&](const Sequence& s, int32_t copies) {
-    int64_t own = s.length() - s.num_shared_pages * options_.page_size;
+    int64_t own = s.length() - s.kv.num_shared * options_.page_size;
     auto remaining = static_cast<int64_t>(share * std::max(s.remaining(), 0));
     for (int32_t i = 0; i < copies; ++i) growths.push_back({i == 0 ? own : 0, remaining});
     all_positions += own + copies * (remaining + options_.page_size - 1);
   };
   for (const SequencePtr& s : running_) {
     expect(*s, s->num_slots_wanted());
-    own_pages += static_cast<int64_t>(s->pages.size()) - s->num_shared_pages;
+    own_pages += s->kv.num_own();
   }
   expect(candidate, candidate.num_slots_wanted());
-  int64_t room = pool_.num_pages() - std::max<int64_t>(0, in_use - own_pages);  // besides shared
+  int64_t room = options_.num_pages - std::max<int64_t>(0, in_use - own_pages);  // besides shared
   return all_positions / options_.page_size <= room ||
          peak_pages(std::move(growths), options_.page_size) <= room;
 }
@@ -250,42 +225,7 @@ void Scheduler::start_in_slot(PlannedStep& step, Sequence& s) {
     start.output.assign(s.tokens.begin() + s.num_prompt, s.tokens.end());
   }
   step.plan.new_slots.push_back(std::move(start));
-  for (size_t i = 0; i < s.pages.size(); ++i)
-    step.plan.page_deltas.push_back({s.slot, static_cast<int32_t>(i), s.pages[i]});
-}
-
-// Pages for positions [0, num_positions). False when they ran out; what was got is kept. A page
-// that is copied from stays held to the end of the plan: no copy of the same step may go to it.
-bool Scheduler::ensure_pages(PlannedStep& step, Sequence& s, int32_t num_positions) {
-  while (static_cast<int64_t>(s.pages.size()) * options_.page_size < num_positions) {
-    int32_t page = allocate_page();
-    if (page < 0) return false;
-    if (s.copy_source.page >= 0) {
-      step.plan.page_copies.push_back({s.copy_source.page, page, s.copy_source.rows});
-      copied_pages_.push_back(s.copy_source.page);
-      s.copy_source = {};
-    }
-    step.plan.page_deltas.push_back({s.slot, static_cast<int32_t>(s.pages.size()), page});
-    s.pages.push_back(page);
-  }
-  return true;
-}
-
-// -1 when there is none. A page the cache gives up is free unless someone is yet to copy it.
-int32_t Scheduler::allocate_page() {
-  while (pool_.num_free() == 0 && cache_ && cache_->evict(1) > 0) {
-  }
-  return pool_.num_free() > 0 ? pool_.allocate() : -1;
-}
-
-// Shows the cache the whole pages this sequence has computed (and the part-full one when it
-// leaves).
-void Scheduler::cache_pages(Sequence& s, bool include_partial) {
-  if (!cache_ || s.copy_source.page >= 0) return;
-  int64_t known = std::min<int64_t>(s.num_computed, static_cast<int64_t>(s.tokens.size()));
-  if (!include_partial) known = known / options_.page_size * options_.page_size;
-  if (known == 0) return;
-  lock(s, cache_->insert(std::span(s.tokens).first(static_cast<size_t>(known)), s.pages, step_));
+  ledger_.enter(s.kv, s.slot);
 }
 
 // Takes a sequence out of the running; it starts over from what the cache keeps, ahead of those
@@ -301,32 +241,11 @@ void Scheduler::preempt(PlannedStep& step, const SequencePtr& victim) {
                   victim);
 }
 
-// Every page of the sequence goes: whole and part-full pages of known tokens to the cache, which
-// retains them; this sequence's hold on all of them, and on a copy source, is dropped.
+// Slot and pages go; what is known of the sequence stays in the cache.
 void Scheduler::release(Sequence& s) {
-  cache_pages(s, true);
-  for (int32_t page : s.pages) pool_.release(page);
-  s.pages.clear();
-  s.num_shared_pages = 0;
-  if (s.copy_source.page >= 0) pool_.release(s.copy_source.page);
-  s.copy_source = {};
-  unlock(s);
+  ledger_.release(s.kv, s.computed_tokens());
   free_slots_.push_back(s.slot);
   s.slot = -1;
-}
-
-// Instead of what it had locked before.
-void Scheduler::lock(Sequence& s, RadixCache::Node* node) {
-  cache_->lock(node);
-  unlock(s);
-  s.lock = node;
-  s.has_lock = true;
-}
-
-void Scheduler::unlock(Sequence& s) {
-  if (s.has_lock) cache_->unlock(s.lock);
-  s.lock = nullptr;
-  s.has_lock = false;
 }
 
 void Scheduler::commit(const PlannedStep& step, std::span<const int32_t> tokens,
@@ -369,28 +288,24 @@ SchedulerStats Scheduler::stats() const {
   SchedulerStats s = totals_;
   s.num_waiting = static_cast<int64_t>(waiting_.size());
   s.num_running = static_cast<int64_t>(running_.size());
-  s.kv_usage = static_cast<double>(num_pages_in_use()) / static_cast<double>(pool_.num_pages());
+  s.kv_usage = static_cast<double>(ledger_.num_in_use()) / static_cast<double>(options_.num_pages);
   return s;
 }
 
 void Scheduler::check_integrity() const {
-  pool_.check_integrity();
-  if (cache_) cache_->check_integrity();
-  int64_t held = cache_ ? cache_->num_pages() : 0, counted = 0;
+  std::vector<const KvHold*> holds;
   std::vector<int32_t> slots = free_slots_;
   for (const SequencePtr& s : running_) {
     ensure(s->is_running(), "scheduler: a running sequence is not");
-    ensure(static_cast<int64_t>(s->pages.size()) * options_.page_size >= s->num_computed ||
-               s->copy_source.page >= 0,
+    ensure(ledger_.num_positions(s->kv) >= s->num_computed || s->kv.awaits_copy(),
            "scheduler: positions without a page");
-    held += static_cast<int64_t>(s->pages.size()) + (s->copy_source.page >= 0);
+    holds.push_back(&s->kv);
     slots.push_back(s->slot);
   }
+  ledger_.check_integrity(holds);
   for (const SequencePtr& s : waiting_)
-    ensure(s->state == Sequence::State::kWaiting && s->pages.empty() && s->slot < 0,
+    ensure(s->state == Sequence::State::kWaiting && s->kv.pages.empty() && s->slot < 0,
            "scheduler: a waiting sequence holds something");
-  for (int32_t page = 0; page < pool_.num_pages(); ++page) counted += pool_.holders(page);
-  ensure(held == counted, "scheduler: page holders");
   std::sort(slots.begin(), slots.end());
   for (size_t i = 0; i < slots.size(); ++i)
     ensure(slots[i] == static_cast<int32_t>(i), "scheduler: slots");

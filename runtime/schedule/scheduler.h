@@ -1,6 +1,6 @@
 #pragma once
-// Policy: which sequences run in the next step, with which pages. Knows no model, no device and no
-// text.
+// Policy: which sequences run in the next step, and which give way when pages run out. Knows no
+// model, no device and no text; KvLedger keeps the books of pages.
 //
 // plan() may run one step ahead of commit(): it counts on tokens that are still being drawn and
 // needs only their number. A sequence that turns out to have ended costs one discarded row.
@@ -10,8 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/schedule/page_pool.h"
-#include "runtime/schedule/radix_cache.h"
+#include "runtime/schedule/kv_ledger.h"
 #include "runtime/schedule/sequence.h"
 #include "runtime/schedule/step_plan.h"
 
@@ -22,8 +21,8 @@ struct SchedulerOptions {
   int32_t max_num_batched_tokens = 8192;
   bool chunked_prefill = true;
   bool radix = true;
-  double busy_scale =
-      0.5;  // below this share of KV in use, expect only 0.6 of each remaining length
+  // Below this share of KV in use, expect only 0.6 of each remaining length.
+  double busy_scale = 0.5;
   int64_t num_pages = 0;
   int64_t page_size = 64;
   int32_t gather_tokens = 0;  // steps of so many rows and more run in gathered mode; 0: none
@@ -35,8 +34,8 @@ struct SchedulerOptions {
 struct PlannedStep {
   StepPlan plan;
   std::vector<std::shared_ptr<Sequence>> samples;  // as plan.samples
-  std::vector<std::shared_ptr<Sequence>>
-      prompt_scores;  // of the chunks with prompt logprobs, in order
+  // Of the chunks with prompt logprobs, in order.
+  std::vector<std::shared_ptr<Sequence>> prompt_scores;
   bool has_preempted = false;
 
   // Nothing to tell the ranks. A plan without rows may yet start slots and fill page tables.
@@ -94,30 +93,20 @@ class Scheduler {
 
   bool admit(PlannedStep& step, const SequencePtr& sequence);
   bool fits(const Sequence& candidate) const;
-  int64_t num_pages_in_use() const {  // by running sequences
-    return pool_.num_used() - (cache_ ? cache_->num_evictable() : 0);
-  }
   bool can_spare_page(const Sequence& sequence) const;
   int32_t num_unclaimed_slots() const;
   static bool is_planned(const PlannedStep& step, const Sequence& sequence);
   void start_in_slot(PlannedStep& step, Sequence& sequence);
 
-  bool ensure_pages(PlannedStep& step, Sequence& sequence, int32_t num_positions);
-  int32_t allocate_page();
-  void cache_pages(Sequence& sequence, bool include_partial);
   void preempt(PlannedStep& step, const SequencePtr& victim);
   void release(Sequence& sequence);
-  void lock(Sequence& sequence, RadixCache::Node* node);
-  void unlock(Sequence& sequence);
   void finish(const SequencePtr& sequence, FinishReason reason, const OnFinish& on_finish);
 
   SchedulerOptions options_;
-  PagePool pool_;
-  std::unique_ptr<RadixCache> cache_;  // null when the radix cache is off
-  std::deque<SequencePtr> waiting_;    // by arrival
-  std::vector<SequencePtr> running_;   // by arrival
+  KvLedger ledger_;
+  std::deque<SequencePtr> waiting_;   // by arrival
+  std::vector<SequencePtr> running_;  // by arrival
   std::vector<int32_t> free_slots_;
-  std::vector<int32_t> copied_pages_;  // sources of this step's copies, held until it is planned
   int64_t step_ = 0;
   SchedulerStats totals_;
 };

@@ -4,11 +4,13 @@
 // Planning runs one step ahead: of `length()` tokens, the last num_in_flight are being drawn and
 // not known yet. Keys and values exist (or are planned) for positions [0, num_computed); a decoding
 // sequence has num_computed == length() - 1.
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
-#include "runtime/schedule/radix_cache.h"
+#include "runtime/schedule/kv_ledger.h"
 #include "runtime/schedule/request.h"
 #include "runtime/schedule/step_plan.h"
 
@@ -32,19 +34,12 @@ struct Sequence {
   int32_t num_prompt;
   int32_t num_in_flight = 0;
   int32_t num_computed = 0;
-  int32_t num_cached =
-      -1;  // prompt positions the radix cache gave when it first ran; -1: it has not
+  // Prompt positions the radix cache gave when it first ran; -1: it has not.
+  int32_t num_cached = -1;
   bool has_forked = false;  // the request's other answers have started, or this is one of them
 
   int32_t slot = -1;
-  std::vector<int32_t> pages;        // held by this sequence
-  int32_t num_shared_pages = 0;      // of them, in front, taken over from others
-  RadixCache::Node* lock = nullptr;  // deepest node of the cache in use
-  bool has_lock = false;
-  struct {
-    int32_t page = -1,
-            rows = 0;  // page -1: none. Held until it is copied to this sequence's next page.
-  } copy_source;
+  KvHold kv;  // pages of positions [0, num_computed), and what comes next
 
   const SamplingParams& params() const { return request->params; }
   int32_t length() const { return static_cast<int32_t>(tokens.size()) + num_in_flight; }
@@ -55,6 +50,10 @@ struct Sequence {
   bool is_running() const { return state == State::kPrefilling || state == State::kDecoding; }
   bool wants_prompt_logprobs() const {
     return params().prompt_logprobs >= 0 && index == 0 && num_output() == 0;
+  }
+  // The known ones among positions [0, num_computed).
+  std::span<const int32_t> computed_tokens() const {
+    return std::span(tokens).first(std::min(tokens.size(), static_cast<size_t>(num_computed)));
   }
   // This one, and those that will fork from it.
   int32_t num_slots_wanted() const { return has_forked ? 1 : params().n; }
