@@ -6,15 +6,15 @@
 // hold, page i has the keys and values of positions [i * page_size, (i + 1) * page_size):
 //
 //   +--------------------------+------------------------------+------------------------------------+
-//   | pages                    | filled by                    | held by                            |
+//   | pages                    | filled by                    | held by |
 //   +--------------------------+------------------------------+------------------------------------+
-//   | [0, num_shared)          | others, before or in this    | the hold, others like it, and as a |
-//   |                          | very step; only read         | rule the cache                     |
-//   | [num_shared, whole)      | this sequence; only read     | the hold, and the cache once it    |
-//   |                          | from then on                 | was shown them                     |
-//   | [whole, size())          | this sequence, as it runs    | the hold alone                     |
-//   | copy_source              | another; its first rows are  | the hold until the copy is         |
-//   |                          | copied to the next page got  | planned, then end_step()           |
+//   | [0, num_shared)          | others, before or in this    | the hold, others like it, and as a
+//   | |                          | very step; only read         | rule the cache | | [num_shared,
+//   whole)      | this sequence; only read     | the hold, and the cache once it    | | | from then
+//   on                 | was shown them                     | | [whole, size())          | this
+//   sequence, as it runs    | the hold alone                     | | copy_source              |
+//   another; its first rows are  | the hold until the copy is         | | | copied to the next page
+//   got  | planned, then end_step()           |
 //   +--------------------------+------------------------------+------------------------------------+
 //   whole = computed positions / page_size. `lock` is the node of the last page that the cache has
 //   of the sequence's tokens; the cache keeps it and all before it.
@@ -75,9 +75,9 @@ class KvLedger {
     return static_cast<int64_t>(hold.pages.size()) * page_size_;
   }
 
-  // Shows the cache the whole pages of `tokens`, the sequence's first, which are computed or planned
-  // to be in this step. Others share them from this very step on: keys are written before any row
-  // reads them.
+  // Shows the cache the whole pages of `tokens`, the sequence's first, which are computed or
+  // planned to be in this step. Others share them from this very step on: keys are written before
+  // any row reads them.
   void show(KvHold& hold, std::span<const int32_t> tokens);
   // Shows the cache all pages of `tokens` and empties the hold.
   void release(KvHold& hold, std::span<const int32_t> tokens);

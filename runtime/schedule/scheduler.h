@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/schedule/kv_ledger.h"
@@ -78,6 +79,10 @@ class Scheduler {
   void abort(int64_t request_id, const OnFinish& on_finish);
 
   SchedulerStats stats() const;
+  // Queues, KV pages and the running sequences in one line, for the message of a fault: a plan that
+  // is empty and has preempted nobody, while there is work and no step is in flight, will be empty
+  // for ever.
+  std::string describe_state() const;
   void check_integrity() const;
 
  private:

@@ -145,8 +145,8 @@ class Rig {
     h->tokens.resize(static_cast<size_t>(1 + below(longest_)));
     for (int32_t& t : h->tokens) t = below(8) == 0;
     if (below(3) > 0)
-      h->num_computed = ledger.take_known(h->kv, std::span(h->tokens).first(h->tokens.size() - 1),
-                                          below(2) == 0);
+      h->num_computed =
+          ledger.take_known(h->kv, std::span(h->tokens).first(h->tokens.size() - 1), below(2) == 0);
     holders.push_back(h);
     check();
     if (below(8) == 0) {
@@ -276,7 +276,8 @@ TEST_CASE("pages that a sequence holds are not given away, those of the cache al
   CHECK(ledger.num_in_use() == 0);
 }
 
-TEST_CASE("a fork shares whole pages and copies the rest, before its leader's page goes to others") {
+TEST_CASE(
+    "a fork shares whole pages and copies the rest, before its leader's page goes to others") {
   KvLedger ledger(4, 4, false);
   KvHold leader = compute(ledger, {1, 2, 3, 4, 5}, 1);
   KvHold other = ledger.fork(leader, 5);

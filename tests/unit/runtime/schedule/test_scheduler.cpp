@@ -48,13 +48,14 @@ class Simulation {
     if (check_each_step_) scheduler.check_integrity();
     REQUIRE(planned.plan.num_tokens() <= options_.max_num_batched_tokens);
     bool idle = planned.is_empty();
-    num_idle = idle ? num_idle + 1 : 0;
     if (!idle) {
       max_rows = std::max(max_rows, planned.plan.num_tokens());
       auto tokens = device_.run(planned.plan);
       flying_.emplace_back(std::move(planned), std::move(tokens));
     }
-    REQUIRE((num_idle < 3 || !flying_.empty() || !scheduler.has_work()));
+    bool rests = idle && flying_.empty() && !planned.has_preempted;
+    CAPTURE(scheduler.describe_state());
+    REQUIRE((!rests || !scheduler.has_work()));
     while (flying_.size() > (idle ? 0 : lag_)) {
       auto [done, tokens] = std::move(flying_.front());
       flying_.pop_front();
@@ -76,7 +77,7 @@ class Simulation {
   Scheduler scheduler;
   int64_t num_finished = 0;
   std::vector<int64_t> finished_ids;
-  int32_t max_rows = 0, num_idle = 0;
+  int32_t max_rows = 0;
 
  private:
   void finished(const Sequence& s) {
@@ -327,6 +328,21 @@ TEST_CASE("what can never run is refused at once") {
   CHECK_THROWS_AS(s.add(make_request(0, std::vector<int32_t>(60, 1), 6)), Error);
   CHECK_THROWS_AS(s.add(make_request(0, {1}, 1, 5)), Error);
   CHECK(!s.has_work());
+}
+
+TEST_CASE("the state in words") {
+  Scheduler s({.max_num_seqs = 4, .max_num_batched_tokens = 24, .num_pages = 10, .page_size = 16});
+  CHECK(s.describe_state() ==
+        "0 waiting, 0 running; 10 KV pages of 16 positions: 10 free, 0 held by running sequences, "
+        "0 kept by the cache alone");
+  s.add(make_request(7, std::vector<int32_t>(40, 3), 4));
+  s.add(make_request(8, std::vector<int32_t>(40, 4), 4));
+  PlannedStep step = s.plan();
+  CHECK(s.describe_state() ==
+        "1 waiting, 1 running; 10 KV pages of 16 positions: 8 free, 2 held by running sequences, "
+        "0 kept by the cache alone; request 7 choice 0: prefilling, 24 of 40 tokens computed, 0 in "
+        "flight, 2 pages, 0 shared");
+  for (int64_t id : {7, 8}) s.abort(id, [](const auto&) {});
 }
 
 TEST_CASE("the peak of what runs") {
