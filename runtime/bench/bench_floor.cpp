@@ -17,7 +17,7 @@ BenchModel bench_model(const ModelConfig& c, const std::string& name, DType dtyp
           .vocab_size = static_cast<int32_t>(c.vocab_size)};
 }
 
-Floor step_floor(const BenchModel& m, const DeviceRates& rates, const EngineTotals& step,
+Floor step_floor(const BenchModel& m, const DeviceRates& rates, const StepWork& step,
                  int64_t shared) {
   int64_t positions = step.kv_positions - std::max<int64_t>(step.sequences - 1, 0) * shared;
   double bytes = static_cast<double>(step.steps) * m.weight_bytes +
@@ -26,27 +26,6 @@ Floor step_floor(const BenchModel& m, const DeviceRates& rates, const EngineTota
                  static_cast<double>(step.samples) * m.flops_per_sample +
                  static_cast<double>(step.attention_pairs) * m.flops_per_pair;
   return {bytes / rates.bytes_per_s / m.ranks, flops / rates.flops_per_s / m.ranks};
-}
-
-Floor prefill_floor(const BenchModel& model, const DeviceRates& rates, int64_t batch,
-                    int64_t prompt) {
-  return step_floor(model, rates,
-                    {.steps = 1,
-                     .rows = batch * prompt,
-                     .samples = batch,
-                     .sequences = batch,
-                     .attention_pairs = batch * prompt * (prompt + 1) / 2});
-}
-
-Floor decode_floor(const BenchModel& model, const DeviceRates& rates, int64_t batch,
-                   int64_t context) {
-  return step_floor(model, rates,
-                    {.steps = 1,
-                     .rows = batch,
-                     .samples = batch,
-                     .sequences = batch,
-                     .kv_positions = batch * context,
-                     .attention_pairs = batch * (context + 1)});
 }
 
 }  // namespace ll

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "model/config/model_config.h"
-#include "runtime/engine/engine.h"
 #include "runtime/planning/device_rates.h"
+#include "runtime/schedule/step_work.h"
 
 namespace ll {
 
@@ -32,15 +32,9 @@ struct Floor {
   const char* limit() const { return read_seconds > matrix_seconds ? "bandwidth" : "matrix rate"; }
 };
 
-// Of one step. Its sequences begin with the same `shared` positions, which need reading once.
-Floor step_floor(const BenchModel& model, const DeviceRates& rates, const EngineTotals& step,
+// The floor of steps, whose sequences begin with the same `shared` positions, which need reading
+// once.
+Floor step_floor(const BenchModel& model, const DeviceRates& rates, const StepWork& step,
                  int64_t shared = 0);
-
-// Of a step that runs whole prompts, and of one that draws a token for each sequence, whose own
-// position follows `context` others.
-Floor prefill_floor(const BenchModel& model, const DeviceRates& rates, int64_t batch,
-                    int64_t prompt);
-Floor decode_floor(const BenchModel& model, const DeviceRates& rates, int64_t batch,
-                   int64_t context);
 
 }  // namespace ll

@@ -66,13 +66,13 @@ void say(const Rank& rank, const std::string& line) {
 }
 
 StepTimes predict(const Rank& rank, const GridWork& work, const GridShape& grid, bool gathered) {
-  auto seconds = [&](const StepLoad& load) {
-    return predict_step(rank.model(), rank.machine(), grid, rank.dtype(), load, gathered);
+  auto seconds = [&](const StepWork& step) {
+    return predict_step(rank.model(), rank.machine(), grid, rank.dtype(), step, gathered);
   };
   int64_t middle = work.context + work.steps / 2;
-  return {.prefill = seconds(StepLoad::prefill(work.prompts, work.prompt_len)),
-          .decode_one = seconds(StepLoad::decode(1, middle)),
-          .decode_many = seconds(StepLoad::decode(work.batch, middle))};
+  return {.prefill = seconds(StepWork::prefill(work.prompts, work.prompt_len)),
+          .decode_one = seconds(StepWork::decode(1, middle)),
+          .decode_many = seconds(StepWork::decode(work.batch, middle))};
 }
 
 // On all ranks; what comes back holds on rank 0.

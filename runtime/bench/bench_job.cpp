@@ -100,7 +100,7 @@ BenchReport BenchJob::throughput(Engine& engine, const std::function<void()>& on
   if (config_.bench.num_iters_warmup > 0) warm_up(engine);
   on_warm();
   SchedulerStats stats = engine.stats();
-  EngineTotals totals = engine.totals();
+  StepWork totals = engine.totals();
   const BenchRun::Seen& run = run_all(engine, requests);
   return report(
       setup_.model,
@@ -137,8 +137,10 @@ BenchReport BenchJob::one_batch(Engine& engine, const std::function<void()>& on_
         "bench.batch_size or the lengths, or raise kv_cache.memory_bytes",
         b.batch_size, in, out, positions, setup_.num_kv_positions);
   OneBatchResult result{.batch_size = b.batch_size, .input_len = in, .output_len = out};
-  result.prefill_floor = prefill_floor(setup_.model, setup_.rates, b.batch_size, in);
-  result.decode_floor = decode_floor(setup_.model, setup_.rates, b.batch_size, in + out / 2 - 1);
+  result.prefill_floor =
+      step_floor(setup_.model, setup_.rates, StepWork::prefill(b.batch_size, in));
+  result.decode_floor =
+      step_floor(setup_.model, setup_.rates, StepWork::decode(b.batch_size, in + out / 2 - 1));
   for (int i = 0; i < b.num_iters_warmup; ++i) run_all(engine, next_batch());
   on_warm();
   for (int i = 0; i < std::max(b.num_iters, 1); ++i) {

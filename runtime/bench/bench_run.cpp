@@ -42,7 +42,7 @@ void BenchRun::submit(Engine& engine, const BenchRequest& r, int64_t id) {
 }
 
 void BenchRun::step(Engine& engine) {
-  EngineTotals before = engine.totals();
+  StepWork before = engine.totals();
   engine.step();
   Floor floor = step_floor(setup_.model, setup_.rates, engine.totals() - before, shared_);
   seen_.floor_seconds += floor.seconds();

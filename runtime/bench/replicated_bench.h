@@ -61,7 +61,7 @@ class ReplicatedBench {
   std::vector<BenchRequest> requests_;
   BenchReplica own_;
   SchedulerStats warm_stats_;
-  EngineTotals warm_totals_;
+  StepWork warm_totals_;
   RequestQueue queue_;  // rank 0's
 };
 

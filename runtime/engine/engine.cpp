@@ -34,23 +34,10 @@ void Engine::step() {
     watchdog_.begin_step(next.plan.id);
     channel_.send(next.plan);
     runner_.launch(next.plan);
-    count(next.plan);
+    totals_ += work_of(next.plan);
     in_flight_.push_back(std::move(next));
   }
   while (in_flight_.size() > (is_empty ? 0 : depth_)) commit_oldest();
-}
-
-void Engine::count(const StepPlan& plan) {
-  auto add = [&](int64_t first, int64_t rows) {
-    totals_.rows += rows;
-    totals_.kv_positions += first;
-    totals_.attention_pairs += rows * first + rows * (rows + 1) / 2;
-  };
-  for (const auto& d : plan.decode) add(d.position, 1);
-  for (const auto& c : plan.chunks) add(c.first_position, static_cast<int64_t>(c.tokens.size()));
-  totals_.steps += plan.num_tokens() > 0;
-  totals_.samples += static_cast<int64_t>(plan.samples.size());
-  totals_.sequences += static_cast<int64_t>(plan.decode.size() + plan.chunks.size());
 }
 
 void Engine::commit_oldest() {

@@ -7,6 +7,7 @@
 #include "runtime/engine/plan_channel.h"
 #include "runtime/process/watchdog.h"
 #include "runtime/schedule/scheduler.h"
+#include "runtime/schedule/step_work.h"
 
 namespace ll {
 
@@ -19,25 +20,6 @@ struct EngineEvents {
   // start after a preemption.
   std::function<void(Sequence&, int32_t first, std::vector<TokenLogprob>)> on_prompt_logprobs;
   Scheduler::OnFinish on_finish;
-};
-
-// What was run so far, for the floors of benchmarks.
-struct EngineTotals {
-  int64_t steps = 0;
-  int64_t rows = 0;             // tokens that went through the layers
-  int64_t samples = 0;          // tokens that were drawn
-  int64_t sequences = 0;        // with rows in a step, summed over steps
-  int64_t kv_positions = 0;     // of earlier steps, read by the sequences of a step
-  int64_t attention_pairs = 0;  // queries times the positions each of them attends to
-
-  EngineTotals operator-(const EngineTotals& o) const {
-    return {steps - o.steps,
-            rows - o.rows,
-            samples - o.samples,
-            sequences - o.sequences,
-            kv_positions - o.kv_positions,
-            attention_pairs - o.attention_pairs};
-  }
 };
 
 class Engine {
@@ -53,7 +35,8 @@ class Engine {
   bool has_work() const { return scheduler_.has_work() || !in_flight_.empty(); }
   int64_t num_waiting() const { return scheduler_.num_waiting(); }
   SchedulerStats stats() const { return scheduler_.stats(); }
-  EngineTotals totals() const { return totals_; }
+  // What was run so far.
+  StepWork totals() const { return totals_; }
 
   // Plans and launches a step, and hands out the tokens of the one before it. Without work: a sign
   // of life to the workers.
@@ -61,7 +44,6 @@ class Engine {
 
  private:
   void commit_oldest();
-  void count(const StepPlan& plan);
 
   Scheduler scheduler_;
   size_t depth_;  // steps in flight while the next is planned
@@ -70,7 +52,7 @@ class Engine {
   Watchdog& watchdog_;
   EngineEvents events_;
   std::deque<PlannedStep> in_flight_;
-  EngineTotals totals_;
+  StepWork totals_;
 };
 
 // Runs plans until rank 0 says stop.

@@ -17,10 +17,10 @@ struct LayerCost {
   const LinkTimes& links;
   const GridShape& grid;
   const RankSizes& s;
-  const StepLoad& load;
+  const StepWork& work;
   int columns;  // whose weights the rank multiplies with: 1, or z
 
-  double rows() const { return std::ceil(static_cast<double>(load.rows) / columns); }
+  double rows() const { return std::ceil(static_cast<double>(work.rows) / columns); }
   double size() const { return static_cast<double>(s.element_bytes); }
   int qkv_columns() const { return s.merged_share_heads ? 1 : columns; }
   int summed_columns() const { return grid.columns() / columns; }
@@ -39,8 +39,8 @@ struct LayerCost {
   }
   double attention() const {
     double parts = grid.kv_parts(), dim = static_cast<double>(s.head_dim);
-    double bytes = static_cast<double>(load.positions_read * s.kv_heads) * 2 * dim * size() / parts;
-    double flops = 4 * static_cast<double>(load.prompt_pairs * s.heads) * dim / parts;
+    double bytes = static_cast<double>(work.kv_positions * s.kv_heads) * 2 * dim * size() / parts;
+    double flops = 4 * static_cast<double>(work.prompt_pairs * s.heads) * dim / parts;
     return (bytes > 0 ? device.attention_read.at(bytes) : 0) + flops / device.attention_flops_per_s;
   }
   // Norms that no sum brings with it, RoPE, SiLU: as long as launching or moving their rows takes.
@@ -65,7 +65,7 @@ struct LayerCost {
   double kv_exchange() const {
     double row = matrix(s.slice) + static_cast<double>(s.heads) * 4;
     return links.all_to_all_s(grid.kv_parts(),
-                              (grid.kv_parts() - 1) * static_cast<double>(load.rows) * row);
+                              (grid.kv_parts() - 1) * static_cast<double>(work.rows) * row);
   }
   // The next layer's weights come while this one's products run, where the links work on their own.
   double gather_weights() const {
@@ -88,36 +88,36 @@ struct LayerCost {
 };
 
 // One row on one device: all weights and the sequence's keys and values are read once.
-double one_kernel_seconds(const DeviceTimes& device, const RankSizes& s, const StepLoad& load) {
+double one_kernel_seconds(const DeviceTimes& device, const RankSizes& s, const StepWork& work) {
   int64_t layer =
-      s.hidden * (s.qkv + s.slice + 3 * s.ffn) + load.positions_read * s.kv_heads * 2 * s.head_dim;
+      s.hidden * (s.qkv + s.slice + 3 * s.ffn) + work.kv_positions * s.kv_heads * 2 * s.head_dim;
   auto elements = static_cast<double>(s.layers * layer + s.vocab * s.hidden);
   return static_cast<double>(s.layers) * device.one_kernel_layer_s +
          elements * static_cast<double>(s.element_bytes) / device.bytes_per_s;
 }
 
 bool is_one_kernel(const DeviceTimes& device, const GridShape& grid, const RankSizes& s,
-                   const StepLoad& load) {
+                   const StepWork& work) {
   const auto& known = device.one_kernel_hidden;
-  return grid.replica_size() == 1 && load.rows == 1 && load.positions_read > 0 &&
+  return grid.replica_size() == 1 && work.rows == 1 && work.kv_positions > 0 &&
          s.element_bytes == 2 && std::find(known.begin(), known.end(), s.hidden) != known.end();
 }
 
 }  // namespace
 
 double step_seconds(const MachineRates& machine, const GridShape& grid, const RankSizes& s,
-                    const StepLoad& load, bool gathered) {
+                    const StepWork& work, bool gathered) {
   const DeviceTimes& device = machine.device;
   const LinkTimes& links = machine.links;
   int ranks = grid.replica_size();
-  auto size = static_cast<double>(s.element_bytes), sampled = static_cast<double>(load.sampled);
+  auto size = static_cast<double>(s.element_bytes), sampled = static_cast<double>(work.samples);
   // Embedding, then logits and their argmax, of which each rank has its part.
-  double ends = links.sum_s(ranks, static_cast<double>(load.rows * s.hidden) * size) +
+  double ends = links.sum_s(ranks, static_cast<double>(work.rows * s.hidden) * size) +
                 links.gather_s(ranks, (ranks - 1) * sampled * 8) +
                 2 * sampled * static_cast<double>(s.vocab) * 4 / device.bytes_per_s +
                 4 * device.small_op_s;
-  if (is_one_kernel(device, grid, s, load)) return one_kernel_seconds(device, s, load) + ends;
-  LayerCost layer{device, links, grid, s, load, gathered ? grid.z : 1};
+  if (is_one_kernel(device, grid, s, work)) return one_kernel_seconds(device, s, work) + ends;
+  LayerCost layer{device, links, grid, s, work, gathered ? grid.z : 1};
   return static_cast<double>(s.layers) * layer.total() + ends +
          device.product_s(sampled, static_cast<double>(s.vocab * s.hidden) * size);
 }
@@ -126,9 +126,9 @@ int64_t gather_threshold(const MachineRates& machine, const GridShape& grid, con
                          int64_t max_rows) {
   if (grid.z == 1) return 0;
   auto pays = [&](int64_t rows) {
-    StepLoad load{rows, 0, 0, 1};
-    return step_seconds(machine, grid, sizes, load, true) <
-           step_seconds(machine, grid, sizes, load, false);
+    StepWork work{.rows = rows, .samples = 1};
+    return step_seconds(machine, grid, sizes, work, true) <
+           step_seconds(machine, grid, sizes, work, false);
   };
   if (!pays(max_rows)) return 0;
   int64_t low = 0, high = max_rows;  // pays at high

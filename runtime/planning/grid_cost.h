@@ -6,6 +6,7 @@
 
 #include "parallel/grid_shape.h"
 #include "runtime/planning/machine_rates.h"
+#include "runtime/schedule/step_work.h"
 
 namespace ll {
 
@@ -18,23 +19,9 @@ struct RankSizes {
   bool merged_share_heads = false;
 };
 
-struct StepLoad {
-  int64_t rows = 0;            // tokens of the step
-  int64_t positions_read = 0;  // by its decode rows, of all sequences
-  int64_t prompt_pairs = 0;    // query and key pairs of its prompts
-  int64_t sampled = 0;         // rows whose logits are wanted
-
-  static StepLoad decode(int64_t sequences, int64_t context) {
-    return {sequences, sequences * context, 0, sequences};
-  }
-  static StepLoad prefill(int64_t prompts, int64_t length) {
-    return {prompts * length, 0, prompts * length * length / 2, prompts};
-  }
-};
-
 // Seconds of a step of one replica; `gathered`: with weights gathered over the grid's z columns.
 double step_seconds(const MachineRates& machine, const GridShape& grid, const RankSizes& sizes,
-                    const StepLoad& load, bool gathered);
+                    const StepWork& work, bool gathered);
 
 // Rows from which a prefill step is faster gathered; 0: none up to `max_rows`.
 int64_t gather_threshold(const MachineRates& machine, const GridShape& grid, const RankSizes& sizes,

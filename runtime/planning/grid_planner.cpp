@@ -70,21 +70,21 @@ void plan_memory(const ModelConfig& c, const MachineRates& machine, const GridQu
 void plan_times(const ModelConfig& c, const MachineRates& machine, const GridQuestion& q,
                 GridAnswer& a) {
   RankSizes sizes = sizes_of(c, a.grid, q.dtype);
-  auto seconds = [&](const StepLoad& load) {
-    double stationary = step_seconds(machine, a.grid, sizes, load, false);
+  auto seconds = [&](const StepWork& work) {
+    double stationary = step_seconds(machine, a.grid, sizes, work, false);
     if (a.grid.z == 1) return stationary;
-    return std::min(stationary, step_seconds(machine, a.grid, sizes, load, true));
+    return std::min(stationary, step_seconds(machine, a.grid, sizes, work, true));
   };
   a.gather_tokens = gather_threshold(machine, a.grid, sizes, q.limits.max_num_batched_tokens);
-  a.decode_one_s = seconds(StepLoad::decode(1, kContext));
+  a.decode_one_s = seconds(StepWork::decode(1, kContext));
   int64_t length = q.prompt_tokens + q.output_tokens;
   int64_t at_once = std::clamp<int64_t>(a.kv_tokens / a.grid.dp / length, 1,
                                         std::max<int64_t>(1, q.sequences / a.grid.dp));
-  a.decode_many_s = seconds(StepLoad::decode(at_once, q.prompt_tokens + q.output_tokens / 2));
-  a.prefill_s = seconds(StepLoad::prefill(1, kPrefillRows));
+  a.decode_many_s = seconds(StepWork::decode(at_once, q.prompt_tokens + q.output_tokens / 2));
+  a.prefill_s = seconds(StepWork::prefill(1, kPrefillRows));
   int64_t prompts = std::max<int64_t>(1, kPrefillRows / q.prompt_tokens);
   double a_prompt =
-      seconds(StepLoad::prefill(prompts, q.prompt_tokens)) / static_cast<double>(prompts);
+      seconds(StepWork::prefill(prompts, q.prompt_tokens)) / static_cast<double>(prompts);
   double a_token = a.decode_many_s / static_cast<double>(at_once) +
                    a_prompt / static_cast<double>(q.output_tokens);
   a.tokens_per_s = a.grid.dp / a_token;
@@ -185,8 +185,8 @@ size_t choose_among(const std::vector<GridRate>& grids) {
 }
 
 double predict_step(const ModelConfig& config, const MachineRates& machine, const GridShape& grid,
-                    DType dtype, const StepLoad& load, bool gathered) {
-  return step_seconds(machine, grid, sizes_of(config, grid, dtype), load, gathered);
+                    DType dtype, const StepWork& work, bool gathered) {
+  return step_seconds(machine, grid, sizes_of(config, grid, dtype), work, gathered);
 }
 
 GridShape best_grid(const ModelConfig& config, const MachineRates& machine,

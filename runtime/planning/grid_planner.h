@@ -50,7 +50,7 @@ int64_t gather_tokens(const ModelConfig& config, const MachineRates& machine, co
 
 // Seconds of a step of one replica on the grid, in gathered mode or stationary.
 double predict_step(const ModelConfig& config, const MachineRates& machine, const GridShape& grid,
-                    DType dtype, const StepLoad& load, bool gathered);
+                    DType dtype, const StepWork& work, bool gathered);
 
 // The index of the best of several grids: the one with the most tokens a second, unless a simpler
 // one comes near.

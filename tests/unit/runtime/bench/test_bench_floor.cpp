@@ -42,19 +42,19 @@ TEST_CASE("floors: what a model reads and multiplies") {
 
 TEST_CASE("floors: weights and cached positions decide a decode step of few sequences") {
   BenchModel m = model_7b();
-  Floor f = decode_floor(m, kRates, 1, 600);
+  Floor f = step_floor(m, kRates, StepWork::decode(1, 600));
   CHECK(f.seconds() == (m.weight_bytes + 600 * m.kv_bytes) / 4.37e12);
   CHECK(f.seconds() * 1e3 == doctest::Approx(3.24).epsilon(0.01));
   CHECK(f.limit() == std::string("bandwidth"));
-  CHECK(decode_floor(m, kRates, 40, 900).seconds() ==
+  CHECK(step_floor(m, kRates, StepWork::decode(40, 900)).seconds() ==
         (m.weight_bytes + 40 * 900 * m.kv_bytes) / 4.37e12);
-  CHECK(decode_floor(model_7b(4), kRates, 1, 600).seconds() ==
+  CHECK(step_floor(model_7b(4), kRates, StepWork::decode(1, 600)).seconds() ==
         doctest::Approx(f.seconds() / 4).epsilon(1e-12));
 }
 
 TEST_CASE("floors: the matrix rate decides a decode step of many") {
   BenchModel m = model_7b();
-  Floor f = decode_floor(m, kRates, 1000, 10);
+  Floor f = step_floor(m, kRates, StepWork::decode(1000, 10));
   CHECK(f.limit() == std::string("matrix rate"));
   CHECK(f.seconds() ==
         1000 * (m.flops_per_row + m.flops_per_sample + 11 * m.flops_per_pair) / 792e12);
@@ -62,19 +62,19 @@ TEST_CASE("floors: the matrix rate decides a decode step of many") {
 
 TEST_CASE("floors: prompts are multiplied, and attend to what comes before") {
   BenchModel m = model_7b();
-  Floor f = prefill_floor(m, kRates, 8, 2048);
+  Floor f = step_floor(m, kRates, StepWork::prefill(8, 2048));
   double pairs = 8 * 2048.0 * 2049 / 2;
   CHECK(f.limit() == std::string("matrix rate"));
   CHECK(f.seconds() ==
         (8 * 2048 * m.flops_per_row + 8 * m.flops_per_sample + pairs * m.flops_per_pair) / 792e12);
   CHECK(f.seconds() * 1e3 == doctest::Approx(278.5).epsilon(0.005));
   // A prompt of few tokens reads the weights.
-  CHECK(prefill_floor(m, kRates, 1, 8).seconds() == m.weight_bytes / 4.37e12);
+  CHECK(step_floor(m, kRates, StepWork::prefill(1, 8)).seconds() == m.weight_bytes / 4.37e12);
 }
 
 TEST_CASE("floors: a prefix that all sequences share is read once") {
   BenchModel m = model_7b();
-  EngineTotals step{.steps = 1, .rows = 3, .samples = 3, .sequences = 3, .kv_positions = 3 * 4200};
+  StepWork step{.steps = 1, .rows = 3, .samples = 3, .sequences = 3, .kv_positions = 3 * 4200};
   CHECK(step_floor(m, kRates, step, 4096).read_seconds ==
         (m.weight_bytes + (4096 + 3 * 104) * m.kv_bytes) / 4.37e12);
   step.kv_positions = 100;  // of a step within the prefix

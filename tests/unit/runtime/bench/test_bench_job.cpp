@@ -30,10 +30,10 @@ struct Bench {
 
   struct Outcome {
     Json json;
-    EngineTotals warm, totals;  // when the warm-up was over, and at the end
+    StepWork warm, totals;  // when the warm-up was over, and at the end
     SchedulerStats stats;
 
-    EngineTotals measured() const { return totals - warm; }
+    StepWork measured() const { return totals - warm; }
   };
   Outcome run() const {
     RunnerRig rig(setup, MpiGroup(), {});
@@ -69,7 +69,7 @@ TEST_CASE("bench: one batch is one step of prompts and then a step a token") {
   for (bool async : {true, false}) {
     bench.setup.async = async;
     auto o = bench.run();
-    EngineTotals t = o.measured();
+    StepWork t = o.measured();
     CHECK(t.steps == 5);
     CHECK(t.rows == 4 * (15 + 4));
     CHECK(t.samples == 4 * 5);

@@ -116,12 +116,12 @@ TEST_CASE("planner: predictions are within a fifth of what was measured on H200s
   struct Measured {
     ModelConfig config;
     GridShape grid;
-    StepLoad load;
+    StepWork work;
     double seconds;
   };
   ModelConfig middle = qwen(12, 2, 128, 8960, 28, true);
-  const StepLoad prefill = StepLoad::prefill(8, 2048), some = StepLoad::decode(40, 900),
-                 one = StepLoad::decode(1, 728), many = StepLoad::decode(64, 1024);
+  const StepWork prefill = StepWork::prefill(8, 2048), some = StepWork::decode(40, 900),
+                 one = StepWork::decode(1, 728), many = StepWork::decode(64, 1024);
   for (const Measured& m : {Measured{small(), {}, prefill, 26.4e-3},
                             {middle, {}, prefill, 80.1e-3},
                             {seven(), {}, prefill, 366e-3},
@@ -134,15 +134,15 @@ TEST_CASE("planner: predictions are within a fifth of what was measured on H200s
                             {seven(), {.y = 2}, one, 1 / 398.0},
                             {middle, {}, some, 1.90e-3},
                             {seven(), {}, some, 5.00e-3},
-                            {seven(), {.y = 2}, StepLoad::decode(8, 2048), 3.12e-3},
-                            {seven(), {.x = 2}, StepLoad::decode(1, 1024), 4.56e-3},
-                            {seven(), {.x = 2}, StepLoad::prefill(8, 1024), 163e-3},
+                            {seven(), {.y = 2}, StepWork::decode(8, 2048), 3.12e-3},
+                            {seven(), {.x = 2}, StepWork::decode(1, 1024), 4.56e-3},
+                            {seven(), {.x = 2}, StepWork::prefill(8, 1024), 163e-3},
                             {seven(), {.y = 2, .heads = 1}, many, 4.35e-3},
                             {middle, {.y = 2, .heads = 1}, many, 2.25e-3}}) {
     CAPTURE(m.config.hidden_size);
     CAPTURE(m.grid.str());
-    CAPTURE(m.load.rows);
-    double expected = predict_step(m.config, h200(), m.grid, DType::bf16, m.load, false);
+    CAPTURE(m.work.rows);
+    double expected = predict_step(m.config, h200(), m.grid, DType::bf16, m.work, false);
     CHECK(expected > 0.8 * m.seconds);
     CHECK(expected < 1.2 * m.seconds);
   }
