@@ -51,7 +51,7 @@ int main(int argc, char** argv) {
                         .max_length = 4096,
                         .num_pages = 64,
                         .page_size = 64};
-  Qwen2Weights weights = random_weights(config, shard, DType::bf16, backend, {}, 0);
+  DecoderWeights weights = random_weights(config, shard, DType::bf16, backend, {}, 0);
   size_t weight_bytes_read =
       weight_bytes(weight_placements(config, shard), backend.ops, DType::bf16);
   if (!config.tie_word_embeddings)

@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "base/printable.h"
-#include "model/config/weight_table.h"
+#include "model/config/layer_table.h"
 
 namespace ll {
 

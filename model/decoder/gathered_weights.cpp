@@ -13,7 +13,7 @@ std::vector<Weight ColumnWeights::*> gathered_matrices(bool shares_heads) {
 }  // namespace
 
 GatheredWeights::GatheredWeights(const Backend& backend, Communicator& comm,
-                                 const Qwen2Weights& own, bool shares_heads)
+                                 const DecoderWeights& own, bool shares_heads)
     : backend_(backend),
       comm_(comm),
       own_(own),

@@ -15,7 +15,7 @@ class GatheredWeights {
  public:
   // Collective over `comm`, whose members hold shards of equal sizes. Where `shares_heads`, all of
   // them hold the same heads' q, k and v: those are not gathered.
-  GatheredWeights(const Backend& backend, Communicator& comm, const Qwen2Weights& own,
+  GatheredWeights(const Backend& backend, Communicator& comm, const DecoderWeights& own,
                   bool shares_heads);
   ~GatheredWeights();
   GatheredWeights(const GatheredWeights&) = delete;
@@ -39,7 +39,7 @@ class GatheredWeights {
 
   const Backend& backend_;
   Communicator& comm_;
-  const Qwen2Weights& own_;
+  const DecoderWeights& own_;
   bool shares_heads_;
   Tensor biases_;  // [layers, z, (H + 2 KH) D]
   Stream side_;

@@ -2,7 +2,7 @@
 // The matrices a step multiplies with: this rank's own, or those of all merged columns.
 #include <vector>
 
-#include "model/shard/qwen2_weights.h"
+#include "model/shard/decoder_weights.h"
 
 namespace ll {
 
@@ -14,7 +14,7 @@ struct ColumnWeights {
 
 using LayerView = std::vector<ColumnWeights>;  // one entry a column
 
-inline ColumnWeights own_column(const Qwen2Layer& layer) {
+inline ColumnWeights own_column(const DecoderLayer& layer) {
   return {layer.qkv.weight, layer.qkv_bias, layer.o.weight, layer.gate_up.weight,
           layer.down.weight};
 }

@@ -25,9 +25,9 @@
 #include <string_view>
 #include <vector>
 
+#include "model/config/layer_table.h"
 #include "model/config/model_config.h"
 #include "model/config/model_texts.h"
-#include "model/config/weight_table.h"
 #include "parallel/shard_spec.h"
 
 namespace ll {

@@ -2,7 +2,7 @@
 // How a weight file cuts a matrix into tiles, each contiguous in the file. A rank of a grid [x, Y]
 // holds one of x parts of the hidden axis and one of Y parts of the heads or of the FFN; tiles are
 // cut where those parts are.
-#include "model/config/weight_table.h"
+#include "model/config/layer_table.h"
 
 namespace ll {
 

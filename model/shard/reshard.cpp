@@ -21,7 +21,7 @@ using Holders = std::vector<const WeightPlacement*>;
 std::vector<Holders> holders_of_all(const std::vector<WeightPlacements>& of_ranks) {
   std::vector<Holders> all;
   for (const WeightPlacements& p : of_ranks) {
-    Qwen2Weights unused;
+    DecoderWeights unused;
     size_t i = 0;
     for_each_placement(p, unused, [&](const WeightPlacement& matrix, PackedWeight*, Tensor*) {
       if (all.size() == i) all.emplace_back();
@@ -150,9 +150,9 @@ class Exchange {
 
 }  // namespace
 
-Qwen2Weights reshard_weights(const ModelConfig& config, const GridShape& from, const GridShape& to,
-                             Qwen2Weights weights, const Backend& backend, Communicator& comm,
-                             Stream stream) {
+DecoderWeights reshard_weights(const ModelConfig& config, const GridShape& from,
+                               const GridShape& to, DecoderWeights weights, const Backend& backend,
+                               Communicator& comm, Stream stream) {
   ensure(from.num_ranks() == comm.size() && to.num_ranks() == comm.size(), "reshard: ranks");
   std::vector<WeightPlacements> old_placements = placements_of_all(config, from),
                                 new_placements = placements_of_all(config, to);
@@ -165,7 +165,7 @@ Qwen2Weights reshard_weights(const ModelConfig& config, const GridShape& from, c
                      [&](const WeightPlacement&, PackedWeight* matrix, Tensor* vector) {
                        sources.emplace_back(matrix, vector);
                      });
-  Qwen2Weights result;
+  DecoderWeights result;
   result.dtype = weights.dtype;
   Exchange exchange(backend, comm, stream);
   size_t i = 0;

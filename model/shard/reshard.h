@@ -1,6 +1,6 @@
 #pragma once
 // Weights from one grid to another, through the network: nobody reads the file again.
-#include "model/shard/qwen2_weights.h"
+#include "model/shard/decoder_weights.h"
 #include "parallel/communicator.h"
 
 namespace ll {
@@ -8,8 +8,8 @@ namespace ll {
 // What this rank holds on grid `to` of a model that lies on grid `from`. Collective over `comm`,
 // all ranks of both grids in rank order. Matrix by matrix: `weights` is emptied as the result
 // grows.
-Qwen2Weights reshard_weights(const ModelConfig& config, const GridShape& from, const GridShape& to,
-                             Qwen2Weights weights, const Backend& backend, Communicator& comm,
-                             Stream stream);
+DecoderWeights reshard_weights(const ModelConfig& config, const GridShape& from,
+                               const GridShape& to, DecoderWeights weights, const Backend& backend,
+                               Communicator& comm, Stream stream);
 
 }  // namespace ll

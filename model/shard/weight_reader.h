@@ -6,7 +6,7 @@
 
 #include "kernels/backend.h"
 #include "model/files/weight_store.h"
-#include "model/shard/qwen2_weights.h"
+#include "model/shard/decoder_weights.h"
 
 namespace ll {
 

@@ -1,13 +1,13 @@
 #pragma once
 // Walks the placements of a model's weights together with the tensors they describe; for the files
 // that fill or move weights.
-#include "model/shard/qwen2_weights.h"
+#include "model/shard/decoder_weights.h"
 
 namespace ll {
 
 // Calls visit(placement, matrix, vector) for each, one of the two being null.
 template <class Visit>
-void for_each_placement(const WeightPlacements& p, Qwen2Weights& w, Visit&& visit) {
+void for_each_placement(const WeightPlacements& p, DecoderWeights& w, Visit&& visit) {
   PackedWeight* const no_matrix = nullptr;
   Tensor* const no_vector = nullptr;
   visit(p.embed, &w.embed, no_vector);
@@ -16,7 +16,7 @@ void for_each_placement(const WeightPlacements& p, Qwen2Weights& w, Visit&& visi
   w.layers.resize(p.layers.size());
   for (size_t l = 0; l < p.layers.size(); ++l) {
     const auto& from = p.layers[l];
-    Qwen2Layer& to = w.layers[l];
+    DecoderLayer& to = w.layers[l];
     visit(from.input_norm, no_matrix, &to.input_norm);
     visit(from.qkv, &to.qkv, no_vector);
     visit(from.qkv_bias, no_matrix, &to.qkv_bias);
@@ -42,7 +42,7 @@ inline Tensor natural_tensor(const WeightPlacement& p, DType dtype, const Backen
 }
 
 // A tied head is the embedding.
-inline void tie(Qwen2Weights& w, const WeightPlacements& p) {
+inline void tie(DecoderWeights& w, const WeightPlacements& p) {
   if (p.lm_head.blocks.empty()) w.lm_head = w.embed;
 }
 

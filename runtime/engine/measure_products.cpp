@@ -30,13 +30,13 @@ std::vector<int32_t> numbers(int64_t count, ValueOf&& value_of) {
   return values;
 }
 
-size_t num_layers(const Qwen2Model& model) {
+size_t num_layers(const Decoder& model) {
   int64_t bytes = model.config().layer_weights() * static_cast<int64_t>(size_of(model.dtype()));
   return static_cast<size_t>(std::max(kLeastLayers, (kLayersBytes + bytes - 1) / bytes));
 }
 
 // Keys and values go to the first page.
-void measure_alone(const Backend& backend, Stream stream, Qwen2Model& model, const KvCache& kv,
+void measure_alone(const Backend& backend, Stream stream, Decoder& model, const KvCache& kv,
                    TensorView logits, const std::vector<int64_t>& buckets) {
   int64_t span = kv.positions().span(), most = buckets.back();
   Tensor positions = uploaded(backend, stream, numbers(most, [&](int64_t i) { return i % span; })),
@@ -58,7 +58,7 @@ void measure_alone(const Backend& backend, Stream stream, Qwen2Model& model, con
 
 // Decode steps of sequences of the same length, on pages of their own as far as there are so many.
 void measure_in_steps(const Backend& backend, Stream stream, const MpiGroup& replica,
-                      Qwen2Model& model, const KvCache& kv, const MeasuredSteps& steps) {
+                      Decoder& model, const KvCache& kv, const MeasuredSteps& steps) {
   int64_t most = steps.decode_rows.back(), span = kv.positions().span(),
           context = std::min(kContext, steps.max_length), pages = (context + span - 1) / span;
   auto upload = [&](const std::vector<int32_t>& v) { return uploaded(backend, stream, v); };
@@ -89,7 +89,7 @@ void measure_in_steps(const Backend& backend, Stream stream, const MpiGroup& rep
 }  // namespace
 
 void measure_products(const Backend& backend, Stream stream, const MpiGroup& replica,
-                      Qwen2Model& model, const KvCache& kv, TensorView logits,
+                      Decoder& model, const KvCache& kv, TensorView logits,
                       const MeasuredSteps& steps) {
   std::vector<int64_t> buckets = backend.ops.linear_buckets(steps.max_tokens);
   if (!buckets.empty()) measure_alone(backend, stream, model, kv, logits, buckets);

@@ -4,7 +4,7 @@
 // are captured.
 #include <vector>
 
-#include "model/decoder/qwen2.h"
+#include "model/decoder/decoder.h"
 #include "parallel/mpi/mpi_group.h"
 
 namespace ll {
@@ -18,7 +18,7 @@ struct MeasuredSteps {
 // Writes to the pages of `kv`, which nothing uses yet; `logits`: room for a decode step's.
 // Collective over `replica`, the ranks of the model's grid.
 void measure_products(const Backend& backend, Stream stream, const MpiGroup& replica,
-                      Qwen2Model& model, const KvCache& kv, TensorView logits,
+                      Decoder& model, const KvCache& kv, TensorView logits,
                       const MeasuredSteps& steps);
 
 }  // namespace ll

@@ -31,7 +31,7 @@ T* data_of(const Tensor& t) {
 
 ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
                          const ProcessGrid& grid, Stream stream, const ModelConfig& config,
-                         const ModelShard& shard, Qwen2Weights weights)
+                         const ModelShard& shard, DecoderWeights weights)
     : options_(options),
       backend_(backend),
       replica_(grid.replica()),
@@ -58,8 +58,7 @@ ModelRunner::~ModelRunner() { backend_.device.synchronize(stream_); }
 size_t ModelRunner::buffer_bytes(const RunnerOptions& o, const ModelConfig& config,
                                  const ModelShard& shard, DType dtype, int ranks) {
   auto seqs = static_cast<size_t>(o.max_num_seqs);
-  return Qwen2Model::activation_bytes(config, shard, dtype, o.max_num_batched_tokens,
-                                      o.max_length) +
+  return Decoder::activation_bytes(config, shard, dtype, o.max_num_batched_tokens, o.max_length) +
          Sampler::buffer_bytes(ranks, shard.vocab, o.max_num_seqs, o.max_num_seqs) +
          upload_bytes(o) +
          seqs * (static_cast<size_t>(max_pages(o, shard)) * 4 + 4 +

@@ -5,7 +5,7 @@
 #include <deque>
 #include <memory>
 
-#include "model/decoder/qwen2.h"
+#include "model/decoder/decoder.h"
 #include "model/decoder/sampler.h"
 #include "runtime/engine/decode_graphs.h"
 #include "runtime/engine/flight.h"
@@ -30,7 +30,7 @@ class ModelRunner {
  public:
   ModelRunner(const RunnerOptions& options, const Backend& backend, const ProcessGrid& grid,
               Stream stream, const ModelConfig& config, const ModelShard& shard,
-              Qwen2Weights weights);
+              DecoderWeights weights);
   ~ModelRunner();
 
   // Lets the backend measure how to do the products of the steps to come, so that none of them
@@ -43,7 +43,7 @@ class ModelRunner {
   // Whether collect() would not wait.
   bool is_done() const;
 
-  Qwen2Model& model() { return model_; }
+  Decoder& model() { return model_; }
   // Records the steps from here on; null ends it. The trace outlives its use here.
   void record_steps(StepTrace* trace) { trace_ = trace; }
 
@@ -67,7 +67,7 @@ class ModelRunner {
   const Backend& backend_;
   const MpiGroup& replica_;
   Stream stream_;
-  Qwen2Model model_;
+  Decoder model_;
   KvCache kv_;
   Sampler sampler_;
   StagedUpload upload_;

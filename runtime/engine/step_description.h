@@ -2,7 +2,7 @@
 // A plan as the device sees it: arrays, sent in one copy.
 #include <vector>
 
-#include "model/decoder/qwen2.h"
+#include "model/decoder/decoder.h"
 #include "model/decoder/sampler.h"
 #include "runtime/engine/staged_upload.h"
 #include "runtime/schedule/step_plan.h"

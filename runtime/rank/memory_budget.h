@@ -2,7 +2,7 @@
 // Every byte of device memory, before the first is allocated.
 #include <string>
 
-#include "model/shard/qwen2_weights.h"
+#include "model/shard/decoder_weights.h"
 #include "runtime/config/engine_config.h"
 #include "runtime/engine/model_runner.h"
 

@@ -110,7 +110,7 @@ GridShape Rank::planned_grid() {
   return shape;
 }
 
-Qwen2Weights Rank::weights() const {
+DecoderWeights Rank::weights() const {
   if (!files_.store)
     return random_weights(model(), *shard_, dtype_, backend_, stream_, config_.model.seed);
   return load_weights(*files_.store, *shard_, dtype_, backend_, stream_, config_.load_threads, {});
@@ -123,7 +123,7 @@ void Rank::load(const GridShape& shape, const KvWish& wish) {
                   name_of(dtype_), world().size(), world().size() == 1 ? "" : "s", shape.str(),
                   backend_.device_name));
   say("memory of a rank: " + budget_.str());
-  Qwen2Weights loaded = weights();
+  DecoderWeights loaded = weights();
   backend_.device.synchronize(stream_);
   weights_loaded_ = seconds_since_launch();
   start(std::move(loaded));
@@ -134,7 +134,7 @@ double Rank::move(const GridShape& shape, const KvWish& wish) {
   watchdog_.pause();
   GridShape from = grid_->shape();
   backend_.device.synchronize(stream_);
-  Qwen2Weights held = runner_->model().release_weights();
+  DecoderWeights held = runner_->model().release_weights();
   runner_.reset();
   grid_.reset();
   if (!all_ranks_) all_ranks_ = make_communicator(backend_, world());
@@ -174,7 +174,7 @@ void Rank::plan_pages(const KvWish& wish, size_t resident) {
   options_.num_pages = budget_.num_pages;
 }
 
-void Rank::start(Qwen2Weights weights) {
+void Rank::start(DecoderWeights weights) {
   runner_ = std::make_unique<ModelRunner>(options_, backend_, *grid_, stream_, model(), *shard_,
                                           std::move(weights));
   runner_->measure_products();

@@ -59,10 +59,10 @@ class Rank {
  private:
   int num_threads() const;
   GridShape planned_grid();
-  Qwen2Weights weights() const;
+  DecoderWeights weights() const;
   void enter(const GridShape& shape);
   void plan_pages(const KvWish& wish, size_t resident);
-  void start(Qwen2Weights weights);
+  void start(DecoderWeights weights);
   int32_t gather_tokens() const;
   void say(const std::string& line) const;
 

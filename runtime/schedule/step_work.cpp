@@ -5,9 +5,10 @@
 namespace ll {
 namespace {
 
-constexpr int64_t StepWork::*kCounts[] = {
-    &StepWork::steps,        &StepWork::rows,            &StepWork::samples,     &StepWork::sequences,
-    &StepWork::kv_positions, &StepWork::attention_pairs, &StepWork::prompt_pairs};
+constexpr int64_t StepWork::*kCounts[] = {&StepWork::steps,        &StepWork::rows,
+                                          &StepWork::samples,      &StepWork::sequences,
+                                          &StepWork::kv_positions, &StepWork::attention_pairs,
+                                          &StepWork::prompt_pairs};
 static_assert(sizeof(StepWork) == std::size(kCounts) * sizeof(int64_t));
 
 // Queries at positions first, first + 1, ... each attend to all positions up to their own.

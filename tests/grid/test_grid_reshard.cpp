@@ -15,8 +15,8 @@ using namespace ll::test;
 namespace {
 
 // Byte by byte, padding of packed matrices included.
-bool same_weights(const ModelConfig& config, const ModelShard& shard, Qwen2Weights& a,
-                  Qwen2Weights& b) {
+bool same_weights(const ModelConfig& config, const ModelShard& shard, DecoderWeights& a,
+                  DecoderWeights& b) {
   std::vector<std::pair<TensorView, TensorView>> pairs;
   WeightPlacements p = weight_placements(config, shard);
   for_each_placement(p, a, [&](const WeightPlacement&, PackedWeight* m, Tensor* v) {
@@ -60,9 +60,9 @@ TEST_CASE("reshard: the shards are those the file would give") {
                                   dtype, backend(), stream(), kGridSeed);
           };
           auto comm = make_communicator(backend(), group);
-          Qwen2Weights got = reshard_weights(config, from, to, weights_on(from), backend(), *comm,
-                                             stream()),
-                       want = weights_on(to);
+          DecoderWeights got = reshard_weights(config, from, to, weights_on(from), backend(), *comm,
+                                               stream()),
+                         want = weights_on(to);
           CHECK(same_weights(config, shard_of(config, to, place_of(to, group.rank())), got, want));
         });
       }
@@ -79,7 +79,7 @@ TEST_CASE("reshard: a drained engine goes on on another grid") {
     on_each_grid({from}, [&, from = from, to = to](const MpiGroup& group, const GridShape&) {
       CAPTURE(from.str());
       CAPTURE(to.str());
-      Qwen2Weights weights;
+      DecoderWeights weights;
       EngineSetup before = setup, after = setup;
       before.grid = from;
       after.grid = to;

@@ -50,9 +50,9 @@ using Requests = std::vector<std::shared_ptr<Request>>;
 
 struct EngineHooks {
   std::function<void(Engine&, int64_t step)> before_step;
-  std::function<bool(Sequence&)> is_stopped;               // a stop string, as the engine sees it
-  std::function<Qwen2Weights(const ModelShard&)> weights;  // others than the setup's seed makes
-  std::function<void(ModelRunner&)> when_drained;          // on every rank
+  std::function<bool(Sequence&)> is_stopped;                 // a stop string, as the engine sees it
+  std::function<DecoderWeights(const ModelShard&)> weights;  // others than the setup's seed makes
+  std::function<void(ModelRunner&)> when_drained;            // on every rank
 };
 
 // A rank's part of the model.

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "model/decoder/qwen2.h"
+#include "model/decoder/decoder.h"
 #include "tests/support/device.h"
 #include "tests/support/world.h"
 
@@ -50,7 +50,7 @@ class TestModel {
             on) {}
 
   const ModelConfig& config() const { return config_; }
-  Qwen2Model& model() { return model_; }
+  Decoder& model() { return model_; }
   const ModelShard& shard() const { return shard_; }
   const KvCache& kv() const { return kv_; }
 
@@ -161,7 +161,7 @@ class TestModel {
   GridShape shape_;
   ProcessGrid grid_;
   ModelShard shard_;
-  Qwen2Model model_;
+  Decoder model_;
   int page_size_;
   KvCache kv_;
   Tensor table_, ids_, positions_, slots_, device_chunks_;

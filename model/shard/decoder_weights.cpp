@@ -1,4 +1,4 @@
-#include "model/shard/qwen2_weights.h"
+#include "model/shard/decoder_weights.h"
 
 #include <algorithm>
 
@@ -103,7 +103,7 @@ WeightPlacements weight_placements(const ModelConfig& config, const ModelShard& 
 
 size_t weight_bytes(const WeightPlacements& placements, const Ops& ops, DType dtype) {
   size_t bytes = 0;
-  Qwen2Weights unused;
+  DecoderWeights unused;
   for_each_placement(placements, unused,
                      [&](const WeightPlacement& p, PackedWeight* matrix, Tensor*) {
                        bytes += matrix ? ops.packed_bytes(p.rows, p.cols, dtype)
@@ -114,11 +114,11 @@ size_t weight_bytes(const WeightPlacements& placements, const Ops& ops, DType dt
 
 DType model_dtype(DType stored) { return stored == DType::f32 ? DType::f32 : DType::bf16; }
 
-Qwen2Weights load_weights(const WeightStore& store, const ModelShard& shard, DType dtype,
-                          const Backend& backend, Stream stream, int num_threads,
-                          const LoadProgress& progress) {
+DecoderWeights load_weights(const WeightStore& store, const ModelShard& shard, DType dtype,
+                            const Backend& backend, Stream stream, int num_threads,
+                            const LoadProgress& progress) {
   WeightPlacements placements = weight_placements(store.config(), shard);
-  Qwen2Weights weights;
+  DecoderWeights weights;
   weights.dtype = dtype;
   struct Target {
     PackedWeight* matrix;
@@ -142,10 +142,10 @@ Qwen2Weights load_weights(const WeightStore& store, const ModelShard& shard, DTy
   return weights;
 }
 
-Qwen2Weights random_weights(const ModelConfig& config, const ModelShard& shard, DType dtype,
-                            const Backend& backend, Stream stream, uint64_t seed) {
+DecoderWeights random_weights(const ModelConfig& config, const ModelShard& shard, DType dtype,
+                              const Backend& backend, Stream stream, uint64_t seed) {
   WeightPlacements placements = weight_placements(config, shard);
-  Qwen2Weights weights;
+  DecoderWeights weights;
   weights.dtype = dtype;
   for_each_placement(placements, weights,
                      [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {

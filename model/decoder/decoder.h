@@ -10,8 +10,8 @@
 #include "model/decoder/gathered_weights.h"
 #include "model/decoder/kv_cache.h"
 #include "model/decoder/layer_view.h"
+#include "model/shard/decoder_weights.h"
 #include "model/shard/model_shard.h"
-#include "model/shard/qwen2_weights.h"
 #include "parallel/process_grid.h"
 
 namespace ll {
@@ -29,13 +29,13 @@ struct StepInputs {
 // [num_tokens, hidden].
 using ResidualObserver = std::function<void(int64_t layer, TensorView residual)>;
 
-class Qwen2Model {
+class Decoder {
  public:
   // `max_tokens`: rows a step may have; `num_positions`: positions a sequence may have. Activations
   // are allocated here, never in a step.
-  Qwen2Model(const ModelConfig& config, const ModelShard& shard, Qwen2Weights weights,
-             const Backend& backend, const ProcessGrid& grid, int64_t max_tokens,
-             int64_t num_positions);
+  Decoder(const ModelConfig& config, const ModelShard& shard, DecoderWeights weights,
+          const Backend& backend, const ProcessGrid& grid, int64_t max_tokens,
+          int64_t num_positions);
 
   const ModelConfig& config() const { return config_; }
   const ModelShard& shard() const { return shard_; }
@@ -64,7 +64,7 @@ class Qwen2Model {
   void do_products(Stream stream, const BatchView& batch, const KvCache& kv, TensorView logits);
 
   // Gives the weights away, for another grid; no step can run after it.
-  Qwen2Weights release_weights() { return std::move(weights_); }
+  DecoderWeights release_weights() { return std::move(weights_); }
 
   void observe(ResidualObserver observer) { observer_ = std::move(observer); }
 
@@ -130,7 +130,7 @@ class Qwen2Model {
 
   ModelConfig config_;
   ModelShard shard_;
-  Qwen2Weights weights_;
+  DecoderWeights weights_;
   const Backend& backend_;
   const ProcessGrid& grid_;
   Tensor rope_;  // [num_positions, D] float32

@@ -1,4 +1,4 @@
-#include "model/decoder/qwen2.h"
+#include "model/decoder/decoder.h"
 
 #include <algorithm>
 
@@ -21,9 +21,9 @@ TensorView reshaped(const Tensor& t, int64_t rows, int64_t width) {
 
 }  // namespace
 
-Qwen2Model::Qwen2Model(const ModelConfig& config, const ModelShard& shard, Qwen2Weights weights,
-                       const Backend& backend, const ProcessGrid& grid, int64_t max_tokens,
-                       int64_t num_positions)
+Decoder::Decoder(const ModelConfig& config, const ModelShard& shard, DecoderWeights weights,
+                 const Backend& backend, const ProcessGrid& grid, int64_t max_tokens,
+                 int64_t num_positions)
     : config_(config),
       shard_(shard),
       weights_(std::move(weights)),
@@ -36,19 +36,19 @@ Qwen2Model::Qwen2Model(const ModelConfig& config, const ModelShard& shard, Qwen2
   backend.device.copy(stream, rope_.view().data, angles.data(), rope_.bytes());
   backend.device.synchronize(stream);
   backend.device.destroy_stream(stream);
-  for (const Qwen2Layer& layer : weights_.layers) own_layers_.push_back({own_column(layer)});
+  for (const DecoderLayer& layer : weights_.layers) own_layers_.push_back({own_column(layer)});
   if (shard.merged_columns > 1)
     gathered_layers_ = std::make_unique<GatheredWeights>(backend, grid.weights_comm(), weights_,
                                                          shard.merged_share_heads());
 }
 
-size_t Qwen2Model::activation_bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
-                                    int64_t max_tokens, int64_t num_positions) {
+size_t Decoder::activation_bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
+                                 int64_t max_tokens, int64_t num_positions) {
   return Activations::bytes(config, shard, dtype, max_tokens) +
          static_cast<size_t>(num_positions * config.head_dim) * sizeof(float);
 }
 
-Qwen2Model::Rows Qwen2Model::rows_of(const StepInputs& inputs) const {
+Decoder::Rows Decoder::rows_of(const StepInputs& inputs) const {
   int64_t all = inputs.batch.num_tokens;
   if (!inputs.gathered) return {all, all, 0, all, false, inputs.batch, defers_norms(all)};
   // Whole blocks but for the last ones: gathered blocks are then the rows in their order.
@@ -57,7 +57,7 @@ Qwen2Model::Rows Qwen2Model::rows_of(const StepInputs& inputs) const {
   return {all, block, first, std::min(block, all - first), true, inputs.batch};
 }
 
-TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const KvCache& kv) {
+TensorView Decoder::forward(Stream stream, const StepInputs& inputs, const KvCache& kv) {
   ensure(!inputs.gathered || gathered_layers_, "gathered mode needs a grid with z > 1");
   Rows rows = rows_of(inputs);
   if (rows.defers)
@@ -67,7 +67,7 @@ TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const Kv
   if (rows.gathered) gathered_layers_->begin(stream);
   embed(stream, inputs, rows);
   for (size_t l = 0; l < std::min(weights_.layers.size(), inputs.most_layers); ++l) {
-    const Qwen2Layer& own = weights_.layers[l];
+    const DecoderLayer& own = weights_.layers[l];
     const LayerView& layer = rows.gathered ? gathered_layers_->layer(stream, l) : own_layers_[l];
     BlockNorms attention = norms_around(2 * l, rows), mlp = norms_around(2 * l + 1, rows);
     if (!attention.before) add_and_norm(stream, l > 0, own.input_norm, rows);
@@ -79,21 +79,21 @@ TensorView Qwen2Model::forward(Stream stream, const StepInputs& inputs, const Kv
   return final_hidden(stream, rows);
 }
 
-bool Qwen2Model::defers_norms(int64_t rows) const {
+bool Decoder::defers_norms(int64_t rows) const {
   return backend_.ops.defers_norms && a_.row_squares && rows > kFewRows &&
          rows <= kMostDeferredRows;
 }
 
-size_t Qwen2Model::squares_bytes(const Rows& rows) {
+size_t Decoder::squares_bytes(const Rows& rows) {
   return static_cast<size_t>(rows.all * kSquaresStride) * sizeof(uint64_t);
 }
 
-uint64_t* Qwen2Model::squares_of(size_t block, const Rows& rows) const {
+uint64_t* Decoder::squares_of(size_t block, const Rows& rows) const {
   auto* all = static_cast<uint64_t*>(a_.row_squares.view().data);
   return all + static_cast<int64_t>(block) * rows.all * kSquaresStride;
 }
 
-Qwen2Model::BlockNorms Qwen2Model::norms_around(size_t block, const Rows& rows) const {
+Decoder::BlockNorms Decoder::norms_around(size_t block, const Rows& rows) const {
   BlockNorms norms;
   if (!rows.defers) return norms;
   if (block > 0) norms.before = RowSquares{squares_of(block - 1, rows), config_.rms_norm_eps};
@@ -101,7 +101,7 @@ Qwen2Model::BlockNorms Qwen2Model::norms_around(size_t block, const Rows& rows) 
   return norms;
 }
 
-AddRmsNormArgs Qwen2Model::norm_after(size_t block, const Rows& rows) const {
+AddRmsNormArgs Decoder::norm_after(size_t block, const Rows& rows) const {
   bool is_mlp = block % 2 == 1;
   const Tensor& weight = is_mlp ? weights_.layers[block / 2 + 1].input_norm
                                 : weights_.layers[block / 2].post_attention_norm;
@@ -115,7 +115,7 @@ AddRmsNormArgs Qwen2Model::norm_after(size_t block, const Rows& rows) const {
 }
 
 // The vocabulary's rows have all columns: summed over all ranks, each takes its own part.
-void Qwen2Model::embed(Stream stream, const StepInputs& inputs, const Rows& rows) {
+void Decoder::embed(Stream stream, const StepInputs& inputs, const Rows& rows) {
   bool is_whole = !a_.embedded;
   TensorView out = (is_whole ? a_.residual : a_.embedded).view().rows(0, rows.all);
   backend_.ops.embed(
@@ -127,8 +127,8 @@ void Qwen2Model::embed(Stream stream, const StepInputs& inputs, const Rows& rows
                               shard_.hidden.size);
 }
 
-void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Rows& rows,
-                                 const KvPages& kv, const BlockNorms& norms) {
+void Decoder::attention_block(Stream stream, const LayerView& layer, const Rows& rows,
+                              const KvPages& kv, const BlockNorms& norms) {
   project_qkv(stream, layer, rows, kv, pointer_to(norms.before));
   attend(stream, rows, kv);
   TensorView slices = a_.attention;
@@ -140,8 +140,8 @@ void Qwen2Model::attention_block(Stream stream, const LayerView& layer, const Ro
   row_products(stream, layer, rows, slices, rows.block, &ColumnWeights::o, pointer_to(norms.after));
 }
 
-void Qwen2Model::project_qkv(Stream stream, const LayerView& layer, const Rows& rows,
-                             const KvPages& kv, const RowSquares* x_squares) {
+void Decoder::project_qkv(Stream stream, const LayerView& layer, const Rows& rows,
+                          const KvPages& kv, const RowSquares* x_squares) {
   RopeAndStoreArgs rope{a_.qkv.view().rows(0, rows.all),
                         rope_,
                         kv,
@@ -159,8 +159,8 @@ void Qwen2Model::project_qkv(Stream stream, const LayerView& layer, const Rows& 
   if (!product.rope) backend_.ops.rope_and_store_kv(stream, rope);
 }
 
-void Qwen2Model::gather_qkv(Stream stream, const LayerView& layer, const Rows& rows,
-                            ColumnProduct product) {
+void Decoder::gather_qkv(Stream stream, const LayerView& layer, const Rows& rows,
+                         ColumnProduct product) {
   // Attention keeps to its heads and positions: own rows go to the columns whose heads they have.
   product.out = a_.own_qkv;
   size_t bytes = product.out.rows(0, rows.block).bytes();
@@ -173,7 +173,7 @@ void Qwen2Model::gather_qkv(Stream stream, const LayerView& layer, const Rows& r
   grid_.z_comm().all_to_all(stream, product.out.data, a_.qkv.view().data, bytes);
 }
 
-void Qwen2Model::attend(Stream stream, const Rows& rows, const KvPages& kv) {
+void Decoder::attend(Stream stream, const Rows& rows, const KvPages& kv) {
   const Ops& ops = backend_.ops;
   auto heads = static_cast<int32_t>(shard_.heads.size),
        kv_heads = static_cast<int32_t>(shard_.kv_heads.size);
@@ -196,8 +196,8 @@ void Qwen2Model::attend(Stream stream, const Rows& rows, const KvPages& kv) {
                       {of(a_.attention), received, shard_.kv_parts, first, config_.head_dim});
 }
 
-void Qwen2Model::mlp_block(Stream stream, const LayerView& layer, const Rows& rows,
-                           const BlockNorms& norms) {
+void Decoder::mlp_block(Stream stream, const LayerView& layer, const Rows& rows,
+                        const BlockNorms& norms) {
   column_products(stream, layer, rows,
                   {a_.act, rows.mine, layer.size(), &ColumnWeights::gate_up, false,
                    Epilogue::kSiluAndMul, nullptr, pointer_to(norms.before)});
@@ -205,8 +205,8 @@ void Qwen2Model::mlp_block(Stream stream, const LayerView& layer, const Rows& ro
                pointer_to(norms.after));
 }
 
-void Qwen2Model::column_products(Stream stream, const LayerView& layer, const Rows& rows,
-                                 const ColumnProduct& p) {
+void Decoder::column_products(Stream stream, const LayerView& layer, const Rows& rows,
+                              const ColumnProduct& p) {
   const Ops& ops = backend_.ops;
   TensorView x = a_.normed.view().rows(0, rows.mine);
   auto out_of = [&](size_t c) { return p.out.rows(static_cast<int64_t>(c) * p.stride, rows.mine); };
@@ -232,9 +232,9 @@ void Qwen2Model::column_products(Stream stream, const LayerView& layer, const Ro
                                config_.rms_norm_eps, bias_of(c), p.epilogue});
 }
 
-void Qwen2Model::row_products(Stream stream, const LayerView& layer, const Rows& rows, TensorView x,
-                              int64_t stride, Weight ColumnWeights::*matrix,
-                              const AddRmsNormArgs* norm) {
+void Decoder::row_products(Stream stream, const LayerView& layer, const Rows& rows, TensorView x,
+                           int64_t stride, Weight ColumnWeights::*matrix,
+                           const AddRmsNormArgs* norm) {
   TensorView sum = a_.partial.view().rows(0, rows.mine);
   backend_.ops.linear(
       stream,
@@ -247,7 +247,7 @@ void Qwen2Model::row_products(Stream stream, const LayerView& layer, const Rows&
   }
 }
 
-void Qwen2Model::add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows) {
+void Decoder::add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows) {
   auto of = [&](const Tensor& t) { return t.view().rows(0, rows.mine); };
   Communicator& columns = rows.gathered ? grid_.gathered_y_comm() : grid_.y_comm();
   float* squares = shard_.hidden_parts > 1 ? a_.sum_squares.view().as<float>() : nullptr;
@@ -256,7 +256,7 @@ void Qwen2Model::add_and_norm(Stream stream, bool pending, const Tensor& weight,
                config_.rms_norm_eps, squares});
 }
 
-TensorView Qwen2Model::final_hidden(Stream stream, const Rows& rows) {
+TensorView Decoder::final_hidden(Stream stream, const Rows& rows) {
   add_and_norm(stream, true, weights_.final_norm, rows);
   if (observer_) observer_(config_.num_layers, a_.residual.view().rows(0, rows.mine));
   TensorView normed = a_.normed.view().rows(0, rows.mine);
@@ -273,8 +273,8 @@ TensorView Qwen2Model::final_hidden(Stream stream, const Rows& rows) {
   return a_.hidden.view().rows(0, rows.all);
 }
 
-void Qwen2Model::do_products(Stream stream, const BatchView& batch, const KvCache& kv,
-                             TensorView logits) {
+void Decoder::do_products(Stream stream, const BatchView& batch, const KvCache& kv,
+                          TensorView logits) {
   StepInputs inputs{.batch = batch};
   Rows rows = rows_of(inputs);
   for (const Tensor* t : {&a_.normed, &a_.residual, &a_.attention}) {
@@ -296,7 +296,7 @@ void Qwen2Model::do_products(Stream stream, const BatchView& batch, const KvCach
   this->logits(stream, a_.normed.view().rows(0, logits.dim(0)), logits);
 }
 
-void Qwen2Model::prepare_decode_one(const KvCache& kv) {
+void Decoder::prepare_decode_one(const KvCache& kv) {
   if (!backend_.fused_decode || grid_.shape().replica_size() > 1 || dtype() != DType::bf16) return;
   FusedDecodeModel m{.num_heads = static_cast<int32_t>(config_.num_heads),
                      .num_kv_heads = static_cast<int32_t>(config_.num_kv_heads),
@@ -307,7 +307,7 @@ void Qwen2Model::prepare_decode_one(const KvCache& kv) {
                      .final_norm = weights_.final_norm,
                      .cos_sin = rope_};
   for (size_t l = 0; l < weights_.layers.size(); ++l) {
-    const Qwen2Layer& w = weights_.layers[l];
+    const DecoderLayer& w = weights_.layers[l];
     m.layers.push_back({w.input_norm, w.qkv.weight, w.qkv_bias, w.o.weight, w.post_attention_norm,
                         w.gate_up.weight, w.down.weight, kv.layer(static_cast<int64_t>(l))});
   }
@@ -318,14 +318,14 @@ void Qwen2Model::prepare_decode_one(const KvCache& kv) {
   decode_one_positions_ = backend_.fused_decode->max_positions(handle);
 }
 
-void Qwen2Model::decode_one(Stream stream, const StepInputs& inputs, TensorView logits) {
+void Decoder::decode_one(Stream stream, const StepInputs& inputs, TensorView logits) {
   const BatchView& b = inputs.batch;
   backend_.fused_decode->run(stream, decode_one_.get(),
                              {inputs.ids, inputs.last_tokens, b.positions, b.slots, b.page_table,
                               b.page_table_stride, logits.as<float>()});
 }
 
-void Qwen2Model::logits(Stream stream, TensorView hidden, TensorView out) const {
+void Decoder::logits(Stream stream, TensorView hidden, TensorView out) const {
   int64_t parts = shard_.hidden_parts, rows = hidden.dim(0);
   if (parts > 1) {  // of the rows that are wanted only, all columns
     TensorView whole = a_.embedded.view().rows(0, rows),

@@ -1,4 +1,4 @@
-#include "model/config/weight_table.h"
+#include "model/config/layer_table.h"
 
 namespace ll {
 

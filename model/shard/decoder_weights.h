@@ -17,7 +17,7 @@ struct PackedWeight {
   Weight weight;
 };
 
-struct Qwen2Layer {
+struct DecoderLayer {
   Tensor input_norm;           // [E]
   PackedWeight qkv;            // (H + 2 KH) D x E
   Tensor qkv_bias;             // [(H + 2 KH) D]
@@ -27,11 +27,11 @@ struct Qwen2Layer {
   PackedWeight down;           // E x F
 };
 
-struct Qwen2Weights {
+struct DecoderWeights {
   PackedWeight embed;    // V x E
   PackedWeight lm_head;  // V x E; the same memory as embed when tied
   Tensor final_norm;     // [E]
-  std::vector<Qwen2Layer> layers;
+  std::vector<DecoderLayer> layers;
   DType dtype = DType::bf16;
 };
 
@@ -67,13 +67,13 @@ DType model_dtype(DType stored);
 // Reads this rank's part with `num_threads` readers. `progress`, if given, is called with bytes
 // read so far and in all.
 using LoadProgress = std::function<void(size_t done, size_t total)>;
-Qwen2Weights load_weights(const WeightStore& store, const ModelShard& shard, DType dtype,
-                          const Backend& backend, Stream stream, int num_threads,
-                          const LoadProgress& progress);
+DecoderWeights load_weights(const WeightStore& store, const ModelShard& shard, DType dtype,
+                            const Backend& backend, Stream stream, int num_threads,
+                            const LoadProgress& progress);
 
 // Random weights that depend on the seed and the element only (load_format: dummy): any grid gives
 // the same model.
-Qwen2Weights random_weights(const ModelConfig& config, const ModelShard& shard, DType dtype,
-                            const Backend& backend, Stream stream, uint64_t seed);
+DecoderWeights random_weights(const ModelConfig& config, const ModelShard& shard, DType dtype,
+                              const Backend& backend, Stream stream, uint64_t seed);
 
 }  // namespace ll

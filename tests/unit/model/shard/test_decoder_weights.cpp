@@ -1,4 +1,4 @@
-#include "model/shard/qwen2_weights.h"
+#include "model/shard/decoder_weights.h"
 
 #include <doctest/doctest.h>
 
@@ -84,7 +84,7 @@ void add_blocks(Blocks& blocks, const WeightPlacement& p, const std::vector<floa
   }
 }
 
-Blocks blocks_of(const Qwen2Weights& w, const WeightPlacements& p) {
+Blocks blocks_of(const DecoderWeights& w, const WeightPlacements& p) {
   Blocks blocks;
   auto matrix = [&](const WeightPlacement& at, const PackedWeight& packed) {
     add_blocks(blocks, at, unpack(packed.weight, w.dtype));
@@ -140,10 +140,10 @@ void check_slices(const Blocks& of_shard, const std::map<std::string, std::vecto
   }
 }
 
-size_t allocated_bytes(const Qwen2Weights& w, bool tied) {
+size_t allocated_bytes(const DecoderWeights& w, bool tied) {
   size_t bytes =
       w.embed.storage.bytes() + (tied ? 0 : w.lm_head.storage.bytes()) + w.final_norm.bytes();
-  for (const Qwen2Layer& l : w.layers)
+  for (const DecoderLayer& l : w.layers)
     bytes += l.input_norm.bytes() + l.qkv.storage.bytes() + l.qkv_bias.bytes() +
              l.o.storage.bytes() + l.post_attention_norm.bytes() + l.gate_up.storage.bytes() +
              l.down.storage.bytes();
@@ -290,7 +290,7 @@ TEST_CASE("loaded weights of a shard are the file's, whatever the number of rank
         ModelShard shard = shard_at(store.config(), y, rank);
         WeightPlacements placements = weight_placements(store.config(), shard);
         for (DType dtype : {DType::f32, DType::bf16}) {
-          Qwen2Weights w = load_weights(store, shard, dtype, backend(), stream(), 1 + rank, {});
+          DecoderWeights w = load_weights(store, shard, dtype, backend(), stream(), 1 + rank, {});
           check_slices(blocks_of(w, placements), stored, store.config());
           CHECK(weight_bytes(placements, backend().ops, dtype) == allocated_bytes(w, tied));
           if (tied) CHECK(w.lm_head.weight.data.data == w.embed.weight.data.data);
