@@ -11,12 +11,13 @@ namespace {
 
 constexpr size_t kMostGrids = 12;  // where none are named: as many of those the planner likes best
 
-GridQuestion question_of(const Rank& rank, const EngineConfig& config, const GridWork& work) {
-  bool is_cuda = rank.backend().kind == BackendKind::kCuda;
-  return {.num_ranks = rank.world().size(),
-          .dtype = rank.dtype(),
+GridQuestion question_of(const LocalModel& local, const EngineConfig& config,
+                         const GridWork& work) {
+  bool is_cuda = local.backend().kind == BackendKind::kCuda;
+  return {.num_ranks = local.world().size(),
+          .dtype = local.dtype(),
           .memory_share = is_cuda ? config.kv_cache.gpu_memory_utilization : kCpuMemoryShare,
-          .limits = rank.limits(),
+          .limits = local.limits(),
           .sequences = work.batch,
           .prompt_tokens = work.context,
           .output_tokens = work.context};
@@ -24,10 +25,10 @@ GridQuestion question_of(const Rank& rank, const EngineConfig& config, const Gri
 
 // The grids to measure, in the user's order or the planner's; in `result.left_out` those that do
 // not fit.
-std::vector<GridShape> grids_of(const Rank& rank, const EngineConfig& config, const GridWork& work,
-                                GridsResult& result) {
-  auto answers = plan_grids(rank.model(), rank.machine(), question_of(rank, config, work));
-  KvWish wish = work.kv_wish(rank.limits());
+std::vector<GridShape> grids_of(const LocalModel& local, const EngineConfig& config,
+                                const GridWork& work, GridsResult& result) {
+  auto answers = plan_grids(local.model(), local.machine(), question_of(local, config, work));
+  KvWish wish = work.kv_wish(local.limits());
   auto problem = [&](const GridAnswer& a) {
     if (!a.problem.empty() || a.kv_tokens / a.grid.dp >= wish.sequences * wish.length)
       return a.problem;
@@ -61,13 +62,14 @@ void share(std::vector<GridShape>& grids, const MpiGroup& world) {
   if (count > 0) world.broadcast(grids.data(), count * sizeof(GridShape), 0);
 }
 
-void say(const Rank& rank, const std::string& line) {
-  if (rank.world().rank() == 0) fmt::print(stderr, "{}\n", line);
+void say(const LocalModel& local, const std::string& line) {
+  if (local.world().rank() == 0) fmt::print(stderr, "{}\n", line);
 }
 
-StepTimes predict(const Rank& rank, const GridWork& work, const GridShape& grid, bool gathered) {
+StepTimes predict(const LocalModel& local, const GridWork& work, const GridShape& grid,
+                  bool gathered) {
   auto seconds = [&](const StepWork& step) {
-    return predict_step(rank.model(), rank.machine(), grid, rank.dtype(), step, gathered);
+    return predict_step(local.model(), local.machine(), grid, local.dtype(), step, gathered);
   };
   int64_t middle = work.context + work.steps / 2;
   return {.prefill = seconds(StepWork::prefill(work.prompts, work.prompt_len)),
@@ -76,59 +78,60 @@ StepTimes predict(const Rank& rank, const GridWork& work, const GridShape& grid,
 }
 
 // On all ranks; what comes back holds on rank 0.
-StepTimes measure(Rank& rank, const EngineConfig& config, const GridWork& work, bool gathered) {
-  const MpiGroup& replica = rank.grid().replica();
+StepTimes measure(LocalModel& local, const EngineConfig& config, const GridWork& work,
+                  bool gathered) {
+  const MpiGroup& replica = local.grid().replica();
   if (replica.rank() > 0) {
-    run_worker(rank.runner(), replica, rank.watchdog());
+    run_worker(local.runner(), replica, local.watchdog());
     return {};
   }
-  StepMeter meter(rank, config, work, gathered);
+  StepMeter meter(local, config, work, gathered);
   double prefill = meter.prefill(), one = meter.decode(1);
   return {prefill, one, meter.decode(work.batch)};
 }
 
-GridTimes measure_grid(Rank& rank, const EngineConfig& config, const GridWork& work) {
-  const GridShape& grid = rank.grid().shape();
-  GridTimes times{.grid = grid, .weight_bytes = static_cast<double>(rank.budget().weights)};
+GridTimes measure_grid(LocalModel& local, const EngineConfig& config, const GridWork& work) {
+  const GridShape& grid = local.grid().shape();
+  GridTimes times{.grid = grid, .weight_bytes = static_cast<double>(local.budget().weights)};
   for (bool gathered : {false, true})
     if (!gathered || grid.z > 1)
       times.modes.push_back(
-          {gathered, measure(rank, config, work, gathered), predict(rank, work, grid, gathered)});
+          {gathered, measure(local, config, work, gathered), predict(local, work, grid, gathered)});
   return times;
 }
 
 // Illegal ones are refused.
-void check_named(const Rank& rank, const EngineConfig& config) {
+void check_named(const LocalModel& local, const EngineConfig& config) {
   for (const GridShape& grid : config.bench.grids)
-    choose_grid(rank.model(), grid, rank.world().size());
+    choose_grid(local.model(), grid, local.world().size());
 }
 
 }  // namespace
 
-void bench_grids(Rank& rank, const EngineConfig& config) {
-  check_named(rank, config);
+void bench_grids(LocalModel& local, const EngineConfig& config) {
+  check_named(local, config);
   GridWork work = GridWork::of(config);
-  rank.measure_machine();
-  say(rank, describe(rank.machine().device) + describe(rank.machine().links));
-  GridsResult result{.num_ranks = rank.world().size(),
+  local.measure_machine();
+  say(local, describe(local.machine().device) + describe(local.machine().links));
+  GridsResult result{.num_ranks = local.world().size(),
                      .prompts = work.prompts,
                      .prompt_len = work.prompt_len,
                      .batch = work.batch,
                      .context = work.context};
-  auto grids = grids_of(rank, config, work, result);
-  share(grids, rank.world());
+  auto grids = grids_of(local, config, work, result);
+  share(grids, local.world());
   for (size_t i = 0; i < grids.size(); ++i) {
-    KvWish wish = work.kv_wish(rank.limits());
+    KvWish wish = work.kv_wish(local.limits());
     double seconds = 0;
     if (i == 0)
-      rank.load(grids[i], wish);
+      local.load(grids[i], wish);
     else
-      seconds = rank.move(grids[i], wish);
-    say(rank, fmt::format("measuring {} ({} of {})", grids[i].str(), i + 1, grids.size()));
-    result.grids.push_back(measure_grid(rank, config, work));
+      seconds = local.move(grids[i], wish);
+    say(local, fmt::format("measuring {} ({} of {})", grids[i].str(), i + 1, grids.size()));
+    result.grids.push_back(measure_grid(local, config, work));
     result.grids.back().move_seconds = seconds;
   }
-  if (rank.world().rank() > 0) return;
+  if (local.world().rank() > 0) return;
   BenchModel model{.name = config.model.path};
   print_report(report(model, result), config.bench.output_json);
 }

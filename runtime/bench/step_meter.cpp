@@ -11,8 +11,8 @@ double seconds_between(BenchClock::time_point a, BenchClock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
 }
 
-SchedulerOptions options_of(const Rank& rank, bool gathered) {
-  SchedulerOptions options = rank.scheduler();
+SchedulerOptions options_of(const LocalModel& local, bool gathered) {
+  SchedulerOptions options = local.scheduler();
   options.radix = false;  // each prompt is computed
   options.gather_tokens = gathered ? 1 : 0;
   return options;
@@ -44,25 +44,26 @@ KvWish GridWork::kv_wish(const RunnerOptions& limits) const {
   return {std::max(batch, prompts), context + output + 1};
 }
 
-StepMeter::StepMeter(Rank& rank, const EngineConfig& config, const GridWork& work, bool gathered)
-    : rank_(rank),
+StepMeter::StepMeter(LocalModel& local, const EngineConfig& config, const GridWork& work,
+                     bool gathered)
+    : local_(local),
       work_(work),
-      setup_{.rates = {1, 1}, .max_length = rank.limits().max_length},
+      setup_{.rates = {1, 1}, .max_length = local.limits().max_length},
       run_(setup_, config.bench.temperature),
-      engine_(options_of(rank, gathered), config.scheduler.async, rank.runner(),
-              rank.grid().replica(), rank.watchdog(), run_.events()) {}
+      engine_(options_of(local, gathered), config.scheduler.async, local.runner(),
+              local.grid().replica(), local.watchdog(), run_.events()) {}
 
 std::vector<BenchRequest> StepMeter::requests(int64_t count, int64_t length, int64_t output_len) {
   return make_dataset(
       {.num_prompts = count, .input_len = length, .output_len = output_len, .seed = next_seed_++},
-      static_cast<int32_t>(rank_.model().vocab_size));
+      static_cast<int32_t>(local_.model().vocab_size));
 }
 
 double StepMeter::slowest(std::vector<double> seconds) const {
   std::sort(seconds.begin(), seconds.end());
   double median = seconds[seconds.size() / 2];
   constexpr double kNano = 1e9;
-  return static_cast<double>(rank_.grid().leaders().max(static_cast<int64_t>(median * kNano))) /
+  return static_cast<double>(local_.grid().leaders().max(static_cast<int64_t>(median * kNano))) /
          kNano;
 }
 
@@ -70,7 +71,7 @@ double StepMeter::prefill() {
   std::vector<double> seconds;
   for (int i = 0; i <= work_.repeats; ++i) {
     auto prompts = requests(work_.prompts, work_.prompt_len, 1);
-    rank_.grid().leaders().barrier();
+    local_.grid().leaders().barrier();
     const BenchRun::Seen& seen = run_.run_all(engine_, prompts, 0);
     if (i > 0) seconds.push_back(seconds_between(seen.start, seen.arrivals[0]));
   }
@@ -78,9 +79,9 @@ double StepMeter::prefill() {
 }
 
 double StepMeter::decode(int64_t sequences) {
-  int64_t output = work_.output_len(sequences, rank_.limits().max_num_batched_tokens);
+  int64_t output = work_.output_len(sequences, local_.limits().max_num_batched_tokens);
   auto prompts = requests(sequences, work_.context, output);
-  rank_.grid().leaders().barrier();
+  local_.grid().leaders().barrier();
   const auto& arrivals = run_.run_all(engine_, prompts, 0).arrivals;
   std::vector<double> seconds;
   for (size_t k = 2; k < static_cast<size_t>(work_.steps) + 2; ++k)

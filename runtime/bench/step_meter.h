@@ -2,7 +2,7 @@
 // Times whole steps of an engine, as a user would see them: the time between tokens.
 #include "runtime/bench/bench_run.h"
 #include "runtime/config/engine_config.h"
-#include "runtime/rank/rank.h"
+#include "runtime/rank/local_model.h"
 
 namespace ll {
 
@@ -23,7 +23,7 @@ struct GridWork {
 class StepMeter {
  public:
   // On the first rank of each replica, which all measure together.
-  StepMeter(Rank& rank, const EngineConfig& config, const GridWork& work, bool gathered);
+  StepMeter(LocalModel& local, const EngineConfig& config, const GridWork& work, bool gathered);
 
   // Median seconds, of the slowest replica.
   double prefill();
@@ -33,7 +33,7 @@ class StepMeter {
   std::vector<BenchRequest> requests(int64_t count, int64_t length, int64_t output_len);
   double slowest(std::vector<double> seconds) const;
 
-  Rank& rank_;
+  LocalModel& local_;
   GridWork work_;
   BenchSetup setup_;
   BenchRun run_;

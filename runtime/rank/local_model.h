@@ -18,13 +18,13 @@ struct KvWish {
   int64_t sequences = 0, length = 0;
 };
 
-class Rank {
+class LocalModel {
  public:
   // Opens files and device; no weights yet. Collective over the world, as all that is not const.
-  Rank(const EngineConfig& config, const MpiEnvironment& mpi);
-  ~Rank();
-  Rank(const Rank&) = delete;
-  Rank& operator=(const Rank&) = delete;
+  LocalModel(const EngineConfig& config, const MpiEnvironment& mpi);
+  ~LocalModel();
+  LocalModel(const LocalModel&) = delete;
+  LocalModel& operator=(const LocalModel&) = delete;
 
   const ModelConfig& model() const { return files_.config; }
   const ModelFiles& files() const { return files_; }

@@ -1,4 +1,4 @@
-#include "runtime/rank/rank.h"
+#include "runtime/rank/local_model.h"
 
 #include <algorithm>
 #include <chrono>
@@ -34,7 +34,7 @@ MachineRates machine_of(const Backend& backend, const MpiEnvironment& mpi) {
 
 }  // namespace
 
-Rank::Rank(const EngineConfig& config, const MpiEnvironment& mpi)
+LocalModel::LocalModel(const EngineConfig& config, const MpiEnvironment& mpi)
     : config_(config),
       mpi_(mpi),
       watchdog_(std::chrono::seconds(config.step_timeout_s),
@@ -46,17 +46,17 @@ Rank::Rank(const EngineConfig& config, const MpiEnvironment& mpi)
       machine_(machine_of(backend_, mpi)),
       stream_(backend_.device.create_stream()) {}
 
-Rank::~Rank() = default;
+LocalModel::~LocalModel() = default;
 
-int Rank::num_threads() const {
+int LocalModel::num_threads() const {
   return config_.threads > 0 ? config_.threads : share_of_processors(mpi_.local_size());
 }
 
-void Rank::say(const std::string& line) const {
+void LocalModel::say(const std::string& line) const {
   if (world().rank() == 0) fmt::print(stderr, "{}\n", line);
 }
 
-RunnerOptions Rank::limits() const {
+RunnerOptions LocalModel::limits() const {
   const auto& s = config_.scheduler;
   int64_t length = model().max_position;
   if (s.max_input_length > 0 && s.max_output_length > 0)
@@ -75,7 +75,7 @@ RunnerOptions Rank::limits() const {
           .collects = false};
 }
 
-void Rank::measure_machine() {
+void LocalModel::measure_machine() {
   world().barrier();  // those of a CPU share its memory: all at the same time
   machine_.device = measure_device(backend_, stream_, model(), dtype_, machine_.device);
   if (world().size() > 1)
@@ -83,7 +83,7 @@ void Rank::measure_machine() {
 }
 
 // What is measured decides on GPUs, where it takes a second or two.
-GridShape Rank::wanted_grid() {
+GridShape LocalModel::wanted_grid() {
   bool decides_mode = config_.grid && config_.grid->z > 1 && config_.gather_tokens == 0,
        decides_grid = !config_.grid && world().size() > 1;
   if (config_.grid) choose_grid(model(), config_.grid, world().size());  // refuses what is illegal
@@ -93,7 +93,7 @@ GridShape Rank::wanted_grid() {
 
 // All ranks take what rank 0 makes of the measured links. Replicas are for many requests, and on
 // GPUs: on a CPU each would read all weights through the memory they share.
-GridShape Rank::planned_grid() {
+GridShape LocalModel::planned_grid() {
   if (world().size() == 1) return choose_grid(model(), std::nullopt, 1);
   bool is_cuda = backend_.kind == BackendKind::kCuda;
   GridQuestion question{
@@ -110,13 +110,13 @@ GridShape Rank::planned_grid() {
   return shape;
 }
 
-DecoderWeights Rank::weights() const {
+DecoderWeights LocalModel::weights() const {
   if (!files_.store)
     return random_weights(model(), *shard_, dtype_, backend_, stream_, config_.model.seed);
   return load_weights(*files_.store, *shard_, dtype_, backend_, stream_, config_.load_threads, {});
 }
 
-void Rank::load(const GridShape& shape, const KvWish& wish) {
+void LocalModel::load(const GridShape& shape, const KvWish& wish) {
   enter(shape);
   plan_pages(wish, 0);
   say(fmt::format("litelang {}: {}, {}, {} rank{} ({}), {}", kVersion, config_.model.path,
@@ -129,7 +129,7 @@ void Rank::load(const GridShape& shape, const KvWish& wish) {
   start(std::move(loaded));
 }
 
-double Rank::move(const GridShape& shape, const KvWish& wish) {
+double LocalModel::move(const GridShape& shape, const KvWish& wish) {
   ensure(runner_ != nullptr, "move: nothing is loaded");
   watchdog_.pause();
   GridShape from = grid_->shape();
@@ -149,7 +149,7 @@ double Rank::move(const GridShape& shape, const KvWish& wish) {
   return seconds;
 }
 
-void Rank::enter(const GridShape& shape) {
+void LocalModel::enter(const GridShape& shape) {
   grid_ = std::make_unique<ProcessGrid>(backend_, world(), shape);
   shard_ = shard_of(model(), shape, grid_->place());
   options_ = limits();
@@ -157,7 +157,7 @@ void Rank::enter(const GridShape& shape) {
 }
 
 // `resident`: bytes of the weights that are there already.
-void Rank::plan_pages(const KvWish& wish, size_t resident) {
+void LocalModel::plan_pages(const KvWish& wish, size_t resident) {
   budget_ = plan_memory(config_, options_, backend_, model(), *shard_, dtype_,
                         grid_->shape().replica_size(), mpi_.local_size(), resident);
   budget_.num_pages = world().min(budget_.num_pages);
@@ -174,7 +174,7 @@ void Rank::plan_pages(const KvWish& wish, size_t resident) {
   options_.num_pages = budget_.num_pages;
 }
 
-void Rank::start(DecoderWeights weights) {
+void LocalModel::start(DecoderWeights weights) {
   runner_ = std::make_unique<ModelRunner>(options_, backend_, *grid_, stream_, model(), *shard_,
                                           std::move(weights));
   runner_->measure_products();
@@ -182,7 +182,7 @@ void Rank::start(DecoderWeights weights) {
 }
 
 // Rows from which steps gather weights.
-int32_t Rank::gather_tokens() const {
+int32_t LocalModel::gather_tokens() const {
   const GridShape& shape = grid_->shape();
   if (shape.z == 1) return 0;
   if (config_.gather_tokens > 0) return config_.gather_tokens;
@@ -190,7 +190,7 @@ int32_t Rank::gather_tokens() const {
       ll::gather_tokens(model(), machine_, shape, dtype_, options_.max_num_batched_tokens));
 }
 
-SchedulerOptions Rank::scheduler() const {
+SchedulerOptions LocalModel::scheduler() const {
   return {.max_num_seqs = options_.max_num_seqs,
           .max_num_batched_tokens = options_.max_num_batched_tokens,
           .chunked_prefill = config_.scheduler.chunked_prefill,
