@@ -1,5 +1,7 @@
 #include "runtime/schedule/kv_ledger.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -7,7 +9,7 @@
 namespace ll {
 
 KvLedger::KvLedger(int64_t num_pages, int64_t page_size, bool keeps_prefixes)
-    : page_size_(page_size), pool_(num_pages) {
+    : page_size_(page_size), pool_(num_pages), readers_(static_cast<size_t>(num_pages)) {
   if (keeps_prefixes) cache_ = std::make_unique<RadixCache>(pool_, page_size);
 }
 
@@ -21,7 +23,10 @@ int32_t KvLedger::take_known(KvHold& hold, std::span<const int32_t> tokens, bool
   if (!cache_) return 0;
   RadixCache::Match match = cache_->match(tokens, step_);
   lock(hold, match.node);
-  for (int32_t page : match.pages) pool_.retain(page);
+  for (int32_t page : match.pages) {
+    pool_.retain(page);
+    add_reader(page);
+  }
   hold.pages = std::move(match.pages);
   hold.num_shared = static_cast<int32_t>(hold.pages.size());
   if (match.partial && may_copy) {
@@ -36,7 +41,10 @@ KvHold KvLedger::fork(const KvHold& from, int32_t num_positions) {
   int64_t whole = num_positions / page_size_;
   hold.pages.assign(from.pages.begin(), from.pages.begin() + whole);
   hold.num_shared = static_cast<int32_t>(whole);
-  for (int32_t page : hold.pages) pool_.retain(page);
+  for (int32_t page : hold.pages) {
+    pool_.retain(page);
+    add_reader(page);
+  }
   if (auto rows = static_cast<int32_t>(num_positions % page_size_); rows > 0) {
     hold.copy_source = {from.pages[static_cast<size_t>(whole)], rows};
     pool_.retain(hold.copy_source.page);
@@ -60,11 +68,13 @@ bool KvLedger::extend(KvHold& hold, int32_t slot, int32_t num_positions) {
     }
     deltas_.push_back({slot, static_cast<int32_t>(hold.pages.size()), page});
     hold.pages.push_back(page);
+    add_reader(page);
   }
   return true;
 }
 
-// -1 when there is none. A page the cache gives up is free unless someone is yet to copy it.
+// -1 when there is none. A page the cache gives up is free unless someone reads it or is yet to
+// copy it.
 int32_t KvLedger::allocate() {
   while (pool_.num_free() == 0 && cache_ && cache_->evict(1) > 0) {
   }
@@ -88,7 +98,10 @@ void KvLedger::release(KvHold& hold, std::span<const int32_t> tokens) {
 }
 
 void KvLedger::drop(KvHold& hold) {
-  for (int32_t page : hold.pages) pool_.release(page);
+  for (int32_t page : hold.pages) {
+    remove_reader(page);
+    pool_.release(page);
+  }
   if (hold.awaits_copy()) pool_.release(hold.copy_source.page);
   unlock(hold);
   hold = {};
@@ -106,15 +119,38 @@ void KvLedger::unlock(KvHold& hold) {
   hold.lock = nullptr;
 }
 
+void KvLedger::add_reader(int32_t page) {
+  if (readers_[static_cast<size_t>(page)]++ == 0) ++num_in_use_;
+}
+
+void KvLedger::remove_reader(int32_t page) {
+  if (--readers_[static_cast<size_t>(page)] == 0) --num_in_use_;
+}
+
 void KvLedger::check_integrity(std::span<const KvHold* const> holds) const {
   pool_.check_integrity();
   if (cache_) cache_->check_integrity();
   int64_t held = static_cast<int64_t>(copies_.size()) + (cache_ ? cache_->num_pages() : 0),
           counted = 0;
-  for (const KvHold* hold : holds)
+  std::vector<int32_t> readers(readers_.size());
+  std::set<int32_t> locked;
+  for (const KvHold* hold : holds) {
     held += static_cast<int64_t>(hold->pages.size()) + hold->awaits_copy();
+    for (int32_t page : hold->pages) ++readers[static_cast<size_t>(page)];
+    if (!hold->lock) continue;
+    std::vector<int32_t> own = cache_->pages_to(hold->lock);
+    ensure(
+        own.size() <= hold->pages.size() && std::equal(own.begin(), own.end(), hold->pages.begin()),
+        "kv ledger: a sequence locks pages that it does not hold");
+    locked.insert(own.begin(), own.end());
+  }
   for (int32_t page = 0; page < num_pages(); ++page) counted += pool_.holders(page);
   ensure(held == counted, "kv ledger: page holders");
+  ensure(readers == readers_, "kv ledger: readers of pages");
+  ensure(num_in_use_ == num_pages() - std::count(readers.begin(), readers.end(), 0),
+         "kv ledger: pages in use");
+  ensure(!cache_ || cache_->num_locked() == static_cast<int64_t>(locked.size()),
+         "kv ledger: locked pages that no sequence holds");
 }
 
 }  // namespace ll

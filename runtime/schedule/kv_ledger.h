@@ -16,8 +16,13 @@
 //   another; its first rows are  | the hold until the copy is         | | | copied to the next page
 //   got  | planned, then end_step()           |
 //   +--------------------------+------------------------------+------------------------------------+
-//   whole = computed positions / page_size. `lock` is the node of the last page that the cache has
-//   of the sequence's tokens; the cache keeps it and all before it.
+//   whole = computed positions / page_size.
+//
+// The cache may have tokens of the sequence on another page than the hold: a prompt that is scored
+// is computed again, two sequences draw the same answer. Each then keeps its own, so that no key
+// changes under a row that reads it, and the twin is the cache's alone. `lock` is the last node
+// down to which the cache's pages are the hold's own: a sequence locks no page that it does not
+// hold, so what running sequences do not hold can always be had, and the last one of them runs.
 //
 // release() shows the cache every computed page, the part-full last one too, and lets go of all of
 // the hold's; drop() only lets go. What the cache alone holds it gives up when pages run out.
@@ -85,8 +90,8 @@ class KvLedger {
 
   int64_t num_pages() const { return pool_.num_pages(); }
   int64_t num_free() const { return pool_.num_free(); }
-  // Held by sequences; what the cache alone holds is as good as free.
-  int64_t num_in_use() const { return pool_.num_used() - (cache_ ? cache_->num_evictable() : 0); }
+  // In the `pages` of holds; what the cache alone holds is as good as free.
+  int64_t num_in_use() const { return num_in_use_; }
   int64_t page_size() const { return page_size_; }
 
   // Throws Error when the books do not agree; `holds` are all there are.
@@ -94,6 +99,8 @@ class KvLedger {
 
  private:
   int32_t allocate();
+  void add_reader(int32_t page);
+  void remove_reader(int32_t page);
   void show_pages(KvHold& hold, std::span<const int32_t> tokens);
   void lock(KvHold& hold, RadixCache::Node* node);
   void unlock(KvHold& hold);
@@ -101,6 +108,8 @@ class KvLedger {
   int64_t page_size_;
   PagePool pool_;
   std::unique_ptr<RadixCache> cache_;  // null: none
+  std::vector<int32_t> readers_;       // of each page: the holds whose `pages` have it
+  int64_t num_in_use_ = 0;             // pages with a reader
   int64_t step_ = 0;
   std::vector<PageDelta> deltas_;  // of the step being planned
   std::vector<PageCopy> copies_;   // of the same; their sources are held

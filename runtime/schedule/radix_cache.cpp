@@ -51,6 +51,13 @@ RadixCache::~RadixCache() {
 
 int32_t RadixCache::page_of(const Node* node) const { return node->page; }
 
+std::vector<int32_t> RadixCache::pages_to(const Node* node) const {
+  std::vector<int32_t> pages;
+  for (; node && node != root_.get(); node = node->parent) pages.push_back(node->page);
+  std::reverse(pages.begin(), pages.end());
+  return pages;
+}
+
 RadixCache::Match RadixCache::match(std::span<const int32_t> tokens, int64_t step) {
   Match m;
   Node* at = root_.get();
@@ -81,7 +88,8 @@ RadixCache::Match RadixCache::match(std::span<const int32_t> tokens, int64_t ste
 
 RadixCache::Node* RadixCache::insert(std::span<const int32_t> tokens,
                                      std::span<const int32_t> pages, int64_t step) {
-  Node *at = root_.get(), *last_whole = nullptr;
+  Node *at = root_.get(), *last_own = nullptr;
+  bool is_own = true;
   auto size = static_cast<size_t>(page_size_);
   for (size_t i = 0; !tokens.empty(); ++i) {
     auto block = tokens.first(std::min(size, tokens.size()));
@@ -91,7 +99,9 @@ RadixCache::Node* RadixCache::insert(std::span<const int32_t> tokens,
     if (found != at->children.end() &&
         common_prefix((*found)->tokens, block) == static_cast<int64_t>(block.size())) {
       if (block.size() < size) break;
-      at = last_whole = found->get();
+      at = found->get();
+      is_own &= at->page == pages[i];
+      if (is_own) last_own = at;
       continue;
     }
     // A part-full page that the block extends is superseded: it stands right before the block.
@@ -102,10 +112,10 @@ RadixCache::Node* RadixCache::insert(std::span<const int32_t> tokens,
         remove(before);
     }
     at = add_child(at, block, pages[i], step);
-    if (block.size() == size) last_whole = at;
+    if (is_own && block.size() == size) last_own = at;
   }
   if (at != root_.get()) touch(at);
-  return last_whole;
+  return last_own;
 }
 
 RadixCache::Node* RadixCache::add_child(Node* parent, std::span<const int32_t> tokens, int32_t page,

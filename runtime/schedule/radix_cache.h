@@ -42,7 +42,8 @@ class RadixCache {
 
   // Adds the pages of `tokens`, computed in step `step`, that the tree does not have; pages[i]
   // holds tokens [i * page_size, ...). The last page may be part full. The tree retains what it
-  // takes. Returns the node of the last whole page.
+  // takes; where it has the tokens on a page already, it keeps its own. Returns the last whole node
+  // down to which all pages are the caller's, which is what the caller may lock; null: none.
   Node* insert(std::span<const int32_t> tokens, std::span<const int32_t> pages, int64_t step);
 
   // A locked node and its ancestors are not evicted. Null is the root.
@@ -52,7 +53,10 @@ class RadixCache {
   // Releases up to `count` pages nobody uses; returns how many.
   int64_t evict(int64_t count);
   int64_t num_evictable() const { return num_evictable_; }
+  int64_t num_locked() const { return num_pages_ - num_evictable_; }
   int64_t num_pages() const { return num_pages_; }
+  // From the root down to the node.
+  std::vector<int32_t> pages_to(const Node* node) const;
 
   // Throws Error when an invariant is broken.
   void check_integrity() const;

@@ -69,6 +69,25 @@ TEST_CASE("a longer page supersedes a part of it, and a part adds nothing") {
   CHECK(pool.num_used() == 2);
 }
 
+TEST_CASE("an insert returns the last node down to which all pages are the caller's") {
+  PagePool pool(20);
+  RadixCache cache(pool, 2);
+  std::vector<int32_t> one, other, tokens{1, 2, 3, 4, 5, 6};
+  for (int i = 0; i < 3; ++i) {
+    one.push_back(pool.allocate());
+    other.push_back(pool.allocate());
+  }
+  using Pages = std::vector<int32_t>;
+  auto* own = cache.insert(std::span(tokens).first(5), one, 0);
+  CHECK(cache.pages_to(own) == Pages{one[0], one[1]});  // the third page is part full
+  CHECK(cache.insert(tokens, other, 0) == nullptr);
+  own = cache.insert(tokens, Pages{one[0], other[1], other[2]}, 0);
+  CHECK(cache.pages_to(own) == Pages{one[0]});
+  CHECK(cache.num_pages() == 3);
+  for (const Pages* pages : {&one, &other})
+    for (int32_t page : *pages) pool.release(page);
+}
+
 TEST_CASE("eviction takes the least recently used leaf and never what is locked") {
   PagePool pool(20);
   RadixCache cache(pool, 2);

@@ -316,6 +316,50 @@ TEST_CASE("memory that the longest request just fills is enough, whatever ran be
   }
 }
 
+TEST_CASE("prompts that are scored, and so computed again, leave memory to those that run") {
+  std::mt19937 rng(6);
+  for (int round = 0; round < 600; ++round) {
+    auto page_size = static_cast<int64_t>(1 + rng() % 8);
+    auto num_pages = static_cast<int64_t>(1 + rng() % 10);
+    auto capacity = static_cast<int32_t>(page_size * num_pages);
+    auto max_num_seqs = static_cast<int32_t>(1 + rng() % 4);
+    SchedulerOptions o{.max_num_seqs = max_num_seqs,
+                       .max_num_batched_tokens = max_num_seqs + static_cast<int32_t>(rng() % 24),
+                       .radix = rng() % 8 != 0,
+                       .num_pages = num_pages,
+                       .page_size = page_size};
+    CAPTURE(round);
+    Simulation sim(o, rng() % 2, true);
+    std::vector<std::vector<int32_t>> prompts;
+    for (int64_t id = 0; id < 16; ++id) {
+      bool is_known = !prompts.empty() && rng() % 2 == 0;
+      auto prompt = is_known ? prompts[rng() % prompts.size()] : random_prompt(rng, capacity);
+      prompts.push_back(prompt);
+      auto room = static_cast<uint32_t>(capacity + 1) - static_cast<uint32_t>(prompt.size());
+      auto n = static_cast<int32_t>(1 + rng() % static_cast<uint32_t>(max_num_seqs));
+      int32_t max_tokens = static_cast<int32_t>(rng() % 2 ? room : 1 + rng() % room);
+      auto request = make_request(id, std::move(prompt), max_tokens, n);
+      if (rng() % 2) request->params.prompt_logprobs = 0;
+      sim.add(request);
+    }
+    sim.run_to_end();
+  }
+}
+
+TEST_CASE("two scored prompts that are the same are both answered") {
+  SchedulerOptions o{
+      .max_num_seqs = 16, .max_num_batched_tokens = 64, .num_pages = 10, .page_size = 64};
+  for (size_t lag : {0, 1}) {
+    Simulation sim(o, lag, true);
+    for (int64_t id : {0, 1}) {
+      auto request = make_request(id, std::vector<int32_t>(401, 3), 1);
+      request->params.prompt_logprobs = 0;
+      sim.add(request);
+    }
+    sim.run_to_end();
+  }
+}
+
 TEST_CASE("what can never run is refused at once") {
   SchedulerOptions o{.max_num_seqs = 4,
                      .max_num_batched_tokens = 64,
