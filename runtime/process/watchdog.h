@@ -1,52 +1,67 @@
 #pragma once
-// Ends the process when a step takes too long: a peer that died or stopped would otherwise leave
-// the others waiting in a collective for ever. mpirun and srun then end the job. Where they end it
-// on their own, because a rank died, it tells the user which and in which step.
-#include <atomic>
+// Ends the process when it makes no progress: a peer that died or stopped would otherwise leave the
+// others waiting in a collective for ever. mpirun and srun then end the job.
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <thread>
 
-#include "parallel/mpi/local_peers.h"
+#include "runtime/process/heartbeat.h"
+#include "runtime/process/last_words.h"
 
 namespace ll {
 
 class Watchdog {
  public:
-  // `who` names the process in messages: "rank 3 on node7". A limit of zero seconds: steps may take
-  // any time. One at a time in a process: it handles SIGTERM.
+  // `who` names the process in messages: "rank 3 on node7". A limit of zero seconds: anything may
+  // take any time. It begins with await_others().
   Watchdog(std::chrono::seconds limit, std::string who, LocalPeers peers = {});
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  // Progress: a step began, or there is nothing to do for now. Ranks of a group call one or the
-  // other at least every `limit`.
-  void begin_step(int32_t id) { note(id); }
-  void rest() { note(kIdle); }
-  // Not watched from here to the next begin_step or rest (loading, for instance).
-  void pause() { note(kPaused); }
+  // What the process does from here on. Each is progress, and all but pause() must be followed by
+  // another of them, or by a beat, at least every `limit`. `name` is a literal that goes on after
+  // "no progress for 300 s": "while loading weights".
+  void begin_step(int32_t id) { begin({Kind::kStep, id}); }
+  void begin_phase(const char* name) { begin({Kind::kPhase, 0, name}); }
+  // Nothing to do until rank 0's next plan, which may be the order to rest again.
+  void rest() { begin_phase("while waiting for rank 0's next plan"); }
+  // The other ranks are behind, and may be for as long as all those of this host live and run: each
+  // of them has a watchdog for its own work.
+  void await_others(const char* name) { begin({Kind::kAwaiting, 0, name}); }
+  // Not watched from here on.
+  void pause() { begin({Kind::kPaused, 0, "while preparing"}); }
+
+  // Progress within what was begun. May be called by any thread.
+  void beat();
+
+  // "in step 17", "while loading weights, in all_reduce".
+  std::string where();
+  const LastWords& words() const { return words_; }
 
  private:
-  static constexpr int64_t kIdle = -1, kPaused = -2;
-  void note(int64_t what);
+  enum class Kind { kPaused, kPhase, kStep, kAwaiting };
+  struct Doing {
+    Kind kind;
+    int32_t step = 0;
+    const char* name = "";
+  };
+  void begin(Doing what);
   void watch();
-  std::string where();
-  [[noreturn]] void expire();
-  [[noreturn]] void terminate();
-  // Leaves quietly if a peer tells the user first.
-  static void let_peers_speak(std::chrono::milliseconds patience);
-  void say(const std::string& text) const;
+  // Whether silence is a fault now.
+  bool is_stuck();
 
   std::chrono::seconds limit_;
-  std::string who_;
-  LocalPeers peers_;
+  std::chrono::milliseconds period_;  // between two looks
+  LastWords words_;
   std::mutex mutex_;
-  std::chrono::steady_clock::time_point since_;
-  int64_t what_ = kPaused;
-  std::atomic<bool> stop_ = false;
+  std::condition_variable woken_;
+  Heartbeat heartbeat_;
+  Doing doing_ = {Kind::kAwaiting, 0, "while starting"};
+  bool stop_ = false;
   std::thread thread_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 
 #include "model/shard/reshard.h"
 #include "parallel/mpi/mpi_communicator.h"
@@ -40,6 +41,7 @@ LocalModel::LocalModel(const EngineConfig& config, const MpiEnvironment& mpi)
       watchdog_(std::chrono::seconds(config.step_timeout_s),
                 fmt::format("rank {} on {}", mpi.world().rank(), MpiEnvironment::host_name()),
                 mpi.local_peers()),
+      on_terminate_(SIGTERM, [this]() -> bool { watchdog_.words().end_asked(watchdog_.where()); }),
       files_(config.model),
       dtype_(config.model.dtype.value_or(model_dtype(files_.config.dtype))),
       backend_(open_backend(choose_backend(config, mpi.world()), mpi.local_rank(), num_threads())),
@@ -110,10 +112,12 @@ GridShape LocalModel::planned_grid() {
   return shape;
 }
 
-DecoderWeights LocalModel::weights() const {
+DecoderWeights LocalModel::weights() {
   if (!files_.store)
     return random_weights(model(), *shard_, dtype_, backend_, stream_, config_.model.seed);
-  return load_weights(*files_.store, *shard_, dtype_, backend_, stream_, config_.load_threads, {});
+  watchdog_.begin_phase("while loading weights");
+  return load_weights(*files_.store, *shard_, dtype_, backend_, stream_, config_.load_threads,
+                      [this](size_t, size_t) { watchdog_.beat(); });
 }
 
 void LocalModel::load(const GridShape& shape, const KvWish& wish) {
@@ -125,13 +129,14 @@ void LocalModel::load(const GridShape& shape, const KvWish& wish) {
   say("memory of a rank: " + budget_.str());
   DecoderWeights loaded = weights();
   backend_.device.synchronize(stream_);
+  watchdog_.await_others("while other ranks load weights");
   weights_loaded_ = seconds_since_launch();
   start(std::move(loaded));
 }
 
 double LocalModel::move(const GridShape& shape, const KvWish& wish) {
   ensure(runner_ != nullptr, "move: nothing is loaded");
-  watchdog_.pause();
+  watchdog_.await_others("while moving weights to another grid");
   GridShape from = grid_->shape();
   backend_.device.synchronize(stream_);
   DecoderWeights held = runner_->model().release_weights();

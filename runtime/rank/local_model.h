@@ -7,6 +7,7 @@
 #include "parallel/mpi/mpi_environment.h"
 #include "runtime/config/model_files.h"
 #include "runtime/planning/grid_cost.h"
+#include "runtime/process/signals.h"
 #include "runtime/process/watchdog.h"
 #include "runtime/rank/memory_budget.h"
 #include "runtime/schedule/scheduler.h"
@@ -59,7 +60,7 @@ class LocalModel {
  private:
   int num_threads() const;
   GridShape planned_grid();
-  DecoderWeights weights() const;
+  DecoderWeights weights();
   void enter(const GridShape& shape);
   void plan_pages(const KvWish& wish, size_t resident);
   void start(DecoderWeights weights);
@@ -69,6 +70,7 @@ class LocalModel {
   const EngineConfig& config_;
   const MpiEnvironment& mpi_;
   Watchdog watchdog_;
+  OnSignal on_terminate_;
   ModelFiles files_;
   DType dtype_;
   Backend backend_;

@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
+#include <chrono>
 #include <csignal>
 #include <regex>
+#include <thread>
 
 #include "tests/e2e/batch.h"
 
@@ -88,6 +90,18 @@ TEST_CASE("a cancelled run") {
     busy.process.signal(signal);
     busy.check_ends(R"(rank 0 on \S+: ended in step \d+.*: the job was cancelled, or .*)");
   }
+}
+
+// As Ctrl-Z, scontrol suspend and a freezer do: time that all ranks were stopped for is nobody's
+// fault.
+TEST_CASE("a suspended run goes on when it is continued") {
+  Busy busy(2);
+  for (int signal : {SIGSTOP, SIGCONT}) {
+    for (int rank : {0, 1}) kill(busy.process.rank(rank), signal);
+    std::this_thread::sleep_for(std::chrono::seconds(kTimeoutSeconds + 1));
+  }
+  busy.process.signal(SIGTERM);
+  busy.check_ends(R"(rank 0 on \S+: ended in step \d+.*: the job was cancelled, or .*)");
 }
 
 TEST_CASE("ranks do not outlive mpirun") {

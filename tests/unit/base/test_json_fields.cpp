@@ -15,7 +15,8 @@ const JsonTree kTree = JsonTree::parse(
     "test");
 
 std::string error_with(void (*read)(const JsonFields&), const std::string& where = "") {
-  return error_of([&] { where.empty() ? read(JsonFields(kTree)) : read(JsonFields(kTree, where)); });
+  return error_of(
+      [&] { where.empty() ? read(JsonFields(kTree)) : read(JsonFields(kTree, where)); });
 }
 
 }  // namespace
@@ -53,12 +54,14 @@ TEST_CASE("JSON fields: errors name the field and the value") {
         "9223372036854775807");
   CHECK(error_with([](const JsonFields& f) { f.integers("ids", 2, 9); }) ==
         "ids: 1 is not a whole number from 2 to 9");
-  CHECK(error_with([](const JsonFields& f) { f.number("x", 1, 2, 1); }) == "x: 0.5 is outside 1 to 2");
+  CHECK(error_with([](const JsonFields& f) { f.number("x", 1, 2, 1); }) ==
+        "x: 0.5 is outside 1 to 2");
   CHECK(error_with([](const JsonFields& f) { f.number("on", 1, 2, 1); }) ==
         "on: true is not a number");
   CHECK(error_with([](const JsonFields& f) { f.flag("n", true); }) ==
         "n: 5 is neither true nor false");
-  CHECK(error_with([](const JsonFields& f) { f.text("ids", ""); }) == "ids: [1, 2] is not a string");
+  CHECK(error_with([](const JsonFields& f) { f.text("ids", ""); }) ==
+        "ids: [1, 2] is not a string");
 }
 
 TEST_CASE("JSON fields: errors begin with the place, where one is given") {
