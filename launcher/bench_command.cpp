@@ -48,64 +48,36 @@ struct BenchOption {
   KeyOption option;
 };
 constexpr BenchOption kOptions[] = {
-    {kAll,
-     {"-m,--model,--model_path", "model.path",
-      "weight file (.h5), or folder or file of a config.json"}},
-    {kAll,
-     {"--load_format", "model.load_format",
-      "hdf5 (the weights), or dummy (random; the default for a folder without weights)"}},
-    {kOneGrid,
-     {"--tp,--tensor_parallel_size,--tp_size", "grid.y", "tensor-parallel ranks, default 1"}},
-    {kThroughput,
-     {"--dp,--data_parallel_size", "grid.dp", "replicas that share the requests, default 1"}},
-    {kGrids,
-     {"--grids", "bench.grids",
-      "grids to measure, as \"y=2;x=2;y=2,heads=1;dp=2\"; default: all that fit"}},
-    {kAll, {"--backend", "backend", "auto, cuda or cpu"}},
-    {kAll, {"--dtype", "model.dtype", "auto, bfloat16 or float32"}},
-    {kThroughput,
-     {"--dataset,--dataset_name", "bench.dataset", "random, nano, shared-prefix or jsonl"}},
-    {kThroughput,
-     {"--dataset_path", "bench.dataset_path",
-      "of jsonl: {\"input_ids\": [...], \"output_tokens\": N} a line"}},
-    {kThroughput, {"--num_prompts", "bench.num_prompts", "requests, default 1000, of nano 256"}},
-    {kBatches | kGrids, {"--batch_size", "bench.batch_size", "sequences of the batch"}},
-    {kSpeeds | kGrids,
-     {"--input_len,--random_input_len", "bench.input_len",
-      "tokens of a prompt, besides a shared prefix"}},
-    {kSpeeds | kGrids,
-     {"--output_len,--random_output_len", "bench.output_len",
-      "tokens of an answer; of grids: decode steps that are measured"}},
-    {kThroughput,
-     {"--range_ratio,--random_range_ratio", "bench.range_ratio",
-      "share by which random lengths vary, both ways"}},
-    {kThroughput,
-     {"--prefix_len,--random_prefix_len", "bench.prefix_len",
-      "tokens that all prompts of shared-prefix begin with"}},
-    {kBatches | kGrids,
-     {"--num_iters", "bench.num_iters",
-      "measured runs, default 30 of latency, 1 of one-batch, 5 of grids"}},
-    {kSpeeds, {"--num_iters_warmup", "bench.num_iters_warmup", "runs before the measured ones"}},
-    {kSpeeds, {"--temperature", "bench.temperature", "of every request, default 0 (greedy)"}},
-    {kSpeeds, {"--seed", "bench.seed", "of the prompts"}},
+    {kAll, {"-m,--model,--model_path", "model.path"}},
+    {kAll, {"--load_format", "model.load_format"}},
+    {kOneGrid, {"--tp,--tensor_parallel_size,--tp_size", "grid.y"}},
+    {kThroughput, {"--dp,--data_parallel_size", "grid.dp"}},
+    {kGrids, {"--grids", "bench.grids"}},
+    {kAll, {"--backend", "backend"}},
+    {kAll, {"--dtype", "model.dtype"}},
+    {kThroughput, {"--dataset,--dataset_name", "bench.dataset"}},
+    {kThroughput, {"--dataset_path", "bench.dataset_path"}},
+    {kThroughput, {"--num_prompts", "bench.num_prompts"}},
+    {kBatches | kGrids, {"--batch_size", "bench.batch_size"}},
+    {kSpeeds | kGrids, {"--input_len,--random_input_len", "bench.input_len"}},
+    {kSpeeds | kGrids, {"--output_len,--random_output_len", "bench.output_len"}},
+    {kThroughput, {"--range_ratio,--random_range_ratio", "bench.range_ratio"}},
+    {kThroughput, {"--prefix_len,--random_prefix_len", "bench.prefix_len"}},
+    {kBatches | kGrids, {"--num_iters", "bench.num_iters"}},
+    {kSpeeds, {"--num_iters_warmup", "bench.num_iters_warmup"}},
+    {kSpeeds, {"--temperature", "bench.temperature"}},
+    {kSpeeds, {"--seed", "bench.seed"}},
+    {kSpeeds, {"--max_num_seqs,--max_running_requests", "scheduler.max_num_seqs"}},
+    {kSpeeds | kGrids, {"--max_num_batched_tokens", "scheduler.max_num_batched_tokens"}},
     {kSpeeds,
-     {"--max_num_seqs,--max_running_requests", "scheduler.max_num_seqs",
-      "sequences that run at the same time"}},
-    {kSpeeds | kGrids,
-     {"--max_num_batched_tokens", "scheduler.max_num_batched_tokens", "tokens of one step"}},
-    {kSpeeds,
-     {"--disable_radix_cache,--no_enable_prefix_caching", "kv_cache.radix",
-      "do not share common prefixes", "false"}},
-    {kAll,
-     {"--gpu_memory_utilization,--mem_fraction_static", "kv_cache.gpu_memory_utilization",
-      "share of the GPU's memory to use"}},
-    {kAll, {"--kv_cache_memory_bytes", "kv_cache.memory_bytes", "of each rank, as 6GB"}},
-    {kSpeeds | kGrids,
-     {"--cuda_graph_max_bs", "cuda_graph_max_bs", "largest decode step that is a CUDA graph"}},
-    {kAll, {"--enforce_eager,--disable_cuda_graph", "enforce_eager", "no CUDA graphs", "true"}},
-    {kAll,
-     {"--output_json,--result_filename", "bench.output_json", "a file for the results as JSON"}},
-    {kSpeeds, {"--trace", "bench.trace", "a file for a timeline of 50 steps of the device"}},
+     {"--disable_radix_cache,--no_enable_prefix_caching", "kv_cache.radix", "false",
+      "do not share the KV pages of common prefixes"}},
+    {kAll, {"--gpu_memory_utilization,--mem_fraction_static", "kv_cache.gpu_memory_utilization"}},
+    {kAll, {"--kv_cache_memory_bytes", "kv_cache.memory_bytes"}},
+    {kSpeeds | kGrids, {"--cuda_graph_max_bs", "cuda_graph_max_bs"}},
+    {kAll, {"--enforce_eager,--disable_cuda_graph", "enforce_eager", "true", "no CUDA graphs"}},
+    {kAll, {"--output_json,--result_filename", "bench.output_json"}},
+    {kSpeeds, {"--trace", "bench.trace"}},
 };
 
 // Workloads that are known by name.
@@ -189,13 +161,6 @@ bool is_shape_only(const std::filesystem::path& path) {
   return std::none_of(std::filesystem::directory_iterator(path, none), {}, is_weights);
 }
 
-std::string value_of(const std::vector<std::string>& overrides, const std::string& key) {
-  std::string value;
-  for (const std::string& o : overrides)
-    if (o.starts_with(key + "=")) value = o.substr(key.size() + 1);
-  return value;
-}
-
 }  // namespace
 
 int bench_command(const std::vector<std::string>& arguments) {
@@ -215,7 +180,7 @@ int bench_command(const std::vector<std::string>& arguments) {
   if (kind.set == kGrids)
     app.add_option("-n,--gpus,--ranks", num_ranks, "ranks, where no grids are named")
         ->type_name("");
-  auto job = parse_job(app, options, {arguments.begin() + 1, arguments.end()});
+  auto job = parse_job(app, options, {arguments.begin() + 1, arguments.end()}, kind.defaults);
   if (!job) return static_cast<int>(ExitCode::kDone);
   std::vector<std::string> first = {"job.type=bench", fmt::format("bench.kind={}", kind.name)};
   auto add = [&](const std::vector<std::string>& settings) {

@@ -7,24 +7,43 @@
 #include "launcher/config_file.h"
 #include "launcher/mpirun_command.h"
 #include "launcher/options.h"
-#include "runtime/config/engine_config.h"
+#include "runtime/job_config.h"
 
 namespace ll {
 namespace {
 
 std::string where(const JobArguments& a) { return a.config.empty() ? "--model" : a.config; }
 
+// What the key's row says of it, and its default.
+std::string help_of(const KeyOption& option, const std::vector<std::string>& defaults) {
+  const ConfigRow& row = job_key(option.key);
+  if (option.flag_value) return option.help ? option.help : row.help;
+  std::string value = value_of(defaults, row.key);
+  if (value.empty()) value = row.default_text;
+  return fmt::format("{}{}", option.help ? option.help : row.help,
+                     value.empty() ? "" : fmt::format(" [{}]", value));
+}
+
 }  // namespace
 
+std::string value_of(const std::vector<std::string>& settings, const std::string& key) {
+  std::string value;
+  for (const std::string& s : settings)
+    if (s.starts_with(key + "=")) value = s.substr(key.size() + 1);
+  return value;
+}
+
 std::optional<JobArguments> parse_job(CLI::App& app, std::span<const KeyOption> options,
-                                      const std::vector<std::string>& arguments) {
+                                      const std::vector<std::string>& arguments,
+                                      const std::vector<std::string>& defaults) {
   JobArguments a;
   std::vector<std::string> values(options.size()), sets;
   std::vector<CLI::Option*> given;
   for (size_t i = 0; i < options.size(); ++i) {
     const KeyOption& o = options[i];
-    given.push_back(o.flag_value ? app.add_flag(o.names, o.help)
-                                 : app.add_option(o.names, values[i], o.help)
+    const std::string& help = help_of(o, defaults);
+    given.push_back(o.flag_value ? app.add_flag(o.names, help)
+                                 : app.add_option(o.names, values[i], help)
                                        ->type_name("")
                                        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast));
   }
@@ -47,7 +66,7 @@ std::optional<JobArguments> parse_job(CLI::App& app, std::span<const KeyOption> 
 
 int run_job_command(const JobArguments& a, int num_ranks) {
   // Read here too: what is wrong with it shows at once, and it tells how many ranks to start.
-  auto config = EngineConfig::from_yaml(read_config_file(a.config), where(a), a.overrides);
+  auto config = read_job_config(read_config_file(a.config), where(a), a.overrides);
   if (num_ranks == 0 && !config.bench.grids.empty()) num_ranks = config.bench.grids[0].num_ranks();
   if (num_ranks == 0) num_ranks = config.grid ? config.grid->num_ranks() : 1;
   std::vector<std::string> program = {program_beside("litelang-run")};

@@ -13,6 +13,7 @@
 #include "launcher/config_file.h"
 #include "parallel/mpi/mpi_environment.h"
 #include "runtime/job.h"
+#include "runtime/job_config.h"
 #include "runtime/process/progress.h"
 
 namespace {
@@ -20,15 +21,18 @@ namespace {
 struct Arguments {
   std::string config;
   std::vector<std::string> overrides;
+  bool prints_reference = false;
 };
 
-// Nothing when the user asked for help, which rank 0 prints.
+// Nothing when the user asked for help or the reference, which rank 0 prints.
 std::optional<Arguments> parse_arguments(int argc, char** argv, bool prints) {
   CLI::App app("Runs Qwen2 and Qwen2.5 models on the ranks mpirun or srun starts.", "litelang-run");
   Arguments a;
   app.add_option("CONFIG", a.config, "YAML file; see configs/reference.yaml for its keys");
   app.add_option("--set", a.overrides, "key.path=value, over the file's; may be repeated")
       ->allow_extra_args(false);
+  app.add_flag("--print_reference", a.prints_reference, "print all keys with their defaults");
+  app.footer([] { return "\nKeys and their defaults:\n\n" + ll::job_reference(); });
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -36,6 +40,10 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, bool prints) {
     return std::nullopt;
   } catch (const CLI::Error& e) {
     ll::fail_usage("{}; --help tells how to use it", e.what());
+  }
+  if (a.prints_reference) {
+    if (prints) fmt::print("{}", ll::job_reference());
+    return std::nullopt;
   }
   if (a.config.empty() && a.overrides.empty())
     ll::fail_usage("CONFIG is missing; --help tells how to use it");
@@ -46,7 +54,7 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, bool prints) {
 ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
   std::string text =
       world.broadcast_text(world.rank() == 0 ? ll::read_config_file(a.config) : "", 0);
-  return ll::EngineConfig::from_yaml(text, a.config.empty() ? "--set" : a.config, a.overrides);
+  return ll::read_job_config(text, a.config.empty() ? "--set" : a.config, a.overrides);
 }
 
 // One line, one exit code, all ranks gone. What all ranks found, rank 0 says; the others wait for

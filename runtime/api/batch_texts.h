@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "runtime/api/completion.h"
+#include "runtime/config/engine_config.h"
 #include "runtime/config/model_files.h"
 
 namespace ll {

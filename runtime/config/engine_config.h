@@ -1,30 +1,23 @@
 #pragma once
-// What the YAML file and --set say, checked once and then constant. Keys are listed in
-// configs/reference.yaml.
+// What the YAML file and --set say, checked once and then constant: one member a section. Which
+// keys there are, rooms say in rows (config_rows.h); runtime/job_config.h has all of them.
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
 
-#include "kernels/dtype.h"
 #include "parallel/grid_shape.h"
+#include "runtime/config/batch_options.h"
 #include "runtime/config/bench_options.h"
+#include "runtime/config/model_options.h"
 
 namespace ll {
 
 struct EngineConfig {
-  enum class LoadFormat { kWeights, kDummy };
+  using LoadFormat = ModelOptions::LoadFormat;
+  using JobType = ll::JobType;
   enum class BackendChoice { kAuto, kCpu, kCuda };
-  enum class JobType { kBatch, kBench };
 
-  struct Model {
-    std::string path;  // .h5, or a Hugging Face folder (of dummy weights: its config.json)
-    LoadFormat load_format = LoadFormat::kWeights;
-    std::optional<DType> dtype;  // empty: the file's
-    uint64_t seed = 0;           // of dummy weights
-    bool operator==(const Model&) const = default;
-  } model;
+  using Model = ModelOptions;
+  Model model;
 
   BackendChoice backend = BackendChoice::kAuto;
   std::optional<GridShape> grid;  // empty: auto
@@ -50,22 +43,16 @@ struct EngineConfig {
     bool operator==(const Scheduler&) const = default;
   } scheduler;
 
-  struct Job {
-    JobType type = JobType::kBatch;
-    std::string input, output;  // "-": standard input or output
-    bool overwrite = false;
-    int64_t max_line_bytes = 64 << 20;
-    bool operator==(const Job&) const = default;
-  } job;
-
-  using Bench = BenchOptions;
-  Bench bench;
-
   int cuda_graph_max_bs = 256;  // decode steps of up to so many sequences replay a CUDA graph
   bool enforce_eager = false;   // no CUDA graphs
   uint64_t seed = 0;            // of requests that bring none
   int step_timeout_s = 300;     // 0: none
   int load_threads = 4;         // that read weights
+
+  BatchOptions job;
+
+  using Bench = BenchOptions;
+  Bench bench;
 
   bool operator==(const EngineConfig&) const = default;
 
@@ -73,14 +60,6 @@ struct EngineConfig {
   bool can_replicate() const {
     return job.type == JobType::kBatch || bench.kind == Bench::Kind::kThroughput;
   }
-
-  // `where` names the text in errors ("configs/demo.yaml"); each override is "key.path=value".
-  // Throws Error (usage) with file, line and, for an unknown key, the nearest one.
-  static EngineConfig from_yaml(std::string_view text, std::string_view where,
-                                const std::vector<std::string>& overrides);
-
-  // The keys from_yaml knows, in the order of the reference.
-  static std::vector<std::string> keys();
 };
 
 }  // namespace ll

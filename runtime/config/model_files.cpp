@@ -2,8 +2,8 @@
 
 namespace ll {
 
-ModelFiles::ModelFiles(const EngineConfig::Model& model) {
-  if (model.load_format == EngineConfig::LoadFormat::kWeights) {
+ModelFiles::ModelFiles(const ModelOptions& model) {
+  if (model.load_format == ModelOptions::LoadFormat::kWeights) {
     store = WeightStore::open(model.path);
     config = store->config();
     texts = store->texts();

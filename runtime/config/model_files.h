@@ -4,12 +4,12 @@
 #include <optional>
 
 #include "model/files/weight_store.h"
-#include "runtime/config/engine_config.h"
+#include "runtime/config/model_options.h"
 
 namespace ll {
 
 struct ModelFiles {
-  explicit ModelFiles(const EngineConfig::Model& model);
+  explicit ModelFiles(const ModelOptions& model);
 
   std::optional<WeightStore> store;
   ModelConfig config;

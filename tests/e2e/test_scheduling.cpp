@@ -119,9 +119,10 @@ TEST_CASE("preempted sequences end as if they never were") {
 TEST_CASE("scored prompts that are the same and hardly fit are answered one after the other") {
   Json prompt(std::vector<int>(401, 5));  // 7 of 10 pages
   Json fields = {{"max_tokens", 1}, {"echo", true}, {"logprobs", 0}};
-  Answers answers = answer({.sets = {memory_of(640, 1), "scheduler.max_num_batched_tokens=64",
-                                     "scheduler.max_num_seqs=16"}},
-                           {completion("a", prompt, fields), completion("b", prompt, fields)});
+  Answers answers =
+      answer({.sets = {memory_of(640, 1), "scheduler.max_num_batched_tokens=64",
+                       "scheduler.max_num_seqs=16"}},
+             std::vector<Json>{completion("a", prompt, fields), completion("b", prompt, fields)});
   for (const char* id : {"a", "b"})
     CHECK(answers.choice(id)["logprobs"]["token_logprobs"].size() == 402);
 }

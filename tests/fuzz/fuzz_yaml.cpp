@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "runtime/config/engine_config.h"
+#include "runtime/job_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     begin = end + 1;
   }
   try {
-    const ll::EngineConfig c = ll::EngineConfig::from_yaml(yaml, "fuzz", overrides);
+    const ll::EngineConfig c = ll::read_job_config(yaml, "fuzz", overrides);
     const bool sane = !c.model.path.empty() && c.scheduler.max_num_seqs > 0 &&
                       c.scheduler.max_num_batched_tokens >= c.scheduler.max_num_seqs &&
                       c.kv_cache.page_size > 0 && (!c.grid || c.grid->num_ranks() > 0);

@@ -1,8 +1,10 @@
-#include "runtime/config/engine_config.h"
+#include "runtime/job_config.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <functional>
+#include <regex>
 
 #include "tests/unit/model/files/model_files.h"
 
@@ -12,7 +14,7 @@ using namespace ll::test;
 namespace {
 
 EngineConfig parse(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
-  return EngineConfig::from_yaml(yaml, "demo.yaml", overrides);
+  return read_job_config(yaml, "demo.yaml", overrides);
 }
 
 // With the one key that has no default.
@@ -87,6 +89,13 @@ const std::vector<Example>& examples() {
   return list;
 }
 
+std::vector<std::string> all_keys() {
+  std::vector<std::string> keys;
+  for (const ConfigSection& section : job_keys())
+    for (const ConfigRow& row : section.rows) keys.push_back(row.key);
+  return keys;
+}
+
 // The key on a line of its own, in its section.
 std::string yaml_of(const std::string& key, const std::string& value) {
   size_t dot = key.find('.');
@@ -111,12 +120,66 @@ TEST_CASE("configuration: every key, in a file and as --set") {
 
 // bench and server have tests of their own.
 TEST_CASE("configuration: the examples above leave no key out") {
-  for (const std::string& key : EngineConfig::keys()) {
+  for (const std::string& key : all_keys()) {
     CAPTURE(key);
     if (key == "grid" || key.starts_with("bench.") || key.starts_with("server.")) continue;
     CHECK(std::any_of(examples().begin(), examples().end(),
                       [&](const Example& e) { return e.key == key; }));
   }
+}
+
+TEST_CASE("configuration: no key has two rows, and a row without help is none") {
+  auto keys = all_keys();
+  std::sort(keys.begin(), keys.end());
+  CHECK(std::adjacent_find(keys.begin(), keys.end()) == keys.end());
+  for (const ConfigSection& section : job_keys())
+    for (const ConfigRow& row : section.rows) {
+      CAPTURE(row.key);
+      CHECK(row.help.size() > 4);
+      CHECK(!contains(row.help, "\n"));
+    }
+}
+
+TEST_CASE("configuration: what a row prints as its default is the default") {
+  for (const ConfigSection& section : job_keys())
+    for (const ConfigRow& row : section.rows) {
+      CAPTURE(row.key);
+      if (row.default_text.empty()) continue;
+      EngineConfig read, defaults;
+      if (row.key.starts_with("grid.") && row.key != "grid.gather_tokens") defaults.grid.emplace();
+      row.read(read, row.default_text);
+      CHECK(read == defaults);
+    }
+}
+
+TEST_CASE("configuration: the reference is what the rows print") {
+  std::string text = read_text(LITELANG_TEST_DATA "/../../configs/reference.yaml");
+  CHECK_MESSAGE(text == job_reference(),
+                "litelang-run --print_reference > configs/reference.yaml brings it up to date");
+  CHECK(parse(text, {"model.path=m"}) == parse("", {"model.path=m"}));
+  // The block that stands in a comment, in the place of `grid: auto`.
+  text = std::regex_replace(text, std::regex("\ngrid: auto[^\n]*"), "");
+  text = std::regex_replace(text, std::regex("\n#(grid:|  )"), "\n$1");
+  CHECK(parse(text, {"model.path=m"}).grid == GridShape{});
+}
+
+TEST_CASE("configuration: --set takes the map of a section, whose keys go over the file's") {
+  CHECK(parse_with_path("", {"grid={x: 2, y: 2}"}).grid == GridShape{.x = 2, .y = 2});
+  CHECK(parse_with_path("grid: {z: 2}", {"grid={y: 4}"}).grid == GridShape{.y = 4, .z = 2});
+  CHECK(parse_with_path("", {"grid={y: 4}", "grid.y=2"}).grid == GridShape{.y = 2});
+  EngineConfig c = parse_with_path("kv_cache: {radix: false}",
+                                   {"kv_cache={page_size: 16, memory_bytes: 6GB}", "grid={}"});
+  CHECK(c.kv_cache.page_size == 16);
+  CHECK(c.kv_cache.memory_bytes == 6'000'000'000);
+  CHECK(!c.kv_cache.radix);
+  CHECK(!c.grid);
+  CHECK(parse("", {"model.path={a: b}"}).model.path == "{a: b}");
+  CHECK(refusal("", {"grid={x: 2, w: 2}"}) == "--set: unknown key grid.w; did you mean grid.x?");
+  CHECK(refusal("", {"grid={x: two}"}) == "--set: grid.x: 'two' is not a whole number");
+  CHECK(contains(refusal("", {"grid={x: 2"}), "--set grid:1: not valid YAML"));
+  CHECK(contains(refusal("", {"grid={x: {y: 2}}"}), "--set: grid.x: expected a single value"));
+  CHECK(refusal("", {"grid=2"}) == "--set: grid: '2' is not one of auto");
+  CHECK(contains(refusal("", {"nothing={x: 2}"}), "--set: unknown key nothing"));
 }
 
 TEST_CASE("configuration: defaults") {

@@ -1,0 +1,25 @@
+#pragma once
+// The configuration of a job: the keys of all rooms.
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/config/config_reader.h"
+
+namespace ll {
+
+// In the order of the reference.
+const ConfigTable& job_keys();
+
+// The row of a key that exists.
+const ConfigRow& job_key(std::string_view key);
+
+// `where` names the text in errors ("configs/demo.yaml"); each override is "key.path=value".
+// Throws Error (usage) with file, line and, for an unknown key, the nearest one.
+EngineConfig read_job_config(std::string_view text, std::string_view where,
+                             const std::vector<std::string>& overrides);
+
+// configs/reference.yaml
+std::string job_reference();
+
+}  // namespace ll
