@@ -14,20 +14,6 @@ namespace {
 
 using Kind = JsonTree::Kind;
 
-// Python's repr of a float: the shortest digits that read back, plain for 1e-4 <= |value| < 1e16.
-std::string python_float(double value) {
-  std::array<char, 32> buffer;
-  char* const begin = buffer.data();
-  char* const end = begin + buffer.size();
-  const double size = std::abs(value);
-  if (value == 0 || (size >= 1e-4 && size < 1e16)) {
-    std::string text(begin, std::to_chars(begin, end, value, std::chars_format::fixed).ptr);
-    if (text.find('.') == std::string::npos) text += ".0";
-    return text;
-  }
-  return {begin, std::to_chars(begin, end, value, std::chars_format::scientific).ptr};
-}
-
 // Builds the tree of the events of nlohmann's parser.
 class Builder : public nlohmann::json_sax<nlohmann::json> {
  public:
@@ -115,7 +101,43 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   std::vector<JsonTree*> open_;
 };
 
-void dump_string(std::string& out, std::string_view text) {
+void dump(std::string& out, const JsonTree& tree) {
+  if (tree.is(Kind::kString)) return append_json_string(out, tree.text);
+  const bool is_object = tree.is(Kind::kObject);
+  if (!is_object && !tree.is(Kind::kArray)) {
+    out += tree.text;
+    return;
+  }
+  out += is_object ? '{' : '[';
+  for (const JsonTree::Member& member : tree.members) {
+    if (&member != tree.members.data()) out += ", ";
+    if (is_object) {
+      append_json_string(out, member.key);
+      out += ": ";
+    }
+    dump(out, member.value);
+  }
+  out += is_object ? '}' : ']';
+}
+
+}  // namespace
+
+std::string python_float(double value) {
+  std::array<char, 32> buffer;
+  char* const begin = buffer.data();
+  char* const end = begin + buffer.size();
+  const double size = std::abs(value);
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  if (value == 0 || (size >= 1e-4 && size < 1e16)) {
+    std::string text(begin, std::to_chars(begin, end, value, std::chars_format::fixed).ptr);
+    if (text.find('.') == std::string::npos) text += ".0";
+    return text;
+  }
+  return {begin, std::to_chars(begin, end, value, std::chars_format::scientific).ptr};
+}
+
+void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   for (char c : text) {
     switch (c) {
@@ -150,27 +172,6 @@ void dump_string(std::string& out, std::string_view text) {
   }
   out += '"';
 }
-
-void dump(std::string& out, const JsonTree& tree) {
-  if (tree.is(Kind::kString)) return dump_string(out, tree.text);
-  const bool is_object = tree.is(Kind::kObject);
-  if (!is_object && !tree.is(Kind::kArray)) {
-    out += tree.text;
-    return;
-  }
-  out += is_object ? '{' : '[';
-  for (const JsonTree::Member& member : tree.members) {
-    if (&member != tree.members.data()) out += ", ";
-    if (is_object) {
-      dump_string(out, member.key);
-      out += ": ";
-    }
-    dump(out, member.value);
-  }
-  out += is_object ? '}' : ']';
-}
-
-}  // namespace
 
 JsonTree JsonTree::parse(std::string_view text, std::string_view where) {
   Builder builder(where);

@@ -34,6 +34,11 @@ class JsonTree {
   std::string python_dump() const;
 };
 
+// Python's repr of a float: the shortest digits that read back, plain for 1e-4 <= |value| < 1e16.
+std::string python_float(double value);
+// The text in quotes, as json.dumps(text, ensure_ascii=False) writes it.
+void append_json_string(std::string& out, std::string_view text);
+
 struct JsonTree::Member {
   std::string key;
   JsonTree value;

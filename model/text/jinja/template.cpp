@@ -1,0 +1,45 @@
+#include "model/text/jinja/template.h"
+
+#include "base/check.h"
+#include "base/utf8.h"
+#include "model/text/jinja/evaluator.h"
+#include "model/text/jinja/lexer.h"
+#include "model/text/jinja/parser.h"
+#include "model/text/jinja/scopes.h"
+#include "model/text/jinja/syntax.h"
+
+namespace ll::jinja {
+
+namespace {
+
+constexpr size_t kMaxSourceBytes = size_t{1} << 20;
+
+std::unique_ptr<const Program> compile(std::string_view source, std::string_view name) {
+  check(source.size() <= kMaxSourceBytes, "{}: a template of {} bytes, more than the {} allowed",
+        name, source.size(), kMaxSourceBytes);
+  size_t invalid = find_invalid_utf8(source);
+  check(invalid == source.npos, "{}: byte {} is not valid UTF-8", name, invalid);
+  auto program = std::make_unique<Program>(normalize_lines(source));
+  program->name = name;
+  try {
+    Parser(tokenize(program->source, program->arena), *program).run();
+    resolve_names(*program);
+  } catch (const Error& e) {
+    fail("{}, {}", name, e.what());
+  }
+  return program;
+}
+
+}  // namespace
+
+Template::Template(std::string_view source, std::string_view name)
+    : program_(compile(source, name)) {}
+Template::~Template() = default;
+Template::Template(Template&&) noexcept = default;
+Template& Template::operator=(Template&&) noexcept = default;
+
+std::string Template::render(const JsonTree& variables) const {
+  return Evaluator(*program_, variables).run();
+}
+
+}  // namespace ll::jinja
