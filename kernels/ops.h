@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernels/device_api.h"
+#include "kernels/pages.h"
 #include "kernels/position_split.h"
 #include "kernels/sampling_ops.h"
 #include "kernels/tensor.h"
@@ -180,16 +181,6 @@ struct MergeAttentionArgs {
   AttentionBlocks from;
   int32_t num_blocks;
   int64_t first_column, head_dim;
-};
-
-// Rows [0, num_rows) of a page are copied to another page, in every layer's keys and values.
-// No page is both a source and a target of one call.
-struct PageCopy {
-  int32_t source = 0, target = 0, num_rows = 0;
-};
-
-struct PageDelta {
-  int32_t slot = 0, index = 0, page = 0;  // page_table[slot][index] = page
 };
 
 // Kernels end while the next ones start, so that a product's fastest way alone need not be the

@@ -11,23 +11,15 @@
 #include <cstdint>
 
 #include "kernels/device_api.h"
+#include "kernels/draw.h"
 #include "kernels/tensor.h"
 
 namespace ll {
 
 // One row of logits and how its token is drawn.
-struct SamplingRow {
+struct SamplingRow : Draw {
   int32_t slot = -1;     // last_tokens[slot] receives the token; -1: an unused row
   int32_t position = 0;  // of the drawn token in its sequence
-  uint64_t seed = 0;
-  float temperature = 0;         // 0: argmax, ties to the lowest id
-  float top_p = 1;               // 1: off
-  float min_p = 0;               // 0: off; relative to the largest probability
-  int32_t top_k = 0;             // 0: off
-  float repetition_penalty = 1;  // on tokens of prompt and output   [Keskar et al. 2019, CTRL]
-  float presence_penalty = 0;    // on tokens of the output          [OpenAI API]
-  float frequency_penalty = 0;   // times their number there
-  int32_t has_counts = 0;        // row `slot` of token_counts is kept for this sequence
 };
 
 // logits[row][token] += bias; -inf bans the token.
@@ -46,8 +38,8 @@ struct Selection {
   float max = 0;  // largest logit of the row over all ranks
   uint32_t low = 0;
   uint32_t prefix = 0;  // bits of the cut found so far
-  int64_t remaining =
-      0;  // count, or fixed-point mass, still to be found at or below the prefix's end
+  // Count, or fixed-point mass, still to be found at or below the prefix's end.
+  int64_t remaining = 0;
 };
 
 enum class SelectBy : uint8_t { kTopK, kTopP };

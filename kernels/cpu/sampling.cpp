@@ -78,7 +78,7 @@ void apply_penalties(Stream, TensorView logits, const SamplingRow* rows,
 #pragma omp parallel for schedule(static)
   for (int64_t r = 0; r < logits.dim(0); ++r) {
     const SamplingRow& row = rows[r];
-    if (row.slot < 0 || !row.has_counts) continue;
+    if (row.slot < 0 || !row.has_penalties()) continue;
     const int32_t* counts = token_counts + row.slot * logits.dim(1);
     float* logit = row_of(logits, r);
     for (int64_t i = 0; i < logits.dim(1); ++i) {
@@ -184,7 +184,7 @@ void choose(Stream, const ChooseArgs& a) {
     if (slot < 0) continue;
     a.last_tokens[slot] = best.token;
     int64_t local = best.token - a.vocab_begin;
-    if (a.rows[r].has_counts && local >= 0 && local < a.vocab)
+    if (a.rows[r].has_penalties() && local >= 0 && local < a.vocab)
       ++a.token_counts[slot * a.vocab + local];
   }
 }

@@ -10,18 +10,6 @@ namespace ll {
 
 constexpr int kMaxLogprobs = 20;
 
-// What the rows of one call need; the same on every rank.
-struct SamplingNeeds {
-  int32_t num_edits = 0;  // of this rank's list; edits are local
-  bool penalties = false, top_k = false, top_p = false, min_p = false;
-  int num_logprobs = -1;  // -1: none; else the chosen token's and this many of the largest
-
-  // Nothing but temperature: a draw over all logits as they are.
-  bool is_plain() const {
-    return num_edits == 0 && !penalties && !top_k && !top_p && !min_p && num_logprobs < 0;
-  }
-};
-
 // Logprob ingredients of R rows on the device; `ranks` parts of the vocabulary.
 struct ScoredRows {
   TensorView max_and_sum;  // [ranks, R, 2] float32: of each part, the largest logit and the sum of
@@ -64,8 +52,8 @@ class Sampler {
   const Backend& backend_;
   Communicator& comm_;
   Range vocab_;
-  Tensor
-      raw_logits_;  // [max_rows, V] float32: logits before edits, where logprobs are wanted as well
+  // [max_rows, V] float32: logits before edits, where logprobs are wanted as well.
+  Tensor raw_logits_;
   Tensor counts_;   // [num_slots, V] int32
   Tensor row_max_;  // [max_rows]
   Tensor selections_, histogram_;

@@ -10,7 +10,6 @@
 #include "model/text/chat_template.h"
 #include "model/text/tokenizer.h"
 #include "runtime/schedule/request.h"
-#include "runtime/schedule/sequence.h"
 #include "runtime/schedule/step_result.h"
 
 namespace ll {

@@ -9,22 +9,12 @@
 #include "model/decoder/sampler.h"
 #include "runtime/engine/decode_graphs.h"
 #include "runtime/engine/flight.h"
+#include "runtime/engine/runner_options.h"
 #include "runtime/engine/staged_upload.h"
 #include "runtime/engine/step_trace.h"
 #include "runtime/schedule/step_plan.h"
 
 namespace ll {
-
-struct RunnerOptions {
-  int32_t max_num_seqs = 256;
-  int32_t max_num_batched_tokens = 8192;
-  int64_t max_length = 0;  // positions of a sequence
-  int64_t num_pages = 0;
-  int64_t page_size = 64;  // positions a rank has in a page
-  int32_t graph_max_rows =
-      0;  // decode steps of up to so many rows are captured as graphs, where the device has them
-  bool collects = true;  // this rank brings results to the host
-};
 
 class ModelRunner {
  public:

@@ -29,20 +29,6 @@ Rows list_rows(const StepPlan& plan, int32_t padded_rows, std::vector<Chunk>& ch
   return r;
 }
 
-SamplingRow sampling_row(const StepPlan::Sample& sample, const SlotSampling& s) {
-  return {.slot = sample.slot,
-          .position = sample.position,
-          .seed = s.seed,
-          .temperature = s.temperature,
-          .top_p = s.top_p,
-          .min_p = s.min_p,
-          .top_k = s.top_k,
-          .repetition_penalty = s.repetition_penalty,
-          .presence_penalty = s.presence_penalty,
-          .frequency_penalty = s.frequency_penalty,
-          .has_counts = s.has_penalties()};
-}
-
 // Biases and bans of the sampled rows.
 std::vector<LogitEdit> list_edits(const StepPlan& plan, const std::vector<SlotSampling>& slots) {
   std::vector<LogitEdit> edits;
@@ -61,11 +47,7 @@ SamplingNeeds needs_of(const StepPlan& plan, const std::vector<SlotSampling>& sl
   SamplingNeeds needs;
   for (const auto& sample : plan.samples) {
     const SlotSampling& s = slots[static_cast<size_t>(sample.slot)];
-    bool draws = s.temperature > 0;
-    needs.penalties |= s.has_penalties();
-    needs.top_k |= draws && s.top_k > 0;
-    needs.top_p |= draws && s.top_p < 1;
-    needs.min_p |= draws && s.min_p > 0;
+    needs |= s;
     needs.num_logprobs = std::max(needs.num_logprobs, s.num_logprobs);
   }
   return needs;
@@ -107,10 +89,10 @@ StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampli
   std::vector<int32_t> sample_rows, prompt_rows, prompt_targets;
   bool in_order = true;
   for (size_t i = 0; i < plan.samples.size(); ++i) {
-    sampling.push_back(
-        sampling_row(plan.samples[i], slots[static_cast<size_t>(plan.samples[i].slot)]));
-    sample_rows.push_back(plan.samples[i].row);
-    in_order &= plan.samples[i].row == static_cast<int32_t>(i);
+    const StepPlan::Sample& sample = plan.samples[i];
+    sampling.push_back({slots[static_cast<size_t>(sample.slot)], sample.slot, sample.position});
+    sample_rows.push_back(sample.row);
+    in_order &= sample.row == static_cast<int32_t>(i);
   }
   sampling.resize(std::max(sampling.size(), static_cast<size_t>(padded_rows)));
   list_prompts(plan, d, prompt_rows, prompt_targets);

@@ -4,6 +4,8 @@
 #include <optional>
 #include <tuple>
 
+#include "runtime/engine/model_runner.h"
+
 namespace ll {
 namespace {
 

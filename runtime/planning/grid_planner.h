@@ -6,7 +6,7 @@
 
 #include "model/config/model_config.h"
 #include "model/shard/model_shard.h"
-#include "runtime/engine/model_runner.h"
+#include "runtime/engine/runner_options.h"
 #include "runtime/planning/grid_cost.h"
 
 namespace ll {

@@ -6,6 +6,7 @@
 
 #include "parallel/mpi/mpi_environment.h"
 #include "runtime/config/model_files.h"
+#include "runtime/engine/model_runner.h"
 #include "runtime/planning/grid_cost.h"
 #include "runtime/process/signals.h"
 #include "runtime/process/watchdog.h"

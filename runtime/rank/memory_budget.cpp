@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/engine/model_runner.h"
+
 namespace ll {
 namespace {
 

@@ -4,7 +4,7 @@
 
 #include "model/shard/decoder_weights.h"
 #include "runtime/config/engine_config.h"
-#include "runtime/engine/model_runner.h"
+#include "runtime/engine/runner_options.h"
 
 namespace ll {
 

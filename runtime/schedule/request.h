@@ -6,20 +6,19 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/draw.h"
+
 namespace ll {
 
-// Below it the inverse would overflow, and no other token than the likeliest be drawn anyway.
+// Below this temperature its inverse would overflow, and no other token than the likeliest be drawn
+// anyway.
 constexpr float kGreedyTemperature = 1e-5f;
 
-struct SamplingParams {
+struct SamplingParams : Draw {
+  SamplingParams() { temperature = 1; }
+
   int32_t n = 1;
-  float temperature = 1;  // below kGreedyTemperature: greedy
-  float top_p = 1;
-  float min_p = 0;
-  int32_t top_k = 0;  // 0: off
-  float repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
   std::vector<std::pair<int32_t, float>> logit_bias;  // token, bias
-  uint64_t seed = 0;
   int32_t max_tokens = 16;
   int32_t min_tokens = 0;
   bool ignore_eos = false;

@@ -13,17 +13,12 @@ bool contains(const std::vector<int32_t>& list, int32_t token) {
 
 SlotSampling Sequence::slot_sampling() const {
   const SamplingParams& p = params();
-  SlotSampling s{.temperature = p.temperature < kGreedyTemperature ? 0 : p.temperature,
-                 .top_p = p.top_p,
-                 .min_p = p.min_p,
-                 .top_k = p.top_k,
-                 .repetition_penalty = p.repetition_penalty,
-                 .presence_penalty = p.presence_penalty,
-                 .frequency_penalty = p.frequency_penalty,
-                 // Each of n answers has noise of its own.
-                 .seed = p.seed + static_cast<uint64_t>(index) * 0x9E3779B97F4A7C15u,
-                 .num_logprobs = p.logprobs,
-                 .logit_bias = p.logit_bias};
+  SlotSampling s{p};
+  if (p.temperature < kGreedyTemperature) s.temperature = 0;
+  // Each of n answers has noise of its own.
+  s.seed = p.seed + static_cast<uint64_t>(index) * 0x9E3779B97F4A7C15u;
+  s.num_logprobs = p.logprobs;
+  s.logit_bias = p.logit_bias;
   if (p.min_tokens > 0) {
     s.min_position = num_prompt + p.min_tokens;
     s.banned_before = request->eos_token_ids;

@@ -19,22 +19,19 @@ class Writer {
  public:
   void put(int32_t v) { words_.push_back(v); }
   void put(float v) { put(std::bit_cast<int32_t>(v)); }
-  void put(uint64_t v) {
-    put(static_cast<int32_t>(v));
-    put(static_cast<int32_t>(v >> 32));
-  }
   void put(const std::vector<int32_t>& list) {
     put(static_cast<int32_t>(list.size()));
     words_.insert(words_.end(), list.begin(), list.end());
   }
-  // Structs of int32 only.
+  // Structs of 32-bit words only.
+  template <class T>
+  void put_struct(const T& v) {
+    put_words(std::span<const T>(&v, 1));
+  }
   template <class T>
   void put_structs(const std::vector<T>& list) {
-    static_assert(sizeof(T) % sizeof(int32_t) == 0 && std::is_trivially_copyable_v<T>);
     put(static_cast<int32_t>(list.size()));
-    size_t at = words_.size();
-    words_.resize(at + list.size() * sizeof(T) / sizeof(int32_t));
-    if (!list.empty()) std::memcpy(words_.data() + at, list.data(), list.size() * sizeof(T));
+    put_words(std::span<const T>(list));
   }
   std::vector<int32_t> finish() {
     put(checksum(words_));
@@ -42,6 +39,13 @@ class Writer {
   }
 
  private:
+  template <class T>
+  void put_words(std::span<const T> list) {
+    static_assert(alignof(T) == sizeof(int32_t) && std::is_trivially_copyable_v<T>);
+    size_t at = words_.size();
+    words_.resize(at + list.size_bytes() / sizeof(int32_t));
+    if (!list.empty()) std::memcpy(words_.data() + at, list.data(), list.size_bytes());
+  }
   std::vector<int32_t> words_;
 };
 
@@ -51,13 +55,13 @@ class Reader {
 
   void get(int32_t& v) { v = take(1)[0]; }
   void get(float& v) { v = std::bit_cast<float>(take(1)[0]); }
-  void get(uint64_t& v) {
-    auto w = take(2);
-    v = static_cast<uint32_t>(w[0]) | uint64_t{static_cast<uint32_t>(w[1])} << 32;
-  }
   void get(std::vector<int32_t>& list) {
     auto w = take(size());
     list.assign(w.begin(), w.end());
+  }
+  template <class T>
+  void get_struct(T& v) {
+    std::memcpy(static_cast<void*>(&v), take(sizeof(T) / sizeof(int32_t)).data(), sizeof(T));
   }
   template <class T>
   void get_structs(std::vector<T>& list) {
@@ -85,11 +89,7 @@ class Reader {
 };
 
 void put(Writer& w, const SlotSampling& s) {
-  for (float v : {s.temperature, s.top_p, s.min_p, s.repetition_penalty, s.presence_penalty,
-                  s.frequency_penalty})
-    w.put(v);
-  w.put(s.top_k);
-  w.put(s.seed);
+  w.put_struct<Draw>(s);
   w.put(s.num_logprobs);
   w.put(s.min_position);
   w.put(s.banned_before);
@@ -98,11 +98,7 @@ void put(Writer& w, const SlotSampling& s) {
 }
 
 void get(Reader& r, SlotSampling& s) {
-  for (float* v : {&s.temperature, &s.top_p, &s.min_p, &s.repetition_penalty, &s.presence_penalty,
-                   &s.frequency_penalty})
-    r.get(*v);
-  r.get(s.top_k);
-  r.get(s.seed);
+  r.get_struct<Draw>(s);
   r.get(s.num_logprobs);
   r.get(s.min_position);
   r.get(s.banned_before);

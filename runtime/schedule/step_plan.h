@@ -4,27 +4,21 @@
 // rank has the previous step's tokens on its own device.
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
-#include "kernels/ops.h"
+#include "kernels/draw.h"
+#include "kernels/pages.h"
 
 namespace ll {
 
 // How a slot's tokens are drawn from here on.
-struct SlotSampling {
-  float temperature = 0, top_p = 1, min_p = 0;
-  int32_t top_k = 0;
-  float repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
-  uint64_t seed = 0;
+struct SlotSampling : Draw {
   int32_t num_logprobs = -1;  // -1: none; else the chosen token's and this many of the largest
-  int32_t min_position =
-      0;  // before this position the tokens of `banned_before` cannot be drawn (min_tokens)
+  // Before this position the tokens of `banned_before` cannot be drawn (min_tokens).
+  int32_t min_position = 0;
   std::vector<int32_t> banned_before;
   std::vector<std::pair<int32_t, float>> logit_bias;  // token, bias
-
-  bool has_penalties() const {
-    return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0;
-  }
 };
 
 struct StepPlan {
@@ -45,13 +39,12 @@ struct StepPlan {
   struct PromptChunk {
     int32_t slot = 0;
     int32_t first_position = 0;
-    int32_t num_prompt_logprobs =
-        -1;  // per row: logprob of the next prompt token and this many of the largest; -1: none
+    // Per row: logprob of the next prompt token and this many of the largest; -1: none.
+    int32_t num_prompt_logprobs = -1;
     std::vector<int32_t> tokens;
     int32_t next_token = -1;  // the prompt token after the chunk; -1 when the prompt ends with it
   };
-  // A token is drawn for `slot` from row `row` of the step (several slots may share the row: n >
-  // 1).
+  // A token is drawn for `slot` from row `row` of the step; several slots may share it (n > 1).
   struct Sample {
     int32_t row = 0;
     int32_t slot = 0;

@@ -288,7 +288,7 @@ TEST_CASE("penalties, edits and counts") {
                                                       : 0));
 
   std::vector<SamplingRow> rows(2);
-  rows[0].slot = 1, rows[0].has_counts = 1;
+  rows[0].slot = 1;
   rows[0].repetition_penalty = 2, rows[0].presence_penalty = 0.5f,
   rows[0].frequency_penalty = 0.25f;
   rows[1].slot = 2;

@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kSliceThreads)
   let_next_start();
   wait_for_previous();
   const SamplingRow& row = rows[blockIdx.y];
-  if (row.slot < 0 || !row.has_counts) return;
+  if (row.slot < 0 || !row.has_penalties()) return;
   float repetition = row.repetition_penalty, presence = row.presence_penalty,
         frequency = row.frequency_penalty;
   const int32_t* counts = token_counts + int64_t{row.slot} * logits.vocab;
@@ -91,7 +91,7 @@ __global__ void __launch_bounds__(kThreads) choose_best(ChooseArgs a) {
   if (slot < 0) return;
   a.last_tokens[slot] = best.token;
   int64_t local = best.token - a.vocab_begin;
-  if (a.rows[r].has_counts && local >= 0 && local < a.vocab)
+  if (a.rows[r].has_penalties() && local >= 0 && local < a.vocab)
     ++a.token_counts[slot * a.vocab + local];
 }
 

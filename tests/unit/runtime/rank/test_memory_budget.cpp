@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "runtime/engine/model_runner.h"
 #include "tests/support/counting_device.h"
 #include "tests/support/device.h"
 #include "tests/unit/model/files/model_files.h"

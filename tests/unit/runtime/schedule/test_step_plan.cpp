@@ -43,17 +43,17 @@ class PlanMaker {
     return list;
   }
   SlotSampling sampling(size_t longest) {
-    SlotSampling s{.temperature = number(),
-                   .top_p = number(),
-                   .min_p = number(),
-                   .top_k = word(),
-                   .repetition_penalty = number(),
-                   .presence_penalty = number(),
-                   .frequency_penalty = -INFINITY,
-                   .seed = uint64_t{rng_()} << 32 | rng_(),
-                   .num_logprobs = word(),
-                   .min_position = word(),
-                   .banned_before = words(longest)};
+    SlotSampling s{Draw{.seed = uint64_t{rng_()} << 32 | rng_(),
+                        .temperature = number(),
+                        .top_p = number(),
+                        .min_p = number(),
+                        .top_k = word(),
+                        .repetition_penalty = number(),
+                        .presence_penalty = number(),
+                        .frequency_penalty = -INFINITY}};
+    s.num_logprobs = word();
+    s.min_position = word();
+    s.banned_before = words(longest);
     for (int32_t token : words(longest)) s.logit_bias.emplace_back(token, number());
     return s;
   }
@@ -72,11 +72,9 @@ bool same_bytes(const std::vector<T>& a, const std::vector<T>& b) {
 }
 
 bool same(const SlotSampling& a, const SlotSampling& b) {
-  return a.temperature == b.temperature && a.top_p == b.top_p && a.min_p == b.min_p &&
-         a.top_k == b.top_k && a.repetition_penalty == b.repetition_penalty &&
-         a.presence_penalty == b.presence_penalty && a.frequency_penalty == b.frequency_penalty &&
-         a.seed == b.seed && a.num_logprobs == b.num_logprobs && a.min_position == b.min_position &&
-         a.banned_before == b.banned_before && a.logit_bias == b.logit_bias;
+  return static_cast<const Draw&>(a) == b && a.num_logprobs == b.num_logprobs &&
+         a.min_position == b.min_position && a.banned_before == b.banned_before &&
+         a.logit_bias == b.logit_bias;
 }
 
 bool same(const StepPlan::NewSlot& a, const StepPlan::NewSlot& b) {
