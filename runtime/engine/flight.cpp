@@ -5,14 +5,14 @@
 
 namespace ll {
 
-Flight::Flight(const Backend& b, int64_t max_rows)
-    : backend(b),
-      done(b.device.create_event()),
-      tokens(static_cast<int32_t*>(
-          b.device.alloc_host(static_cast<size_t>(max_rows) * sizeof(int32_t)))) {}
+Flight::Flight(const Backend& b, int64_t max_rows) : backend(b), done(b.device.create_event()) {
+  if (max_rows == 0) return;
+  tokens =
+      static_cast<int32_t*>(b.device.alloc_host(static_cast<size_t>(max_rows) * sizeof(int32_t)));
+}
 
 Flight::~Flight() {
-  backend.device.free_host(tokens);
+  if (tokens) backend.device.free_host(tokens);
   backend.device.destroy_event(done);
 }
 
@@ -57,7 +57,7 @@ StepResult Flight::take() {
   size_t row = 0;
   for (const Scores& block : prompt_blocks)
     for (int64_t i = 0; i < block.rows; ++i, ++row) {
-      const StepDescription::Prompt& p = prompt_rows[row];
+      const PromptRow& p = prompt_rows[row];
       result.prompt_logprobs[static_cast<size_t>(p.chunk)].push_back(
           trimmed(block.at(i, p.target), p.num_logprobs));
     }

@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "kernels/backend.h"
-#include "runtime/engine/step_description.h"
 #include "runtime/schedule/step_result.h"
 
 namespace ll {
@@ -20,6 +19,7 @@ struct Scores {
 };
 
 struct Flight {
+  // max_rows 0: of a rank that collects nothing.
   Flight(const Backend& backend, int64_t max_rows);
   ~Flight();
   Flight(const Flight&) = delete;
@@ -30,13 +30,18 @@ struct Flight {
 
   const Backend& backend;
   Event done;
-  int32_t* tokens;  // pinned [max_rows]
+  int32_t* tokens = nullptr;  // pinned [max_rows]
   int64_t num_samples = 0;
   bool has_scores = false;
   std::vector<int32_t> wanted;  // num_logprobs of each sample; -1: none
   Scores scores;
+
+  // A row whose next prompt token is scored; `chunk` counts those that are.
+  struct PromptRow {
+    int32_t chunk, target, num_logprobs;
+  };
+  std::vector<PromptRow> prompt_rows;
   // Prompt rows are scored block by block; blocks follow each other here.
-  std::vector<StepDescription::Prompt> prompt_rows;
   std::vector<Scores> prompt_blocks;
   size_t num_prompt_chunks = 0;
 };

@@ -9,7 +9,7 @@ namespace ll {
 
 namespace {
 
-// Of one sequence.
+// Pages of the longest sequence.
 int64_t max_pages(const RunnerOptions& o, const ModelShard& shard) {
   int64_t span = shard.positions(o.page_size).span();
   return (o.max_length + span - 1) / span;
@@ -67,7 +67,8 @@ size_t ModelRunner::buffer_bytes(const RunnerOptions& o, const ModelConfig& conf
 }
 
 std::unique_ptr<Flight> ModelRunner::take_flight() {
-  if (idle_flights_.empty()) return std::make_unique<Flight>(backend_, options_.max_num_seqs);
+  if (idle_flights_.empty())
+    return std::make_unique<Flight>(backend_, options_.collects ? options_.max_num_seqs : 0);
   auto flight = std::move(idle_flights_.back());
   idle_flights_.pop_back();
   return flight;
@@ -78,22 +79,30 @@ void ModelRunner::measure_products() {
                        {options_.max_num_batched_tokens, graphs_.buckets(), options_.max_length});
 }
 
+// How a decode step is captured, if it is.
+DecodeGraphs::Key ModelRunner::graph_of(const StepPlan& plan) const {
+  if (!plan.is_decode_only()) return {};
+  int32_t bucket = graphs_.bucket(static_cast<int32_t>(plan.decode.size()));
+  if (plan.gathered) return {bucket, DecodeGraphs::Mode::kGathered};
+  bool is_fused = bucket == 1 && model_.can_decode_one(plan.decode[0].position);
+  return {bucket, is_fused ? DecodeGraphs::Mode::kOneKernel : DecodeGraphs::Mode::kStationary};
+}
+
 void ModelRunner::launch(const StepPlan& plan) {
   for (const auto& s : plan.new_slots) slots_[static_cast<size_t>(s.slot)] = s.sampling;
   if (trace_) trace_->begin_step(plan.id, plan.num_tokens());
-  int32_t bucket =
-      plan.is_decode_only() ? graphs_.bucket(static_cast<int32_t>(plan.decode.size())) : 0;
-  SlotTables tables{data_of<int32_t>(page_table_), page_table_.view().dim(1),
-                    data_of<int32_t>(last_tokens_), kv_.positions()};
   std::unique_ptr<Flight> flight = take_flight();
-  StepDescription step = describe_step(plan, slots_, bucket, tables,
-                                       options_.collects ? flight->tokens : nullptr, upload_);
-  update_tables(plan, step);
-  note_samples(plan, step, *flight);
-  if (bucket > 0)
-    run_captured(plan, step, bucket, *flight);
+  SlotTables tables{.page_table = data_of<int32_t>(page_table_),
+                    .page_table_stride = page_table_.view().dim(1),
+                    .last_tokens = data_of<int32_t>(last_tokens_),
+                    .sampling = slots_,
+                    .positions = kv_.positions()};
+  StepDescription step = describe_step(plan, graph_of(plan), tables, upload_, *flight);
+  update_tables(step);
+  if (step.is_captured())
+    run_captured(step, *flight);
   else
-    run_directly(plan, step, *flight);
+    run_directly(step, *flight);
   if (trace_) trace_->end_step();
   if (!options_.collects) {
     idle_flights_.push_back(std::move(flight));
@@ -104,91 +113,76 @@ void ModelRunner::launch(const StepPlan& plan) {
 }
 
 // Page tables, page copies and token counts, before any row runs.
-void ModelRunner::update_tables(const StepPlan& plan, const StepDescription& step) {
-  auto num_deltas = static_cast<int32_t>(plan.page_deltas.size()),
-       num_copies = static_cast<int32_t>(plan.page_copies.size());
-  if (num_deltas > 0)
+void ModelRunner::update_tables(const StepDescription& step) {
+  if (!step.page_deltas.empty())
     backend_.ops.update_page_table(stream_, data_of<int32_t>(page_table_),
-                                   page_table_.view().dim(1), step.page_deltas, num_deltas);
-  kv_.copy_pages(stream_, backend_.ops, step.page_copies, num_copies);
+                                   page_table_.view().dim(1), step.page_deltas.data(),
+                                   static_cast<int32_t>(step.page_deltas.size()));
+  kv_.copy_pages(stream_, backend_.ops, step.page_copies.data(),
+                 static_cast<int32_t>(step.page_copies.size()));
   for (const auto& c : step.counts)
-    sampler_.reset_counts(stream_, c.slot, c.tokens, c.num_prompt, c.length);
-}
-
-void ModelRunner::note_samples(const StepPlan& plan, const StepDescription& step,
-                               Flight& flight) const {
-  flight.num_samples = static_cast<int64_t>(plan.samples.size());
-  flight.has_scores = step.needs.num_logprobs >= 0;
-  flight.wanted.clear();
-  for (const auto& s : plan.samples)
-    flight.wanted.push_back(slots_[static_cast<size_t>(s.slot)].num_logprobs);
-  flight.prompt_rows = step.prompts;
-  flight.prompt_blocks.clear();
-  flight.num_prompt_chunks = 0;
-  for (const auto& c : plan.chunks) flight.num_prompt_chunks += c.num_prompt_logprobs >= 0;
+    sampler_.reset_counts(stream_, c.slot, c.tokens.data(), c.num_prompt,
+                          static_cast<int32_t>(c.tokens.size()));
 }
 
 // A decode step: one row, one sample. Plain sampling is captured with it, the rest follows the
 // graph.
-void ModelRunner::run_captured(const StepPlan& plan, const StepDescription& step, int32_t bucket,
-                               Flight& flight) {
-  bool is_plain = step.needs.is_plain();
-  bool is_fused = bucket == 1 && model_.can_decode_one(plan.decode[0].position);
-  TensorView logits = logits_.view().rows(0, bucket);
-  auto mode = plan.gathered ? DecodeGraphs::Mode::kGathered
-              : is_fused    ? DecodeGraphs::Mode::kOneKernel
-                            : DecodeGraphs::Mode::kStationary;
-  graphs_.run({bucket, mode, is_plain, upload_.generation()}, [&] {
-    if (is_fused)
+void ModelRunner::run_captured(const StepDescription& step, Flight& flight) {
+  TensorView logits = logits_.view().rows(0, step.graph.bucket);
+  graphs_.run(step.graph, [&] {
+    if (step.graph.mode == DecodeGraphs::Mode::kOneKernel)
       model_.decode_one(stream_, step.inputs, logits);
     else
       model_.logits(stream_, model_.forward(stream_, step.inputs, kv_), logits);
-    if (is_plain) sample(step, logits);
+    if (step.graph.samples) sample(step, logits);
   });
-  if (!is_plain) bring(sample(step, logits.rows(0, flight.num_samples)), step, flight);
+  if (!step.graph.samples) bring(sample(step, logits.rows(0, step.num_samples)), step, flight);
 }
 
-void ModelRunner::run_directly(const StepPlan& plan, const StepDescription& step, Flight& flight) {
-  if (plan.num_tokens() == 0) return;  // a plan may only move pages
+void ModelRunner::run_directly(const StepDescription& step, Flight& flight) {
+  if (step.num_rows() == 0) return;  // a plan may only move pages
   TensorView hidden = model_.forward(stream_, step.inputs, kv_);
   score_prompts(step, hidden, flight);
-  int64_t rows = flight.num_samples;
+  int64_t rows = step.num_samples;
   if (rows == 0) return;
   TensorView picked = hidden.rows(0, std::min(rows, hidden.dim(0))),
              logits = logits_.view().rows(0, rows);
-  if (step.sample_rows) {
+  if (!step.sample_rows.empty()) {
     picked = gathered_.view().rows(0, rows);
-    backend_.ops.gather_rows(stream_, picked, hidden, step.sample_rows);
+    backend_.ops.gather_rows(stream_, picked, hidden, step.sample_rows.data());
   }
   model_.logits(stream_, picked, logits);
   bring(sample(step, logits), step, flight);
 }
 
 ScoredRows ModelRunner::sample(const StepDescription& step, TensorView logits) {
-  return sampler_.sample(stream_, {logits, step.sampling, step.edits, step.needs,
-                                   data_of<int32_t>(last_tokens_), step.host_tokens});
+  return sampler_.sample(stream_, {.logits = logits,
+                                   .rows = step.sampling.data(),
+                                   .edits = step.edits.data(),
+                                   .needs = step.needs,
+                                   .last_tokens = data_of<int32_t>(last_tokens_),
+                                   .host_tokens = step.host_tokens});
 }
 
-// Sends scores on their way to the host; the tokens are.
+// Sends scores on their way to the host, as the tokens already are.
 void ModelRunner::bring(const ScoredRows& scores, const StepDescription& step, Flight& flight) {
   if (options_.collects && flight.has_scores)
-    bring_scores(scores, step.needs.num_logprobs, flight.num_samples, flight.scores);
+    bring_scores(scores, step.needs.num_logprobs, step.num_samples, flight.scores);
 }
 
 // Prompt rows in blocks of as many logits as there is room for.
 void ModelRunner::score_prompts(const StepDescription& step, TensorView hidden, Flight& flight) {
-  int num_logprobs = 0;
-  for (const auto& p : step.prompts) num_logprobs = std::max(num_logprobs, p.num_logprobs);
-  auto total = static_cast<int64_t>(step.prompts.size());
+  auto total = static_cast<int64_t>(step.prompt_rows.size());
   for (int64_t first = 0; first < total; first += options_.max_num_seqs) {
     int64_t rows = std::min<int64_t>(options_.max_num_seqs, total - first);
     TensorView picked = gathered_.view().rows(0, rows), logits = logits_.view().rows(0, rows);
-    backend_.ops.gather_rows(stream_, picked, hidden, step.prompt_rows + first);
+    backend_.ops.gather_rows(stream_, picked, hidden, step.prompt_rows.data() + first);
     model_.logits(stream_, picked, logits);
-    ScoredRows scores = sampler_.score(stream_, logits, step.prompt_targets + first, num_logprobs);
+    ScoredRows scores = sampler_.score(stream_, logits, step.prompt_targets.data() + first,
+                                       step.num_prompt_logprobs);
     if (!options_.collects) continue;
     flight.prompt_blocks.emplace_back();
-    bring_scores(scores, num_logprobs, rows, flight.prompt_blocks.back());
+    bring_scores(scores, step.num_prompt_logprobs, rows, flight.prompt_blocks.back());
   }
 }
 

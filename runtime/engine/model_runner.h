@@ -11,6 +11,7 @@
 #include "runtime/engine/flight.h"
 #include "runtime/engine/runner_options.h"
 #include "runtime/engine/staged_upload.h"
+#include "runtime/engine/step_description.h"
 #include "runtime/engine/step_trace.h"
 #include "runtime/schedule/step_plan.h"
 
@@ -28,7 +29,7 @@ class ModelRunner {
   // the replica.
   void measure_products();
   void launch(const StepPlan& plan);
-  // Of the oldest launched step; waits for it. Only where options.collects.
+  // The result of the oldest launched step; waits for it. Only where options.collects.
   StepResult collect();
   // Whether collect() would not wait.
   bool is_done() const;
@@ -43,11 +44,10 @@ class ModelRunner {
 
  private:
   std::unique_ptr<Flight> take_flight();
-  void update_tables(const StepPlan& plan, const StepDescription& step);
-  void note_samples(const StepPlan& plan, const StepDescription& step, Flight& flight) const;
-  void run_captured(const StepPlan& plan, const StepDescription& step, int32_t bucket,
-                    Flight& flight);
-  void run_directly(const StepPlan& plan, const StepDescription& step, Flight& flight);
+  DecodeGraphs::Key graph_of(const StepPlan& plan) const;
+  void update_tables(const StepDescription& step);
+  void run_captured(const StepDescription& step, Flight& flight);
+  void run_directly(const StepDescription& step, Flight& flight);
   ScoredRows sample(const StepDescription& step, TensorView logits);
   void score_prompts(const StepDescription& step, TensorView hidden, Flight& flight);
   void bring(const ScoredRows& scores, const StepDescription& step, Flight& flight);

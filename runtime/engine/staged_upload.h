@@ -20,26 +20,26 @@ class StagedUpload {
   // same sizes land in the same places.
   template <class T>
   struct Place {
-    size_t offset = 0;
-    bool is_empty = true;
+    size_t offset = 0, count = 0;
   };
 
   void begin();
   template <class T>
   Place<T> add(std::span<const T> values) {
     static_assert(std::is_trivially_copyable_v<T>);
-    return {add_bytes(values.data(), values.size_bytes()), values.empty()};
+    return {add_bytes(values.data(), values.size_bytes()), values.size()};
   }
   template <class T>
   Place<T> add(const std::vector<T>& values) {
     return add(std::span<const T>(values));
   }
   void upload();
+  // Device memory; null data when it is empty.
   template <class T>
-  const T* get(Place<T> place) const {
-    return place.is_empty ? nullptr
-                          : reinterpret_cast<const T*>(
-                                static_cast<const std::byte*>(device_.view().data) + place.offset);
+  std::span<const T> get(Place<T> place) const {
+    if (place.count == 0) return {};
+    auto* bytes = static_cast<const std::byte*>(device_.view().data) + place.offset;
+    return {reinterpret_cast<const T*>(bytes), place.count};
   }
 
   // Changes whenever the device buffer moves.

@@ -16,6 +16,19 @@ struct Rows {
   }
 };
 
+struct Samples {
+  std::vector<SamplingRow> draws;
+  std::vector<int32_t> rows;  // empty when sample i is row i
+  std::vector<LogitEdit> edits;
+  SamplingNeeds needs;
+};
+
+// Rows of chunks that want prompt logprobs, and the tokens that follow them.
+struct PromptRows {
+  std::vector<int32_t> rows, targets;
+  int num_logprobs = 0;
+};
+
 Rows list_rows(const StepPlan& plan, int32_t padded_rows, std::vector<Chunk>& chunks) {
   Rows r;
   for (const auto& d : plan.decode) r.add(~d.slot, d.position, d.slot);
@@ -29,46 +42,39 @@ Rows list_rows(const StepPlan& plan, int32_t padded_rows, std::vector<Chunk>& ch
   return r;
 }
 
-// Biases and bans of the sampled rows.
-std::vector<LogitEdit> list_edits(const StepPlan& plan, const std::vector<SlotSampling>& slots) {
-  std::vector<LogitEdit> edits;
-  for (size_t i = 0; i < plan.samples.size(); ++i) {
-    const auto& sample = plan.samples[i];
+Samples list_samples(const StepPlan& plan, std::span<const SlotSampling> slots,
+                     int32_t padded_rows) {
+  Samples list;
+  bool in_order = true;
+  for (const StepPlan::Sample& sample : plan.samples) {
     const SlotSampling& s = slots[static_cast<size_t>(sample.slot)];
-    auto row = static_cast<int32_t>(i);
-    for (auto [token, bias] : s.logit_bias) edits.push_back({row, token, bias});
+    auto row = static_cast<int32_t>(list.draws.size());
+    list.draws.push_back({s, sample.slot, sample.position});
+    list.rows.push_back(sample.row);
+    in_order &= sample.row == row;
+    list.needs |= s;
+    list.needs.num_logprobs = std::max(list.needs.num_logprobs, s.num_logprobs);
+    for (auto [token, bias] : s.logit_bias) list.edits.push_back({row, token, bias});
     if (sample.position < s.min_position)
-      for (int32_t token : s.banned_before) edits.push_back({row, token, -INFINITY});
+      for (int32_t token : s.banned_before) list.edits.push_back({row, token, -INFINITY});
   }
-  return edits;
+  if (in_order) list.rows.clear();
+  list.needs.num_edits = static_cast<int32_t>(list.edits.size());
+  list.draws.resize(std::max(list.draws.size(), static_cast<size_t>(padded_rows)));
+  return list;
 }
 
-SamplingNeeds needs_of(const StepPlan& plan, const std::vector<SlotSampling>& slots) {
-  SamplingNeeds needs;
-  for (const auto& sample : plan.samples) {
-    const SlotSampling& s = slots[static_cast<size_t>(sample.slot)];
-    needs |= s;
-    needs.num_logprobs = std::max(needs.num_logprobs, s.num_logprobs);
-  }
-  return needs;
-}
-
-// Rows of chunks that want prompt logprobs, and the tokens that follow them.
-void list_prompts(const StepPlan& plan, StepDescription& d, std::vector<int32_t>& rows,
-                  std::vector<int32_t>& targets) {
-  int32_t scored_chunk = 0;
+PromptRows list_prompts(const StepPlan& plan, const std::vector<Chunk>& chunks) {
+  PromptRows list;
   for (size_t c = 0; c < plan.chunks.size(); ++c) {
-    const auto& chunk = plan.chunks[c];
-    if (chunk.num_prompt_logprobs < 0) continue;
-    for (size_t i = 0; i < chunk.tokens.size(); ++i) {
-      int32_t target = i + 1 < chunk.tokens.size() ? chunk.tokens[i + 1] : chunk.next_token;
-      if (target < 0) continue;
-      rows.push_back(d.chunks[c].first_row + static_cast<int32_t>(i));
-      targets.push_back(target);
-      d.prompts.push_back({scored_chunk, target, chunk.num_prompt_logprobs});
+    const StepPlan::PromptChunk& chunk = plan.chunks[c];
+    for (size_t i = 0; i < chunk.num_scored(); ++i) {
+      list.num_logprobs = std::max(list.num_logprobs, chunk.num_prompt_logprobs);
+      list.rows.push_back(chunks[c].first_row + static_cast<int32_t>(i));
+      list.targets.push_back(chunk.target(i));
     }
-    ++scored_chunk;
   }
+  return list;
 }
 
 // This rank's rows of the copied pages.
@@ -78,76 +84,86 @@ std::vector<PageCopy> own_copies(const StepPlan& plan, const PositionSplit& posi
   return copies;
 }
 
+void note_results(const StepPlan& plan, std::span<const SlotSampling> slots, Flight& flight) {
+  flight.num_samples = static_cast<int64_t>(plan.samples.size());
+  flight.has_scores = false;
+  flight.wanted.clear();
+  for (const auto& s : plan.samples) {
+    flight.wanted.push_back(slots[static_cast<size_t>(s.slot)].num_logprobs);
+    flight.has_scores |= flight.wanted.back() >= 0;
+  }
+  flight.prompt_rows.clear();
+  flight.prompt_blocks.clear();
+  flight.num_prompt_chunks = 0;
+  for (const auto& c : plan.chunks) {
+    if (c.num_prompt_logprobs < 0) continue;
+    auto index = static_cast<int32_t>(flight.num_prompt_chunks++);
+    for (size_t i = 0; i < c.num_scored(); ++i)
+      flight.prompt_rows.push_back({index, c.target(i), c.num_prompt_logprobs});
+  }
+}
+
 }  // namespace
 
-StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampling>& slots,
-                              int32_t padded_rows, const SlotTables& tables, int32_t* host_tokens,
-                              StagedUpload& upload) {
-  StepDescription d;
-  Rows rows = list_rows(plan, padded_rows, d.chunks);
-  std::vector<SamplingRow> sampling;
-  std::vector<int32_t> sample_rows, prompt_rows, prompt_targets;
-  bool in_order = true;
-  for (size_t i = 0; i < plan.samples.size(); ++i) {
-    const StepPlan::Sample& sample = plan.samples[i];
-    sampling.push_back({slots[static_cast<size_t>(sample.slot)], sample.slot, sample.position});
-    sample_rows.push_back(sample.row);
-    in_order &= sample.row == static_cast<int32_t>(i);
-  }
-  sampling.resize(std::max(sampling.size(), static_cast<size_t>(padded_rows)));
-  list_prompts(plan, d, prompt_rows, prompt_targets);
-  std::vector<LogitEdit> edits = list_edits(plan, slots);
-  d.needs = needs_of(plan, slots);
-  d.needs.num_edits = static_cast<int32_t>(edits.size());
+StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& graph,
+                              const SlotTables& tables, StagedUpload& upload, Flight& flight) {
+  note_results(plan, tables.sampling, flight);
+  StepDescription d{.graph = graph, .num_samples = static_cast<int32_t>(plan.samples.size())};
+  Rows rows = list_rows(plan, graph.bucket, d.chunks);
+  Samples samples = list_samples(plan, tables.sampling, graph.bucket);
+  PromptRows prompts = list_prompts(plan, d.chunks);
+  d.needs = samples.needs;
+  d.num_prompt_logprobs = prompts.num_logprobs;
 
   // What a captured decode step reads comes first, so that it always lies in the same place.
   upload.begin();
   auto ids = upload.add(rows.ids);
   auto positions = upload.add(rows.positions);
   auto row_slots = upload.add(rows.slots);
-  auto sampling_place = upload.add(sampling);
-  auto host_tokens_place = upload.add(std::vector<int32_t*>{host_tokens});
+  auto sampling = upload.add(samples.draws);
+  auto host_tokens = upload.add(std::vector<int32_t*>{flight.tokens});
   auto chunks = upload.add(d.chunks);
-  auto sample_rows_place = upload.add(in_order ? std::vector<int32_t>() : sample_rows);
-  auto edits_place = upload.add(edits);
-  auto prompt_rows_place = upload.add(prompt_rows);
-  auto targets_place = upload.add(prompt_targets);
+  auto sample_rows = upload.add(samples.rows);
+  auto edits = upload.add(samples.edits);
+  auto prompt_rows = upload.add(prompts.rows);
+  auto prompt_targets = upload.add(prompts.targets);
   auto deltas = upload.add(plan.page_deltas);
   auto copies = upload.add(own_copies(plan, tables.positions));
-  std::vector<StagedUpload::Place<int32_t>> count_places;
+  std::vector<StagedUpload::Place<int32_t>> counted;
   for (const auto& s : plan.new_slots) {
     if (!s.sampling.has_penalties()) continue;
     std::vector<int32_t> tokens = s.prompt;
     tokens.insert(tokens.end(), s.output.begin(), s.output.end());
-    count_places.push_back(upload.add(tokens));
-    d.counts.push_back({s.slot, static_cast<int32_t>(s.prompt.size()),
-                        static_cast<int32_t>(tokens.size()), nullptr});
+    counted.push_back(upload.add(tokens));
+    d.counts.push_back({.slot = s.slot, .num_prompt = static_cast<int32_t>(s.prompt.size())});
   }
   upload.upload();
 
-  for (size_t i = 0; i < d.counts.size(); ++i) d.counts[i].tokens = upload.get(count_places[i]);
+  for (size_t i = 0; i < d.counts.size(); ++i) d.counts[i].tokens = upload.get(counted[i]);
   int32_t longest = 0;
   for (int32_t p : rows.positions) longest = std::max(longest, p + 1);
   d.inputs.batch = {.num_tokens = static_cast<int32_t>(rows.ids.size()),
-                    .num_decode = std::max(static_cast<int32_t>(plan.decode.size()), padded_rows),
-                    .positions = upload.get(positions),
-                    .slots = upload.get(row_slots),
+                    .num_decode = std::max(static_cast<int32_t>(plan.decode.size()), graph.bucket),
+                    .positions = upload.get(positions).data(),
+                    .slots = upload.get(row_slots).data(),
                     .page_table = tables.page_table,
                     .page_table_stride = tables.page_table_stride,
                     .chunks = d.chunks,
-                    .device_chunks = upload.get(chunks),
+                    .device_chunks = upload.get(chunks).data(),
                     .max_kv_length = longest};
-  d.inputs.ids = upload.get(ids);
+  d.inputs.ids = upload.get(ids).data();
   d.inputs.last_tokens = tables.last_tokens;
   d.inputs.gathered = plan.gathered;
-  d.sampling = upload.get(sampling_place);
-  d.host_tokens = upload.get(host_tokens_place);
-  d.sample_rows = upload.get(sample_rows_place);
-  d.edits = upload.get(edits_place);
-  d.prompt_rows = upload.get(prompt_rows_place);
-  d.prompt_targets = upload.get(targets_place);
+  d.sampling = upload.get(sampling);
+  d.host_tokens = upload.get(host_tokens).data();
+  d.sample_rows = upload.get(sample_rows);
+  d.edits = upload.get(edits);
+  d.prompt_rows = upload.get(prompt_rows);
+  d.prompt_targets = upload.get(prompt_targets);
   d.page_deltas = upload.get(deltas);
   d.page_copies = upload.get(copies);
+  d.graph.samples = d.needs.is_plain();
+  d.graph.generation = upload.generation();
   return d;
 }
 

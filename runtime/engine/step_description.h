@@ -1,55 +1,59 @@
 #pragma once
-// A plan as the device sees it: arrays, sent in one copy.
+// A plan as the device sees it: arrays, sent in one copy, and how the step is to be run.
+#include <span>
 #include <vector>
 
 #include "model/decoder/decoder.h"
-#include "model/decoder/sampler.h"
+#include "runtime/engine/decode_graphs.h"
+#include "runtime/engine/flight.h"
 #include "runtime/engine/staged_upload.h"
 #include "runtime/schedule/step_plan.h"
 
 namespace ll {
 
-// Device tables that outlive steps.
+// What outlives steps.
 struct SlotTables {
-  const int32_t* page_table = nullptr;  // [num_slots, page_table_stride]
+  const int32_t* page_table = nullptr;  // device [num_slots, page_table_stride]
   int64_t page_table_stride = 0;
-  const int32_t* last_tokens = nullptr;  // [num_slots]
-  PositionSplit positions;               // how the pages lie over ranks
+  const int32_t* last_tokens = nullptr;    // device [num_slots]
+  std::span<const SlotSampling> sampling;  // [num_slots], on the host
+  PositionSplit positions;                 // how the pages lie over ranks
 };
 
-// Pointers are device memory, valid until the next description is sent.
+// Spans are of device memory, valid until the next description is sent.
 struct StepDescription {
+  // Decode rows are padded with unused ones up to the bucket, so that steps of one bucket look
+  // alike; bucket 0: neither padded nor captured.
+  DecodeGraphs::Key graph;
   StepInputs inputs;
   std::vector<Chunk> chunks;
+  int32_t num_samples = 0;
   SamplingNeeds needs;
-  const SamplingRow* sampling = nullptr;  // [samples], padded rows included
+  std::span<const SamplingRow> sampling;  // [samples], padded rows included
+  std::span<const int32_t> sample_rows;   // [samples]; empty: sample i is row i
+  std::span<const LogitEdit> edits;
   int32_t* const* host_tokens = nullptr;  // see ChooseArgs
-  const int32_t* sample_rows = nullptr;   // [samples]; null: sample i is row i
-  const LogitEdit* edits = nullptr;
-  const PageDelta* page_deltas = nullptr;
-  const PageCopy* page_copies = nullptr;
+  std::span<const PageDelta> page_deltas;
+  std::span<const PageCopy> page_copies;
 
   // Rows whose next prompt token is scored.
-  struct Prompt {
-    int32_t chunk, target, num_logprobs;
-  };
-  std::vector<Prompt> prompts;
-  const int32_t* prompt_rows = nullptr;
-  const int32_t* prompt_targets = nullptr;
+  std::span<const int32_t> prompt_rows, prompt_targets;
+  int num_prompt_logprobs = 0;  // the most that one of them asks for
 
   // Sequences whose token counts start.
   struct Counts {
-    int32_t slot, num_prompt, length;
-    const int32_t* tokens;
+    int32_t slot = 0, num_prompt = 0;
+    std::span<const int32_t> tokens;
   };
   std::vector<Counts> counts;
+
+  bool is_captured() const { return graph.bucket > 0; }
+  int32_t num_rows() const { return inputs.batch.num_tokens; }
 };
 
-// `padded_rows`: decode rows are padded with unused ones up to it, so that steps of one bucket look
-// alike; 0: no padding. `host_tokens`: memory of alloc_host that the tokens of all samples and
-// padded rows come to, or null.
-StepDescription describe_step(const StepPlan& plan, const std::vector<SlotSampling>& slots,
-                              int32_t padded_rows, const SlotTables& tables, int32_t* host_tokens,
-                              StagedUpload& upload);
+// Of `graph`, bucket and mode are given. Notes in `flight` what the step's results are to become;
+// the tokens of all samples and padded rows come to its host memory.
+StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& graph,
+                              const SlotTables& tables, StagedUpload& upload, Flight& flight);
 
 }  // namespace ll

@@ -43,6 +43,14 @@ struct StepPlan {
     int32_t num_prompt_logprobs = -1;
     std::vector<int32_t> tokens;
     int32_t next_token = -1;  // the prompt token after the chunk; -1 when the prompt ends with it
+
+    // The first rows, whose next prompt tokens are scored; none unless they are asked for.
+    size_t num_scored() const {
+      return num_prompt_logprobs < 0 ? 0 : tokens.size() - (next_token < 0 ? 1 : 0);
+    }
+    int32_t target(size_t row) const {
+      return row + 1 < tokens.size() ? tokens[row + 1] : next_token;
+    }
   };
   // A token is drawn for `slot` from row `row` of the step; several slots may share it (n > 1).
   struct Sample {
