@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -57,11 +58,15 @@ ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
   return ll::read_job_config(text, a.config.empty() ? "--set" : a.config, a.overrides);
 }
 
-// One line, one exit code, all ranks gone. What all ranks found, rank 0 says; the others wait for
-// it and speak up only for errors of their own.
+// One line, one exit code, all ranks gone. What all ranks found, the first of them says; the others
+// wait for it and speak up only for errors of their own.
 [[noreturn]] void end_job(const ll::MpiEnvironment& mpi, const char* what, ll::ExitCode code) {
   int rank = mpi.world().rank();
-  if (rank > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  if (rank > 0) {
+    int before = std::min(mpi.local_peers().num_below(), 5);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500 + 200 * before));
+    if (ll::LocalPeers::is_explained()) ll::MpiEnvironment::abort(code);
+  }
   ll::end_progress();
   if (rank > 0)
     std::fprintf(stderr, "litelang-run: rank %d on %s: %s\n", rank,

@@ -78,8 +78,7 @@ Timings run(const Load& load, int32_t num_seqs, int num_steps, PlanChannel& chan
     tokens.resize(in_flight.front().samples.size());
     for (int32_t& t : tokens) t = static_cast<int32_t>(rng() % kVocab);
     auto begin = Clock::now();
-    scheduler.commit(
-        in_flight.front(), tokens, [](Sequence&, size_t) { return false; }, [](const auto&) {});
+    scheduler.commit(std::move(in_flight.front()), {.tokens = tokens});
     in_flight.pop_front();
     return Clock::now() - begin;
   };
@@ -102,7 +101,7 @@ Timings run(const Load& load, int32_t num_seqs, int num_steps, PlanChannel& chan
       timings.parts[i].push_back(std::chrono::duration<double, std::micro>(spent[i]).count());
   }
   while (!in_flight.empty()) commit_oldest();
-  for (int64_t id = 0; id < next_id; ++id) scheduler.abort(id, [](const auto&) {});
+  for (int64_t id = 0; id < next_id; ++id) scheduler.cancel(id);
   return timings;
 }
 

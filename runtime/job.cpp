@@ -2,45 +2,50 @@
 
 #include <filesystem>
 
-#include "runtime/api/batch_texts.h"
-#include "runtime/batch/replicated_batch.h"
+#include "runtime/api/api_context.h"
+#include "runtime/batch/batch_job.h"
 #include "runtime/bench/bench_grids.h"
-#include "runtime/bench/replicated_bench.h"
+#include "runtime/bench/bench_job.h"
 #include "runtime/rank/local_model.h"
+#include "runtime/replicas/replica_pool.h"
 
 namespace ll {
 namespace {
 
-// The engine of a replica's first rank.
-Engine engine_of(LocalModel& local, const EngineConfig& config, EngineEvents events) {
+// The engine of a replica's first local.
+Engine engine_of(LocalModel& local, const EngineConfig& config) {
   return Engine(local.scheduler(), config.scheduler.async, local.runner(), local.grid().replica(),
-                local.watchdog(), std::move(events));
+                local.watchdog());
 }
 
-void run_batch(LocalModel& local, const EngineConfig& config, LineReader& input,
-               OutputFile& output) {
-  BatchTexts texts(config, local.files(), local.limits().max_length);
-  Mailbox mailbox(local.grid().leaders());
-  ReplicatedBatch replicas(config, texts.context, mailbox, output);
-  bool is_alone = local.grid().shape().dp == 1;
-  BatchJob job(config, texts.context, [&](int64_t line, std::string_view record) {
-    is_alone ? output.write_line(record) : replicas.done(line, record);
-  });
-  Engine engine = engine_of(local, config, job.events());
-  is_alone ? job.run(engine, input, output) : replicas.run(engine, job, input);
+PoolOptions pool_options(const EngineConfig& config, const MpiEnvironment& mpi) {
+  return {.max_num_seqs = config.scheduler.max_num_seqs,
+          .read_ahead = BatchJob::read_ahead(config),
+          .step_timeout = std::chrono::seconds(config.step_timeout_s),
+          .find_fault = [peers = mpi.local_peers()] { return peers.find_fault(); }};
+}
+
+// On the first rank of each replica but rank 0's.
+void follow(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
+            Engine& engine) {
+  run_replica(engine, local.grid().leaders(), pool_options(config, mpi),
+              fmt::format("rank {} on {}", mpi.world().rank(), MpiEnvironment::host_name()));
+}
+
+void run_batch(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
+               LineReader& input, OutputFile& output) {
+  ApiContext api(config, local.files(), local.limits().max_length);
+  Engine engine = engine_of(local, config);
+  ReplicaPool pool(engine, local.grid().leaders(), pool_options(config, mpi));
+  BatchJob(config, api.context, pool, output).run(input);
 }
 
 // Any rank but 0.
-void follow_batch(LocalModel& local, const EngineConfig& config) {
+void follow_batch(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi) {
   const MpiGroup& replica = local.grid().replica();
   if (replica.rank() > 0) return run_worker(local.runner(), replica, local.watchdog());
-  BatchTexts texts(config, local.files(), local.limits().max_length);
-  Mailbox mailbox(local.grid().leaders());
-  RemoteReplica remote(config, texts.context, mailbox);
-  BatchJob job(config, texts.context,
-               [&](int64_t line, std::string_view record) { remote.done(line, record); });
-  Engine engine = engine_of(local, config, job.events());
-  remote.run(engine, job);
+  Engine engine = engine_of(local, config);
+  follow(local, config, mpi, engine);
 }
 
 void batch(const EngineConfig& config, const MpiEnvironment& mpi) {
@@ -52,7 +57,7 @@ void batch(const EngineConfig& config, const MpiEnvironment& mpi) {
   if (mpi.world().rank() > 0) {
     LocalModel local(config, mpi);
     loaded(local);
-    return follow_batch(local, config);
+    return follow_batch(local, config, mpi);
   }
   // What cannot be read or written shows before the model is loaded.
   LineReader input(config.job.input, config.job.max_line_bytes);
@@ -63,7 +68,7 @@ void batch(const EngineConfig& config, const MpiEnvironment& mpi) {
   OutputFile output(config.job.output, config.job.overwrite);
   LocalModel local(config, mpi);
   loaded(local);
-  run_batch(local, config, input, output);
+  run_batch(local, config, mpi, input, output);
 }
 
 void print_trace(StepTrace& trace, const std::string& path) {
@@ -86,23 +91,24 @@ BenchSetup bench_setup(LocalModel& local, const EngineConfig& config, const Devi
 }
 
 // On the first rank of each replica; rank 0 prints what came out.
-void measure(LocalModel& local, const EngineConfig& config, const DeviceRates& rates) {
+void measure(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
+             const DeviceRates& rates) {
   BenchJob job(config, bench_setup(local, config, rates));
-  Engine engine = engine_of(local, config, job.events());
-  bool is_first = local.world().rank() == 0;
+  Engine engine = engine_of(local, config);
+  if (job.warms_up()) {
+    ReplicaPool own(engine);
+    job.warm_up(own);
+  }
+  const MpiGroup& leaders = local.grid().leaders();
+  leaders.barrier();
+  if (leaders.rank() > 0) return follow(local, config, mpi, engine);
   std::optional<StepTrace> trace;
-  if (!config.bench.trace.empty() && is_first)
+  if (!config.bench.trace.empty())
     trace.emplace(local.backend(), local.stream(), static_cast<size_t>(config.bench.trace_steps));
   auto on_warm = [&] { local.runner().record_steps(trace ? &*trace : nullptr); };
-  BenchReport result;
-  if (local.grid().shape().dp > 1) {
-    ReplicatedBench replicas(config, job, local.grid().leaders());
-    result = report(bench_setup(local, config, rates).model, replicas.run(engine, on_warm));
-  } else {
-    result = job.run(engine, on_warm);
-  }
+  ReplicaPool pool(engine, leaders, pool_options(config, mpi));
+  BenchReport result = job.run(pool, on_warm);
   local.runner().record_steps(nullptr);
-  if (!is_first) return;
   print_report(result, config.bench.output_json);
   if (trace) print_trace(*trace, config.bench.trace);
 }
@@ -123,14 +129,19 @@ void bench(const EngineConfig& config, const MpiEnvironment& mpi) {
   }
   local.load(grid);
   const MpiGroup& replica = local.grid().replica();
-  replica.rank() > 0 ? run_worker(local.runner(), replica, local.watchdog())
-                     : measure(local, config, rates);
+  if (replica.rank() > 0) return run_worker(local.runner(), replica, local.watchdog());
+  measure(local, config, mpi, rates);
 }
 
 }  // namespace
 
 void run_job(const EngineConfig& config, const MpiEnvironment& mpi) {
-  config.job.type == EngineConfig::JobType::kBench ? bench(config, mpi) : batch(config, mpi);
+  switch (config.job.type) {
+    case EngineConfig::JobType::kBatch:
+      return batch(config, mpi);
+    case EngineConfig::JobType::kBench:
+      return bench(config, mpi);
+  }
 }
 
 }  // namespace ll

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/check.h"
 #include "base/json_fields.h"
 #include "base/printable.h"
 
@@ -113,27 +114,28 @@ std::vector<int32_t> read_chat(const JsonFields& body, const CompletionContext& 
       context);
 }
 
-void read_stops(const JsonFields& body, const CompletionContext& context, SamplingParams& p) {
+void read_stops(const JsonFields& body, const CompletionContext& context, CompletionRequest& r) {
+  std::vector<std::string>& stops = r.text.stop;
   auto add = [&](const JsonTree& s) {
     check(s.is(Kind::kString) && !s.text.empty(),
           "stop: must be a non-empty string, or a list of them");
-    p.stop.push_back(s.text);
+    stops.push_back(s.text);
   };
   if (const JsonTree* stop = body.find("stop")) {
     if (stop->is(Kind::kArray))
       for (const auto& [key, s] : stop->members) add(s);
     else
       add(*stop);
-    check(p.stop.size() <= kMaxStops, "stop: {} strings, at most {} are taken", p.stop.size(),
+    check(stops.size() <= kMaxStops, "stop: {} strings, at most {} are taken", stops.size(),
           kMaxStops);
-    check(p.stop.empty() || context.tokenizer != nullptr,
+    check(stops.empty() || context.tokenizer != nullptr,
           "stop: this model has no tokenizer; use stop_token_ids");
   }
   if (const JsonTree* ids = body.find("stop_token_ids")) {
     check(ids->is(Kind::kArray) && ids->members.size() <= kMaxStops,
           "stop_token_ids: must be a list of at most {} token ids", kMaxStops);
     for (const auto& [key, id] : ids->members)
-      p.stop_token_ids.push_back(token_id(id, "stop_token_ids", context));
+      r.params.stop_token_ids.push_back(token_id(id, "stop_token_ids", context));
   }
 }
 
@@ -167,14 +169,8 @@ void read_logprobs(const JsonFields& body, CompletionRequest& r) {
   }
 }
 
-// Draws of a request without a seed differ from line to line, and are the same in every run.
-uint64_t default_seed(const CompletionContext& context, int64_t line) {
-  uint64_t z = context.seed * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(line);
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  return z ^ (z >> 27);
-}
-
-void read_sampling(const JsonFields& body, const CompletionContext& context, CompletionRequest& r) {
+void read_sampling(const JsonFields& body, const CompletionContext& context, uint64_t seed,
+                   CompletionRequest& r) {
   SamplingParams& p = r.params;
   const GenerationConfig& d = context.defaults;
   auto number = [&](const char* name, double low, double high, double otherwise) {
@@ -192,12 +188,12 @@ void read_sampling(const JsonFields& body, const CompletionContext& context, Com
   p.presence_penalty = number("presence_penalty", -2, 2, 0);
   p.frequency_penalty = number("frequency_penalty", -2, 2, 0);
   p.seed = body.find("seed") ? static_cast<uint64_t>(body.integer("seed", INT64_MIN, INT64_MAX, 0))
-                             : default_seed(context, r.line);
+                             : seed;
   p.ignore_eos = body.flag("ignore_eos", false);
-  p.skip_special_tokens = body.flag("skip_special_tokens", true);
-  p.include_stop_str_in_output = body.flag("include_stop_str_in_output", false);
+  r.text.skip_special_tokens = body.flag("skip_special_tokens", true);
+  r.text.include_stop_str_in_output = body.flag("include_stop_str_in_output", false);
   r.return_token_ids = body.flag("return_token_ids", false) || !context.tokenizer;
-  read_stops(body, context, p);
+  read_stops(body, context, r);
   read_biases(body, context, p);
   read_logprobs(body, r);
 }
@@ -231,7 +227,6 @@ void read_lengths(const JsonFields& body, const CompletionContext& context, Comp
 }
 
 void refuse_unsupported(const JsonFields& body) {
-  check(!body.flag("stream", false), "stream: a batch has no streams; leave it out");
   const JsonTree* format = body.find("response_format");
   check(!format || (format->is(Kind::kObject) && has_text(*format, "type") &&
                     format->find("type")->text == "text"),
@@ -245,35 +240,28 @@ void refuse_unsupported(const JsonFields& body) {
 
 }  // namespace
 
-CompletionRequest parse_batch_line(std::string_view json, int64_t line,
-                                   const CompletionContext& context, std::string& custom_id) {
-  JsonTree record = JsonTree::parse(json, "JSON");
-  check(record.is(Kind::kObject), "not a JSON object");
-  JsonFields fields(record);
-  CompletionRequest r;
-  r.line = line;
-  r.custom_id = custom_id = fields.text("custom_id", "");
-  check(!custom_id.empty(), "custom_id: is missing");
-  check(fields.text("method", "POST") == "POST", "method: must be POST");
-  std::string url = fields.text("url", "");
-  check(url == "/v1/completions" || url == "/v1/chat/completions",
-        "url: must be /v1/completions or /v1/chat/completions, not {}", printable(url, 60));
-  r.endpoint = url == "/v1/completions" ? Endpoint::kCompletions : Endpoint::kChatCompletions;
-  const JsonTree* body_json = fields.find("body");
-  check(body_json && body_json->is(Kind::kObject), "body: must be an object");
-  fields.check_all_read();
+std::optional<Endpoint> endpoint_of(std::string_view path) {
+  if (path == "/v1/completions") return Endpoint::kCompletions;
+  if (path == "/v1/chat/completions") return Endpoint::kChatCompletions;
+  return std::nullopt;
+}
 
-  JsonFields body(*body_json);
+CompletionRequest parse_completion(const JsonTree& json, Endpoint endpoint, uint64_t seed,
+                                   const CompletionContext& context) {
+  check(json.is(Kind::kObject), "body: must be an object");
+  JsonFields body(json);
+  CompletionRequest r{.endpoint = endpoint};
   r.model = body.text("model", context.model_name);
-  if (r.endpoint == Endpoint::kChatCompletions) {
+  if (endpoint == Endpoint::kChatCompletions) {
     r.prompts = {read_chat(body, context)};
   } else {
     const JsonTree* prompt = body.find("prompt");
     check(prompt != nullptr, "prompt: is missing");
     r.prompts = read_prompts(*prompt, context);
   }
-  read_sampling(body, context, r);
+  read_sampling(body, context, seed, r);
   read_lengths(body, context, r);
+  r.stream = body.flag("stream", false);
   refuse_unsupported(body);
   body.check_all_read();
   return r;

@@ -1,31 +1,41 @@
 #pragma once
-// OpenAI's completion requests, as in a batch file's lines: what is asked, and what is answered.
+// OpenAI's completion requests: what the body of one asks for.
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json_tree.h"
 #include "model/config/model_config.h"
 #include "model/text/chat_template.h"
 #include "model/text/tokenizer.h"
 #include "runtime/schedule/request.h"
-#include "runtime/schedule/step_result.h"
 
 namespace ll {
 
 enum class Endpoint : uint8_t { kCompletions, kChatCompletions };
 
+// The endpoint of a path, "/v1/completions" or "/v1/chat/completions".
+std::optional<Endpoint> endpoint_of(std::string_view path);
+
+// How tokens become text, and what text ends an answer.
+struct TextParams {
+  std::vector<std::string> stop;
+  bool include_stop_str_in_output = false;
+  bool skip_special_tokens = true;
+};
+
 struct CompletionRequest {
-  int64_t line = 0;
-  std::string custom_id;
   Endpoint endpoint = Endpoint::kCompletions;
   std::string model;
   std::vector<std::vector<int32_t>> prompts;  // chat has one
   SamplingParams params;
+  TextParams text;
   bool echo = false;
   bool return_token_ids = false;
   bool drop_output = false;  // max_tokens 0: only the prompt is scored
+  bool stream = false;       // piece by piece
 
   int64_t num_choices() const { return static_cast<int64_t>(prompts.size()) * params.n; }
 };
@@ -41,12 +51,10 @@ struct CompletionContext {
   GenerationConfig defaults;
   int32_t vocab_size = 0;
   int64_t max_input_length = 0, max_output_length = 0, max_length = 0;
-  uint64_t seed = 0;
 };
 
-// One line of a batch file: {"custom_id", "method", "url", "body"}. Throws Error that says what is
-// wrong with it; `custom_id` is set as soon as it is known.
-CompletionRequest parse_batch_line(std::string_view json, int64_t line,
-                                   const CompletionContext& context, std::string& custom_id);
+// `seed` is for bodies that name none. Throws Error that says what is wrong.
+CompletionRequest parse_completion(const JsonTree& body, Endpoint endpoint, uint64_t seed,
+                                   const CompletionContext& context);
 
 }  // namespace ll

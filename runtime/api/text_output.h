@@ -5,14 +5,15 @@
 #include <string>
 
 #include "model/text/stream_decoder.h"
-#include "runtime/schedule/request.h"
+#include "runtime/api/completion.h"
 
 namespace ll {
 
 class TextOutput {
  public:
-  // Both outlive this. Without a tokenizer the text stays empty.
-  TextOutput(const Tokenizer* tokenizer, const SamplingParams& params);
+  // Both outlive this. Without a tokenizer the text stays empty. Stop strings that are complete
+  // before the token number `min_tokens` do not count.
+  TextOutput(const Tokenizer* tokenizer, const TextParams& params, int32_t min_tokens);
 
   // Whether a stop string is complete with this token; the text then ends before it (or with it,
   // include_stop_str_in_output).
@@ -21,15 +22,22 @@ class TextOutput {
   void finish();
 
   const std::string& text() const { return text_; }
+  std::string take_text() { return std::move(text_); }
+  // What has come to text() since the last call and will stay: the beginning of what may become a
+  // stop string is held back until that is known. After the end nothing is.
+  std::string take_settled();
   bool is_stopped() const { return is_stopped_; }
 
  private:
   bool find_stop(size_t searched);
+  size_t num_unsettled() const;
 
-  const SamplingParams& params_;
+  const TextParams& params_;
+  int32_t min_tokens_;
   std::optional<StreamDecoder> decoder_;
   std::string text_;
-  bool is_stopped_ = false;
+  size_t num_taken_ = 0;
+  bool is_stopped_ = false, is_finished_ = false;
   int32_t num_tokens_ = 0;
 };
 

@@ -1,16 +1,15 @@
 #include "runtime/batch/request_feed.h"
 
 #include "base/check.h"
+#include "runtime/batch/batch_envelope.h"
 
 namespace ll {
 
-RequestFeed::RequestFeed(LineReader& lines, const CompletionContext& context, size_t capacity,
-                         bool keeps_text)
-    : lines_(lines),
-      context_(context),
-      capacity_(capacity),
-      keeps_text_(keeps_text),
-      thread_([this] { read_all(); }) {}
+RequestFeed::RequestFeed(LineReader& lines, const CompletionContext& context, uint64_t seed,
+                         size_t capacity)
+    : lines_(lines), context_(context), seed_(seed), capacity_(capacity), thread_([this] {
+        read_all();
+      }) {}
 
 RequestFeed::~RequestFeed() {
   {
@@ -22,13 +21,13 @@ RequestFeed::~RequestFeed() {
   thread_.join();
 }
 
-RequestFeed::Item RequestFeed::parse(const LineReader::Line& line,
-                                     const CompletionContext& context) {
+// What a line says.
+RequestFeed::Item RequestFeed::parse(const LineReader::Line& line) const {
   Item item;
   item.line = line.number;
   try {
     check(!line.is_too_long, "longer than job.max_line_bytes");
-    item.request = parse_batch_line(line.text, line.number, context, item.custom_id);
+    item.request = parse_batch_line(line.text, line.number, seed_, context_, item.custom_id);
   } catch (const Error& e) {
     item.error = e.what();
   }
@@ -40,8 +39,7 @@ void RequestFeed::read_all() {
     LineReader::Line line;
     while (lines_.next(line)) {
       if (line.text.empty() && !line.is_too_long) continue;
-      Item item = parse(line, context_);
-      if (keeps_text_ && item.request) item.text = std::move(line.text);
+      Item item = parse(line);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return stopping_ || items_.size() < capacity_; });
       if (stopping_) return;

@@ -20,14 +20,11 @@ class RequestFeed {
     std::string custom_id;
     std::optional<CompletionRequest> request;  // empty: the line is bad
     std::string error;
-    std::string text;  // the line itself, where it is good and not yet on the rank that answers it
   };
-  // What a line says.
-  static Item parse(const LineReader::Line& line, const CompletionContext& context);
 
-  // Both outlive the feed, which leaves no line to read behind it.
-  RequestFeed(LineReader& lines, const CompletionContext& context, size_t capacity,
-              bool keeps_text = false);
+  // `lines` and `context` outlive the feed, which leaves no line to read behind it. `seed`: see
+  // parse_batch_line.
+  RequestFeed(LineReader& lines, const CompletionContext& context, uint64_t seed, size_t capacity);
   ~RequestFeed();
   RequestFeed(const RequestFeed&) = delete;
   RequestFeed& operator=(const RequestFeed&) = delete;
@@ -38,12 +35,13 @@ class RequestFeed {
   bool is_done();
 
  private:
+  Item parse(const LineReader::Line& line) const;
   void read_all();
 
   LineReader& lines_;
   const CompletionContext& context_;
+  uint64_t seed_;
   size_t capacity_;
-  bool keeps_text_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Item> items_;

@@ -35,17 +35,17 @@ BenchJob::BenchJob(const EngineConfig& config, BenchSetup setup)
       next_seed_(config.bench.data.seed),
       run_(setup_, config.bench.temperature) {}
 
-BenchReport BenchJob::run(Engine& engine, const std::function<void()>& on_warm) {
+BenchReport BenchJob::run(ReplicaPool& pool, const std::function<void()>& on_warm) {
   using Kind = EngineConfig::Bench::Kind;
   switch (config_.bench.kind) {
     case Kind::kThroughput:
-      return throughput(engine, on_warm);
+      return throughput(pool, on_warm);
     case Kind::kLatency:
-      return latency(engine, on_warm);
+      return latency(pool, on_warm);
     case Kind::kOneBatch:
-      return one_batch(engine, on_warm);
+      return one_batch(pool, on_warm);
     case Kind::kStartup:
-      return startup(engine);
+      return startup(pool);
     case Kind::kGrids:
       break;  // bench_grids.h
   }
@@ -60,8 +60,9 @@ int64_t BenchJob::shared_tokens(const std::vector<BenchRequest>& requests) const
   return config_.kv_cache.radix ? common_prefix(requests) : 0;
 }
 
-const BenchRun::Seen& BenchJob::run_all(Engine& engine, const std::vector<BenchRequest>& requests) {
-  return run_.run_all(engine, requests, shared_tokens(requests));
+const BenchRun::Seen& BenchJob::run_all(ReplicaPool& pool,
+                                        const std::vector<BenchRequest>& requests) {
+  return run_.run_all(pool, requests, shared_tokens(requests));
 }
 
 // Other prompts each time, so that the radix cache knows none of them.
@@ -74,14 +75,19 @@ std::vector<BenchRequest> BenchJob::next_batch() {
                       setup_.model.vocab_size);
 }
 
-void BenchJob::warm_up(Engine& engine) {
+bool BenchJob::warms_up() const {
+  return config_.bench.kind == EngineConfig::Bench::Kind::kThroughput &&
+         config_.bench.num_iters_warmup > 0;
+}
+
+void BenchJob::warm_up(ReplicaPool& pool) {
   std::vector<BenchRequest> requests;
   auto longest = static_cast<int32_t>(
       std::max<int64_t>(std::min(setup_.max_length, setup_.num_kv_positions) - 2, 1));
   for (int32_t i = 0; i < config_.scheduler.max_num_seqs; ++i)
     requests.push_back({{i % setup_.model.vocab_size, 1}, std::min(4 + 2 * i, longest)});
-  run_all(engine, requests);
-  run_all(engine, prompts_of_full_step(longest));
+  run_all(pool, requests);
+  run_all(pool, prompts_of_full_step(longest));
 }
 
 // Prompts that fill a step, so that the code of such steps is loaded, too.
@@ -95,32 +101,29 @@ std::vector<BenchRequest> BenchJob::prompts_of_full_step(int64_t longest) const 
                       setup_.model.vocab_size);
 }
 
-BenchReport BenchJob::throughput(Engine& engine, const std::function<void()>& on_warm) {
+BenchReport BenchJob::throughput(ReplicaPool& pool, const std::function<void()>& on_warm) {
   auto requests = dataset();
-  if (config_.bench.num_iters_warmup > 0) warm_up(engine);
   on_warm();
-  SchedulerStats stats = engine.stats();
-  StepWork totals = engine.totals();
-  const BenchRun::Seen& run = run_all(engine, requests);
-  return report(
-      setup_.model,
-      ThroughputResult{.num_requests = static_cast<int64_t>(requests.size()),
-                       .prompt_tokens = run.prompt_tokens,
-                       .output_tokens = run.output_tokens,
-                       .cached_tokens = engine.stats().cached_tokens - stats.cached_tokens,
-                       .num_steps = (engine.totals() - totals).steps,
-                       .seconds = run.seconds,
-                       .floor_seconds = run.floor_seconds});
+  const BenchRun::Seen& run = run_all(pool, requests);
+  return report(setup_.model,
+                ThroughputResult{.num_requests = static_cast<int64_t>(requests.size()),
+                                 .prompt_tokens = run.prompt_tokens,
+                                 .output_tokens = run.output_tokens,
+                                 .cached_tokens = run.cached_tokens,
+                                 .num_steps = run.num_steps,
+                                 .seconds = run.seconds,
+                                 .floor_seconds = run.floor_seconds,
+                                 .replicas_busy = pool.busy_shares()});
 }
 
-BenchReport BenchJob::latency(Engine& engine, const std::function<void()>& on_warm) {
+BenchReport BenchJob::latency(ReplicaPool& pool, const std::function<void()>& on_warm) {
   const auto& b = config_.bench;
   LatencyResult result{b.batch_size, b.data.input_len, b.data.output_len, {}, 0};
-  for (int i = 0; i < b.num_iters_warmup; ++i) run_all(engine, next_batch());
+  for (int i = 0; i < b.num_iters_warmup; ++i) run_all(pool, next_batch());
   on_warm();
   int num_runs = b.num_iters > 0 ? b.num_iters : kLatencyRuns;
   for (int i = 0; i < num_runs; ++i) {
-    const BenchRun::Seen& run = run_all(engine, next_batch());
+    const BenchRun::Seen& run = run_all(pool, next_batch());
     result.seconds.push_back(run.seconds);
     result.floor_seconds += run.floor_seconds / num_runs;
   }
@@ -129,7 +132,7 @@ BenchReport BenchJob::latency(Engine& engine, const std::function<void()>& on_wa
 
 // The prompts of the batch in one step, where max_num_batched_tokens allows it, then one decode
 // step a token. A step's time is between the last sequence's tokens.
-BenchReport BenchJob::one_batch(Engine& engine, const std::function<void()>& on_warm) {
+BenchReport BenchJob::one_batch(ReplicaPool& pool, const std::function<void()>& on_warm) {
   const auto& b = config_.bench;
   int64_t in = b.data.input_len, out = b.data.output_len, positions = b.batch_size * (in + out - 1);
   check(positions <= setup_.num_kv_positions,
@@ -141,10 +144,10 @@ BenchReport BenchJob::one_batch(Engine& engine, const std::function<void()>& on_
       step_floor(setup_.model, setup_.rates, StepWork::prefill(b.batch_size, in));
   result.decode_floor =
       step_floor(setup_.model, setup_.rates, StepWork::decode(b.batch_size, in + out / 2 - 1));
-  for (int i = 0; i < b.num_iters_warmup; ++i) run_all(engine, next_batch());
+  for (int i = 0; i < b.num_iters_warmup; ++i) run_all(pool, next_batch());
   on_warm();
   for (int i = 0; i < std::max(b.num_iters, 1); ++i) {
-    const BenchRun::Seen& run = run_all(engine, next_batch());
+    const BenchRun::Seen& run = run_all(pool, next_batch());
     result.prefill_seconds.push_back(seconds_between(run.start, run.arrivals[0]));
     result.total_seconds.push_back(run.seconds);
     for (size_t k = 1; k < run.arrivals.size(); ++k)
@@ -153,9 +156,9 @@ BenchReport BenchJob::one_batch(Engine& engine, const std::function<void()>& on_
   return report(setup_.model, result);
 }
 
-BenchReport BenchJob::startup(Engine& engine) {
+BenchReport BenchJob::startup(ReplicaPool& pool) {
   StartupResult result{.weights_loaded = setup_.weights_loaded, .ready = seconds_since_launch()};
-  run_all(engine, {{{1, 2, 3, 4, 5, 6, 7, 8}, 1}});
+  run_all(pool, {{{1, 2, 3, 4, 5, 6, 7, 8}, 1}});
   result.first_token = seconds_since_launch();
   return report(setup_.model, result);
 }

@@ -12,15 +12,14 @@ using Dataset = DatasetOptions::Kind;
 
 std::vector<ConfigRow> kind_rows() {
   using B = BenchOptions;
-  return rows_of<B>(
-      "bench", [](EngineConfig& c) -> B& { return c.bench; },
-      {{"kind",
-        choice(&B::kind, {{"throughput", Kind::kThroughput},
-                          {"latency", Kind::kLatency},
-                          {"one-batch", Kind::kOneBatch},
-                          {"startup", Kind::kStartup},
-                          {"grids", Kind::kGrids}}),
-        "what to measure"}});
+  return rows_of<B>("bench", [](EngineConfig& c) -> B& { return c.bench; },
+                    {{"kind",
+                      choice(&B::kind, {{"throughput", Kind::kThroughput},
+                                        {"latency", Kind::kLatency},
+                                        {"one-batch", Kind::kOneBatch},
+                                        {"startup", Kind::kStartup},
+                                        {"grids", Kind::kGrids}}),
+                      "what to measure"}});
 }
 
 std::vector<ConfigRow> dataset_rows() {
@@ -46,7 +45,6 @@ std::vector<ConfigRow> dataset_rows() {
         "of shared-prefix: tokens that all prompts begin with"},
        {"seed", whole(&D::seed, 0, INT64_MAX), "of the prompts"}});
 }
-
 
 std::vector<ConfigRow> run_rows() {
   using B = BenchOptions;

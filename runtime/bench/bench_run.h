@@ -1,12 +1,13 @@
 #pragma once
-// Requests of a benchmark on their way through an engine, and when their tokens came.
+// Requests of a benchmark on their way through engines, and when their tokens came.
 #include <chrono>
 #include <functional>
+#include <unordered_map>
 #include <vector>
 
 #include "runtime/bench/bench_dataset.h"
 #include "runtime/bench/bench_floor.h"
-#include "runtime/engine/engine.h"
+#include "runtime/replicas/replica_pool.h"
 
 namespace ll {
 
@@ -27,29 +28,28 @@ class BenchRun {
   BenchRun(const BenchSetup& setup, double temperature)
       : setup_(setup), temperature_(static_cast<float>(temperature)) {}
 
-  EngineEvents events();
-
-  // What was seen since begin().
+  // What was seen of the requests of the last run_all().
   struct Seen {
     BenchClock::time_point start;
     double seconds = 0, floor_seconds = 0;
+    int64_t num_steps = 0;
     int64_t prompt_tokens = 0, output_tokens = 0;
+    int64_t cached_tokens = 0;                     // of the prompts', what the radix cache gave
     std::vector<BenchClock::time_point> arrivals;  // [i]: when the last sequence had its token i
-    std::vector<int64_t> finished;                 // requests, in their order
   };
-  // Sequences that read the same first `shared` positions read them once.
-  void begin(int64_t shared = 0);
-  void submit(Engine& engine, const BenchRequest& request, int64_t id);
-  void step(Engine& engine);
-  Seen& seen() { return seen_; }
-
-  // Submits the requests together and runs them to their end.
-  const Seen& run_all(Engine& engine, const std::vector<BenchRequest>& requests, int64_t shared);
+  // Submits the requests together and runs them to their end. Sequences that read the same first
+  // `shared` positions read them once.
+  const Seen& run_all(ReplicaPool& pool, const std::vector<BenchRequest>& requests, int64_t shared);
 
  private:
+  void begin(int64_t shared);
+  void submit(ReplicaPool& pool, const BenchRequest& request);
+  void take(const StepEvents& events);
+
   const BenchSetup& setup_;
   float temperature_;
   int64_t next_id_ = 1, shared_ = 0;
+  std::unordered_map<int64_t, int32_t> num_drawn_;  // tokens, of open requests
   Seen seen_;
 };
 

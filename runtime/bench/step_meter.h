@@ -38,6 +38,7 @@ class StepMeter {
   BenchSetup setup_;
   BenchRun run_;
   Engine engine_;
+  ReplicaPool pool_;
   uint64_t next_seed_ = 0;
 };
 

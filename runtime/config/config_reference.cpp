@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::string_view kHead =
     "# Every key of litelang-run with its default, as `litelang-run --print_reference` prints it.\n"
-    "# `--set key.path=value` on the command line goes over the file: --set kv_cache.page_size=16.\n"
+    "# `--set key.path=value` on the command line goes over the file: --set "
+    "kv_cache.page_size=16.\n"
     "# An unknown key is an error that names the line.\n";
 
 std::string section_of(const std::string& key) {

@@ -65,9 +65,10 @@ std::string number_text(double value);
 template <class S, class T>
 Field<S> whole(T S::*member, int64_t low, int64_t high) {
   return {.values = range_phrase(low, high),
-          .read = [=](S& s, const std::string& text) {
-            s.*member = static_cast<T>(parse_whole(text, low, high));
-          },
+          .read =
+              [=](S& s, const std::string& text) {
+                s.*member = static_cast<T>(parse_whole(text, low, high));
+              },
           .print = [=](const S& s) { return std::to_string(s.*member); }};
 }
 
@@ -143,7 +144,10 @@ Field<S> choice(E S::*member, std::type_identity_t<std::vector<Choice<E>>> choic
 // A key that has one value so far, and therefore no member.
 template <class S>
 Field<S> only_choice(std::string name) {
-  return {.read = [=](S&, const std::string& text) { if (text != name) refuse_choice(text, name); },
+  return {.read =
+              [=](S&, const std::string& text) {
+                if (text != name) refuse_choice(text, name);
+              },
           .print = [=](const S&) { return name; }};
 }
 
@@ -166,11 +170,12 @@ std::vector<ConfigRow> rows_of(std::string_view section, S& (*part)(EngineConfig
   std::vector<ConfigRow> all;
   for (const Row<S>& row : rows) {
     EngineConfig defaults;
-    all.push_back({.key = std::string(section) + (section.empty() ? "" : ".") + std::string(row.key),
-                   .help = help_phrase(row.help, row.field.values, row.field.is_choice),
-                   .read = [part, read = row.field.read](
-                               EngineConfig& c, const std::string& text) { read(part(c), text); },
-                   .default_text = row.field.print(part(defaults))});
+    all.push_back(
+        {.key = std::string(section) + (section.empty() ? "" : ".") + std::string(row.key),
+         .help = help_phrase(row.help, row.field.values, row.field.is_choice),
+         .read = [part, read = row.field.read](EngineConfig& c,
+                                               const std::string& text) { read(part(c), text); },
+         .default_text = row.field.print(part(defaults))});
   }
   return all;
 }

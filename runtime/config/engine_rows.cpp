@@ -17,10 +17,10 @@ std::vector<ConfigRow> model_rows() {
       "model", [](C& c) -> M& { return c.model; },
       {{"path", text(&M::path),
         "required: a weight file (.h5) of litelang-convert, or a Hugging Face folder"},
-       {"load_format",
-        choice(&M::load_format, {{"hdf5", M::LoadFormat::kWeights, "the weights (of a folder, too)"},
-                                 {"dummy", M::LoadFormat::kDummy,
-                                  "random ones for speed tests, config.json is enough"}})},
+       {"load_format", choice(&M::load_format,
+                              {{"hdf5", M::LoadFormat::kWeights, "the weights (of a folder, too)"},
+                               {"dummy", M::LoadFormat::kDummy,
+                                "random ones for speed tests, config.json is enough"}})},
        {"dtype", choice(&M::dtype, {{"auto", std::nullopt, "the file's"},
                                     {"bfloat16", DType::bf16},
                                     {"float32", DType::f32}})},
@@ -36,18 +36,18 @@ std::vector<ConfigRow> grid_rows() {
       {{"grid", choice(&C::grid, {{"auto", std::nullopt,
                                    "what `litelang plan` would choose; or the map below, whose "
                                    "product is the number of ranks (docs/parallel.md)"}})}});
-  append(rows, rows_of<G>(
-                   "grid", [](C& c) -> G& { return c.grid ? *c.grid : c.grid.emplace(); },
-                   {{"dp", whole(&G::dp, 1, kMaxExtent), "replicas of the model"},
-                    {"x", whole(&G::x, 1, kMaxExtent), "parts of the hidden dimension"},
-                    {"y", whole(&G::y, 1, kMaxExtent),
-                     "tensor-parallel ranks: parts of heads and FFN"},
-                    {"z", whole(&G::z, 1, kMaxExtent),
-                     "parts of a large step's tokens: y * z columns hold the model, z of them "
-                     "gather each other's weights"},
-                    {"heads", whole(&G::heads, 0, kMaxExtent),
-                     "head groups, of y * z / heads columns that share their KV positions; 0: one "
-                     "a column"}}));
+  append(rows,
+         rows_of<G>(
+             "grid", [](C& c) -> G& { return c.grid ? *c.grid : c.grid.emplace(); },
+             {{"dp", whole(&G::dp, 1, kMaxExtent), "replicas of the model"},
+              {"x", whole(&G::x, 1, kMaxExtent), "parts of the hidden dimension"},
+              {"y", whole(&G::y, 1, kMaxExtent), "tensor-parallel ranks: parts of heads and FFN"},
+              {"z", whole(&G::z, 1, kMaxExtent),
+               "parts of a large step's tokens: y * z columns hold the model, z of them "
+               "gather each other's weights"},
+              {"heads", whole(&G::heads, 0, kMaxExtent),
+               "head groups, of y * z / heads columns that share their KV positions; 0: one "
+               "a column"}}));
   append(rows, rows_of<C>(
                    "grid", [](C& c) -> C& { return c; },
                    {{"gather_tokens", whole(&C::gather_tokens, 0, kMany),

@@ -5,13 +5,12 @@
 namespace ll {
 
 Engine::Engine(const SchedulerOptions& options, bool async, ModelRunner& runner,
-               const MpiGroup& replica, Watchdog& watchdog, EngineEvents events)
+               const MpiGroup& replica, Watchdog& watchdog)
     : scheduler_(options),
       depth_(async ? 1 : 0),
       runner_(runner),
       channel_(replica),
-      watchdog_(watchdog),
-      events_(std::move(events)) {}
+      watchdog_(watchdog) {}
 
 Engine::~Engine() {
   if (std::uncaught_exceptions() > 0) return;
@@ -22,43 +21,33 @@ Engine::~Engine() {
   }
 }
 
-void Engine::step() {
+StepEvents Engine::step() {
   PlannedStep next = scheduler_.plan();
   bool is_empty = next.is_empty();
   if (is_empty && in_flight_.empty()) {
+    bool is_stuck = scheduler_.has_work() && !next.has_preempted;
+    check(!is_stuck, "the scheduler can run nothing of what it holds; please report this: {}",
+          is_stuck ? scheduler_.describe_state() : "");
     channel_.send({.kind = StepPlan::Kind::kIdle});
     watchdog_.rest();
-    return;
+    return {};
   }
+  StepEvents events;
   if (!is_empty) {
     watchdog_.begin_step(next.plan.id);
     channel_.send(next.plan);
     runner_.launch(next.plan);
-    totals_ += work_of(next.plan);
+    events.steps.push_back(work_of(next.plan));
     in_flight_.push_back(std::move(next));
   }
-  while (in_flight_.size() > (is_empty ? 0 : depth_)) commit_oldest();
+  while (in_flight_.size() > (is_empty ? 0 : depth_)) events.append(commit_oldest());
+  return events;
 }
 
-void Engine::commit_oldest() {
+StepEvents Engine::commit_oldest() {
   PlannedStep step = std::move(in_flight_.front());
   in_flight_.pop_front();
-  StepResult result = runner_.collect();
-  size_t chunk_index = 0;
-  for (const auto& chunk : step.plan.chunks) {
-    if (chunk.num_prompt_logprobs < 0) continue;
-    Sequence& s = *step.prompt_scores[chunk_index];
-    events_.on_prompt_logprobs(s, chunk.first_position + 1,
-                               std::move(result.prompt_logprobs[chunk_index]));
-    ++chunk_index;
-  }
-  scheduler_.commit(
-      step, result.tokens,
-      [&](Sequence& s, size_t i) {
-        bool scored = !result.logprobs.empty() && s.params().logprobs >= 0;
-        return events_.on_token(s, scored ? &result.logprobs[i] : nullptr);
-      },
-      events_.on_finish);
+  return scheduler_.commit(std::move(step), runner_.collect());
 }
 
 void run_worker(ModelRunner& runner, const MpiGroup& replica, Watchdog& watchdog) {

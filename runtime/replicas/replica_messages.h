@@ -1,51 +1,51 @@
 #pragma once
-// Between the first ranks of replicas: a message is its kind, a value, and text.
-#include <cstring>
+// What the first ranks of replicas tell each other: a kind, and values of it in a flat buffer. All
+// run the same program on machines of one kind, so values travel as they lie in memory.
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
-#include "base/check.h"
+#include "runtime/schedule/scheduler.h"
 
 namespace ll {
 
-template <class T>
-std::string replica_message(char kind, const T& head, std::string_view rest = {}) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  std::string text(1, kind);
-  text.append(reinterpret_cast<const char*>(&head), sizeof head);
-  return text.append(rest);
-}
+enum class ReplicaMessage : char {
+  // To a replica.
+  kWork,    // Request
+  kEnd,     // SequenceId
+  kCancel,  // int64_t: a request
+  kRecall,  // int64_t: how many requests to give back
+  kAlive,   // a sign of life of rank 0
+  kQuit,    // there is no more
+  // From a replica.
+  kHello,     // text: who it is, in words
+  kStep,      // ReplicaStep; without events it is a sign of life
+  kReturned,  // int64_t, as many as there are: requests
+  kBye,       // the last
+};
 
-inline char kind_of(const std::string& text) { return text.empty() ? '\0' : text[0]; }
+// What a step of a replica brought, and how it stands since.
+struct ReplicaStep {
+  SchedulerStats stats;
+  StepEvents events;
+};
 
-template <class T>
-T head_of(const std::string& text) {
-  ensure(text.size() >= 1 + sizeof(T), "message between replicas: too short");
-  T head;
-  std::memcpy(static_cast<void*>(&head), text.data() + 1, sizeof head);
-  return head;
-}
+ReplicaMessage kind_of(std::string_view message);
 
-template <class T>
-std::string_view rest_of(const std::string& text) {
-  return std::string_view(text).substr(1 + sizeof(T));
-}
+std::string encode(ReplicaMessage kind);
+std::string encode(ReplicaMessage kind, int64_t value);
+std::string encode(ReplicaMessage kind, const std::vector<int64_t>& values);
+std::string encode(ReplicaMessage kind, std::string_view text);
+std::string encode(const Request& request);
+std::string encode(SequenceId sequence);
+std::string encode(const ReplicaStep& step);
 
-// A message that is nothing but values.
-template <class T>
-std::string replica_message(char kind, const std::vector<T>& values) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  std::string text(1, kind);
-  return text.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
-}
-
-template <class T>
-std::vector<T> values_of(const std::string& text) {
-  std::vector<T> values((text.size() - 1) / sizeof(T));
-  std::memcpy(values.data(), text.data() + 1, values.size() * sizeof(T));
-  return values;
-}
+// These throw Error where a message is not what its kind says.
+int64_t decode_value(std::string_view message);
+std::vector<int64_t> decode_values(std::string_view message);
+std::string decode_text(std::string_view message);
+Request decode_request(std::string_view message);
+SequenceId decode_sequence(std::string_view message);
+ReplicaStep decode_step(std::string_view message);
 
 }  // namespace ll

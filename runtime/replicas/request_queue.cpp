@@ -36,7 +36,8 @@ bool RequestQueue::place(RequestRouter::Ticket& ticket, bool patient, const Give
 
 void RequestQueue::remove(int64_t id) {
   router_.remove(id);
-  given_.erase(id);
+  if (given_.erase(id) == 0)
+    std::erase_if(waiting_, [&](const RequestRouter::Ticket& t) { return t.id == id; });
 }
 
 RequestRouter::Recall RequestQueue::recall() {

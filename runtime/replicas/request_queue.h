@@ -28,8 +28,10 @@ class RequestQueue {
   // give(replica, id) for each request that now goes to a replica.
   using Give = std::function<void(int replica, int64_t id)>;
   void hand_out(const Give& give);
-  // The request is answered. One that was never here is no mistake.
+  // The request is answered, or no longer wanted. One that was never here is no mistake.
   void remove(int64_t id);
+  // Requests a replica was given that are not answered, in answers.
+  int64_t num_open(int replica) const { return router_.num_open(replica); }
 
   // When nothing waits, a replica with free slots takes over what another has not begun: whom to
   // ask, and for how many; replica -1 for nobody. Nobody else is asked before take_back().

@@ -2,7 +2,6 @@
 // What a user asks for: token ids in, and how to draw tokens. Names and defaults are OpenAI's and
 // vLLM's.
 #include <cstdint>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,12 +21,11 @@ struct SamplingParams : Draw {
   int32_t max_tokens = 16;
   int32_t min_tokens = 0;
   bool ignore_eos = false;
-  std::vector<std::string> stop;
   std::vector<int32_t> stop_token_ids;
-  bool include_stop_str_in_output = false;
-  bool skip_special_tokens = true;
   int32_t logprobs = -1;         // of output tokens: -1 none, else also this many of the largest
   int32_t prompt_logprobs = -1;  // of prompt tokens
+
+  bool operator==(const SamplingParams&) const = default;
 };
 
 struct Request {

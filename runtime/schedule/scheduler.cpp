@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/check.h"
 #include "runtime/schedule/admission.h"
@@ -26,21 +27,26 @@ Scheduler::Scheduler(const SchedulerOptions& options)
   for (int32_t slot = options.max_num_seqs; slot-- > 0;) free_slots_.push_back(slot);
 }
 
-void Scheduler::add(std::shared_ptr<const Request> request) {
+void Scheduler::check_fits(const Request& request) const {
+  const SamplingParams& params = request.params;
   int64_t capacity = options_.num_pages * options_.page_size;
-  auto prompt = static_cast<int64_t>(request->prompt.size());
-  int64_t positions = prompt + request->params.max_tokens - 1;  // the last token is not fed back
+  auto prompt = static_cast<int64_t>(request.prompt.size());
+  int64_t positions = prompt + params.max_tokens - 1;  // the last token is not fed back
   check(prompt > 0, "the prompt has no tokens");
   check(positions <= capacity,
         "prompt of {} tokens and max_tokens {} need {} KV positions, but there are {}; lower "
         "max_tokens or raise kv_cache.memory_bytes",
-        prompt, request->params.max_tokens, positions, capacity);
+        prompt, params.max_tokens, positions, capacity);
   check(options_.chunked_prefill || positions <= options_.max_num_batched_tokens,
         "prompt of {} tokens and max_tokens {} exceed scheduler.max_num_batched_tokens = {}, which "
         "chunked_prefill: false makes the limit",
-        prompt, request->params.max_tokens, options_.max_num_batched_tokens);
-  check(request->params.n <= options_.max_num_seqs, "n = {} exceeds scheduler.max_num_seqs = {}",
-        request->params.n, options_.max_num_seqs);
+        prompt, params.max_tokens, options_.max_num_batched_tokens);
+  check(params.n <= options_.max_num_seqs, "n = {} exceeds scheduler.max_num_seqs = {}", params.n,
+        options_.max_num_seqs);
+}
+
+void Scheduler::add(std::shared_ptr<const Request> request) {
+  check_fits(*request);
   waiting_.push_back(std::make_shared<Sequence>(std::move(request), 0));
 }
 
@@ -127,7 +133,7 @@ bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
   chunk.tokens.assign(s->tokens.begin() + s->num_computed, s->tokens.begin() + end);
   if (s->wants_prompt_logprobs()) {
     chunk.num_prompt_logprobs = s->params().prompt_logprobs;
-    step.prompt_scores.push_back(s);
+    step.scored.push_back({s->request->id, chunk.first_position + 1, {}});
   }
   bool is_last = end == static_cast<int32_t>(s->tokens.size());
   if (!is_last) chunk.next_token = s->tokens[static_cast<size_t>(end)];
@@ -183,6 +189,7 @@ bool Scheduler::admit(PlannedStep& step, const SequencePtr& s) {
     s->num_cached = s->num_computed;
     totals_.prompt_tokens += s->num_prompt;
     totals_.cached_tokens += s->num_cached;
+    step.started.push_back({s->request->id, s->num_cached});
   }
   s->state = Sequence::State::kPrefilling;
   start_in_slot(step, *s);
@@ -251,22 +258,32 @@ void Scheduler::release(Sequence& s) {
   s.slot = -1;
 }
 
-void Scheduler::commit(const PlannedStep& step, std::span<const int32_t> tokens,
-                       const OnToken& on_token, const OnFinish& on_finish) {
-  ensure(tokens.size() == step.samples.size(), "commit: one token a sample");
-  for (size_t i = 0; i < tokens.size(); ++i) {
+StepEvents Scheduler::commit(PlannedStep step, StepResult result) {
+  ensure(result.tokens.size() == step.samples.size(), "commit: one token a sample");
+  ensure(result.prompt_logprobs.size() == step.scored.size(),
+         "commit: scores of each scored chunk");
+  StepEvents events{.started = std::move(step.started)};
+  for (size_t i = 0; i < step.scored.size(); ++i) {
+    step.scored[i].logprobs = std::move(result.prompt_logprobs[i]);
+    events.prompt_scores.push_back(std::move(step.scored[i]));
+  }
+  events.tokens.reserve(step.samples.size());
+  for (size_t i = 0; i < step.samples.size(); ++i) {
     const SequencePtr& s = step.samples[i];
     --s->num_in_flight;
-    if (s->state == Sequence::State::kFinished)
-      continue;  // the row planned before the end was known
-    s->tokens.push_back(tokens[i]);
+    // The row was planned before the end was known.
+    if (s->state == Sequence::State::kFinished) continue;
+    s->tokens.push_back(result.tokens[i]);
     FinishReason reason = s->finish_after_last_token();
-    if (on_token(*s, i) && reason != FinishReason::kStop) reason = FinishReason::kStop;
-    if (reason != FinishReason::kNone) finish(s, reason, on_finish);
+    events.tokens.push_back({s->id(), result.tokens[i], reason});
+    if (s->params().logprobs >= 0 && !result.logprobs.empty())
+      events.tokens.back().logprob = std::move(result.logprobs[i]);
+    if (reason != FinishReason::kNone) finish(s);
   }
+  return events;
 }
 
-void Scheduler::finish(const SequencePtr& s, FinishReason reason, const OnFinish& on_finish) {
+void Scheduler::finish(const SequencePtr& s) {
   if (s->is_running()) {
     release(*s);
     std::erase(running_, s);
@@ -274,17 +291,22 @@ void Scheduler::finish(const SequencePtr& s, FinishReason reason, const OnFinish
     std::erase(waiting_, s);
   }
   s->state = Sequence::State::kFinished;
-  s->finish_reason = reason;
-  on_finish(s);
 }
 
-void Scheduler::abort(int64_t request_id, const OnFinish& on_finish) {
+template <class Predicate>
+void Scheduler::finish_if(const Predicate& is_meant) {
   std::vector<SequencePtr> found;
-  for (const auto& s : running_)
-    if (s->request->id == request_id) found.push_back(s);
-  for (const auto& s : waiting_)
-    if (s->request->id == request_id) found.push_back(s);
-  for (const SequencePtr& s : found) finish(s, FinishReason::kAborted, on_finish);
+  std::copy_if(running_.begin(), running_.end(), std::back_inserter(found), is_meant);
+  std::copy_if(waiting_.begin(), waiting_.end(), std::back_inserter(found), is_meant);
+  for (const SequencePtr& s : found) finish(s);
+}
+
+void Scheduler::end(SequenceId id) {
+  finish_if([&](const SequencePtr& s) { return s->id() == id; });
+}
+
+void Scheduler::cancel(int64_t request) {
+  finish_if([&](const SequencePtr& s) { return s->request->id == request; });
 }
 
 SchedulerStats Scheduler::stats() const {

@@ -5,7 +5,6 @@
 // plan() may run one step ahead of commit(): it counts on tokens that are still being drawn and
 // needs only their number. A sequence that turns out to have ended costs one discarded row.
 #include <deque>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,7 +12,9 @@
 
 #include "runtime/schedule/kv_ledger.h"
 #include "runtime/schedule/sequence.h"
+#include "runtime/schedule/step_events.h"
 #include "runtime/schedule/step_plan.h"
+#include "runtime/schedule/step_result.h"
 
 namespace ll {
 
@@ -35,8 +36,9 @@ struct SchedulerOptions {
 struct PlannedStep {
   StepPlan plan;
   std::vector<std::shared_ptr<Sequence>> samples;  // as plan.samples
-  // Of the chunks with prompt logprobs, in order.
-  std::vector<std::shared_ptr<Sequence>> prompt_scores;
+  std::vector<StartedPrompt> started;
+  // Of the chunks with prompt logprobs, in order; the scores are yet to come.
+  std::vector<PromptScores> scored;
   bool has_preempted = false;
 
   // Nothing to tell the ranks. A plan without rows may yet start slots and fill page tables.
@@ -57,8 +59,9 @@ class Scheduler {
  public:
   explicit Scheduler(const SchedulerOptions& options);
 
-  // Queues request->params.n sequences. Throws Error when even an empty machine could not hold one
-  // of them.
+  // Throws Error when even an empty machine could not hold one of the request's sequences.
+  void check_fits(const Request& request) const;
+  // Queues request->params.n sequences, if they fit.
   void add(std::shared_ptr<const Request> request);
 
   bool has_work() const { return !waiting_.empty() || !running_.empty(); }
@@ -66,17 +69,14 @@ class Scheduler {
 
   PlannedStep plan();
 
-  // Called with each new token, newest in sequence.tokens; returning true ends the sequence (a stop
-  // string).
-  using OnToken = std::function<bool(Sequence&, size_t sample)>;
-  // Called once for each sequence when it has ended.
-  using OnFinish = std::function<void(const std::shared_ptr<Sequence>&)>;
-  // tokens[i] was drawn for step.samples[i]. Steps are committed in the order they were planned.
-  void commit(const PlannedStep& step, std::span<const int32_t> tokens, const OnToken& on_token,
-              const OnFinish& on_finish);
+  // Takes in what `step` drew, and ends the sequences whose last token it was. Steps are committed
+  // in the order they were planned.
+  StepEvents commit(PlannedStep step, StepResult result);
 
-  // Ends a request's sequences where they are.
-  void abort(int64_t request_id, const OnFinish& on_finish);
+  // Ends a sequence where it is; one that has ended or never was is no mistake.
+  void end(SequenceId id);
+  // All sequences of a request.
+  void cancel(int64_t request);
 
   SchedulerStats stats() const;
   // Queues, KV pages and the running sequences in one line, for the message of a fault: a plan that
@@ -105,7 +105,9 @@ class Scheduler {
 
   void preempt(PlannedStep& step, const SequencePtr& victim);
   void release(Sequence& sequence);
-  void finish(const SequencePtr& sequence, FinishReason reason, const OnFinish& on_finish);
+  template <class Predicate>
+  void finish_if(const Predicate& is_meant);
+  void finish(const SequencePtr& sequence);
 
   SchedulerOptions options_;
   KvLedger ledger_;

@@ -12,6 +12,7 @@
 
 #include "runtime/schedule/kv_ledger.h"
 #include "runtime/schedule/request.h"
+#include "runtime/schedule/step_events.h"
 #include "runtime/schedule/step_plan.h"
 
 namespace ll {
@@ -28,7 +29,6 @@ struct Sequence {
   std::shared_ptr<const Request> request;
   int32_t index;  // among the request's n
   State state = State::kWaiting;
-  FinishReason finish_reason = FinishReason::kNone;
 
   std::vector<int32_t> tokens;  // prompt, then the output known so far
   int32_t num_prompt;
@@ -41,6 +41,7 @@ struct Sequence {
   int32_t slot = -1;
   KvHold kv;  // pages of positions [0, num_computed), and what comes next
 
+  SequenceId id() const { return {request->id, index}; }
   const SamplingParams& params() const { return request->params; }
   int32_t length() const { return static_cast<int32_t>(tokens.size()) + num_in_flight; }
   int32_t num_output() const { return static_cast<int32_t>(tokens.size()) - num_prompt; }

@@ -30,10 +30,10 @@ struct Busy {
   TempFolder folder;
   Process process;
 
-  explicit Busy(int np)
+  explicit Busy(int np, const std::string& grid = "grid=auto")
       : process(batch_command({.np = np,
                                .sets = {fmt::format("step_timeout_s={}", kTimeoutSeconds),
-                                        "scheduler.max_num_seqs=8"}},
+                                        "scheduler.max_num_seqs=8", grid}},
                               folder.write("in", long_work()), folder.path("out"))) {
     REQUIRE(wait_until([&] { return !read_file(folder.path("out")).empty(); },
                        std::chrono::seconds(30)));
@@ -80,6 +80,19 @@ TEST_CASE("a stopped rank") {
     busy.check_ends(fmt::format(
         R"(rank [0-2] on \S+: no progress for {} s (in step \d+|while waiting).*; rank {} \(process \d+\) is stopped)",
         kTimeoutSeconds, rank));
+  }
+}
+
+TEST_CASE("a stopped rank that is a replica of its own") {
+  for (int rank : {0, 1, 2}) {
+    CAPTURE(rank);
+    Busy busy(3, "grid.dp=3");
+    kill(busy.process.rank(rank), SIGSTOP);
+    std::string who =
+        rank == 0 ? R"(rank [12] on \S+: rank 0)" : fmt::format(R"(rank {} on \S+)", rank);
+    busy.check_ends(who +
+                    fmt::format(R"( has said nothing for {} s; rank {} \(process \d+\) is stopped)",
+                                kTimeoutSeconds + 1, rank));
   }
 }
 

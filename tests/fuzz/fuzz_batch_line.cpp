@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "model/config/model_texts.h"
-#include "runtime/api/completion.h"
+#include "runtime/batch/batch_envelope.h"
 
 namespace {
 
@@ -41,10 +41,10 @@ bool is_sane(const ll::CompletionRequest& r) {
                        [](int32_t id) { return id >= 0 && id < kVocabSize; });
   };
   const ll::SamplingParams& p = r.params;
-  return !r.custom_id.empty() && !r.prompts.empty() &&
-         std::all_of(r.prompts.begin(), r.prompts.end(), fits) && p.n > 0 && p.max_tokens > 0 &&
-         p.max_tokens <= kMaxLength && p.min_tokens <= p.max_tokens && p.temperature >= 0 &&
-         p.top_p > 0 && p.top_p <= 1 && p.top_k >= 0 && p.repetition_penalty > 0;
+  return !r.prompts.empty() && std::all_of(r.prompts.begin(), r.prompts.end(), fits) && p.n > 0 &&
+         p.max_tokens > 0 && p.max_tokens <= kMaxLength && p.min_tokens <= p.max_tokens &&
+         p.temperature >= 0 && p.top_p > 0 && p.top_p <= 1 && p.top_k >= 0 &&
+         p.repetition_penalty > 0;
 }
 
 }  // namespace
@@ -54,7 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string custom_id;
   try {
     const std::string_view line(reinterpret_cast<const char*>(data), size);
-    if (!is_sane(ll::parse_batch_line(line, 1, model.context, custom_id))) std::abort();
+    auto request = ll::parse_batch_line(line, 1, 7, model.context, custom_id);
+    if (custom_id.empty() || !is_sane(request)) std::abort();
   } catch (const ll::Error& e) {
     if (std::string_view(e.what()).find('\n') != std::string_view::npos) std::abort();
   }

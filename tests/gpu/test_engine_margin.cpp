@@ -61,7 +61,7 @@ Outcome check_same(const EngineSetup& setup, const Lengths& lengths, const Outco
   if (mpi().world().rank() > 0) return got;
   size_t compared = 0, total = 0;
   for (const auto& [key, answer] : want.answers) {
-    CAPTURE(key.first);
+    CAPTURE(key.request);
     compared += check_same_by_margin(got.answers.at(key), answer);
     total += answer.tokens.size();
   }

@@ -32,8 +32,8 @@ Requests mixed_requests() {
 void check_same(const Outcome& got, const Outcome& want) {
   CHECK(got.tokens() == want.tokens());
   for (const auto& [key, a] : want.answers) {
-    CAPTURE(key.first);
-    const Answer& b = got.answers.at(key);
+    CAPTURE(key.request);
+    const RawAnswer& b = got.answers.at(key);
     CHECK(b.finish_reason == a.finish_reason);
     REQUIRE(b.logprobs.size() == a.logprobs.size());
     for (size_t i = 0; i < a.logprobs.size(); ++i) {
@@ -148,8 +148,8 @@ TEST_CASE("engine: a sequence that its owner stops ends there") {
   for (int32_t i = 0; i < 6; ++i) requests.push_back(sampled_request(i, make_prompt(9, i), 20));
   for (bool async : {true, false}) {
     setup.async = async;
-    EngineHooks hooks{.is_stopped = [](Sequence& s) {
-      return s.request->id % 2 == 0 && s.num_output() == 3 + s.request->id;
+    EngineHooks hooks{.is_stopped = [](SequenceId s, const RawAnswer& a) {
+      return s.request % 2 == 0 && static_cast<int64_t>(a.tokens.size()) == 3 + s.request;
     }};
     on_rank_0(
         setup, requests,
@@ -167,7 +167,7 @@ TEST_CASE("engine: a sequence that its owner stops ends there") {
   }
 }
 
-TEST_CASE("engine: aborted requests end where they are, the others go on") {
+TEST_CASE("engine: cancelled requests end where they are, the others go on") {
   for (int64_t num_pages : {200, 8})
     for (bool async : {true, false}) {
       EngineSetup setup{.max_num_seqs = 4, .num_pages = num_pages, .async = async};
@@ -177,27 +177,27 @@ TEST_CASE("engine: aborted requests end where they are, the others go on") {
         requests.back()->params.n = i == 2 ? 2 : 1;
       }
       EngineHooks hooks{.before_step = [](Engine& engine, int64_t step) {
-        if (step == 0) engine.abort(7);      // waiting
-        if (step == 1) engine.abort(0);      // its first token is being drawn
-        if (step == 5) engine.abort(2);      // both answers
-        if (step == 6) engine.abort(2);      // nothing is left of it
-        if (step == 8) engine.abort(12345);  // never was
+        if (step == 0) engine.cancel(7);      // waiting
+        if (step == 1) engine.cancel(0);      // its first token is being drawn
+        if (step == 5) engine.cancel(2);      // both answers
+        if (step == 6) engine.cancel(2);      // nothing is left of it
+        if (step == 8) engine.cancel(12345);  // never was
       }};
       on_rank_0(
           setup, requests,
           [&](const Outcome& got) {
             Outcome want = alone(setup, requests);
             for (const auto& [key, a] : want.answers) {
-              bool aborted = key.first == 0 || key.first == 2 || key.first == 7;
+              bool cancelled = key.request == 0 || key.request == 2 || key.request == 7;
               auto found = got.answers.find(key);
-              REQUIRE((found != got.answers.end() || aborted));
+              REQUIRE((found != got.answers.end() || cancelled));
               if (found == got.answers.end()) continue;
-              if (!aborted) CHECK(found->second.tokens == a.tokens);
-              if (aborted) CHECK(found->second.finish_reason == FinishReason::kAborted);
+              if (!cancelled) CHECK(found->second.tokens == a.tokens);
+              if (cancelled) CHECK(found->second.finish_reason == FinishReason::kNone);
               CHECK(std::equal(found->second.tokens.begin(), found->second.tokens.end(),
                                a.tokens.begin()));
             }
-            CHECK(got.answer(7).tokens.empty());
+            CHECK(!got.answers.contains({7, 0}));
             CHECK(got.stats.kv_usage == 0);
           },
           hooks);

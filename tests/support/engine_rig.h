@@ -24,7 +24,8 @@ struct EngineSetup {
   std::optional<GridShape> grid = std::nullopt;  // nothing: as many ranks as there are, in y
 };
 
-struct Answer {
+// What an engine's events say of a sequence; text and choices are the Desk's business.
+struct RawAnswer {
   std::vector<int32_t> tokens;
   std::vector<TokenLogprob> logprobs;
   FinishReason finish_reason = FinishReason::kNone;
@@ -32,17 +33,41 @@ struct Answer {
 };
 
 struct Outcome {
-  std::map<std::pair<int64_t, int32_t>, Answer> answers;         // by request and index
+  std::map<SequenceId, RawAnswer> answers;
   std::map<int64_t, std::vector<TokenLogprob>> prompt_logprobs;  // by request
   SchedulerStats stats;
   int64_t steps = 0;
 
   // Of one request.
-  const Answer& answer(int64_t id, int32_t index = 0) const { return answers.at({id, index}); }
-  std::map<std::pair<int64_t, int32_t>, std::vector<int32_t>> tokens() const {
-    std::map<std::pair<int64_t, int32_t>, std::vector<int32_t>> all;
+  const RawAnswer& answer(int64_t id, int32_t index = 0) const { return answers.at({id, index}); }
+  std::map<SequenceId, std::vector<int32_t>> tokens() const {
+    std::map<SequenceId, std::vector<int32_t>> all;
     for (const auto& [key, a] : answers) all[key] = a.tokens;
     return all;
+  }
+
+  using IsStopped = std::function<bool(SequenceId, const RawAnswer&)>;
+  // Returns the sequences that `is_stopped` ends.
+  std::vector<SequenceId> take(StepEvents events, const IsStopped& is_stopped) {
+    std::vector<SequenceId> ends;
+    for (const StartedPrompt& s : events.started) answers[{s.request, 0}].num_cached = s.num_cached;
+    for (PromptScores& s : events.prompt_scores) {
+      auto& all = prompt_logprobs[s.request];
+      all.resize(static_cast<size_t>(s.first - 1));
+      all.insert(all.end(), s.logprobs.begin(), s.logprobs.end());
+    }
+    for (DrawnToken& t : events.tokens) {
+      RawAnswer& a = answers[t.sequence];
+      if (a.finish_reason != FinishReason::kNone) continue;  // behind its end
+      a.tokens.push_back(t.token);
+      if (t.logprob) a.logprobs.push_back(*t.logprob);
+      a.finish_reason = t.finish_reason;
+      if (a.finish_reason != FinishReason::kNone || !is_stopped || !is_stopped(t.sequence, a))
+        continue;
+      a.finish_reason = FinishReason::kStop;
+      ends.push_back(t.sequence);
+    }
+    return ends;
   }
 };
 
@@ -50,7 +75,7 @@ using Requests = std::vector<std::shared_ptr<Request>>;
 
 struct EngineHooks {
   std::function<void(Engine&, int64_t step)> before_step;
-  std::function<bool(Sequence&)> is_stopped;                 // a stop string, as the engine sees it
+  Outcome::IsStopped is_stopped;                             // as a stop string ends a sequence
   std::function<DecoderWeights(const ModelShard&)> weights;  // others than the setup's seed makes
   std::function<void(ModelRunner&)> when_drained;            // on every rank
 };
@@ -98,32 +123,12 @@ inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const
                            .num_pages = setup.num_pages,
                            .page_size = rig.shard.positions(setup.page_size).span(),
                            .gather_tokens = rig.grid.shape().z > 1 ? setup.gather_tokens : 0};
-  auto key = [](const Sequence& s) { return std::pair(s.request->id, s.index); };
-  EngineEvents events;
-  events.on_token = [&](Sequence& s, const TokenLogprob* logprob) {
-    Answer& a = outcome.answers[key(s)];
-    a.tokens.push_back(s.tokens.back());
-    if (logprob) a.logprobs.push_back(*logprob);
-    return hooks.is_stopped && hooks.is_stopped(s);
-  };
-  events.on_prompt_logprobs = [&](Sequence& s, int32_t first, std::vector<TokenLogprob> list) {
-    auto& all = outcome.prompt_logprobs[s.request->id];
-    all.resize(static_cast<size_t>(first - 1));
-    all.insert(all.end(), list.begin(), list.end());
-  };
-  events.on_finish = [&](const std::shared_ptr<Sequence>& s) {
-    Answer& a = outcome.answers[key(*s)];
-    a.finish_reason = s->finish_reason;
-    a.num_cached = s->num_cached;
-    ensure(a.tokens == std::vector<int32_t>(s->tokens.begin() + s->num_prompt, s->tokens.end()),
-           "the tokens heard of are not the sequence's");
-  };
-  Engine engine(options, setup.async, runner, rig.grid.replica(), watchdog, std::move(events));
+  Engine engine(options, setup.async, runner, rig.grid.replica(), watchdog);
   for (int i = 0; i < 2; ++i) engine.step();  // without work: a sign of life
   for (const auto& r : requests) engine.add(r);
   for (; engine.has_work(); ++outcome.steps) {
     if (hooks.before_step) hooks.before_step(engine, outcome.steps);
-    engine.step();
+    for (SequenceId ended : outcome.take(engine.step(), hooks.is_stopped)) engine.end(ended);
     ensure(outcome.steps < 100'000, "the engine does not come to an end");
   }
   outcome.stats = engine.stats();

@@ -1,6 +1,6 @@
 #pragma once
-// Memory of one rendering (or one compiled template): handed out in rising addresses, given back all
-// at once. What lives here is never destroyed, so it owns nothing.
+// Memory of one rendering (or one compiled template): handed out in rising addresses, given back
+// all at once. What lives here is never destroyed, so it owns nothing.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -34,8 +34,8 @@ class Arena {
     return {place, text.size()};
   }
 
-  // The `n` things at `begin` with room for `more` behind them: where they lie, or a copy. Texts and
-  // lists that grow by bits take time and memory in proportion to their last size. What stands
+  // The `n` things at `begin` with room for `more` behind them: where they lie, or a copy. Texts
+  // and lists that grow by bits take time and memory in proportion to their last size. What stands
   // behind `begin + n` belongs to nobody else.
   template <class T>
   T* grown(const T* begin, size_t n, size_t more) {

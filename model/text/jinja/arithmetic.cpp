@@ -125,8 +125,7 @@ Value repeat(const Value& value, int64_t times, Arena& arena) {
 }
 
 bool is_plain_sequence(const Value& value) {
-  return value.is(Kind::kSequence) &&
-         (value.sequence().is_list() || value.sequence().is_tuple());
+  return value.is(Kind::kSequence) && (value.sequence().is_list() || value.sequence().is_tuple());
 }
 
 bool is_repeatable(const Value& value) {
@@ -188,8 +187,7 @@ Value compute(Operator op, const Value& a, const Value& b, Arena& arena) {
   }
   if (op == Operator::kAdd) {
     if (a.is(Kind::kString) && b.is(Kind::kString)) return add_texts(a, b, arena);
-    if (is_plain_sequence(a) && b.is(Kind::kSequence) &&
-        a.sequence().flavor == b.sequence().flavor)
+    if (is_plain_sequence(a) && b.is(Kind::kSequence) && a.sequence().flavor == b.sequence().flavor)
       return join_sequences(a.sequence(), b.sequence(), arena);
   }
   if (op == Operator::kMultiply && is_repeatable(a) && b.is_whole())

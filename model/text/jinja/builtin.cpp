@@ -7,8 +7,7 @@ namespace ll::jinja {
 
 namespace {
 
-const Builtin* find(std::initializer_list<std::span<const Builtin>> tables,
-                    std::string_view name) {
+const Builtin* find(std::initializer_list<std::span<const Builtin>> tables, std::string_view name) {
   for (std::span<const Builtin> table : tables)
     for (const Builtin& row : table)
       if (row.name == name) return &row;
@@ -79,8 +78,7 @@ std::string_view text_argument(const Value& value) {
 
 int64_t int_argument(const Value& value) {
   if (value.is(Kind::kUndefined)) raise_undefined(value);
-  if (!value.is_whole())
-    fail("'{}' object cannot be interpreted as an integer", type_name(value));
+  if (!value.is_whole()) fail("'{}' object cannot be interpreted as an integer", type_name(value));
   return value.as_int();
 }
 

@@ -95,8 +95,7 @@ Value Evaluator::list(std::span<const Value> items, Sequence::Flavor flavor) {
 }
 
 Value Evaluator::undefined(std::string_view message) {
-  return Value::undefined(
-      arena_.make<Undefined>(Undefined::Reason::kHint, arena_.copy(message)));
+  return Value::undefined(arena_.make<Undefined>(Undefined::Reason::kHint, arena_.copy(message)));
 }
 
 Value value_of_json(const JsonTree& tree, Arena& arena) {

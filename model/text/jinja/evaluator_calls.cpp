@@ -169,8 +169,7 @@ void Evaluator::bind_macro(const Macro& macro, const Arguments& arguments) {
     } else if (named.name == "caller" && macro.caller >= 0) {
       here_->slots[macro.caller] = named.value;
     } else {
-      check(macro.kwargs >= 0, "macro '{}' takes no keyword argument '{}'", macro.name,
-            named.name);
+      check(macro.kwargs >= 0, "macro '{}' takes no keyword argument '{}'", macro.name, named.name);
       others->put(arena_, Value::string(named.name), named.value);
     }
   }
@@ -181,10 +180,10 @@ void Evaluator::bind_macro(const Macro& macro, const Arguments& arguments) {
   for (size_t i = 0; i < num; ++i) {
     Value& parameter = slot(macro.parameters[i]->slot);
     if (!parameter.is_missing()) continue;
-    parameter = i >= without
-                    ? eval(*macro.defaults[i - without])
-                    : undefined(fmt::format("parameter '{}' was not provided",
-                                            macro.parameters[i]->name));
+    parameter =
+        i >= without
+            ? eval(*macro.defaults[i - without])
+            : undefined(fmt::format("parameter '{}' was not provided", macro.parameters[i]->name));
   }
 }
 

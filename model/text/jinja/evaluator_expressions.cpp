@@ -127,8 +127,7 @@ namespace {
 
 std::optional<int64_t> slice_bound(const Value& value) {
   if (value.is(Kind::kNone)) return {};
-  check(value.is_whole(),
-        "slice indices must be integers or None or have an __index__ method");
+  check(value.is_whole(), "slice indices must be integers or None or have an __index__ method");
   return value.as_int();
 }
 

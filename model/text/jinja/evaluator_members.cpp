@@ -25,8 +25,8 @@ std::optional<size_t> place_of(const Value& index, size_t length) {
 
 Value Evaluator::missing_member(const Value& object, std::string_view name) {
   if (is_dunder(name))
-    return undefined(fmt::format("access to attribute '{}' of '{}' object is unsafe.", name,
-                                 type_name(object)));
+    return undefined(
+        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, type_name(object)));
   Value owner = text(type_of_object(object));
   return Value::undefined(
       arena_.make<Undefined>(Undefined::Reason::kMember, arena_.copy(name), owner.text()));
@@ -38,8 +38,8 @@ Value Evaluator::attribute(const Value& object, std::string_view name,
   if (object.is(Kind::kUndefined)) raise_undefined(object);
   if (const Builtin* builtin = method_of(object, methods)) {
     if (!builtin->is_unsafe()) return Value::of(arena_.make<Method>(object, builtin));
-    return undefined(fmt::format("access to attribute '{}' of '{}' object is unsafe.", name,
-                                 type_name(object)));
+    return undefined(
+        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, type_name(object)));
   }
   if (object.is(Kind::kDict)) {
     if (const Value* value = object.dict().find(name)) return *value;
@@ -60,7 +60,8 @@ Value Evaluator::missing_item(const Value& object, const Value& index) {
 Value Evaluator::item(const Value& object, const Value& index) {
   if (object.is(Kind::kUndefined)) raise_undefined(object);
   if (object.is(Kind::kDict)) {
-    bool is_list = index.is(Kind::kDict) || (index.is(Kind::kSequence) && !index.sequence().is_tuple());
+    bool is_list =
+        index.is(Kind::kDict) || (index.is(Kind::kSequence) && !index.sequence().is_tuple());
     if (const Value* value = is_list ? nullptr : object.dict().find(index)) return *value;
   } else if (object.is(Kind::kSequence) && !object.sequence().is_view()) {
     std::span<const Value> items = object.sequence().items;
@@ -91,8 +92,7 @@ Value Evaluator::loop_attribute(LoopState& loop, std::string_view name) {
   if (name == "depth0") return Value::integer(loop.depth0);
   if (name == "previtem")
     return loop.index0 == 0 ? undefined("there is no previous item") : loop.previous;
-  if (name == "nextitem")
-    return loop.is_last() ? undefined("there is no next item") : loop.peek();
+  if (name == "nextitem") return loop.is_last() ? undefined("there is no next item") : loop.peek();
   if (name == "cycle" || name == "changed")
     return Value::of(arena_.make<Method>(Value::of(&loop), find_loop_method(name)));
   return Value();

@@ -141,8 +141,7 @@ class Unique final : public Iterator {
   bool next(Value& item) override {
     while (items_.next(item)) {
       Value key = path_.of(item);
-      if (!case_sensitive_ && key.is(Kind::kString))
-        key = evaluator_->text(to_lower(key.text()));
+      if (!case_sensitive_ && key.is(Kind::kString)) key = evaluator_->text(to_lower(key.text()));
       if (seen_.find(key) != nullptr) continue;
       seen_.put(evaluator_->arena(), key, Value::none());
       return true;

@@ -24,8 +24,8 @@ Value first(Evaluator& e, const Value& self, const Bound&) {
 }
 
 Value last(Evaluator& e, const Value& self, const Bound&) {
-  bool is_reversible = self.is(Kind::kString) || self.is(Kind::kSequence) ||
-                       self.is(Kind::kDict) || self.is(Kind::kUndefined);
+  bool is_reversible = self.is(Kind::kString) || self.is(Kind::kSequence) || self.is(Kind::kDict) ||
+                       self.is(Kind::kUndefined);
   if (!is_reversible) fail("'{}' object is not reversible", type_name(self));
   std::span<const Value> items = items_of(self, e.arena());
   return items.empty() ? e.undefined("No last item, sequence was empty.") : items.back();
@@ -86,8 +86,7 @@ Value sort(Evaluator& e, const Value& self, const Bound& bound) {
 }
 
 Value dictsort(Evaluator& e, const Value& self, const Bound& bound) {
-  if (!self.is(Kind::kDict))
-    fail("dictsort takes a dict, not {}", type_name(self));
+  if (!self.is(Kind::kDict)) fail("dictsort takes a dict, not {}", type_name(self));
   bool by_value = bound[1].is(Kind::kString) && bound[1].text() == "value";
   std::vector<Keyed> keyed;
   for (const Dict::Entry& entry : self.dict().entries()) {
@@ -176,7 +175,7 @@ Value attr(Evaluator& e, const Value& self, const Bound& bound) {
 Value absolute(Evaluator&, const Value& self, const Bound&) {
   if (!self.is_number()) fail("bad operand type for abs(): '{}'", type_name(self));
   return compare(self, Value::integer(0), Operator::kLess).value_or(0) < 0 ? negate(self)
-                                                                         : positive(self);
+                                                                           : positive(self);
 }
 
 std::optional<double> parse_float(std::string_view text) {
@@ -244,7 +243,9 @@ constexpr Builtin kFilters[] = {
     {.name = "dictsort", .run = dictsort, .parameters = {"case_sensitive", "by", "reverse"}},
     {.name = "first", .run = first},
     {.name = "float", .run = to_float, .parameters = {"default"}},
-    {.name = "groupby", .run = groupby, .required = 1,
+    {.name = "groupby",
+     .run = groupby,
+     .required = 1,
      .parameters = {"attribute", "default", "case_sensitive"}},
     {.name = "int", .run = to_int, .parameters = {"default", "base"}},
     {.name = "join", .run = join, .parameters = {"d", "attribute"}},
@@ -256,7 +257,8 @@ constexpr Builtin kFilters[] = {
     {.name = "round", .run = round, .parameters = {"precision", "method"}},
     {.name = "sort", .run = sort, .parameters = {"reverse", "case_sensitive", "attribute"}},
     {.name = "sum", .run = sum, .parameters = {"attribute", "start"}},
-    {.name = "tojson", .run = tojson,
+    {.name = "tojson",
+     .run = tojson,
      .parameters = {"ensure_ascii", "indent", "separators", "sort_keys"}},
 };
 

@@ -72,7 +72,8 @@ Value format(Evaluator& e, const Value& self, const Arguments& arguments) {
   Value text = as_text(e, self);
   if (arguments.named.empty())
     return percent_format(text, e.list(arguments.positional, Sequence::Flavor::kTuple), e.arena());
-  check(arguments.positional.empty(), "can't handle positional and keyword arguments at the same time");
+  check(arguments.positional.empty(),
+        "can't handle positional and keyword arguments at the same time");
   Dict* dict = e.arena().make<Dict>();
   for (const NamedValue& named : arguments.named)
     dict->put(e.arena(), Value::string(named.name), named.value);

@@ -29,30 +29,31 @@ Value range(Evaluator& e, const Value&, const Bound& bound) {
   int64_t stop = int_argument(has_stop ? bound[1] : bound[0]);
   int64_t step = int_argument(bound[2], 1);
   check(step != 0, "range() arg 3 must not be zero");
-  double length = (static_cast<double>(stop) - static_cast<double>(start)) /
-                  static_cast<double>(step);
-  check(length <= kMaxRange,
-        "Range too big. The sandbox blocks ranges larger than MAX_RANGE ({}).", kMaxRange);
+  double length =
+      (static_cast<double>(stop) - static_cast<double>(start)) / static_cast<double>(step);
+  check(length <= kMaxRange, "Range too big. The sandbox blocks ranges larger than MAX_RANGE ({}).",
+        kMaxRange);
   std::vector<Value> items;
   for (int64_t i = start; step > 0 ? i < stop : i > stop; i += step)
     items.push_back(Value::integer(i));
   e.charge(items.size());
   Value kept = e.list(items);
-  return Value::of(e.arena().make<Sequence>(kept.sequence().items, Sequence::Flavor::kRange, start,
-                                            stop, step));
+  return Value::of(
+      e.arena().make<Sequence>(kept.sequence().items, Sequence::Flavor::kRange, start, stop, step));
 }
 
 // The entries of a dict, or pairs.
 void put_entries(Dict& dict, const Value& source, Arena& arena) {
   if (source.is(Kind::kDict)) {
-    for (const Dict::Entry& entry : source.dict().entries()) dict.put(arena, entry.key, entry.value);
+    for (const Dict::Entry& entry : source.dict().entries())
+      dict.put(arena, entry.key, entry.value);
     return;
   }
   Cursor cursor(source);
   for (Value pair; cursor.next(pair);) {
     std::span<const Value> parts = items_of(pair, arena);
-    check(parts.size() == 2, "dictionary update sequence has an element of length {}; 2 is required",
-          parts.size());
+    check(parts.size() == 2,
+          "dictionary update sequence has an element of length {}; 2 is required", parts.size());
     dict.put(arena, parts[0], parts[1]);
   }
 }

@@ -149,11 +149,10 @@ Value tojson(Evaluator& evaluator, const Value& self, const Bound& bound) {
     constexpr int64_t kMaxIndent = 64;
     style.breaks_lines = true;
     style.between_items = ",";
-    style.indent = indent.is(Kind::kString)
-                       ? std::string(indent.text())
-                       : std::string(static_cast<size_t>(std::clamp<int64_t>(
-                                         int_argument(indent), 0, kMaxIndent)),
-                                     ' ');
+    style.indent = indent.is(Kind::kString) ? std::string(indent.text())
+                                            : std::string(static_cast<size_t>(std::clamp<int64_t>(
+                                                              int_argument(indent), 0, kMaxIndent)),
+                                                          ' ');
   }
   if (!separators.is_missing() && !separators.is(Kind::kNone)) {
     std::span<const Value> both = items_of(separators, evaluator.arena());

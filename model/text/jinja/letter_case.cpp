@@ -14,13 +14,22 @@ struct Special {
 };
 // Characters whose upper case is several (SpecialCasing.txt), but for Greek ones with iota.
 constexpr Special kSpecial[] = {
-    {0xDF, "SS", "Ss"},        {0x149, "\u02BCN", "\u02BCN"}, {0x1F0, "J\u030C", "J\u030C"},
+    {0xDF, "SS", "Ss"},
+    {0x149, "\u02BCN", "\u02BCN"},
+    {0x1F0, "J\u030C", "J\u030C"},
     {0x587, "\u0535\u0552", "\u0535\u0582"},
-    {0x1E96, "H\u0331", "H\u0331"}, {0x1E97, "T\u0308", "T\u0308"},
-    {0x1E98, "W\u030A", "W\u030A"}, {0x1E99, "Y\u030A", "Y\u030A"},
-    {0x1E9A, "A\u02BE", "A\u02BE"}, {0xFB00, "FF", "Ff"},
-    {0xFB01, "FI", "Fi"},      {0xFB02, "FL", "Fl"},          {0xFB03, "FFI", "Ffi"},
-    {0xFB04, "FFL", "Ffl"},    {0xFB05, "ST", "St"},          {0xFB06, "ST", "St"},
+    {0x1E96, "H\u0331", "H\u0331"},
+    {0x1E97, "T\u0308", "T\u0308"},
+    {0x1E98, "W\u030A", "W\u030A"},
+    {0x1E99, "Y\u030A", "Y\u030A"},
+    {0x1E9A, "A\u02BE", "A\u02BE"},
+    {0xFB00, "FF", "Ff"},
+    {0xFB01, "FI", "Fi"},
+    {0xFB02, "FL", "Fl"},
+    {0xFB03, "FFI", "Ffi"},
+    {0xFB04, "FFL", "Ffl"},
+    {0xFB05, "ST", "St"},
+    {0xFB06, "ST", "St"},
 };
 
 const Special* special_of(char32_t point) {

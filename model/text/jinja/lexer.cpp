@@ -34,9 +34,8 @@ class Lexer {
   std::string_view rest() const { return source_.substr(at_); }
   bool has(std::string_view prefix) const { return rest().starts_with(prefix); }
   void move_to(size_t pos) {
-    line_ += static_cast<int>(
-        std::count(source_.begin() + static_cast<ptrdiff_t>(at_),
-                   source_.begin() + static_cast<ptrdiff_t>(pos), '\n'));
+    line_ += static_cast<int>(std::count(source_.begin() + static_cast<ptrdiff_t>(at_),
+                                         source_.begin() + static_cast<ptrdiff_t>(pos), '\n'));
     at_ = pos;
   }
   void put(Kind kind, std::string_view text) { tokens_.push_back({kind, text, line_}); }
@@ -98,9 +97,8 @@ class Lexer {
   void comment() {
     size_t end = source_.find("#}", at_);
     if (end == source_.npos) fail_at(line_, "a comment has no end");
-    char sign = end > at_ && (source_[end - 1] == '-' || source_[end - 1] == '+')
-                    ? source_[end - 1]
-                    : ' ';
+    char sign =
+        end > at_ && (source_[end - 1] == '-' || source_[end - 1] == '+') ? source_[end - 1] : ' ';
     move_to(sign == ' ' ? end : end - 1);
     close(sign, "#}", true);
   }

@@ -70,7 +70,8 @@ std::string with_thousands(const std::string& digits) {
 std::string format_number(const Value& value, const NumberFormat& format) {
   constexpr std::string_view kWhole = "dxXob";
   bool is_whole_type = kWhole.find(format.type) != kWhole.npos;
-  if (!value.is_number()) fail("%{} format: a real number is required, not {}", format.type, type_name(value));
+  if (!value.is_number())
+    fail("%{} format: a real number is required, not {}", format.type, type_name(value));
   if (is_whole_type && value.is(Kind::kFloat) && !(std::abs(value.as_double()) < 9.2e18))
     fail("a float of that size has no integer form");
   bool negative = false;

@@ -54,8 +54,8 @@ double Value::as_double() const {
 }
 
 std::string_view spelling(Operator op) {
-  constexpr std::string_view kSpellings[] = {"+",  "-", "*",  "/", "//", "%",  "**", "==",
-                                             "!=", "<", "<=", ">", ">=", "in", "not in"};
+  constexpr std::string_view kSpellings[] = {
+      "+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "in", "not in"};
   return kSpellings[static_cast<size_t>(op)];
 }
 

@@ -129,11 +129,10 @@ Expr* Parser::concatenation() {
 }
 
 Expr* Parser::product() {
-  constexpr std::pair<std::string_view, Operator> kOperators[] = {
-      {"*", Operator::kMultiply},
-      {"/", Operator::kDivide},
-      {"//", Operator::kFloorDivide},
-      {"%", Operator::kModulo}};
+  constexpr std::pair<std::string_view, Operator> kOperators[] = {{"*", Operator::kMultiply},
+                                                                  {"/", Operator::kDivide},
+                                                                  {"//", Operator::kFloorDivide},
+                                                                  {"%", Operator::kModulo}};
   Expr* left = power();
   for (bool found = true; found;) {
     found = false;
@@ -314,10 +313,10 @@ Expr* Parser::test(Expr* value) {
   tested->builtin = find_test(tested->name);
   if (tested->builtin == nullptr && !soft_)
     fail_here(fmt::format("No test named '{}'.", printable(tested->name, 40)));
-  bool has_value = token().is(Kind::kString) || token().is(Kind::kInteger) ||
-                   token().is(Kind::kFloat) || is_operator("[") || is_operator("{") ||
-                   (token().is(Kind::kName) && !is_name("else") && !is_name("or") &&
-                    !is_name("and"));
+  bool has_value =
+      token().is(Kind::kString) || token().is(Kind::kInteger) || token().is(Kind::kFloat) ||
+      is_operator("[") || is_operator("{") ||
+      (token().is(Kind::kName) && !is_name("else") && !is_name("or") && !is_name("and"));
   if (is_operator("(")) {
     call_arguments(*tested);
   } else if (has_value) {

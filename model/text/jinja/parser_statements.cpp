@@ -100,8 +100,8 @@ Stmt* Parser::statement() {
   if (!token().is(Kind::kName)) unexpected("the name of a block");
   for (const Row& row : kRows)
     if (take_name(row.name)) return (this->*row.parse)();
-  for (auto [name, kind] : {std::pair("break", Stmt::Kind::kBreak),
-                            std::pair("continue", Stmt::Kind::kContinue)}) {
+  for (auto [name, kind] :
+       {std::pair("break", Stmt::Kind::kBreak), std::pair("continue", Stmt::Kind::kContinue)}) {
     if (!take_name(name)) continue;
     if (loops_ == 0) fail_here(fmt::format("'{}' outside of a loop", name));
     return make(kind);

@@ -105,9 +105,10 @@ std::string_view type_name(const Value& value) {
   constexpr std::string_view kSequences[] = {"list",       "tuple",     "range",
                                              "dict_items", "dict_keys", "dict_values"};
   constexpr std::string_view kNames[] = {
-      "Undefined", "Undefined", "NoneType",  "bool",        "int",       "int",
-      "float",     "str",       "list",      "dict",        "Namespace", "LoopContext",
-      "generator", "function",  "builtin_function_or_method", "Macro"};
+      "Undefined", "Undefined",   "NoneType",  "bool",     "int",
+      "int",       "float",       "str",       "list",     "dict",
+      "Namespace", "LoopContext", "generator", "function", "builtin_function_or_method",
+      "Macro"};
   if (value.is(Kind::kString) && value.is_safe()) return "Markup";
   if (value.is(Kind::kSequence)) return kSequences[static_cast<size_t>(value.sequence().flavor)];
   return kNames[static_cast<size_t>(value.kind())];

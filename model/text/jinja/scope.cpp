@@ -39,7 +39,8 @@ int Scope::define(std::string_view name, Load load) {
 
 void Scope::load(std::string_view name, Program& program) {
   if (find(name).slot >= 0) return;
-  define(name, {.from = Load::From::kContext, .context = context_index(name, program), .source = {}});
+  define(name,
+         {.from = Load::From::kContext, .context = context_index(name, program), .source = {}});
 }
 
 void Scope::store(std::string_view name) {

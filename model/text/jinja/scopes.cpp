@@ -83,7 +83,8 @@ class Analyzer {
     }
   }
 
-  // An if and the elifs behind it are branches side by side; their conditions are part of the scope.
+  // An if and the elifs behind it are branches side by side; their conditions are part of the
+  // scope.
   void branches(const Stmt& stmt) {
     load(*stmt.value);
     std::vector<Scope> found;

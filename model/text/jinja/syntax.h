@@ -60,9 +60,9 @@ struct Expr {
   Kind kind = Kind::kConstant;
   Operator op = Operator::kAdd;  // of kCompute
   int line = 0;
-  Value value;             // of kConstant
-  std::string_view name;   // variable, attribute, filter, test
-  SlotRef slot;            // of kName and kNamespaceRef
+  Value value;                                    // of kConstant
+  std::string_view name;                          // variable, attribute, filter, test
+  SlotRef slot;                                   // of kName and kNamespaceRef
   Expr *a = nullptr, *b = nullptr, *c = nullptr;  // kCondition: test, then, else (may be null)
   Expr* step = nullptr;                           // kSlice: a[b:c:step], where each may be null
   std::vector<Expr*> items;                       // kDict: keys and values in turn
@@ -118,7 +118,7 @@ struct Stmt {
   Expr* target = nullptr;
   Expr* value = nullptr;  // printed, iterated over, tested, set, called, or a chain of filters
   Expr *condition = nullptr, *condition_target = nullptr;  // of kFor
-  Block body, otherwise;      // an elif is an if in `otherwise`
+  Block body, otherwise;                                   // an elif is an if in `otherwise`
   bool is_elif = false;
   std::vector<std::pair<Expr*, Expr*>> bindings;  // of kWith
   Macro* macro = nullptr;                         // of kMacro and kCallBlock

@@ -1,6 +1,7 @@
 #pragma once
 // The Jinja that chat templates are written in, as the sandboxed environment of Hugging Face's
-// transformers (5.24, jinja2 3.1.6) runs it: trim_blocks, lstrip_blocks, {% break %}, {% continue %},
+// transformers (5.24, jinja2 3.1.6) runs it: trim_blocks, lstrip_blocks, {% break %}, {% continue
+// %},
 // {% generation %}, raise_exception, strftime_now, tojson without escapes. A template sees its
 // variables and nothing else, and takes no more than so many steps, so much memory and output.
 #include <memory>

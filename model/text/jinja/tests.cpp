@@ -40,14 +40,12 @@ bool is_sequence(const Value& v) {
   return v.is(Kind::kUndefined) || v.is(Kind::kString) || v.is(Kind::kDict);
 }
 bool is_callable(const Value& v) {
-  return v.is(Kind::kFunction) || v.is(Kind::kMethod) || v.is(Kind::kMacro) ||
-         v.is(Kind::kLoop) || v.is(Kind::kUndefined);
+  return v.is(Kind::kFunction) || v.is(Kind::kMethod) || v.is(Kind::kMacro) || v.is(Kind::kLoop) ||
+         v.is(Kind::kUndefined);
 }
 bool is_lower(const Value& v) { return has_case(to_str(v), false); }
 bool is_upper(const Value& v) { return has_case(to_str(v), true); }
-bool is_filter(const Value& v) {
-  return v.is(Kind::kString) && find_filter(v.text()) != nullptr;
-}
+bool is_filter(const Value& v) { return v.is(Kind::kString) && find_filter(v.text()) != nullptr; }
 bool is_test(const Value& v) { return v.is(Kind::kString) && find_test(v.text()) != nullptr; }
 
 Value remainder_is(Evaluator& e, const Value& self, const Value& by, int64_t wanted) {
@@ -87,7 +85,9 @@ constexpr Builtin kTests[] = {
     {.name = "float", .run = answer<is_kind<Kind::kFloat>>},
     {.name = "ge", .run = compared<Operator::kGreaterEqual>, .required = 1, .parameters = {"b"}},
     {.name = ">=", .run = compared<Operator::kGreaterEqual>, .required = 1, .parameters = {"b"}},
-    {.name = "greaterthan", .run = compared<Operator::kGreater>, .required = 1,
+    {.name = "greaterthan",
+     .run = compared<Operator::kGreater>,
+     .required = 1,
      .parameters = {"b"}},
     {.name = "gt", .run = compared<Operator::kGreater>, .required = 1, .parameters = {"b"}},
     {.name = ">", .run = compared<Operator::kGreater>, .required = 1, .parameters = {"b"}},

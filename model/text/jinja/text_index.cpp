@@ -34,7 +34,8 @@ SliceRange slice_range(std::optional<int64_t> start, std::optional<int64_t> stop
   int64_t first = start ? clamp_index(*start, n, low, high) : forward ? low : high;
   int64_t end = stop ? clamp_index(*stop, n, low, high) : forward ? high : low;
   int64_t room = forward ? end - first : first - end;
-  uint64_t stride = forward ? static_cast<uint64_t>(step) : uint64_t{0} - static_cast<uint64_t>(step);
+  uint64_t stride =
+      forward ? static_cast<uint64_t>(step) : uint64_t{0} - static_cast<uint64_t>(step);
   if (room <= 0) return {first, step, 0};
   return {first, step, static_cast<size_t>((static_cast<uint64_t>(room) - 1) / stride + 1)};
 }

@@ -43,12 +43,13 @@ template <bool FromRight>
 Value split(Evaluator& e, const Value& self, const Bound& bound) {
   int64_t limit = int_argument(bound[1], -1);
   if (bound[0].is_missing() || bound[0].is(Kind::kNone))
-    return list_of(e, self, FromRight ? split_text_right(self.text(), limit)
-                                      : split_text(self.text(), limit));
+    return list_of(
+        e, self, FromRight ? split_text_right(self.text(), limit) : split_text(self.text(), limit));
   std::string_view separator = text_argument(bound[0]);
   check(!separator.empty(), "empty separator");
-  return list_of(e, self, FromRight ? split_text_right(self.text(), separator, limit)
-                                    : split_text(self.text(), separator, limit));
+  return list_of(e, self,
+                 FromRight ? split_text_right(self.text(), separator, limit)
+                           : split_text(self.text(), separator, limit));
 }
 
 Value splitlines(Evaluator& e, const Value& self, const Bound& bound) {
@@ -144,12 +145,16 @@ Value expandtabs(Evaluator& e, const Value& self, const Bound& bound) {
 constexpr Builtin kMethods[] = {
     {.name = "capitalize", .run = changed<to_capitalized>},
     {.name = "casefold", .run = changed<to_lower>},
-    {.name = "center", .run = justified<Justify::kCenter>, .required = 1,
+    {.name = "center",
+     .run = justified<Justify::kCenter>,
+     .required = 1,
      .parameters = {"width", "fillchar"}},
     {.name = "expandtabs", .run = expandtabs, .parameters = {"tabsize"}},
     {.name = "format", .run_all = brace_format},
     {.name = "join", .run = join, .required = 1, .parameters = {"iterable"}},
-    {.name = "ljust", .run = justified<Justify::kLeft>, .required = 1,
+    {.name = "ljust",
+     .run = justified<Justify::kLeft>,
+     .required = 1,
      .parameters = {"width", "fillchar"}},
     {.name = "lower", .run = changed<to_lower>},
     {.name = "lstrip", .run = strip_method<true, false>, .parameters = {"chars"}},
@@ -157,7 +162,9 @@ constexpr Builtin kMethods[] = {
     {.name = "removeprefix", .run = remove_affix<true>, .required = 1, .parameters = {"prefix"}},
     {.name = "removesuffix", .run = remove_affix<false>, .required = 1, .parameters = {"suffix"}},
     {.name = "replace", .run = replace, .required = 2, .parameters = {"old", "new", "count"}},
-    {.name = "rjust", .run = justified<Justify::kRight>, .required = 1,
+    {.name = "rjust",
+     .run = justified<Justify::kRight>,
+     .required = 1,
      .parameters = {"width", "fillchar"}},
     {.name = "rpartition", .run = partition<true>, .required = 1, .parameters = {"sep"}},
     {.name = "rsplit", .run = split<true>, .parameters = {"sep", "maxsplit"}},
@@ -205,8 +212,7 @@ std::string justify(Evaluator& evaluator, std::string_view text, int64_t width,
   auto missing = static_cast<size_t>(width - length);
   evaluator.charge(missing);
   size_t left = side == Justify::kLeft ? 0 : missing;
-  if (side == Justify::kCenter)
-    left = missing / 2 + (missing & static_cast<size_t>(width) & 1);
+  if (side == Justify::kCenter) left = missing / 2 + (missing & static_cast<size_t>(width) & 1);
   std::string out;
   for (size_t i = 0; i < left; ++i) out += fill;
   out += text;

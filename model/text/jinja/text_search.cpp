@@ -72,8 +72,7 @@ Value count(Evaluator&, const Value& self, const Bound& bound) {
   Window part = window(self.text(), bound[1], bound[2]);
   std::string_view wanted = text_argument(bound[0]);
   if (!part.is_valid) return Value::integer(0);
-  if (wanted.empty())
-    return Value::integer(static_cast<int64_t>(count_code_points(part.text)) + 1);
+  if (wanted.empty()) return Value::integer(static_cast<int64_t>(count_code_points(part.text)) + 1);
   int64_t n = 0;
   for (size_t at = part.text.find(wanted); at != std::string_view::npos;
        at = part.text.find(wanted, at + wanted.size()))

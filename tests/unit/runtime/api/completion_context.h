@@ -20,29 +20,31 @@ inline CompletionContext make_context() {
   return c;
 }
 
-// A line that asks /v1/completions with these fields besides.
-inline std::string completion_line(const std::string& fields,
-                                   const std::string& prompt = "\"Hi\"") {
-  return R"({"custom_id": "c1", "method": "POST", "url": "/v1/completions", "body": {"prompt": )" +
-         prompt + (fields.empty() ? "" : ", " + fields) + "}}";
+// A body, and the endpoint it is for.
+struct Asked {
+  Endpoint endpoint;
+  std::string body;
+};
+
+inline Asked completion_of(const std::string& fields, const std::string& prompt = "\"Hi\"") {
+  return {Endpoint::kCompletions,
+          R"({"prompt": )" + prompt + (fields.empty() ? "" : ", " + fields) + "}"};
 }
 
-inline std::string chat_line(
-    const std::string& fields,
-    const std::string& messages = R"([{"role": "user", "content": "Hi"}])") {
-  return R"({"custom_id": "c1", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": )" +
-         messages + (fields.empty() ? "" : ", " + fields) + "}}";
+inline Asked chat_of(const std::string& fields,
+                     const std::string& messages = R"([{"role": "user", "content": "Hi"}])") {
+  return {Endpoint::kChatCompletions,
+          R"({"messages": )" + messages + (fields.empty() ? "" : ", " + fields) + "}"};
 }
 
-inline CompletionRequest parse_line(const std::string& line,
-                                    const CompletionContext& context = make_context()) {
-  std::string custom_id;
-  return parse_batch_line(line, 3, context, custom_id);
+inline CompletionRequest parse(const Asked& asked,
+                               const CompletionContext& context = make_context(),
+                               uint64_t seed = 0) {
+  return parse_completion(JsonTree::parse(asked.body, "JSON"), asked.endpoint, seed, context);
 }
 
-inline std::string refusal(const std::string& line,
-                           const CompletionContext& context = make_context()) {
-  return error_of([&] { parse_line(line, context); });
+inline std::string refusal(const Asked& asked, const CompletionContext& context = make_context()) {
+  return error_of([&] { parse(asked, context); });
 }
 
 }  // namespace ll::test

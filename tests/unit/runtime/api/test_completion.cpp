@@ -24,14 +24,14 @@ struct Refused {
 void check_accepted(const std::vector<Accepted>& list, bool chat = false) {
   for (const Accepted& a : list) {
     CAPTURE(a.fields);
-    CHECK(a.holds(parse_line(chat ? chat_line(a.fields) : completion_line(a.fields))));
+    CHECK(a.holds(parse(chat ? chat_of(a.fields) : completion_of(a.fields))));
   }
 }
 
 void check_refused(const std::vector<Refused>& list, bool chat = false) {
   for (const Refused& r : list) {
     CAPTURE(r.fields);
-    CHECK(refusal(chat ? chat_line(r.fields) : completion_line(r.fields)) == r.message);
+    CHECK(refusal(chat ? chat_of(r.fields) : completion_of(r.fields)) == r.message);
   }
 }
 
@@ -45,47 +45,26 @@ const ChatTemplate& tools_template() {
 
 }  // namespace
 
-TEST_CASE("completion: the record around the body") {
-  std::string id;
-  CompletionContext context = make_context();
-  auto error = [&](const std::string& line) {
-    id.clear();
-    return error_of([&] { parse_batch_line(line, 3, context, id); });
-  };
-  R r = parse_line(completion_line(""));
-  CHECK(r.line == 3);
-  CHECK(r.custom_id == "c1");
+TEST_CASE("completion: endpoints and bodies") {
+  R r = parse(completion_of(""));
   CHECK(r.endpoint == Endpoint::kCompletions);
   CHECK(r.model == "tiny-qwen2-docs");
   CHECK(r.num_choices() == 1);
-  CHECK(error("{").find("JSON") != std::string::npos);
-  CHECK(error("[1]") == "not a JSON object");
-  CHECK(error(R"({"url": "/v1/completions"})") == "custom_id: is missing");
-  CHECK(error(R"({"custom_id": 5})") == "custom_id: 5 is not a string");
-  CHECK(error(R"({"custom_id": "x", "method": "GET"})") == "method: must be POST");
-  CHECK(id == "x");  // known as soon as it was read
-  CHECK(error(R"({"custom_id": "x", "url": "/v1/embeddings"})") ==
-        "url: must be /v1/completions or /v1/chat/completions, not /v1/embeddings");
-  CHECK(error(R"({"custom_id": "x", "url": "/v1/completions"})") == "body: must be an object");
-  CHECK(error(R"({"custom_id": "x", "url": "/v1/completions", "body": [1]})") ==
-        "body: must be an object");
-  CHECK(error(R"({"custom_id": "x", "url": "/v1/completions", "body": {}, "custom": 1})") ==
-        "unknown field custom; did you mean custom_id?");
-  // method may be left out
-  CHECK(error(R"({"custom_id": "x", "url": "/v1/completions", "body": {"prompt": "a"}})") == "");
+  CHECK(refusal({Endpoint::kCompletions, "[1]"}) == "body: must be an object");
+  CHECK(endpoint_of("/v1/completions") == Endpoint::kCompletions);
+  CHECK(endpoint_of("/v1/chat/completions") == Endpoint::kChatCompletions);
+  CHECK(!endpoint_of("/v1/embeddings"));
 }
 
 TEST_CASE("completion: prompts") {
-  auto prompts = [](const std::string& json) {
-    return parse_line(completion_line("", json)).prompts;
-  };
+  auto prompts = [](const std::string& json) { return parse(completion_of("", json)).prompts; };
   using Prompts = std::vector<std::vector<int32_t>>;
   CHECK(prompts("\"one two\"") == Prompts{encode("one two")});
   CHECK(prompts("[\"one\", \"two\"]") == Prompts{encode("one"), encode("two")});
   CHECK(prompts("[5, 6, 7]") == Prompts{{5, 6, 7}});
   CHECK(prompts("[[5, 6], [7], \"one\"]") == Prompts{{5, 6}, {7}, encode("one")});
   CHECK(prompts("\"<|im_start|>\"") == Prompts{{tiny_docs().id_of("<|im_start|>").value()}});
-  auto error = [](const std::string& json) { return refusal(completion_line("", json)); };
+  auto error = [](const std::string& json) { return refusal(completion_of("", json)); };
   CHECK(error("\"\"") == "prompt: has no tokens");
   CHECK(error("[[5], []]") == "prompt: has no tokens");
   CHECK(error("[]") == "prompt: must be a string or a list of token ids");
@@ -100,7 +79,7 @@ TEST_CASE("completion: prompts") {
 }
 
 TEST_CASE("completion: defaults are OpenAI's, and the model's own where it has some") {
-  R r = parse_line(completion_line(""));
+  R r = parse(completion_of(""));
   const SamplingParams& p = r.params;
   CHECK(p.n == 1);
   CHECK(p.temperature == 1);
@@ -112,31 +91,31 @@ TEST_CASE("completion: defaults are OpenAI's, and the model's own where it has s
   CHECK(p.min_tokens == 0);
   CHECK(p.logprobs == -1);
   CHECK(p.prompt_logprobs == -1);
-  CHECK(p.skip_special_tokens);
-  CHECK((!p.ignore_eos && !p.include_stop_str_in_output && !r.echo && !r.return_token_ids));
+  CHECK(r.text.skip_special_tokens);
+  CHECK((!p.ignore_eos && !r.text.include_stop_str_in_output && !r.echo && !r.return_token_ids));
   CompletionContext context = make_context();
   context.defaults.temperature = 0.7f;
   context.defaults.top_p = 0.8f;
   context.defaults.top_k = 20;
   context.defaults.repetition_penalty = 1.1f;
-  SamplingParams own = parse_line(completion_line(""), context).params;
+  SamplingParams own = parse(completion_of(""), context).params;
   CHECK(own.temperature == 0.7f);
   CHECK(own.top_p == 0.8f);
   CHECK(own.top_k == 20);
   CHECK(own.repetition_penalty == 1.1f);
-  own = parse_line(completion_line(R"("temperature": 0, "top_k": -1, "top_p": 1)"), context).params;
+  own = parse(completion_of(R"("temperature": 0, "top_k": -1, "top_p": 1)"), context).params;
   CHECK(own.temperature == 0);
   CHECK(own.top_k == 0);
   CHECK(own.top_p == 1);
 }
 
 TEST_CASE("completion: null stands for the default") {
-  R r = parse_line(completion_line(
+  R r = parse(completion_of(
       R"("temperature": null, "stop": null, "n": null, "max_tokens": null, "logit_bias": null,
          "seed": null, "logprobs": null, "echo": null, "suffix": null, "stream": null)"));
   CHECK(r.params.temperature == 1);
   CHECK(r.params.max_tokens == 16);
-  CHECK(r.params.stop.empty());
+  CHECK(r.text.stop.empty());
 }
 
 TEST_CASE("completion: sampling fields") {
@@ -155,9 +134,9 @@ TEST_CASE("completion: sampling fields") {
       {R"("frequency_penalty": 2)", [](const R& r) { return r.params.frequency_penalty == 2; }},
       {R"("seed": -1)", [](const R& r) { return r.params.seed == UINT64_MAX; }},
       {R"("ignore_eos": true)", [](const R& r) { return r.params.ignore_eos; }},
-      {R"("skip_special_tokens": false)", [](const R& r) { return !r.params.skip_special_tokens; }},
+      {R"("skip_special_tokens": false)", [](const R& r) { return !r.text.skip_special_tokens; }},
       {R"("stop": "x", "include_stop_str_in_output": true)",
-       [](const R& r) { return r.params.include_stop_str_in_output; }},
+       [](const R& r) { return r.text.include_stop_str_in_output; }},
       {R"("return_token_ids": true)", [](const R& r) { return r.return_token_ids; }},
       {R"("logit_bias": {"5": -100, "6": 0.5})",
        [](const R& r) {
@@ -191,7 +170,6 @@ TEST_CASE("completion: sampling fields") {
       {R"("logit_bias": {"8192": 1})", "logit_bias: 8192 is not a token id"},
       {R"("logit_bias": {"5": 101})", "logit_bias: 101 is outside -100 to 100"},
       {R"("logit_bias": {"5": "1"})", "logit_bias: \"1\" is not a number"},
-      {R"("stream": true)", "stream: a batch has no streams; leave it out"},
       {R"("response_format": {"type": "json_object"})",
        "response_format: only type text is supported"},
       {R"("suffix": "x")", "suffix: is not supported"},
@@ -200,27 +178,17 @@ TEST_CASE("completion: sampling fields") {
   });
 }
 
-TEST_CASE("completion: seeds") {
-  CompletionContext context = make_context();
-  auto seed_of = [&](int64_t line, const std::string& fields) {
-    std::string id;
-    return parse_batch_line(completion_line(fields), line, context, id).params.seed;
-  };
-  CHECK(seed_of(1, R"("seed": 42)") == 42);
-  CHECK(seed_of(1, "") == seed_of(1, ""));
-  CHECK(seed_of(1, "") != seed_of(2, ""));
-  uint64_t before = seed_of(1, "");
-  context.seed = 1;
-  CHECK(seed_of(1, "") != before);
-  CHECK(seed_of(1, R"("seed": 42)") == 42);
+TEST_CASE("completion: a body's own seed, or else the one from outside") {
+  CHECK(parse(completion_of(R"("seed": 42)"), make_context(), 7).params.seed == 42);
+  CHECK(parse(completion_of(""), make_context(), 7).params.seed == 7);
 }
 
 TEST_CASE("completion: stops") {
   check_accepted({
       {R"("stop": "end")",
-       [](const R& r) { return r.params.stop == std::vector<std::string>{"end"}; }},
-      {R"("stop": ["a", "b"])", [](const R& r) { return r.params.stop.size() == 2; }},
-      {R"("stop": [])", [](const R& r) { return r.params.stop.empty(); }},
+       [](const R& r) { return r.text.stop == std::vector<std::string>{"end"}; }},
+      {R"("stop": ["a", "b"])", [](const R& r) { return r.text.stop.size() == 2; }},
+      {R"("stop": [])", [](const R& r) { return r.text.stop.empty(); }},
       {R"("stop_token_ids": [5, 6])",
        [](const R& r) {
          return r.params.stop_token_ids == std::vector<int32_t>{5, 6};
@@ -281,8 +249,8 @@ TEST_CASE("completion: lengths") {
       {R"("max_tokens": 4, "min_tokens": 5)", "min_tokens: 5 exceeds max_tokens"},
   });
   // Chat goes on as long as the model can.
-  CHECK(parse_line(chat_line("")).params.max_tokens ==
-        4096 - static_cast<int32_t>(parse_line(chat_line("")).prompts[0].size()));
+  CHECK(parse(chat_of("")).params.max_tokens ==
+        4096 - static_cast<int32_t>(parse(chat_of("")).prompts[0].size()));
 }
 
 TEST_CASE("completion: limits of the model and of the configuration") {
@@ -293,21 +261,21 @@ TEST_CASE("completion: limits of the model and of the configuration") {
   auto of = [&](int n, const std::string& fields) {
     std::string ids = "[5";
     for (int i = 1; i < n; ++i) ids += ", 5";
-    return completion_line(fields, ids + "]");
+    return completion_of(fields, ids + "]");
   };
-  CHECK(parse_line(of(8, R"("max_tokens": 9)"), context).params.max_tokens == 2);
-  CHECK(parse_line(of(2, R"("max_tokens": 9)"), context).params.max_tokens == 3);
+  CHECK(parse(of(8, R"("max_tokens": 9)"), context).params.max_tokens == 2);
+  CHECK(parse(of(2, R"("max_tokens": 9)"), context).params.max_tokens == 3);
   CHECK(
       refusal(of(9, ""), context) ==
       "prompt: 9 tokens, at most 8 fit (scheduler.max_input_length and the model's 10 positions)");
   context.max_input_length = 10;
   CHECK(refusal(of(10, ""), context) ==
         "prompt: 10 tokens leave no room for an answer in the model's 10 positions");
-  R r = parse_line(of(10, R"("max_tokens": 0, "echo": true, "logprobs": 1)"), context);
+  R r = parse(of(10, R"("max_tokens": 0, "echo": true, "logprobs": 1)"), context);
   CHECK(r.drop_output);  // scoring a prompt needs no room behind it
   CHECK(r.params.max_tokens == 1);
   // The longest of several prompts decides.
-  CHECK(parse_line(completion_line(R"("max_tokens": 9)", "[[1], [1,2,3,4,5,6,7,8,9]]"), context)
+  CHECK(parse(completion_of(R"("max_tokens": 9)", "[[1], [1,2,3,4,5,6,7,8,9]]"), context)
             .params.max_tokens == 1);
 }
 
@@ -316,26 +284,26 @@ TEST_CASE("completion: a model without a tokenizer takes and gives token ids") {
   context.tokenizer = nullptr;
   context.chat_template = nullptr;
   context.no_chat_reason = "messages: no template here";
-  CHECK(parse_line(completion_line("", "[1, 2]"), context).return_token_ids);
-  CHECK(refusal(completion_line("", "\"text\""), context) ==
+  CHECK(parse(completion_of("", "[1, 2]"), context).return_token_ids);
+  CHECK(refusal(completion_of("", "\"text\""), context) ==
         "prompt: this model has no tokenizer; give a list of token ids");
-  CHECK(refusal(completion_line(R"("stop": "x")", "[1]"), context) ==
+  CHECK(refusal(completion_of(R"("stop": "x")", "[1]"), context) ==
         "stop: this model has no tokenizer; use stop_token_ids");
-  CHECK(refusal(chat_line(""), context) == "messages: no template here");
+  CHECK(refusal(chat_of(""), context) == "messages: no template here");
 }
 
 TEST_CASE("chat: messages become the template's text") {
   auto prompt = [](const std::string& messages) {
-    return parse_line(chat_line("", messages)).prompts.at(0);
+    return parse(chat_of("", messages)).prompts.at(0);
   };
-  CHECK(parse_line(chat_line("")).endpoint == Endpoint::kChatCompletions);
+  CHECK(parse(chat_of("")).endpoint == Endpoint::kChatCompletions);
   CHECK(prompt(R"([{"role": "user", "content": "Hi"}])") ==
         encode("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"));
   CHECK(prompt(R"([{"role": "developer", "content": "S"}, {"role": "user", "content": [
                    {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}])") ==
         encode("<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nab<|im_end|>\n"
                "<|im_start|>assistant\n"));
-  auto error = [](const std::string& messages) { return refusal(chat_line("", messages)); };
+  auto error = [](const std::string& messages) { return refusal(chat_of("", messages)); };
   const char* kEmpty = "messages: must be a list of at least one message";
   CHECK(error("[]") == kEmpty);
   CHECK(error("null") == kEmpty);
@@ -348,18 +316,18 @@ TEST_CASE("chat: messages become the template's text") {
         "messages: content must be a string or a list of text parts");
   CHECK(error(R"([{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}])") ==
         "messages: only parts of type text are supported");
-  CHECK(refusal(chat_line(R"("functions": [])")) == "functions: is not supported; use tools");
-  CHECK(refusal(chat_line(R"("prompt": "x")")) == "unknown field prompt");
+  CHECK(refusal(chat_of(R"("functions": [])")) == "functions: is not supported; use tools");
+  CHECK(refusal(chat_of(R"("prompt": "x")")) == "unknown field prompt");
 }
 
 TEST_CASE("chat: tools") {
   CompletionContext context = make_context();
   std::string tools = R"("tools": [{"type": "function", "function": {"name": "f"}}])";
-  CHECK(refusal(chat_line(tools), context) ==
+  CHECK(refusal(chat_of(tools), context) ==
         "tools: this model's chat template has no place for tools");
-  CHECK(refusal(chat_line(R"("tools": [])"), context) == "");
+  CHECK(refusal(chat_of(R"("tools": [])"), context) == "");
   context.chat_template = &tools_template();
-  R r = parse_line(chat_line(tools + R"(, "tool_choice": "auto")"), context);
+  R r = parse(chat_of(tools + R"(, "tool_choice": "auto")"), context);
   std::string text = tiny_docs().decode(r.prompts[0], false);
   CHECK(text.find(R"({"type": "function", "function": {"name": "f"}})") != std::string::npos);
   // A call's arguments come as a string of JSON and go into the template as what they are.
@@ -367,12 +335,11 @@ TEST_CASE("chat: tools") {
     {"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function",
      "function": {"name": "f", "arguments": "{\"a\": [1, 2]}"}}]},
     {"role": "tool", "content": "result"}])";
-  text = tiny_docs().decode(parse_line(chat_line("", call), context).prompts[0], false);
+  text = tiny_docs().decode(parse(chat_of("", call), context).prompts[0], false);
   CHECK(text.find(R"({"name": "f", "arguments": {"a": [1, 2]}})") != std::string::npos);
   CHECK(text.find("result") != std::string::npos);
   auto error = [&](const std::string& calls) {
-    return refusal(chat_line("", R"([{"role": "assistant", "tool_calls": )" + calls + "}]"),
-                   context);
+    return refusal(chat_of("", R"([{"role": "assistant", "tool_calls": )" + calls + "}]"), context);
   };
   CHECK(error("5") == "messages: tool_calls must be a list");
   CHECK(error("[5]") == "messages: a tool call must be an object");

@@ -17,15 +17,20 @@ struct Outcome {
   bool is_stopped = false;
 };
 
-Outcome run(const std::vector<int32_t>& ids, const SamplingParams& params) {
-  TextOutput output(&tiny_docs(), params);
+Outcome run(const std::vector<int32_t>& ids, const TextParams& params, int32_t min_tokens = 0) {
+  TextOutput output(&tiny_docs(), params, min_tokens);
   Outcome o;
+  std::string settled;
   for (int32_t id : ids) {
     ++o.num_tokens;
-    if (output.push(id)) break;
+    bool has_stopped = output.push(id);
+    settled += output.take_settled();
+    if (has_stopped) break;
   }
   output.finish();
+  settled += output.take_settled();
   o.text = output.text();
+  CHECK(settled == o.text);  // what was once said is never taken back
   o.is_stopped = output.is_stopped();
   return o;
 }
@@ -41,8 +46,8 @@ std::vector<int32_t> bytes_of(const std::string& text) {
   return ids;
 }
 
-SamplingParams stops(std::vector<std::string> list) {
-  SamplingParams p;
+TextParams stops(std::vector<std::string> list) {
+  TextParams p;
   p.stop = std::move(list);
   return p;
 }
@@ -81,30 +86,27 @@ TEST_CASE("the earliest of several stop strings") {
 }
 
 TEST_CASE("a stop string may stay in the text") {
-  SamplingParams p = stops({"two"});
+  TextParams p = stops({"two"});
   p.include_stop_str_in_output = true;
   CHECK(run(encode("one two three"), p).text == "one two");
   CHECK(run(bytes_of("one two three"), p).text == "one two");
 }
 
 TEST_CASE("before min_tokens stop strings count for nothing") {
-  SamplingParams p = stops({"b"});
+  TextParams p = stops({"b"});
   auto ids = bytes_of("abcabcabc");
-  p.min_tokens = 2;  // the second token completes it, which is enough
-  CHECK(run(ids, p).text == "a");
-  p.min_tokens = 3;  // only one that ends in a later token counts
-  CHECK(run(ids, p).text == "abca");
-  CHECK(run(ids, p).num_tokens == 5);
-  p.min_tokens = 9;
-  CHECK(run(ids, p).text == "abcabcabc");
+  CHECK(run(ids, p, 2).text == "a");     // the second token completes it, which is enough
+  CHECK(run(ids, p, 3).text == "abca");  // only one that ends in a later token counts
+  CHECK(run(ids, p, 3).num_tokens == 5);
+  CHECK(run(ids, p, 9).text == "abcabcabc");
 }
 
 TEST_CASE("bytes that are no character yet wait for the rest, or for the end") {
   std::string fox = "🦊";
   auto ids = bytes_of("x" + fox);
   REQUIRE(ids.size() == 5);
-  SamplingParams params;
-  TextOutput output(&tiny_docs(), params);
+  TextParams params;
+  TextOutput output(&tiny_docs(), params, 0);
   for (size_t i = 0; i < 4; ++i) {
     output.push(ids[i]);
     CHECK(output.text() == "x");
@@ -120,11 +122,24 @@ TEST_CASE("bytes that are no character yet wait for the rest, or for the end") {
   CHECK(o.is_stopped);
 }
 
+TEST_CASE("the beginning of what may become a stop string is held back") {
+  TextParams params = stops({"<end>", "nd?"});
+  TextOutput output(&tiny_docs(), params, 0);
+  std::vector<std::string> pieces;
+  for (int32_t id : bytes_of("a<e<en!<end?")) {
+    output.push(id);
+    pieces.push_back(output.take_settled());
+  }
+  CHECK(pieces ==
+        std::vector<std::string>{"a", "", "", "<e", "", "", "<en!", "", "", "", "", "<e"});
+  CHECK(output.is_stopped());
+}
+
 TEST_CASE("special tokens are skipped unless they are wanted") {
   int32_t special = tiny_docs().id_of("<|im_end|>").value();
   auto ids = encode("a b");
   ids.push_back(special);
-  SamplingParams p;
+  TextParams p;
   CHECK(run(ids, p).text == "a b");
   p.skip_special_tokens = false;
   CHECK(run(ids, p).text == "a b<|im_end|>");
@@ -133,8 +148,8 @@ TEST_CASE("special tokens are skipped unless they are wanted") {
 }
 
 TEST_CASE("without a tokenizer the text stays empty") {
-  SamplingParams p;
-  TextOutput output(nullptr, p);
+  TextParams p;
+  TextOutput output(nullptr, p, 0);
   CHECK(!output.push(5));
   output.finish();
   CHECK(output.text().empty());
@@ -149,7 +164,7 @@ TEST_CASE("random texts and stops: as a search over the whole text finds them") 
   };
   for (int round = 0; round < 2000; ++round) {
     std::string text = random_text(60);
-    SamplingParams p = stops({random_text(4), random_text(4)});
+    TextParams p = stops({random_text(4), random_text(4)});
     auto ids = round % 2 ? bytes_of(text) : encode(text);
     Outcome o = run(ids, p);
     size_t first = std::min(text.find(p.stop[0]), text.find(p.stop[1]));

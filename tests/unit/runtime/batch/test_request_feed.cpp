@@ -20,7 +20,7 @@ std::vector<RequestFeed::Item> items_of(const std::string& text, size_t capacity
   write_text(folder / "in", text);
   LineReader lines(folder / "in", max_line_bytes);
   CompletionContext context = make_context();
-  RequestFeed feed(lines, context, capacity);
+  RequestFeed feed(lines, context, 0, capacity);
   std::vector<RequestFeed::Item> items;
   while (!feed.is_done())
     if (auto item = feed.pop(1s)) items.push_back(std::move(*item));
@@ -44,7 +44,7 @@ TEST_CASE("feed: good and bad lines in order, blank ones left out") {
     auto items = items_of(text, capacity);
     REQUIRE(items.size() == 6);
     CHECK(items[0].line == 1);
-    CHECK(items[0].request->custom_id == "1");
+    CHECK(items[0].custom_id == "1");
     CHECK(items[0].request->prompts[0] == std::vector<int32_t>{1, 2});
     CHECK(items[1].line == 3);
     CHECK(!items[1].request);
@@ -80,7 +80,7 @@ TEST_CASE("feed: it may go while its queue is full") {
   write_text(folder / "in", text);
   LineReader lines(folder / "in", 4096);
   CompletionContext context = make_context();
-  RequestFeed feed(lines, context, 2);
+  RequestFeed feed(lines, context, 0, 2);
   CHECK(feed.pop(1s)->custom_id == "0");
   CHECK(!feed.is_done());
 }
@@ -95,7 +95,7 @@ TEST_CASE("feed: it may go while it waits for a pipe that stays open") {
   {
     LineReader lines(path, 4096);
     CompletionContext context = make_context();
-    RequestFeed feed(lines, context, 2);
+    RequestFeed feed(lines, context, 0, 2);
     CHECK(feed.pop(2s)->custom_id == "1");
     CHECK(!feed.pop(20ms));
     CHECK(!feed.is_done());
@@ -106,7 +106,7 @@ TEST_CASE("feed: it may go while it waits for a pipe that stays open") {
 TEST_CASE("feed: an error of the reading thread comes out of pop") {
   LineReader lines("/proc/self/mem", 4096);  // reading its first byte fails
   CompletionContext context = make_context();
-  RequestFeed feed(lines, context, 2);
+  RequestFeed feed(lines, context, 0, 2);
   std::string message;
   for (int i = 0; i < 100 && message.empty(); ++i) message = error_of([&] { feed.pop(100ms); });
   CHECK(message.find("/proc/self/mem: cannot read") != std::string::npos);

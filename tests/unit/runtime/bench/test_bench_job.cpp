@@ -38,9 +38,9 @@ struct Bench {
   Outcome run() const {
     RunnerRig rig(setup, MpiGroup(), {});
     Watchdog watchdog(std::chrono::seconds(60), "test");
-    const Engine* running = nullptr;
+    const ReplicaPool* running = nullptr;
     auto now = [&] {
-      return BenchClock::time_point(std::chrono::seconds(running ? running->totals().steps : 0));
+      return BenchClock::time_point(std::chrono::seconds(running ? running->work().steps : 0));
     };
     BenchJob job(config, {.model = bench_model(setup.config, "tiny", setup.dtype, 1),
                           .rates = {1e9, 1e9},
@@ -51,13 +51,15 @@ struct Bench {
                    .max_num_batched_tokens = setup.max_num_batched_tokens,
                    .num_pages = setup.num_pages,
                    .page_size = setup.page_size},
-                  setup.async, rig.runner, rig.grid.replica(), watchdog, job.events());
-    running = &engine;
+                  setup.async, rig.runner, rig.grid.replica(), watchdog);
+    ReplicaPool pool(engine);
+    running = &pool;
     Outcome outcome;
-    BenchReport report = job.run(engine, [&] { outcome.warm = engine.totals(); });
+    if (job.warms_up()) job.warm_up(pool);
+    BenchReport report = job.run(pool, [&] { outcome.warm = pool.work(); });
     outcome.json = Json::parse(report.json);
-    outcome.totals = engine.totals();
-    outcome.stats = engine.stats();
+    outcome.totals = pool.work();
+    outcome.stats = pool.stats();
     return outcome;
   }
 };

@@ -41,7 +41,8 @@ struct Describer {
 
 TEST_CASE("a captured step is padded to its bucket, and its tokens go to the flight") {
   Describer describe;
-  StepPlan plan{.decode = {{3, 10}, {5, 20}, {1, 4}}, .samples = {{0, 3, 11}, {1, 5, 21}, {2, 1, 5}}};
+  StepPlan plan{.decode = {{3, 10}, {5, 20}, {1, 4}},
+                .samples = {{0, 3, 11}, {1, 5, 21}, {2, 1, 5}}};
   StepDescription d = describe(plan, {4, DecodeGraphs::Mode::kStationary});
   CHECK(d.is_captured());
   CHECK(d.graph.samples);

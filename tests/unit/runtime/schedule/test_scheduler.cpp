@@ -1,8 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
+#include <map>
 #include <random>
+#include <unordered_map>
 
 #include "base/check.h"
 #include "runtime/schedule/admission.h"
@@ -40,6 +43,7 @@ class Simulation {
 
   void add(std::shared_ptr<Request> r) {
     expected_ += r->params.n;
+    requests_[r->id] = r;
     scheduler.add(std::move(r));
   }
 
@@ -59,9 +63,9 @@ class Simulation {
     while (flying_.size() > (idle ? 0 : lag_)) {
       auto [done, tokens] = std::move(flying_.front());
       flying_.pop_front();
-      scheduler.commit(
-          done, tokens, [](Sequence&, size_t) { return false; },
-          [&](const auto& s) { finished(*s); });
+      StepResult result{.tokens = std::move(tokens)};
+      result.prompt_logprobs.resize(done.scored.size());
+      take(scheduler.commit(std::move(done), std::move(result)));
       if (check_each_step_) scheduler.check_integrity();
     }
   }
@@ -80,15 +84,21 @@ class Simulation {
   int32_t max_rows = 0;
 
  private:
-  void finished(const Sequence& s) {
+  void take(const StepEvents& events) {
+    for (const DrawnToken& t : events.tokens) {
+      answers_[t.sequence].push_back(t.token);
+      if (t.finish_reason != FinishReason::kNone) finished(t);
+    }
+  }
+
+  void finished(const DrawnToken& last) {
     ++num_finished;
-    finished_ids.push_back(s.request->id);
-    if (s.finish_reason == FinishReason::kAborted) return;
-    auto want = PaperDevice::answer(*s.request, s.index, kVocab);
-    std::vector<int32_t> got(s.tokens.begin() + s.num_prompt, s.tokens.end());
-    REQUIRE(got == want);
-    bool stops = want.back() == 0 && !s.params().ignore_eos;
-    REQUIRE(s.finish_reason == (stops ? FinishReason::kStop : FinishReason::kLength));
+    finished_ids.push_back(last.sequence.request);
+    const Request& request = *requests_.at(last.sequence.request);
+    auto want = PaperDevice::answer(request, last.sequence.index, kVocab);
+    REQUIRE(answers_.extract(last.sequence).mapped() == want);
+    bool stops = want.back() == 0 && !request.params.ignore_eos;
+    REQUIRE(last.finish_reason == (stops ? FinishReason::kStop : FinishReason::kLength));
   }
 
   PaperDevice device_;
@@ -96,6 +106,8 @@ class Simulation {
   size_t lag_;
   bool check_each_step_;
   int64_t expected_ = 0;
+  std::unordered_map<int64_t, std::shared_ptr<const Request>> requests_;  // by id
+  std::map<SequenceId, std::vector<int32_t>> answers_;                    // that have not ended
   std::deque<std::pair<PlannedStep, std::vector<int32_t>>> flying_;
 };
 
@@ -143,7 +155,7 @@ TEST_CASE("answers do not depend on radix, page size, memory, batch, chunking or
             }
 }
 
-TEST_CASE("random arrivals and aborts keep every invariant") {
+TEST_CASE("random arrivals and cancellations keep every invariant") {
   std::mt19937 rng(2);
   for (int round = 0; round < 8; ++round) {
     SchedulerOptions o{.max_num_seqs = 8,
@@ -158,8 +170,7 @@ TEST_CASE("random arrivals and aborts keep every invariant") {
         sim.add(make_request(id++, random_prompt(rng, 70), static_cast<int32_t>(1 + rng() % 40),
                              static_cast<int32_t>(1 + rng() % 3)));
       if (rng() % 11 == 0 && id > 0)
-        sim.scheduler.abort(static_cast<int64_t>(rng() % static_cast<uint64_t>(id)),
-                            [](const auto&) {});
+        sim.scheduler.cancel(static_cast<int64_t>(rng() % static_cast<uint64_t>(id)));
       sim.step();
     }
     while (sim.scheduler.has_work()) sim.step();
@@ -386,7 +397,7 @@ TEST_CASE("the state in words") {
         "1 waiting, 1 running; 10 KV pages of 16 positions: 8 free, 2 held by running sequences, "
         "0 kept by the cache alone; request 7 choice 0: prefilling, 24 of 40 tokens computed, 0 in "
         "flight, 2 pages, 0 shared");
-  for (int64_t id : {7, 8}) s.abort(id, [](const auto&) {});
+  for (int64_t id : {7, 8}) s.cancel(id);
 }
 
 TEST_CASE("the peak of what runs") {

@@ -32,9 +32,8 @@ std::string repeated(std::string_view text, size_t times) {
 bool is_right(const JsonTree& test) {
   const JsonTree* text = test.member("text");
   std::string got;
-  std::string failure = error_of([&] {
-    got = Template(test.find("template")->text, "t").render(*test.find("context"));
-  });
+  std::string failure = error_of(
+      [&] { got = Template(test.find("template")->text, "t").render(*test.find("context")); });
   if (text != nullptr) return failure.empty() && got == text->text;
   std::string_view id = test.find("id")->text;
   bool is_syntax = id == "syntax-error" || id == "unknown-tag";
@@ -82,7 +81,8 @@ TEST_CASE("a template takes a limited number of steps") {
   std::string loops =
       "{% set l = range(100000) %}{% for a in l %}{% for b in l %}{% endfor %}{% endfor %}";
   CHECK(error(loops) == "t, line 1: it takes more than 100000000 steps");
-  std::string find = "{% set s = 'a' * 100000000 %}{% for i in range(10000) %}{{ 'b' in s }}{% endfor %}";
+  std::string find =
+      "{% set s = 'a' * 100000000 %}{% for i in range(10000) %}{{ 'b' in s }}{% endfor %}";
   CHECK(error(find) == "t, line 1: it takes more than 100000000 steps");
 }
 
@@ -123,8 +123,9 @@ TEST_CASE("what grows by bits takes memory in proportion") {
       "{{ ns.s | length }} {{ ns.l | length }}";
   CHECK(render(source) == "1000000 50000");
   // What shares its beginning with a text that grew is not changed.
-  CHECK(render("{% set a = 'a' ~ 'b' %}{% set b = a ~ 'c' %}{% set c = a ~ 'd' %}{{ a ~ b ~ c }}") ==
-        "ababcabd");
+  CHECK(
+      render("{% set a = 'a' ~ 'b' %}{% set b = a ~ 'c' %}{% set c = a ~ 'd' %}{{ a ~ b ~ c }}") ==
+      "ababcabd");
   CHECK(render("{% set a = [1] + [2] %}{% set b = a + [3] %}{% set c = a[:1] + [4] %}"
                "{{ a }}{{ b }}{{ c }}") == "[1, 2][1, 2, 3][1, 4]");
 }
@@ -141,7 +142,8 @@ TEST_CASE("variables hide functions, and data is not changed") {
 
 TEST_CASE("strftime_now is the time of SOURCE_DATE_EPOCH where that is set") {
   setenv("SOURCE_DATE_EPOCH", "0", 1);
-  CHECK(render("{{ strftime_now('%Y-%m-%d %H:%M:%S %a %f%z') }}") == "1970-01-01 00:00:00 Thu 000000");
+  CHECK(render("{{ strftime_now('%Y-%m-%d %H:%M:%S %a %f%z') }}") ==
+        "1970-01-01 00:00:00 Thu 000000");
   setenv("SOURCE_DATE_EPOCH", "tomorrow", 1);
   CHECK(error("{{ strftime_now('%Y') }}").find("SOURCE_DATE_EPOCH is 'tomorrow'") !=
         std::string::npos);

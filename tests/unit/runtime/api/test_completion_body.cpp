@@ -1,4 +1,4 @@
-#include "runtime/api/completion_record.h"
+#include "runtime/api/completion_body.h"
 
 #include <doctest/doctest.h>
 
@@ -28,24 +28,18 @@ Choice make_choice(const std::string& text, bool scored = false) {
   return c;
 }
 
-Json record_of(const CompletionRequest& r, const std::vector<Choice>& choices,
-               const Usage& usage = {5, 7, 2}) {
-  std::string line = completion_record(r, choices, usage, kCreated, &tiny_docs());
+Json body_of(const CompletionRequest& r, const std::vector<Choice>& choices,
+             const Usage& usage = {5, 7, 2}) {
+  std::string line = completion_body(r, choices, usage, "3", kCreated, &tiny_docs());
   CHECK(line.find('\n') == std::string::npos);
   return Json::parse(line);
 }
 
 }  // namespace
 
-TEST_CASE("record: a completion") {
-  auto r = parse_line(completion_line(R"("model": "m")"));
-  Json j = record_of(r, {make_choice("the answer")});
-  CHECK(j["id"] == "batch_req_3");
-  CHECK(j["custom_id"] == "c1");
-  CHECK(j["error"].is_null());
-  CHECK(j["response"]["status_code"] == 200);
-  CHECK(j["response"]["request_id"] == "req_3");
-  Json body = j["response"]["body"];
+TEST_CASE("body: a completion") {
+  auto r = parse(completion_of(R"("model": "m")"));
+  Json body = body_of(r, {make_choice("the answer")});
   CHECK(body["id"] == "cmpl-3");
   CHECK(body["object"] == "text_completion");
   CHECK(body["created"] == kCreated);
@@ -56,8 +50,8 @@ TEST_CASE("record: a completion") {
         "finish_reason": "stop"}])"));
 }
 
-TEST_CASE("record: finish reasons, several choices") {
-  auto r = parse_line(completion_line(R"("n": 2)", "[\"one\", \"two\"]"));
+TEST_CASE("body: finish reasons, several choices") {
+  auto r = parse(completion_of(R"("n": 2)", "[\"one\", \"two\"]"));
   std::vector<Choice> choices;
   for (int32_t i = 0; i < 4; ++i) {
     choices.push_back(make_choice("x"));
@@ -65,7 +59,7 @@ TEST_CASE("record: finish reasons, several choices") {
   }
   choices[1].finish_reason = FinishReason::kLength;
   choices[2].finish_reason = FinishReason::kAborted;
-  Json list = record_of(r, choices)["response"]["body"]["choices"];
+  Json list = body_of(r, choices)["choices"];
   CHECK(list.size() == 4);
   CHECK(list[0]["finish_reason"] == "stop");
   CHECK(list[1]["finish_reason"] == "length");
@@ -73,11 +67,10 @@ TEST_CASE("record: finish reasons, several choices") {
   CHECK(list[3]["index"] == 3);
 }
 
-TEST_CASE("record: chat") {
-  auto r =
-      parse_line(chat_line(R"("logprobs": true, "top_logprobs": 2, "return_token_ids": true)"));
+TEST_CASE("body: chat") {
+  auto r = parse(chat_of(R"("logprobs": true, "top_logprobs": 2, "return_token_ids": true)"));
   Choice c = make_choice(" naïve", true);
-  Json body = record_of(r, {c})["response"]["body"];
+  Json body = body_of(r, {c});
   CHECK(body["id"] == "chatcmpl-3");
   CHECK(body["object"] == "chat.completion");
   Json choice = body["choices"][0];
@@ -95,15 +88,14 @@ TEST_CASE("record: chat") {
     CHECK(content[i]["top_logprobs"][0]["bytes"] == Json::array({97}));
   }
   CHECK(bytes == " naïve");
-  auto plain = parse_line(chat_line(""));
-  CHECK(
-      record_of(plain, {make_choice("x")})["response"]["body"]["choices"][0]["logprobs"].is_null());
+  auto plain = parse(chat_of(""));
+  CHECK(body_of(plain, {make_choice("x")})["choices"][0]["logprobs"].is_null());
 }
 
-TEST_CASE("record: a completion's logprobs as parallel lists, offsets in characters") {
-  auto r = parse_line(completion_line(R"("logprobs": 2)"));
+TEST_CASE("body: a completion's logprobs as parallel lists, offsets in characters") {
+  auto r = parse(completion_of(R"("logprobs": 2)"));
   Choice c = make_choice("é and b", true);
-  Json lists = record_of(r, {c})["response"]["body"]["choices"][0]["logprobs"];
+  Json lists = body_of(r, {c})["choices"][0]["logprobs"];
   size_t n = c.token_ids.size();
   for (const char* name : {"tokens", "token_logprobs", "top_logprobs", "text_offset"})
     CHECK(lists[name].size() == n);
@@ -120,13 +112,13 @@ TEST_CASE("record: a completion's logprobs as parallel lists, offsets in charact
   }
 }
 
-TEST_CASE("record: echo puts the prompt in front, with its own logprobs") {
-  auto r = parse_line(completion_line(R"("echo": true, "logprobs": 1, "return_token_ids": true)",
-                                      "\"one two three\""));
+TEST_CASE("body: echo puts the prompt in front, with its own logprobs") {
+  auto r = parse(completion_of(R"("echo": true, "logprobs": 1, "return_token_ids": true)",
+                               "\"one two three\""));
   Choice c = make_choice(" four", true);
   for (size_t i = 1; i < r.prompts[0].size(); ++i)
     c.prompt_logprobs.push_back({r.prompts[0][i], -2.0f, {{id_of("a"), -1.0f}}});
-  Json choice = record_of(r, {c})["response"]["body"]["choices"][0];
+  Json choice = body_of(r, {c})["choices"][0];
   CHECK(choice["text"] == "one two three four");
   Json lists = choice["logprobs"];
   CHECK(lists["tokens"].size() == r.prompts[0].size() + c.token_ids.size());
@@ -137,13 +129,13 @@ TEST_CASE("record: echo puts the prompt in front, with its own logprobs") {
   CHECK(choice["token_ids"] == c.token_ids);
 }
 
-TEST_CASE("record: max_tokens 0 scores the prompt only") {
-  auto r = parse_line(completion_line(
+TEST_CASE("body: max_tokens 0 scores the prompt only") {
+  auto r = parse(completion_of(
       R"("echo": true, "logprobs": 0, "max_tokens": 0, "return_token_ids": true)", "\"one two\""));
   Choice c = make_choice("x", true);
   for (size_t i = 1; i < r.prompts[0].size(); ++i)
     c.prompt_logprobs.push_back({r.prompts[0][i], -2.0f, {}});
-  Json body = record_of(r, {c}, {2, 1, 0})["response"]["body"];
+  Json body = body_of(r, {c}, {2, 1, 0});
   CHECK(body["choices"][0]["text"] == "one two");
   CHECK(body["choices"][0]["finish_reason"] == "length");
   CHECK(body["choices"][0]["token_ids"].empty());
@@ -152,46 +144,33 @@ TEST_CASE("record: max_tokens 0 scores the prompt only") {
   CHECK(body["usage"]["total_tokens"] == 2);
 }
 
-TEST_CASE("record: each choice echoes its own prompt") {
-  auto r = parse_line(completion_line(R"("echo": true, "n": 2)", "[\"one\", \"two\"]"));
+TEST_CASE("body: each choice echoes its own prompt") {
+  auto r = parse(completion_of(R"("echo": true, "n": 2)", "[\"one\", \"two\"]"));
   Choice c = make_choice("!");
   c.index = 2;
-  CHECK(record_of(r, {c})["response"]["body"]["choices"][0]["text"] == "two!");
+  CHECK(body_of(r, {c})["choices"][0]["text"] == "two!");
 }
 
-TEST_CASE("record: without a tokenizer tokens have numbers for names") {
+TEST_CASE("body: without a tokenizer tokens have numbers for names") {
   CompletionContext context = make_context();
   context.tokenizer = nullptr;
-  auto r = parse_line(completion_line(R"("logprobs": 1)", "[1, 2]"), context);
+  auto r = parse(completion_of(R"("logprobs": 1)", "[1, 2]"), context);
   Choice c{.token_ids = {7},
            .finish_reason = FinishReason::kLength,
            .logprobs = {{7, -1.0f, {{9, -0.5f}}}}};
-  Json choice =
-      Json::parse(completion_record(r, {c}, {}, 0, nullptr))["response"]["body"]["choices"][0];
+  Json choice = Json::parse(completion_body(r, {c}, {}, "3", 0, nullptr))["choices"][0];
   CHECK(choice["text"] == "");
   CHECK(choice["token_ids"] == Json::array({7}));
   CHECK(choice["logprobs"]["tokens"][0] == "token_id:7");
   CHECK(choice["logprobs"]["top_logprobs"][0]["token_id:9"] == -0.5f);
 }
 
-TEST_CASE("record: numbers JSON has no word for, and broken UTF-8") {
-  auto r = parse_line(completion_line(R"("logprobs": 0)"));
+TEST_CASE("body: numbers JSON has no word for, and broken UTF-8") {
+  auto r = parse(completion_of(R"("logprobs": 0)"));
   Choice c = make_choice("x");
   c.logprobs = {{c.token_ids[0], -INFINITY, {}}};
   c.text = "bad \xff byte";
-  r.custom_id = "\xc3(";
-  Json j = record_of(r, {c});
-  CHECK(j["response"]["body"]["choices"][0]["logprobs"]["token_logprobs"][0].is_null());
-  CHECK(j["response"]["body"]["choices"][0]["text"] == "bad \xEF\xBF\xBD byte");
-}
-
-TEST_CASE("record: an error") {
-  Json j = Json::parse(error_record(12, "id", "n: 0 is \"bad\""));
-  CHECK(j["id"] == "batch_req_12");
-  CHECK(j["custom_id"] == "id");
-  CHECK(j["response"].is_null());
-  CHECK(j["error"]["code"] == "invalid_request");
-  CHECK(j["error"]["message"] == "line 12: n: 0 is \"bad\"");
-  CHECK(j["error"]["line"] == 12);
-  CHECK(Json::parse(error_record(1, "", "x"))["custom_id"].is_null());
+  Json j = body_of(r, {c});
+  CHECK(j["choices"][0]["logprobs"]["token_logprobs"][0].is_null());
+  CHECK(j["choices"][0]["text"] == "bad \xEF\xBF\xBD byte");
 }

@@ -1,4 +1,4 @@
-#include "runtime/api/batch_texts.h"
+#include "runtime/api/api_context.h"
 
 #include <filesystem>
 
@@ -21,7 +21,7 @@ std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::str
 
 }  // namespace
 
-BatchTexts::BatchTexts(const EngineConfig& config, const ModelFiles& files, int64_t max_length) {
+ApiContext::ApiContext(const EngineConfig& config, const ModelFiles& files, int64_t max_length) {
   if (!files.texts.tokenizer_json.empty())
     tokenizer = Tokenizer::from_json(files.texts.tokenizer_json, "tokenizer.json");
   chat_template = find_chat_template(files.texts, context.no_chat_reason);
@@ -38,7 +38,6 @@ BatchTexts::BatchTexts(const EngineConfig& config, const ModelFiles& files, int6
   context.max_input_length = limit(config.scheduler.max_input_length);
   context.max_output_length = limit(config.scheduler.max_output_length);
   context.max_length = max_length;
-  context.seed = config.seed;
 }
 
 }  // namespace ll

@@ -1,5 +1,5 @@
 #pragma once
-// How the prompts of a batch are read and its answers written.
+// What a model and the configuration bring to requests: tokenizer, chat template, defaults, limits.
 #include <optional>
 
 #include "runtime/api/completion.h"
@@ -9,11 +9,11 @@
 namespace ll {
 
 // Owns what the context refers to.
-struct BatchTexts {
+struct ApiContext {
   // `max_length`: positions a sequence may have.
-  BatchTexts(const EngineConfig& config, const ModelFiles& files, int64_t max_length);
-  BatchTexts(const BatchTexts&) = delete;
-  BatchTexts& operator=(const BatchTexts&) = delete;
+  ApiContext(const EngineConfig& config, const ModelFiles& files, int64_t max_length);
+  ApiContext(const ApiContext&) = delete;
+  ApiContext& operator=(const ApiContext&) = delete;
 
   std::optional<Tokenizer> tokenizer;
   std::optional<ChatTemplate> chat_template;

@@ -1,4 +1,4 @@
-#include "runtime/api/completion_record.h"
+#include "runtime/api/completion_body.h"
 
 #include <fmt/core.h>
 
@@ -9,10 +9,6 @@ namespace ll {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 const char* name_of(FinishReason reason) {
   switch (reason) {
@@ -92,7 +88,7 @@ Json chat_logprobs(const Choice& c, const Tokenizer* tokenizer) {
 Json completion_choice(const CompletionRequest& r, const Choice& c, const Tokenizer* tokenizer) {
   const auto& prompt = r.prompts[static_cast<size_t>(c.index / r.params.n)];
   std::string text = r.drop_output ? "" : c.text;
-  if (r.echo && tokenizer) text.insert(0, tokenizer->decode(prompt, r.params.skip_special_tokens));
+  if (r.echo && tokenizer) text.insert(0, tokenizer->decode(prompt, r.text.skip_special_tokens));
   Json choice{{"index", c.index},
               {"text", std::move(text)},
               {"logprobs", nullptr},
@@ -125,46 +121,27 @@ Json chat_choice(const CompletionRequest& r, const Choice& c, const Tokenizer* t
   return choice;
 }
 
-Json body_of(const CompletionRequest& r, const std::vector<Choice>& choices, const Usage& usage,
-             int64_t created, const Tokenizer* tokenizer) {
+}  // namespace
+
+std::string completion_body(const CompletionRequest& r, const std::vector<Choice>& choices,
+                            const Usage& usage, std::string_view id, int64_t created,
+                            const Tokenizer* tokenizer) {
   bool is_chat = r.endpoint == Endpoint::kChatCompletions;
   Json list = Json::array();
   for (const Choice& c : choices)
     list.push_back(is_chat ? chat_choice(r, c, tokenizer) : completion_choice(r, c, tokenizer));
   int64_t completion = r.drop_output ? 0 : usage.completion_tokens;
-  return {{"id", fmt::format("{}-{}", is_chat ? "chatcmpl" : "cmpl", r.line)},
-          {"object", is_chat ? "chat.completion" : "text_completion"},
-          {"created", created},
-          {"model", r.model},
-          {"choices", std::move(list)},
-          {"usage",
-           {{"prompt_tokens", usage.prompt_tokens},
-            {"completion_tokens", completion},
-            {"total_tokens", usage.prompt_tokens + completion},
-            {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}}}};
-}
-
-}  // namespace
-
-std::string completion_record(const CompletionRequest& r, const std::vector<Choice>& choices,
-                              const Usage& usage, int64_t created, const Tokenizer* tokenizer) {
-  return dump({{"id", fmt::format("batch_req_{}", r.line)},
-               {"custom_id", r.custom_id},
-               {"response",
-                {{"status_code", 200},
-                 {"request_id", fmt::format("req_{}", r.line)},
-                 {"body", body_of(r, choices, usage, created, tokenizer)}}},
-               {"error", nullptr}});
-}
-
-std::string error_record(int64_t line, const std::string& custom_id, const std::string& message) {
-  return dump({{"id", fmt::format("batch_req_{}", line)},
-               {"custom_id", custom_id.empty() ? Json(nullptr) : Json(custom_id)},
-               {"response", nullptr},
-               {"error",
-                {{"code", "invalid_request"},
-                 {"message", fmt::format("line {}: {}", line, message)},
-                 {"line", line}}}});
+  Json body{{"id", fmt::format("{}-{}", is_chat ? "chatcmpl" : "cmpl", id)},
+            {"object", is_chat ? "chat.completion" : "text_completion"},
+            {"created", created},
+            {"model", r.model},
+            {"choices", std::move(list)},
+            {"usage",
+             {{"prompt_tokens", usage.prompt_tokens},
+              {"completion_tokens", completion},
+              {"total_tokens", usage.prompt_tokens + completion},
+              {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}}}};
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace ll

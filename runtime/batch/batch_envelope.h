@@ -1,0 +1,24 @@
+#pragma once
+// OpenAI's batch format: the envelope round the body of a request and of its answer.
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "runtime/api/completion.h"
+
+namespace ll {
+
+// A line of the input: {"custom_id", "method", "url", "body"}. A body without a seed gets one of
+// its own, made of `seed` and the line's number: draws differ from line to line and are the same in
+// every run. Throws Error that says what is wrong; `custom_id` is set as soon as it is known.
+CompletionRequest parse_batch_line(std::string_view json, int64_t line, uint64_t seed,
+                                   const CompletionContext& context, std::string& custom_id);
+
+// A line of the output, without a line end: {"id", "custom_id", "response": {"status_code",
+// "request_id", "body"}, "error": null}. `body` is JSON.
+std::string batch_record(int64_t line, std::string_view custom_id, std::string_view body);
+
+// That of a line that could not be run: "response" is null, "error" has code, message and line.
+std::string batch_error_record(int64_t line, std::string_view custom_id, std::string_view message);
+
+}  // namespace ll
