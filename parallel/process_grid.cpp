@@ -1,6 +1,6 @@
 #include "parallel/process_grid.h"
 
-#include "parallel/mpi/mpi_communicator.h"
+#include "parallel/make_communicator.h"
 
 namespace ll {
 

@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "parallel/mpi/mpi_communicator.h"
+#include "parallel/make_communicator.h"
 #include "parallel/mpi/mpi_environment.h"
 #include "perf/graph_timer.h"
 

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "parallel/mpi/mpi_handle.h"
-#include "parallel/nccl/nccl_communicator.h"
 #include "parallel/shard_spec.h"
 
 namespace ll {
@@ -117,12 +116,6 @@ class MpiCommunicator final : public Communicator {
 
 std::unique_ptr<Communicator> make_mpi_communicator(const Backend& backend, const MpiGroup& group) {
   return std::make_unique<MpiCommunicator>(backend.ops, group);
-}
-
-std::unique_ptr<Communicator> make_communicator(const Backend& backend, const MpiGroup& group) {
-  if (group.size() == 1) return make_self_communicator(backend);
-  return backend.kind == BackendKind::kCpu ? make_mpi_communicator(backend, group)
-                                           : make_nccl_communicator(backend, group);
 }
 
 }  // namespace ll

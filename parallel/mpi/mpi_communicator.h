@@ -10,7 +10,4 @@ namespace ll {
 // Collectives on host memory. Complete when they return.
 std::unique_ptr<Communicator> make_mpi_communicator(const Backend& backend, const MpiGroup& group);
 
-// The kind that fits the backend's memory: MPI for the CPU, NCCL for CUDA.
-std::unique_ptr<Communicator> make_communicator(const Backend& backend, const MpiGroup& group);
-
 }  // namespace ll

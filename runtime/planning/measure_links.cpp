@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "kernels/call_timer.h"
-#include "parallel/mpi/mpi_communicator.h"
+#include "parallel/make_communicator.h"
 #include "runtime/planning/machine_rates.h"
 
 namespace ll {

@@ -5,7 +5,7 @@
 #include <csignal>
 
 #include "model/shard/reshard.h"
-#include "parallel/mpi/mpi_communicator.h"
+#include "parallel/make_communicator.h"
 #include "runtime/planning/grid_planner.h"
 #include "runtime/planning/measure_device.h"
 #include "runtime/process/cpu_threads.h"

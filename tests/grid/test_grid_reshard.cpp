@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "model/shard/weight_visit.h"
-#include "parallel/mpi/mpi_communicator.h"
+#include "parallel/make_communicator.h"
 #include "tests/support/engine_oracle.h"
 #include "tests/support/grid_models.h"
 

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <thread>
 
-#include "parallel/mpi/mpi_communicator.h"
+#include "parallel/make_communicator.h"
 #include "tests/support/device.h"
 #include "tests/support/world.h"
 

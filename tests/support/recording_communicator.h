@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "parallel/mpi/mpi_communicator.h"
+#include "parallel/make_communicator.h"
 #include "parallel/process_grid.h"
 
 namespace ll::test {

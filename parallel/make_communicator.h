@@ -1,0 +1,14 @@
+#pragma once
+#include <memory>
+
+#include "kernels/backend.h"
+#include "parallel/communicator.h"
+#include "parallel/mpi/mpi_group.h"
+
+namespace ll {
+
+// The kind that fits the backend's memory: MPI for the CPU, NCCL for CUDA; a group of one needs
+// neither. Collective over the group.
+std::unique_ptr<Communicator> make_communicator(const Backend& backend, const MpiGroup& group);
+
+}  // namespace ll
