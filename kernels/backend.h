@@ -5,6 +5,7 @@
 
 #include "kernels/device_api.h"
 #include "kernels/fused_decode.h"
+#include "kernels/linear_tuning.h"
 #include "kernels/ops.h"
 
 namespace ll {
@@ -16,10 +17,14 @@ struct Backend {
   std::string device_name;  // "NVIDIA H200", "CPU, 2 threads, avx512_bf16"
   const DeviceApi& device;
   const Ops& ops;
-  const GraphApi* graphs;              // null: launch every op
-  const FusedDecodeApi* fused_decode;  // null: decode by ops
-  int fixed_page_size;                 // KV page size the kernels are built for; 0: any
-  int max_sequences = 0;               // decode rows, and chunks, of a step; 0: any
+  const GraphApi* graphs = nullptr;              // null: launch every op
+  const FusedDecodeApi* fused_decode = nullptr;  // null: decode by ops
+  int fixed_page_size = 0;                       // KV page size the kernels are built for; 0: any
+  int max_sequences = 0;                         // decode rows, and chunks, of a step; 0: any
+  const LinearTuning* linear_tuning = nullptr;   // null: each product has one way
+  // Whether norms of up to kMostDeferredRows rows are faster done by the products around them
+  // (LinearArgs::x_squares and Ending::add_rms_norm).
+  bool defers_norms = false;
 };
 
 // Opens the device of this process; on CUDA the GPU `local_rank`, on the CPU `num_threads` threads

@@ -10,8 +10,6 @@
 #include <array>
 #include <cstdint>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "kernels/device_api.h"
 #include "kernels/pages.h"
@@ -92,12 +90,6 @@ struct RowSquares {
   float eps;
 };
 
-enum class Epilogue : uint8_t {
-  kNone,
-  kSiluAndMul,  // weight rows alternate gate, up; out[i] = silu(gate_i) * up_i   [Shazeer 2020,
-                // SwiGLU]
-};
-
 // Rotates q in place and writes rotated k, and v, to their pages, where the position is this
 // rank's. Elements 2 i and 2 i + 1 of a head turn together, as in Su et al. 2021. Qwen2's files lay
 // them out D/2 apart; the rows of the weights that make them are put in this order when they are
@@ -110,31 +102,68 @@ struct RopeAndStoreArgs {
   int32_t num_heads, num_kv_heads;
 };
 
+// What a product ends with; its arguments are borrowed.
+class Ending {
+ public:
+  enum class Kind : uint8_t { kNone, kSiluAndMul, kRope, kNorm };
+
+  constexpr Ending() = default;
+  // Rows of the weight alternate gate, up; out[i] = silu(gate_i) * up_i   [Shazeer 2020, SwiGLU].
+  static constexpr Ending silu_and_mul() { return Ending(Kind::kSiluAndMul); }
+  // This op is then done to `out`, which is its qkv.
+  static constexpr Ending rope_and_store(const RopeAndStoreArgs& rope) {
+    Ending ending(Kind::kRope);
+    ending.rope_ = &rope;
+    return ending;
+  }
+  // This op is then done with `out` as its delta; it has row_squares.
+  static constexpr Ending add_rms_norm(const AddRmsNormArgs& norm) {
+    Ending ending(Kind::kNorm);
+    ending.norm_ = &norm;
+    return ending;
+  }
+
+  constexpr Kind kind() const { return kind_; }
+  constexpr bool is_silu() const { return kind_ == Kind::kSiluAndMul; }
+  // Null where it is another kind.
+  constexpr const RopeAndStoreArgs* rope() const { return kind_ == Kind::kRope ? rope_ : nullptr; }
+  constexpr const AddRmsNormArgs* norm() const { return kind_ == Kind::kNorm ? norm_ : nullptr; }
+
+ private:
+  constexpr explicit Ending(Kind kind) : kind_(kind) {}
+
+  Kind kind_ = Kind::kNone;
+  const RopeAndStoreArgs* rope_ = nullptr;
+  const AddRmsNormArgs* norm_ = nullptr;
+};
+
 // out = x W^T + bias
 struct LinearArgs {
-  TensorView out;  // [T, rows], or [T, rows / 2] after kSiluAndMul; x's dtype or float32
+  TensorView out;  // [T, rows], or [T, rows / 2] after SiLU-and-mul; x's dtype or float32
   TensorView x;    // [T, cols]
   Weight weight;
   TensorView bias;  // [rows] or empty
-  Epilogue epilogue = Epilogue::kNone;
-  // Instead of an epilogue: is then done to `out`, which is its qkv.
-  const RopeAndStoreArgs* rope = nullptr;
+  Ending ending;
   // x lacks its scale: each row's product is divided by sqrt(squares / cols + eps).
   const RowSquares* x_squares = nullptr;
-  // Instead of an epilogue: is then done with `out` as its delta; has row_squares.
-  const AddRmsNormArgs* norm = nullptr;
 };
 
 // What a product of rows that were not yet normalised lacks once its parts are summed:
-// out = epilogue(x / sqrt(sum_squares / width + eps) + bias).
+// out = ending(x / sqrt(sum_squares / width + eps) + bias).
 struct FinishLinearArgs {
-  TensorView out;            // [T, n], may be x; or [T, n / 2] after kSiluAndMul
+  TensorView out;            // [T, n], may be x; or [T, n / 2] after SiLU-and-mul
   TensorView x;              // [T, n]
   const float* sum_squares;  // [T], of the whole rows
   int64_t width;             // of the whole rows
   float eps;
   TensorView bias;  // [n] or empty
-  Epilogue epilogue = Epilogue::kNone;
+  Ending ending;    // none or SiLU-and-mul
+};
+
+// What the attention of all layers of a rank has in common.
+struct AttentionShape {
+  int32_t num_heads, num_kv_heads, head_dim;
+  PositionSplit split{};  // as in the layers' KvPages
 };
 
 // out = softmax(q k^T / sqrt(D)) v, causal, over the pages of each row's sequence (positions 0 to
@@ -183,25 +212,9 @@ struct MergeAttentionArgs {
   int64_t first_column, head_dim;
 };
 
-// Kernels end while the next ones start, so that a product's fastest way alone need not be the
-// fastest in a step. Who runs steps can try the others.
-struct LinearTuning {
-  // From here on notes which products are done, and forgets those of before.
-  void (&watch)();
-  // Ends it. Of each shape done more than once, in the order of the first times, the names of the
-  // ways to do it; the fastest alone is number 0. Without those that were watched before, and those
-  // whose way the environment asks for.
-  std::vector<std::vector<std::string>> (&ways)();
-  // is_early: the next kernel may start at once, where the way's own kernel can let it.
-  void (&choose)(int shape, int way, bool is_early);
-  std::string (&describe)(int shape);  // the shape and its way, for a log
-};
-
 struct Ops {
   // Once a step, before its layers: what all layers' attention shares (work lists on the device).
-  // `split`: as in the layers' KvPages.
-  void (&begin_step)(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads,
-                     const PositionSplit& split);
+  void (&begin_step)(Stream, const BatchView&, const AttentionShape&);
   // Device bytes of a packed weight.
   size_t (&packed_bytes)(int64_t rows, int64_t cols, DType dtype);
   // Takes [rows, cols] of the model's dtype (bfloat16 or float32) on the device.
@@ -233,14 +246,6 @@ struct Ops {
   // full_cols + col0 + c; uniform in (-scale, scale).
   void (&fill_random)(Stream, TensorView out, uint64_t seed, float scale, int64_t row0,
                       int64_t col0, int64_t full_cols);
-  // Numbers of rows of x, up to `most`, for which `linear` measures how to do a product when it
-  // first does it, which takes a while; a product of other rows is done as that of the next of
-  // these.
-  std::vector<int64_t> (&linear_buckets)(int64_t most);
-  const LinearTuning* linear_tuning;  // null: each product has one way
-  // Whether norms of up to kMostDeferredRows rows are faster done by the products around them
-  // (LinearArgs::x_squares and norm).
-  bool defers_norms;
   SamplingOps sampling;
 };
 

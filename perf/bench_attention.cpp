@@ -130,7 +130,10 @@ class Step {
 
   int64_t num_layers() const { return num_layers_; }
 
-  void begin() { backend_.ops.begin_step(stream_, batch(), case_.heads, case_.kv_heads, {}); }
+  void begin() {
+    backend_.ops.begin_step(stream_, batch(),
+                            {case_.heads, case_.kv_heads, static_cast<int32_t>(case_.dim)});
+  }
 
   void attend(int64_t layer) {
     KvPages kv{keys_.view().rows(layer * num_pages(), num_pages()),

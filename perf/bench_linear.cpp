@@ -62,7 +62,7 @@ void bench(const Backend& backend, const GraphTimer& timer, const ModelShape& mo
   auto args = [&](size_t copy) {
     return LinearArgs{out, x, w.copies[copy % w.copies.size()],
                       p.has_bias ? bias.view() : TensorView{},
-                      p.is_silu ? Epilogue::kSiluAndMul : Epilogue::kNone};
+                      p.is_silu ? Ending::silu_and_mul() : Ending()};
   };
   int calls = num_x >= 2048 ? 5 : std::max(20, static_cast<int>(w.copies.size()));
   double us = timer.microseconds(

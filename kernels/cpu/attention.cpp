@@ -266,7 +266,7 @@ void attend(const AttentionArgs& a, const Shape2& s) {
 
 }  // namespace
 
-void begin_step(Stream, const BatchView&, int32_t, int32_t, const PositionSplit&) {}
+void begin_step(Stream, const BatchView&, const AttentionShape&) {}
 
 void attention(Stream, const AttentionArgs& a) {
   int64_t dim = a.kv.k.dim(3);

@@ -18,7 +18,7 @@ void finish_row(const FinishLinearArgs& a, int64_t row, std::vector<float>& y) {
     float bias = a.bias.empty() ? 0.0f : to_float(a.bias.as<T>()[i]);
     y[static_cast<size_t>(i)] = to_float(x[i]) * scale + bias;
   }
-  if (a.epilogue == Epilogue::kSiluAndMul) simd().silu_and_mul(y.data(), y.data(), n /= 2);
+  if (a.ending.is_silu()) simd().silu_and_mul(y.data(), y.data(), n /= 2);
   T* out = a.out.as<T>() + row * n;
   for (int64_t i = 0; i < n; ++i) out[i] = from_float<T>(y[static_cast<size_t>(i)]);
 }
@@ -44,7 +44,7 @@ void add_all(T* to, const T* x, int64_t n) {
 void finish_linear(Stream, const FinishLinearArgs& a) {
   int64_t n = a.x.dim(1);
   ensure(a.out.dim(0) == a.x.dim(0) && a.out.dtype == a.x.dtype &&
-             a.out.dim(1) == (a.epilogue == Epilogue::kSiluAndMul ? n / 2 : n) &&
+             a.out.dim(1) == (a.ending.is_silu() ? n / 2 : n) &&
              (a.bias.empty() || a.bias.numel() == n),
          "finish_linear: shapes");
   a.x.dtype == DType::f32 ? finish<float>(a) : finish<bf16>(a);

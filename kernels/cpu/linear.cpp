@@ -92,7 +92,7 @@ void store_rows(bf16* out, int64_t ldo, const float* y, int64_t ldy, int64_t row
   simd().narrow_rows(out, ldo, y, ldy, rows, n);
 }
 
-// Bias, epilogue and rounding of a panel's sums of some rows.
+// Bias, SiLU-and-mul and rounding of a panel's sums of some rows.
 template <class Out, class Bias>
 void finish_rows(const LinearArgs& a, int64_t row, int64_t rows, int64_t panel, float* y) {
   int64_t first = panel * kPanelCols, count = std::min<int64_t>(kPanelCols, a.weight.rows - first),
@@ -103,7 +103,7 @@ void finish_rows(const LinearArgs& a, int64_t row, int64_t rows, int64_t panel, 
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t c = 0; c < count; ++c) y[r * kPanelCols + c] += bias[c];
   }
-  if (a.epilogue == Epilogue::kSiluAndMul) {
+  if (a.ending.is_silu()) {
     first /= 2, count /= 2, width /= 2;
     simd().silu_and_mul(y, y, rows * width);
   }
@@ -161,8 +161,8 @@ bool library_product(const LinearArgs& a) {
   bool has_own =
       simd().has_tiles && a.weight.cols % kPanelDepth == 0 && a.weight.cols % kSetCols != 0;
   if (a.x.dim(0) < kLibraryRows || has_own) return false;
-  if (a.epilogue == Epilogue::kNone) return onednn_matmul(a.out, a.x, a.weight, a.bias);
-  static std::vector<bf16> wide;  // [T, rows] before the epilogue halves it
+  if (!a.ending.is_silu()) return onednn_matmul(a.out, a.x, a.weight, a.bias);
+  static std::vector<bf16> wide;  // [T, rows] before SiLU-and-mul halves it
   wide.resize(static_cast<size_t>(a.x.dim(0) * a.weight.rows));
   TensorView both{wide.data(), DType::bf16, {a.x.dim(0), a.weight.rows}};
   if (!onednn_matmul(both, a.x, a.weight, a.bias)) return false;
@@ -243,18 +243,16 @@ void linear_of_scaled(Stream stream, LinearArgs a) {
 
 }  // namespace
 
-std::vector<int64_t> linear_buckets(int64_t) { return {}; }  // nothing is measured
-
 void linear(Stream stream, const LinearArgs& a) {
   ensure(a.x.dim(1) == a.weight.cols && a.out.dim(0) == a.x.dim(0), "linear: shapes differ");
-  ensure(a.out.dim(1) == (a.epilogue == Epilogue::kSiluAndMul ? a.weight.rows / 2 : a.weight.rows),
+  ensure(a.out.dim(1) == (a.ending.is_silu() ? a.weight.rows / 2 : a.weight.rows),
          "linear: output width");
   if (a.out.empty()) return;
   if (a.x_squares) return linear_of_scaled(stream, a);
   multiply_any(a);
-  if (a.rope) rope_and_store_kv(stream, *a.rope);
-  if (!a.norm) return;
-  AddRmsNormArgs norm = *a.norm;
+  if (const RopeAndStoreArgs* rope = a.ending.rope()) rope_and_store_kv(stream, *rope);
+  if (!a.ending.norm()) return;
+  AddRmsNormArgs norm = *a.ending.norm();
   norm.delta = a.out;
   add_rms_norm(stream, norm);
 }

@@ -4,6 +4,9 @@
 
 namespace ll::cuda {
 
+// Whether the build has CUDA and the machine a GPU.
+bool has_device();
+
 // Throws Error when the build or the machine has no CUDA, or there is no GPU `local_rank`.
 Backend open(int local_rank);
 

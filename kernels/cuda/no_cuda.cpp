@@ -1,13 +1,13 @@
 #include "kernels/cuda/cuda_backend.h"
 
-namespace ll {
+namespace ll::cuda {
 
-bool has_cuda() { return false; }
+bool has_device() { return false; }
 
-Backend cuda::open(int) {
+Backend open(int) {
   fail_usage(
       "backend: cuda, but this program was built without CUDA; use backend: cpu, or build with "
       "LITELANG_CUDA=ON");
 }
 
-}  // namespace ll
+}  // namespace ll::cuda

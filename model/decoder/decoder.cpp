@@ -62,8 +62,11 @@ TensorView Decoder::forward(Stream stream, const StepInputs& inputs, const KvCac
   Rows rows = rows_of(inputs);
   if (rows.defers)
     backend_.device.fill(stream, squares_of(0, rows), 0, num_blocks() * squares_bytes(rows));
-  backend_.ops.begin_step(stream, inputs.batch, static_cast<int32_t>(shard_.heads.size),
-                          static_cast<int32_t>(shard_.kv_heads.size), kv.positions());
+  backend_.ops.begin_step(stream, inputs.batch,
+                          {.num_heads = static_cast<int32_t>(shard_.heads.size),
+                           .num_kv_heads = static_cast<int32_t>(shard_.kv_heads.size),
+                           .head_dim = static_cast<int32_t>(config_.head_dim),
+                           .split = kv.positions()});
   if (rows.gathered) gathered_layers_->begin(stream);
   embed(stream, inputs, rows);
   for (size_t l = 0; l < std::min(weights_.layers.size(), inputs.most_layers); ++l) {
@@ -80,8 +83,7 @@ TensorView Decoder::forward(Stream stream, const StepInputs& inputs, const KvCac
 }
 
 bool Decoder::defers_norms(int64_t rows) const {
-  return backend_.ops.defers_norms && a_.row_squares && rows > kFewRows &&
-         rows <= kMostDeferredRows;
+  return backend_.defers_norms && a_.row_squares && rows > kFewRows && rows <= kMostDeferredRows;
 }
 
 size_t Decoder::squares_bytes(const Rows& rows) {
@@ -148,15 +150,15 @@ void Decoder::project_qkv(Stream stream, const LayerView& layer, const Rows& row
                         rows.batch,
                         static_cast<int32_t>(shard_.heads.size),
                         static_cast<int32_t>(shard_.kv_heads.size)};
-  ColumnProduct product{a_.qkv, rows.block, 1, &ColumnWeights::qkv, true, Epilogue::kNone};
+  ColumnProduct product{a_.qkv, rows.block, 1, &ColumnWeights::qkv, true};
   product.x_squares = x_squares;
   if (rows.gathered) {
     gather_qkv(stream, layer, rows, product);
   } else {
-    if (shard_.hidden_parts == 1) product.rope = &rope;
+    if (shard_.hidden_parts == 1) product.ending = Ending::rope_and_store(rope);
     column_products(stream, layer, rows, product);
   }
-  if (!product.rope) backend_.ops.rope_and_store_kv(stream, rope);
+  if (!product.ending.rope()) backend_.ops.rope_and_store_kv(stream, rope);
 }
 
 void Decoder::gather_qkv(Stream stream, const LayerView& layer, const Rows& rows,
@@ -200,7 +202,7 @@ void Decoder::mlp_block(Stream stream, const LayerView& layer, const Rows& rows,
                         const BlockNorms& norms) {
   column_products(stream, layer, rows,
                   {a_.act, rows.mine, layer.size(), &ColumnWeights::gate_up, false,
-                   Epilogue::kSiluAndMul, nullptr, pointer_to(norms.before)});
+                   Ending::silu_and_mul(), pointer_to(norms.before)});
   row_products(stream, layer, rows, a_.act, rows.mine, &ColumnWeights::down,
                pointer_to(norms.after));
 }
@@ -213,8 +215,7 @@ void Decoder::column_products(Stream stream, const LayerView& layer, const Rows&
   auto bias_of = [&](size_t c) { return p.has_bias ? layer[c].qkv_bias : TensorView{}; };
   if (shard_.hidden_parts == 1) {
     for (size_t c = 0; c < p.columns; ++c)
-      ops.linear(stream,
-                 {out_of(c), x, layer[c].*p.matrix, bias_of(c), p.epilogue, p.rope, p.x_squares});
+      ops.linear(stream, {out_of(c), x, layer[c].*p.matrix, bias_of(c), p.ending, p.x_squares});
     return;
   }
   // Sums over part of the inputs, of rows not yet normalised: what is not linear comes afterwards.
@@ -229,16 +230,15 @@ void Decoder::column_products(Stream stream, const LayerView& layer, const Rows&
   grid_.x_comm().all_reduce_sum(stream, wide, squares);
   for (size_t c = 0; c < p.columns; ++c)
     ops.finish_linear(stream, {out_of(c), wide_of(c), squares.as<float>(), config_.hidden_size,
-                               config_.rms_norm_eps, bias_of(c), p.epilogue});
+                               config_.rms_norm_eps, bias_of(c), p.ending});
 }
 
 void Decoder::row_products(Stream stream, const LayerView& layer, const Rows& rows, TensorView x,
                            int64_t stride, Weight ColumnWeights::*matrix,
                            const AddRmsNormArgs* norm) {
   TensorView sum = a_.partial.view().rows(0, rows.mine);
-  backend_.ops.linear(
-      stream,
-      {sum, x.rows(0, rows.mine), layer[0].*matrix, {}, Epilogue::kNone, nullptr, nullptr, norm});
+  Ending ending = norm ? Ending::add_rms_norm(*norm) : Ending();
+  backend_.ops.linear(stream, {sum, x.rows(0, rows.mine), layer[0].*matrix, {}, ending});
   for (size_t c = 1; c < layer.size(); ++c) {
     TensorView more = a_.addend.view().rows(0, rows.mine);
     backend_.ops.linear(

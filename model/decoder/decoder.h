@@ -110,8 +110,7 @@ class Decoder {
     size_t columns;
     Weight ColumnWeights::*matrix;
     bool has_bias;
-    Epilogue epilogue;
-    const RopeAndStoreArgs* rope = nullptr;
+    Ending ending{};
     const RowSquares* x_squares = nullptr;
   };
   // Queries, keys and values of all rows for this rank's heads: queries turned, the others stored.

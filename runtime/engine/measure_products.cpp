@@ -91,10 +91,10 @@ void measure_in_steps(const Backend& backend, Stream stream, const MpiGroup& rep
 void measure_products(const Backend& backend, Stream stream, const MpiGroup& replica,
                       Decoder& model, const KvCache& kv, TensorView logits,
                       const MeasuredSteps& steps) {
-  std::vector<int64_t> buckets = backend.ops.linear_buckets(steps.max_tokens);
+  if (!backend.linear_tuning) return;
+  std::vector<int64_t> buckets = backend.linear_tuning->buckets(steps.max_tokens);
   if (!buckets.empty()) measure_alone(backend, stream, model, kv, logits, buckets);
-  if (backend.ops.linear_tuning && !steps.decode_rows.empty())
-    measure_in_steps(backend, stream, replica, model, kv, steps);
+  if (!steps.decode_rows.empty()) measure_in_steps(backend, stream, replica, model, kv, steps);
 }
 
 }  // namespace ll

@@ -28,7 +28,7 @@ std::vector<std::string> shared_names(const MpiGroup& ranks, const std::vector<s
 StepTuner::StepTuner(const Backend& backend, Stream stream, const MpiGroup& ranks,
                      std::function<void()> step)
     : backend_(backend),
-      tuning_(*backend.ops.linear_tuning),
+      tuning_(*backend.linear_tuning),
       stream_(stream),
       ranks_(ranks),
       step_(std::move(step)),
@@ -41,7 +41,7 @@ StepTuner::~StepTuner() {
 }
 
 void StepTuner::run() {
-  tuning_.watch();
+  tuning_.watch(stream_);
   step_();
   find_shapes();
   if (choose_all() < 2) return;  // no other's neighbours have changed
@@ -50,7 +50,7 @@ void StepTuner::run() {
 }
 
 void StepTuner::find_shapes() {
-  auto ways = tuning_.ways();
+  auto ways = tuning_.ways(stream_);
   auto count = static_cast<int64_t>(ways.size());
   if (ranks_.min(count) != ranks_.max(count)) return;
   for (const auto& own : ways) {
@@ -67,7 +67,7 @@ void StepTuner::find_shapes() {
 std::string StepTuner::report() const {
   std::string lines;
   for (size_t i = 0; i < shapes_.size(); ++i)
-    lines += fmt::format("in a step {}\n", tuning_.describe(static_cast<int>(i)));
+    lines += fmt::format("in a step {}\n", tuning_.describe(stream_, static_cast<int>(i)));
   return lines;
 }
 
@@ -86,7 +86,7 @@ int StepTuner::choose_all() {
 
 void StepTuner::choose(size_t shape, const Way& way) {
   int own = shapes_[shape].own_numbers[static_cast<size_t>(way.number)];
-  tuning_.choose(static_cast<int>(shape), own, way.is_early);
+  tuning_.choose(stream_, static_cast<int>(shape), own, way.is_early);
 }
 
 // The best of a few runs of one graph, after one that does not count. Ranks end a step together;

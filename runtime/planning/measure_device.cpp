@@ -149,7 +149,7 @@ class DeviceMeter {
     auto heads = static_cast<int32_t>(model_.num_heads),
          kv = static_cast<int32_t>(model_.num_kv_heads);
     KvPages pages{.k = a.keys, .v = a.values};
-    b_.ops.begin_step(stream_, a.batch, heads, kv, {});
+    b_.ops.begin_step(stream_, a.batch, {heads, kv, static_cast<int32_t>(model_.head_dim)});
     return seconds_a_call(b_, stream_, kCalls, [&](int) {
       b_.ops.attention(stream_, {a.out, a.qkv, pages, a.batch, heads, kv});
     });

@@ -142,10 +142,8 @@ TEST_CASE("norms done by the products around them, and as ops of their own") {
     for (bool defers : {false, true}) {
       CAPTURE(name);
       CAPTURE(defers);
-      Ops ops = backend().ops;
-      ops.defers_norms = defers;
-      Backend other{backend().kind,   backend().device_name,  backend().device,         ops,
-                    backend().graphs, backend().fused_decode, backend().fixed_page_size};
+      Backend other = backend();
+      other.defers_norms = defers;
       Golden golden(name);
       TestModel::On on{.steps_on = &other};
       TestModel m(WeightStore::open(golden.folder), DType::bf16, mpi().world(), on);

@@ -131,7 +131,7 @@ Run run(const std::vector<Piece>& pieces, const Heads& h, int page_size, DType d
                   data_of<Chunk>(c),
                   static_cast<int32_t>(b.stride * page_size)};
   Tensor out = poisoned({tokens, h.heads * h.dim}, dtype);
-  backend().ops.begin_step(stream(), batch, h.heads, h.kv_heads, {});
+  backend().ops.begin_step(stream(), batch, {h.heads, h.kv_heads, static_cast<int32_t>(h.dim)});
   backend().ops.attention(stream(), {out, q, {k, v}, batch, h.heads, h.kv_heads});
   return {download_floats(out), reference(b, h, page_size, as_seen(qkv, dtype),
                                           as_seen(keys, dtype), as_seen(values, dtype))};

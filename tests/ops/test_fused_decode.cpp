@@ -286,7 +286,7 @@ void Rig::add_and_norm(const Tensor* delta, const Tensor& gain) {
 void Rig::run_ops() {
   const Ops& ops = backend().ops;
   auto heads = static_cast<int32_t>(m_.heads), kv_heads = static_cast<int32_t>(m_.kv_heads);
-  ops.begin_step(stream(), batch(), heads, kv_heads, {});
+  ops.begin_step(stream(), batch(), {heads, kv_heads, static_cast<int32_t>(m_.dim)});
   ops.embed(stream(),
             {residual_, embed_weight_, data_of<int32_t>(ids_), data_of<int32_t>(last_tokens_), 0});
   for (size_t l = 0; l < layers_.size(); ++l) {
@@ -298,7 +298,7 @@ void Rig::run_ops() {
     ops.attention(stream(), {attention_, qkv_, kv, batch(), heads, kv_heads});
     ops.linear(stream(), {partial_, attention_, w.o_weight, {}});
     add_and_norm(&partial_, w.post_attention_norm);
-    ops.linear(stream(), {act_, normed_, w.gate_up_weight, {}, Epilogue::kSiluAndMul});
+    ops.linear(stream(), {act_, normed_, w.gate_up_weight, {}, Ending::silu_and_mul()});
     ops.linear(stream(), {partial_, act_, w.down_weight, {}});
   }
   add_and_norm(&partial_, final_norm_);

@@ -97,7 +97,7 @@ struct SplitRig {
                     data_of<Chunk>(c),
                     length};
     Part part{poisoned({rows(), heads * dim}, dtype), poisoned({rows(), heads}, DType::f32)};
-    backend().ops.begin_step(stream(), batch, heads, kv_heads, split);
+    backend().ops.begin_step(stream(), batch, {heads, kv_heads, static_cast<int32_t>(dim), split});
     backend().ops.attention(stream(), {part.out,
                                        q,
                                        {k, v, split},
@@ -235,9 +235,8 @@ TEST_CASE("a product of rows not yet normalised, finished, is the product of nor
           Tensor wide = upload_floats(products, {t, kOut}, dtype),
                  bias = upload_floats(b, {kOut}, dtype),
                  out = poisoned({t, is_silu ? kOut / 2 : kOut}, dtype);
-          backend().ops.finish_linear(stream(),
-                                      {out, wide, data_of<float>(squares), e, 1e-6f, bias,
-                                       is_silu ? Epilogue::kSiluAndMul : Epilogue::kNone});
+          backend().ops.finish_linear(stream(), {out, wide, data_of<float>(squares), e, 1e-6f, bias,
+                                                 is_silu ? Ending::silu_and_mul() : Ending()});
           auto y = as_seen(products, dtype), biases = as_seen(b, dtype);
           std::vector<float> want;
           for (int64_t row = 0; row < t; ++row) {

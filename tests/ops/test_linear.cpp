@@ -14,7 +14,7 @@ namespace {
 struct Case {
   int64_t m, n, k;
   bool bias = false;
-  Epilogue epilogue = Epilogue::kNone;
+  Ending ending{};
   bool float_out = false;
 };
 
@@ -34,7 +34,7 @@ std::vector<float> reference(const Case& c, const std::vector<float>& x,
       y[static_cast<size_t>(m * c.n + n)] = sum;
     }
   std::vector<float> out;
-  if (c.epilogue == Epilogue::kNone) return {y.begin(), y.end()};
+  if (!c.ending.is_silu()) return {y.begin(), y.end()};
   for (size_t i = 0; i < y.size(); i += 2)
     out.push_back(static_cast<float>(y[i] / (1 + std::exp(-y[i])) * y[i + 1]));
   return out;
@@ -47,9 +47,9 @@ Result run(const Case& c, DType dtype) {
   Weight weight = backend().ops.pack_weight(stream(), natural, storage);
   if (c.bias) b = upload_floats(bias, {c.n}, dtype);
   Tensor input = upload_floats(x, {c.m, c.k}, dtype);
-  Tensor out = poisoned({c.m, c.epilogue == Epilogue::kSiluAndMul ? c.n / 2 : c.n},
-                        c.float_out ? DType::f32 : dtype);
-  backend().ops.linear(stream(), {out, input, weight, b, c.epilogue});
+  Tensor out =
+      poisoned({c.m, c.ending.is_silu() ? c.n / 2 : c.n}, c.float_out ? DType::f32 : dtype);
+  backend().ops.linear(stream(), {out, input, weight, b, c.ending});
   return {download_floats(out),
           reference(c, as_seen(x, dtype), as_seen(w, dtype), as_seen(bias, dtype))};
 }
@@ -77,17 +77,17 @@ TEST_CASE("linear over odd shapes") {
 
 TEST_CASE("linear with SiLU-and-mul, float32 outputs, and nothing to do") {
   for (int64_t m : {1, 4, 7, 20, 64}) {
-    check_case({m, 2 * 152, 64, false, Epilogue::kSiluAndMul});
-    check_case({m, 2 * 31, 33, true, Epilogue::kSiluAndMul});
-    check_case({m, 1000, 448, false, Epilogue::kNone, true});
+    check_case({m, 2 * 152, 64, false, Ending::silu_and_mul()});
+    check_case({m, 2 * 31, 33, true, Ending::silu_and_mul()});
+    check_case({m, 1000, 448, false, Ending(), true});
   }
   check_case({0, 64, 64});
 }
 
 TEST_CASE("linear over several blocks of rows, depth and panels") {
   check_case({600, 200, 96, true});
-  check_case({90, 130, 480, true, Epilogue::kNone, true});
-  check_case({520, 2 * 170, 1280, true, Epilogue::kSiluAndMul});
+  check_case({90, 130, 480, true, Ending(), true});
+  check_case({520, 2 * 170, 1280, true, Ending::silu_and_mul()});
 }
 
 namespace {
@@ -158,7 +158,7 @@ void check_rope_case(RopeRig rig, int64_t depth) {
   ops.rope_and_store_kv(stream(), apart);
   std::vector<float> want = rig.written();
   RopeAndStoreArgs together = rig.fresh();
-  ops.linear(stream(), {together.qkv, input, weight, bias, Epilogue::kNone, &together});
+  ops.linear(stream(), {together.qkv, input, weight, bias, Ending::rope_and_store(together)});
   std::vector<float> got = rig.written();
   REQUIRE(got.size() == want.size());
   CHECK(relative_error(std::span<const float>(got), std::span<const float>(want)) <

@@ -22,10 +22,7 @@ class Rehearsal {
   };
   using Choices = std::array<Choice, kShapes>;
 
-  Rehearsal() : ops_(test::backend().ops) {
-    now() = this;
-    ops_.linear_tuning = &tuning();
-  }
+  Rehearsal() { now() = this; }
   Rehearsal(const Rehearsal&) = delete;
   Rehearsal& operator=(const Rehearsal&) = delete;
 
@@ -56,22 +53,23 @@ class Rehearsal {
   }
 
   static const LinearTuning& tuning() {
-    static const LinearTuning api{watch, end_watch, choose, describe};
+    static const LinearTuning api{buckets, watch, end_watch, choose, describe};
     return api;
   }
-  static void watch() {
+  static std::vector<int64_t> buckets(int64_t) { return {}; }
+  static void watch(Stream) {
     now()->is_watching = true;
     ++now()->num_watches;
   }
-  static std::vector<std::vector<std::string>> end_watch() {
+  static std::vector<std::vector<std::string>> end_watch(Stream) {
     now()->is_watching = false;
     return now()->ways;
   }
-  static void choose(int shape, int way, bool is_early) {
+  static void choose(Stream, int shape, int way, bool is_early) {
     CHECK(way < static_cast<int>(now()->ways.at(static_cast<size_t>(shape)).size()));
     now()->chosen.at(static_cast<size_t>(shape)) = {way, is_early};
   }
-  static std::string describe(int shape) {
+  static std::string describe(Stream, int shape) {
     return "shape " + std::to_string(shape) + ": " +
            std::to_string(now()->chosen.at(static_cast<size_t>(shape)).way);
   }
@@ -106,8 +104,12 @@ class Rehearsal {
     return r.cost(r.chosen) * (1 + r.noise * share) / 1000;
   }
 
-  Ops ops_;
-  Backend backend_{test::backend().kind, "rehearsal", device(), ops_, &graphs(), nullptr, 0};
+  Backend backend_{.kind = test::backend().kind,
+                   .device_name = "rehearsal",
+                   .device = device(),
+                   .ops = test::backend().ops,
+                   .graphs = &graphs(),
+                   .linear_tuning = &tuning()};
 };
 
 }  // namespace ll::test

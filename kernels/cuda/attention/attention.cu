@@ -68,10 +68,9 @@ AttentionCounters* attention_counters() {
 
 // The page table must be the step's already: the plan holds the ids of each CTA's first pages. The
 // query heads of a KV head share the tiles of prompts; the plain kernel has no use for the plan.
-void begin_step(Stream stream, const BatchView& batch, int32_t num_heads, int32_t num_kv_heads,
-                const PositionSplit& split) {
-  int pack = std::min(group_of(num_heads, num_kv_heads), kMaxGroup);
-  launch_attention_plan(stream, batch, num_kv_heads, pack, kMinTiles, split);
+void begin_step(Stream stream, const BatchView& batch, const AttentionShape& shape) {
+  int pack = std::min(group_of(shape.num_heads, shape.num_kv_heads), kMaxGroup);
+  launch_attention_plan(stream, batch, shape.num_kv_heads, pack, kMinTiles, shape.split);
 }
 
 void attention(Stream stream, const AttentionArgs& a) {

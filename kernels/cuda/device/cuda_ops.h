@@ -4,51 +4,9 @@
 
 namespace ll::cuda {
 
-void begin_step(Stream, const BatchView&, int32_t num_heads, int32_t num_kv_heads,
-                const PositionSplit& split);
-size_t packed_bytes(int64_t rows, int64_t cols, DType dtype);
-Weight pack_weight(Stream, const Tensor& natural, Tensor& storage);
-Tensor unpack_weight(Stream, const Weight&, const Tensor& storage);
-void embed(Stream, const EmbedArgs&);
-void add_rms_norm(Stream, const AddRmsNormArgs&);
-void linear(Stream, const LinearArgs&);
-std::vector<int64_t> linear_buckets(int64_t most);
+#include "kernels/op_declarations.inl"
+
 // out = x with the scales its rows lack, both [T, cols].
 void scale_rows(Stream, TensorView out, TensorView x, const RowSquares&);
-void rope_and_store_kv(Stream, const RopeAndStoreArgs&);
-void attention(Stream, const AttentionArgs&);
-void finish_linear(Stream, const FinishLinearArgs&);
-void pack_attention(Stream, const PackAttentionArgs&);
-void merge_attention(Stream, const MergeAttentionArgs&);
-void add(Stream, TensorView to, TensorView x);
-void copy_columns(Stream, TensorView to, int64_t to_column, TensorView x, int64_t from_column,
-                  int64_t columns);
-void gather_rows(Stream, TensorView out, TensorView x, const int32_t* rows);
-void update_page_table(Stream, int32_t* page_table, int64_t stride, const PageDelta*,
-                       int32_t count);
-void copy_pages(Stream, TensorView pools, int64_t page_size, const PageCopy*, int32_t count);
-void fill_random(Stream, TensorView out, uint64_t seed, float scale, int64_t row0, int64_t col0,
-                 int64_t full_cols);
-
-void edit_logits(Stream, TensorView logits, const LogitEdit* edits, int32_t count,
-                 int64_t vocab_begin);
-void apply_penalties(Stream, TensorView logits, const SamplingRow* rows,
-                     const int32_t* token_counts);
-void reset_counts(Stream, int32_t* counts, int64_t vocab, const int32_t* tokens, int32_t num_prompt,
-                  int32_t length, int64_t vocab_begin);
-void row_max(Stream, TensorView logits, float* row_max);
-void begin_selection(Stream, const SamplingRow* rows, const float* row_max, Selection* selections,
-                     int32_t num_rows);
-void histogram(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
-               SelectBy by, int round, int64_t* histogram);
-void narrow(Stream, const SamplingRow* rows, const int64_t* histogram, SelectBy by, int round,
-            Selection* selections, int32_t num_rows);
-void draw(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
-          int64_t vocab_begin, Candidate* best);
-void choose(Stream, const ChooseArgs&);
-void log_sum_exp(Stream, TensorView logits, float* max_and_sum);
-void target_logits(Stream, TensorView logits, const int32_t* targets, int64_t vocab_begin,
-                   float* out);
-void top_logits(Stream, TensorView logits, int n, int64_t vocab_begin, Candidate* out);
 
 }  // namespace ll::cuda

@@ -43,7 +43,7 @@ void run_any(Stream stream, const LinearArgs& a, const std::vector<LinearWay>& w
 // Rows of x whose product fits the scratch memory that SiLU-and-mul may take it from, in equal
 // shares.
 int64_t rows_at_once(const LinearArgs& a) {
-  if (a.epilogue == Epilogue::kNone) return a.x.dim(0);
+  if (!a.ending.is_silu()) return a.x.dim(0);
   auto parts_of = [](int64_t n, int64_t size) { return (n + size - 1) / size; };
   int64_t fitting = static_cast<int64_t>(scratch().bytes) / (a.weight.rows * 2),
           blocks = parts_of(a.x.dim(0), kRowBlock),
@@ -87,15 +87,16 @@ Weight pack_weight(Stream, const Tensor& natural, Tensor& storage) {
 Tensor unpack_weight(Stream, const Weight&, const Tensor& storage) { return storage; }
 
 void linear(Stream stream, const LinearArgs& a) {
-  bool is_silu = a.epilogue == Epilogue::kSiluAndMul;
+  bool is_silu = a.ending.is_silu();
+  const AddRmsNormArgs* norm = a.ending.norm();
   ensure(a.x.dim(1) == a.weight.cols && a.out.dim(0) == a.x.dim(0), "linear: shapes differ");
   ensure(a.out.dim(1) == (is_silu ? a.weight.rows / 2 : a.weight.rows), "linear: output width");
   ensure(!is_silu || a.weight.rows % 2 == 0, "linear: pairs of rows");
   ensure(a.x.dtype == DType::bf16 && a.weight.data.dtype == DType::bf16, "linear: bfloat16 only");
   ensure(a.out.dtype == DType::bf16 || a.out.dtype == DType::f32, "linear: output's dtype");
-  ensure(!a.rope || (!is_silu && a.out.dtype == DType::bf16), "linear: RoPE of bfloat16 only");
-  ensure((!a.norm && !a.x_squares) || a.x.dim(0) <= kMostDeferredRows, "linear: norms of few rows");
-  ensure(!a.norm || (a.norm->row_squares && !a.rope && !is_silu), "linear: norm's squares");
+  ensure(!a.ending.rope() || a.out.dtype == DType::bf16, "linear: RoPE of bfloat16 only");
+  ensure((!norm && !a.x_squares) || a.x.dim(0) <= kMostDeferredRows, "linear: norms of few rows");
+  ensure(!norm || norm->row_squares, "linear: norm's squares");
   if (a.out.empty()) return;
   int64_t num_x = a.x.dim(0), most = rows_at_once(a);
   for (int64_t row = 0; row < num_x; row += most)

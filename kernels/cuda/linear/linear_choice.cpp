@@ -113,17 +113,15 @@ int64_t linear_bucket(int64_t num_x) {
 }
 
 LinearKey linear_key(const LinearArgs& a) {
-  return {linear_bucket(a.x.dim(0)), a.weight.rows,     a.weight.cols,
-          a.out.dtype == DType::f32, !a.bias.empty(),   a.epilogue == Epilogue::kSiluAndMul,
-          a.rope != nullptr,         a.norm != nullptr, a.x_squares != nullptr};
+  return {linear_bucket(a.x.dim(0)), a.weight.rows,   a.weight.cols,
+          a.out.dtype == DType::f32, !a.bias.empty(), a.ending.kind(),
+          a.x_squares != nullptr};
 }
 
 std::string LinearKey::str() const {
+  constexpr const char* kNames[] = {"", " silu", " rope", " norm"};  // of Ending::Kind
   return fmt::format("{} x [{}, {}]{}{}", bucket, rows, cols, lacks_scale ? " scale" : "",
-                     has_rope   ? " rope"
-                     : has_norm ? " norm"
-                     : is_silu  ? " silu"
-                                : "");
+                     kNames[static_cast<size_t>(ending)]);
 }
 
 std::string_view linear_setting(const char* name) {

@@ -13,7 +13,9 @@ namespace ll::cuda {
 // buckets.
 struct LinearKey {
   int64_t bucket, rows, cols;
-  bool is_float, has_bias, is_silu, has_rope, has_norm, lacks_scale;
+  bool is_float, has_bias;
+  Ending::Kind ending;
+  bool lacks_scale;
   auto operator<=>(const LinearKey&) const = default;
   std::string str() const;  // "48 x [4608, 3584] scale rope"
 };

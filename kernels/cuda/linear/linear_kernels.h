@@ -13,7 +13,7 @@ struct LinearKernel {
   std::string name;
   std::function<bool(const LinearArgs&)> takes;
   std::function<void(Stream, const LinearArgs&)> run;  // only what it takes
-  bool does_norms = false;                             // LinearArgs' x_squares and norm
+  bool does_norms = false;                             // x_squares, and a norm as its ending
   // The same, but lets the next kernel start as soon as all its blocks have, which makes no
   // difference to one that runs alone; or null.
   const LinearKernel* early = nullptr;

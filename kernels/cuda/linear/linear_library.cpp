@@ -38,7 +38,7 @@ bool is_aligned(const TensorView& v) {
 
 // What the product is written to: out, or the pairs that SiLU-and-mul takes.
 TensorView product_of(const LinearArgs& a) {
-  if (a.epilogue == Epilogue::kNone) return a.out;
+  if (!a.ending.is_silu()) return a.out;
   return {scratch().data, DType::bf16, {a.x.dim(0), a.weight.rows}};
 }
 
@@ -129,7 +129,7 @@ class Product {
 bool library_takes(const LinearArgs& a) {
   if (!a.bias.empty() && a.out.dtype == DType::f32) return false;
   if (!is_aligned(a.x) || !is_aligned(a.weight.data) || !is_aligned(a.out)) return false;
-  if (a.epilogue == Epilogue::kNone) return true;
+  if (!a.ending.is_silu()) return true;
   return a.out.dtype == DType::bf16 && product_of(a).bytes() <= scratch().bytes;
 }
 
@@ -143,7 +143,7 @@ bool library_accepts(const LinearArgs& a, const LibraryAlgorithm& algorithm) {
 
 bool run_library(Stream stream, const LinearArgs& a, const LibraryAlgorithm& algorithm) {
   if (!Product(a).run(stream, algorithm)) return false;
-  if (a.epilogue == Epilogue::kSiluAndMul) silu_and_mul(stream, a.out, product_of(a));
+  if (a.ending.is_silu()) silu_and_mul(stream, a.out, product_of(a));
   return true;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/linear/linear.h"
+
 namespace ll::cuda {
 namespace {
 
@@ -12,7 +14,7 @@ struct Watched {
 bool is_watching = false;
 std::vector<Watched> watched;
 
-void watch() {
+void watch(Stream) {
   is_watching = true;
   watched.clear();
 }
@@ -21,7 +23,7 @@ LinearChoice& choice_of(int shape) {
   return *find_choice(watched.at(static_cast<size_t>(shape)).key);
 }
 
-std::vector<std::vector<std::string>> ways() {
+std::vector<std::vector<std::string>> ways(Stream) {
   is_watching = false;
   std::erase_if(watched, [](const Watched& w) { return w.num_products < 2; });
   std::vector<std::vector<std::string>> names(watched.size());
@@ -30,13 +32,13 @@ std::vector<std::vector<std::string>> ways() {
   return names;
 }
 
-void choose(int shape, int way, bool is_early) {
+void choose(Stream, int shape, int way, bool is_early) {
   LinearChoice& choice = choice_of(shape);
   choice.chosen = static_cast<size_t>(way);
   choice.ways.at(choice.chosen).is_early = is_early;
 }
 
-std::string describe(int shape) {
+std::string describe(Stream, int shape) {
   const LinearWay& way = choice_of(shape).way();
   return fmt::format("{}: {}{}", watched[static_cast<size_t>(shape)].key.str(), way.name,
                      way.is_early && way.kernel && way.kernel->early ? "e" : "");
@@ -50,7 +52,7 @@ void add_other_kernels(LinearChoice& choice, const LinearArgs& a) {
 }  // namespace
 
 const LinearTuning& linear_tuning() {
-  static const LinearTuning tuning{watch, ways, choose, describe};
+  static const LinearTuning tuning{linear_buckets, watch, ways, choose, describe};
   return tuning;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// See LinearTuning in kernels/ops.h.
+// See LinearTuning in kernels/linear_tuning.h.
 #include "kernels/cuda/linear/linear_choice.h"
+#include "kernels/linear_tuning.h"
 
 namespace ll::cuda {
 

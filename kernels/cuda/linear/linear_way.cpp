@@ -19,7 +19,7 @@ bool run_bare(Stream stream, const LinearArgs& a, const LinearWay& way) {
     return true;
   }
   if (!run_library(stream, a, way.algorithm)) return false;
-  if (a.rope) rope_and_store_kv(stream, *a.rope);
+  if (const RopeAndStoreArgs* rope = a.ending.rope()) rope_and_store_kv(stream, *rope);
   return true;
 }
 
@@ -50,28 +50,30 @@ bool does(const LinearWay& way, const LinearArgs& a) {
 // Scales before and norms afterwards where the way does not do them.
 bool run_way(Stream stream, const LinearArgs& a, const LinearWay& way) {
   bool does_norms = way.kernel && way.kernel->does_norms;
-  if (does_norms || (!a.x_squares && !a.norm)) return run_bare(stream, a, way);
+  const AddRmsNormArgs* after = a.ending.norm();
+  if (does_norms || (!a.x_squares && !after)) return run_bare(stream, a, way);
   LinearArgs bare = a;
-  bare.x_squares = nullptr, bare.norm = nullptr;
+  bare.x_squares = nullptr;
+  if (after) bare.ending = Ending();
   if (a.x_squares) {
     bare.x.data = spare_memory();
     scale_rows(stream, bare.x, a.x, *a.x_squares);
   }
   if (!run_bare(stream, bare, way)) return false;
-  if (!a.norm) return true;
-  AddRmsNormArgs norm = *a.norm;
+  if (!after) return true;
+  AddRmsNormArgs norm = *after;
   norm.delta = a.out;
   add_rms_norm(stream, norm);
   return true;
 }
 
 LinearArgs without_effects(LinearArgs a, AddRmsNormArgs& norm) {
-  if (!a.norm) return a;
-  norm = *a.norm;
+  if (!a.ending.norm()) return a;
+  norm = *a.ending.norm();
   char* spare = static_cast<char*>(spare_memory()) + scratch().bytes / 4;  // behind scaled rows
   norm.residual.data = spare;
   norm.row_squares = reinterpret_cast<uint64_t*>(spare + scratch().bytes / 8);
-  a.norm = &norm;
+  a.ending = Ending::add_rms_norm(norm);
   return a;
 }
 

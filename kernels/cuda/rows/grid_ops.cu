@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(kThreads) add_all(bf16* to, const bf16* x, int
 }  // namespace
 
 void finish_linear(Stream stream, const FinishLinearArgs& a) {
-  bool is_silu = a.epilogue == Epilogue::kSiluAndMul;
+  bool is_silu = a.ending.is_silu();
   int64_t inputs = a.x.dim(1), outputs = is_silu ? inputs / 2 : inputs;
   require(a.out.dim(0) == a.x.dim(0) && a.out.dim(1) == outputs &&
               (a.bias.empty() || a.bias.numel() == inputs),

@@ -1,5 +1,5 @@
 #pragma once
-// The second half of a SwiGLU product too large for a kernel that does it in its epilogue.
+// The second half of a SwiGLU product too large for a kernel that ends with it.
 #include "kernels/ops.h"
 
 namespace ll::cuda {

@@ -22,24 +22,24 @@ constexpr Shape2 kShapes[] = {{4, 64},      {98, 72},    {200, 448},  {256, 1088
                               {1000, 4104}, {40004, 64}, {17928, 72}, {21120, 64}};
 
 struct Product {
-  Product(int64_t m, Shape2 s, bool has_bias, Epilogue epilogue, bool float_out)
+  Product(int64_t m, Shape2 s, bool has_bias, Ending ending, bool float_out)
       : x(upload_floats(random_floats(m * s.k, 1), {m, s.k}, DType::bf16)),
         w(upload_floats(random_floats(s.n * s.k, 2), {s.n, s.k}, DType::bf16)),
         bias(upload_floats(random_floats(s.n, 3), {s.n}, DType::bf16)),
-        epilogue(epilogue),
+        ending(ending),
         has_bias(has_bias),
         dtype(float_out ? DType::f32 : DType::bf16),
-        out_shape{m, epilogue == Epilogue::kSiluAndMul ? s.n / 2 : s.n} {}
+        out_shape{m, ending.is_silu() ? s.n / 2 : s.n} {}
 
   LinearArgs args(const Tensor& out) const {
     return {out,
             x,
             {w.view(), w.view().dim(0), w.view().dim(1)},
             has_bias ? bias.view() : TensorView{},
-            epilogue};
+            ending};
   }
   Tensor x, w, bias;
-  Epilogue epilogue;
+  Ending ending;
   bool has_bias;
   DType dtype;
   Shape out_shape;
@@ -96,7 +96,7 @@ Normed normed(const Product& p, Multiply&& multiply) {
   auto* squares = static_cast<uint64_t*>(sums.view().data);
   AddRmsNormArgs norm{out, residual, {}, gain, 1e-6f, nullptr, squares};
   LinearArgs a = p.args(product);
-  a.norm = &norm;
+  a.ending = Ending::add_rms_norm(norm);
   multiply(a);
   Normed result{download_floats(out), download_floats(residual), {}};
   auto all = download<uint64_t>(squares, static_cast<size_t>(rows * kSquaresStride));
@@ -108,9 +108,9 @@ Normed normed(const Product& p, Multiply&& multiply) {
 void check_norms(const Product& p) {
   Normed want = normed(p, [](const LinearArgs& a) {
     LinearArgs bare = a;
-    bare.norm = nullptr;
+    bare.ending = Ending();
     cuda::plain_kernel().run(stream(), bare);
-    AddRmsNormArgs norm = *a.norm;
+    AddRmsNormArgs norm = *a.ending.norm();
     norm.delta = a.out;
     backend().ops.add_rms_norm(stream(), norm);
   });
@@ -137,8 +137,8 @@ TEST_CASE("linear: every kernel over rows of x and shapes of W") {
       CAPTURE(m);
       CAPTURE(s.n);
       CAPTURE(s.k);
-      check_all({m, s, m % 2 == 0, Epilogue::kNone, m % 3 == 0});
-      check_all({m, s, m % 2 == 1, Epilogue::kSiluAndMul, false});
+      check_all({m, s, m % 2 == 0, Ending(), m % 3 == 0});
+      check_all({m, s, m % 2 == 1, Ending::silu_and_mul(), false});
     }
 }
 
@@ -148,7 +148,7 @@ TEST_CASE("linear: every ring of the tile kernel") {
     for (Shape2 s : {Shape2{896, 1536}, Shape2{20000, 256}}) {
       CAPTURE(m);
       CAPTURE(s.n);
-      Product p(m, s, true, Epilogue::kNone, false);
+      Product p(m, s, true, Ending(), false);
       Tensor out = poisoned(p.out_shape, p.dtype);
       CHECK(!cuda::other_tile_kernels(p.args(out)).empty());
       check_all(p);
@@ -162,7 +162,7 @@ TEST_CASE("linear: tiles of all sizes, with and without a norm") {
     for (int64_t m : {40, 100, 191, 250}) {
       CAPTURE(m);
       CAPTURE(tile_rows);
-      Product p(m, {66 * tile_rows - 8, 136}, m == 100, Epilogue::kNone, false);
+      Product p(m, {66 * tile_rows - 8, 136}, m == 100, Ending(), false);
       check_all(p);
       check_norms(p);
     }
@@ -174,39 +174,39 @@ TEST_CASE("linear: SiLU-and-mul of prompts") {
     for (Shape2 s : {Shape2{192, 448}, Shape2{1536, 72}, Shape2{4384, 64}}) {
       CAPTURE(m);
       CAPTURE(s.n);
-      check_all({m, s, false, Epilogue::kSiluAndMul, false});
+      check_all({m, s, false, Ending::silu_and_mul(), false});
     }
 }
 
 TEST_CASE("linear: who runs steps can choose each way, once") {
   if (backend().kind != BackendKind::kCuda || std::getenv("LITELANG_LINEAR")) return;
-  const LinearTuning& tuning = *backend().ops.linear_tuning;
-  Product p(40, {1144, 776}, true, Epilogue::kNone, false);
+  const LinearTuning& tuning = *backend().linear_tuning;
+  Product p(40, {1144, 776}, true, Ending(), false);
   std::vector<float> want = plain_product(p);
   auto multiply = [](const LinearArgs& a) { backend().ops.linear(stream(), a); };
-  tuning.watch();
+  tuning.watch(stream());
   check_product(p, want, multiply);
-  auto ways = tuning.ways();
+  auto ways = tuning.ways(stream());
   REQUIRE(ways.size() == 1);
   int num_ways = static_cast<int>(ways[0].size());
   CHECK(num_ways > 1);
   CHECK(std::set<std::string>(ways[0].begin(), ways[0].end()).size() == ways[0].size());
   for (int way = 0; way < num_ways; ++way)
     for (bool is_early : {false, true}) {
-      tuning.choose(0, way, is_early);
-      CAPTURE(tuning.describe(0));
+      tuning.choose(stream(), 0, way, is_early);
+      CAPTURE(tuning.describe(stream(), 0));
       check_product(p, want, multiply);
     }
-  tuning.watch();
+  tuning.watch(stream());
   check_product(p, want, multiply);
-  CHECK(tuning.ways().empty());
+  CHECK(tuning.ways(stream()).empty());
 }
 
 TEST_CASE("linear: after the buckets, no number of rows is measured again") {
   if (backend().kind != BackendKind::kCuda) return;
   constexpr int64_t kMost = 1500;
   const Shape2 shape{72, 136};
-  Product p(kMost, shape, false, Epilogue::kNone, false);
+  Product p(kMost, shape, false, Ending(), false);
   Tensor out = poisoned(p.out_shape, p.dtype);
   auto of_rows = [&](int64_t rows) {
     LinearArgs a = p.args(out);
@@ -214,7 +214,7 @@ TEST_CASE("linear: after the buckets, no number of rows is measured again") {
     return a;
   };
   CHECK(cuda::linear_choice(of_rows(1)).empty());
-  auto buckets = backend().ops.linear_buckets(kMost);
+  auto buckets = backend().linear_tuning->buckets(kMost);
   CHECK(buckets.back() == kMost);
   for (int64_t rows : buckets) backend().ops.linear(stream(), of_rows(rows));
   for (int64_t rows = 1; rows <= kMost; ++rows) CHECK(!cuda::linear_choice(of_rows(rows)).empty());

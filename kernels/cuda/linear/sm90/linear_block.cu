@@ -61,7 +61,7 @@ LinearCut cut_of(const LinearArgs& a, int log_parts) {
 
 bool takes(const LinearArgs& a, int log_parts) {
   if (a.x.dim(0) <= kFewX || a.x.dim(0) > kMostXLines || !has_whole_vectors(a) ||
-      a.epilogue == Epilogue::kSiluAndMul ||  // linear_gate.cu has it
+      a.ending.is_silu() ||  // linear_gate.cu has it
       row_tiles_at_once(log_parts) == 0)
     return false;
   LinearCut c = cut_of(a, log_parts);

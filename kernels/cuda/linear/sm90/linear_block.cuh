@@ -90,7 +90,7 @@ struct BlockSums {
   // A thread takes eight rows of W for one of x, twice at once, and adds up in the order of the
   // parts. Two neighbours always have the same row of x. Arrives at the cluster when all that is
   // sent to this block is there.
-  template <Ending kEnding>
+  template <OutputKind kKind>
   __device__ void store(const LinearOutput& out, const RopePlace* places) const {
     constexpr int kAtOnce = 2, kEights = kRows / kEight;
     int count = num_of(k_part) * kEights;
@@ -107,7 +107,7 @@ struct BlockSums {
         x_squares[e] = out.squares_of(x[e]);
         from[e] = at / kEights * kLine + row;
         eights[e] =
-            out.eight_at<kEnding>(x[e], first_row + min(row, num_rows - kEight), places[x[e]]);
+            out.eight_at<kKind>(x[e], first_row + min(row, num_rows - kEight), places[x[e]]);
         if (i + e * B::kConsumers >= count || row >= num_rows) eights[e].to = nullptr;
       }
       if (log_parts > 0) {
@@ -120,8 +120,8 @@ struct BlockSums {
         for (int e = 0; e < kAtOnce; ++e) add_eight(sums[e], sent_by(part, k_part) + from[e]);
 #pragma unroll
       for (int e = 0; e < kAtOnce; ++e) {
-        float squares = out.store_eight<kEnding>(eights[e], sums[e], out.scale_of(x_squares[e]));
-        if constexpr (kEnding == Ending::kNorm) {
+        float squares = out.store_eight<kKind>(eights[e], sums[e], out.scale_of(x_squares[e]));
+        if constexpr (kKind == OutputKind::kNorm) {
           squares += __shfl_xor_sync(3u << (threadIdx.x & 30), squares, 1);
           if (threadIdx.x % 2 == 0 && eights[e].to) out.add_to_norm(x[e], squares);
         }
@@ -219,7 +219,7 @@ __global__ void __launch_bounds__(B::kThreads, B::kResident)
     wait_for_cluster();  // all rings have been read: what others send may take their place
     if (thread == 0) tile.send();
   }
-  a.out.with_ending([&]<Ending kEnding>() { tile.template store<kEnding>(a.out, places); });
+  a.out.with_kind([&]<OutputKind kKind>() { tile.template store<kKind>(a.out, places); });
   if (cut.log_parts > 0) wait_for_cluster();  // what was sent has been read
 }
 

@@ -25,7 +25,7 @@ inline CUtensorMap slice_map(const void* data, int64_t rows, int64_t cols, int b
 inline bool has_whole_vectors(const LinearArgs& a) {
   auto is_aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
   return a.weight.cols % 8 == 0 && a.weight.rows % 8 == 0 && is_aligned(a.x.data) &&
-         (!a.rope || a.rope->kv.k.dim(3) % 8 == 0) && is_aligned(a.out.data) &&
+         (!a.ending.rope() || a.ending.rope()->kv.k.dim(3) % 8 == 0) && is_aligned(a.out.data) &&
          is_aligned(a.weight.data.data) && is_aligned(a.bias.data);
 }
 

@@ -50,7 +50,7 @@ LinearCut cut_of(const LinearArgs& a) {
 }
 
 bool takes(const LinearArgs& a) {
-  if (a.epilogue != Epilogue::kSiluAndMul || a.x.dim(0) <= kFewX || !has_whole_vectors(a) ||
+  if (!a.ending.is_silu() || a.x.dim(0) <= kFewX || !has_whole_vectors(a) ||
       a.weight.rows % 16 != 0 || !a.bias.empty() || a.out.dtype != DType::bf16)
     return false;
   return a.x.dim(0) > kFewXOfRounds || cut_of(a).row_tiles <= num_sms();

@@ -138,7 +138,7 @@ __device__ inline void look_up(const LinearOutput& out, int first_row, const Lin
   int thread = static_cast<int>(threadIdx.x), row = thread * kLineBytes / 2;
   if (out.bias && row < cut.tile_rows && first_row + row < out.rows)
     prefetch_to_l2(out.bias + first_row + row);
-  if (out.ending != Ending::kRope) return;
+  if (out.kind != OutputKind::kRope) return;
   if (thread < out.num_x) {
     places[thread] = out.place_of(thread);
     const float* angles =

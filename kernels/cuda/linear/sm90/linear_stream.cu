@@ -128,7 +128,7 @@ __device__ int x_of_pair() { return threadIdx.x / (kBatchRows / 2); }
 __device__ RopePlace look_up(const LinearOutput& out, RowRange rows) {
   if (int row = static_cast<int>(threadIdx.x) * 64; out.bias && row < rows.count)
     prefetch_to_l2(out.bias + rows.begin + row);
-  if (out.ending != Ending::kRope || x_of_pair() >= out.num_x) return {};
+  if (out.kind != OutputKind::kRope || x_of_pair() >= out.num_x) return {};
   RopePlace place = out.place_of(x_of_pair());
   int i = static_cast<int>(threadIdx.x) % (kBatchRows / 2) * 32;
   if (place.position >= 0 && i < out.rope.dim)

@@ -90,9 +90,9 @@ struct TileSums {
   // A thread takes eight rows of W for one of x, and adds up in the order of the parts.
   __device__ void store(const LinearOutput& out, const RopePlace* places,
                         const float* scales) const {
-    out.with_ending([&]<Ending kEnding>() { store_as<kEnding>(out, places, scales); });
+    out.with_kind([&]<OutputKind kKind>() { store_as<kKind>(out, places, scales); });
   }
-  template <Ending kEnding>
+  template <OutputKind kKind>
   __device__ void store_as(const LinearOutput& out, const RopePlace* places,
                            const float* scales) const {
     int count = num_own() * T::kColumns;
@@ -100,7 +100,7 @@ struct TileSums {
     for (int i = static_cast<int>(threadIdx.x); i < count; i += T::kConsumers) {
       int run = i / T::kColumns, x = i % T::kColumns;
       if (x >= out.num_x) continue;
-      LinearOutput::Eight eight = out.eight_at<kEnding>(
+      LinearOutput::Eight eight = out.eight_at<kKind>(
           x, first_row + ((run << deal.log_parts) + k_part) * kRunRows, places[x]);
       if (deal.log_parts > 0) wait_barrier(barrier, 0);
       float sums[kRunRows] = {};
@@ -108,8 +108,8 @@ struct TileSums {
       for (int part = 0; part < deal.k_parts(); ++part)
 #pragma unroll
         for (int r = 0; r < kRunRows; ++r) sums[r] += line(part, run, r)[x];
-      float squares = out.store_eight<kEnding>(eight, sums, scales[x]);
-      if constexpr (kEnding == Ending::kNorm) out.add_to_norm(x, squares);
+      float squares = out.store_eight<kKind>(eight, sums, scales[x]);
+      if constexpr (kKind == OutputKind::kNorm) out.add_to_norm(x, squares);
     }
   }
 };

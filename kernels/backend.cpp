@@ -1,0 +1,14 @@
+#include "kernels/backend.h"
+
+#include "kernels/cpu/cpu_backend.h"
+#include "kernels/cuda/cuda_backend.h"
+
+namespace ll {
+
+Backend open_backend(BackendKind kind, int local_rank, int num_threads) {
+  return kind == BackendKind::kCpu ? cpu::open(num_threads) : cuda::open(local_rank);
+}
+
+bool has_cuda() { return cuda::has_device(); }
+
+}  // namespace ll
