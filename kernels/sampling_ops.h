@@ -100,7 +100,7 @@ struct SamplingOps {
   // restricts its choice.
   void (&draw)(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
                int64_t vocab_begin, Candidate* best);
-  // Of gathered[num_ranks][R], the best.
+  // The best of gathered[num_ranks][R] becomes the row's token.
   void (&choose)(Stream, const ChooseArgs&);
 
   // For logprobs: max and sum of exp(logit - max) of a row's shard; the logit of a target token

@@ -8,11 +8,13 @@ namespace {
 
 struct Rows {
   std::vector<int32_t> ids, positions, slots;
+  int32_t longest = 0;  // positions that one of them attends to
 
   void add(int32_t id, int32_t position, int32_t slot) {
     ids.push_back(id);
     positions.push_back(position);
     slots.push_back(slot);
+    longest = std::max(longest, position + 1);
   }
 };
 
@@ -84,6 +86,31 @@ std::vector<PageCopy> own_copies(const StepPlan& plan, const PositionSplit& posi
   return copies;
 }
 
+// The tokens that start the counts of sequences with penalties, one list behind the other.
+std::vector<int32_t> list_counted(const StepPlan& plan) {
+  std::vector<int32_t> tokens;
+  for (const StepPlan::NewSlot& s : plan.new_slots) {
+    if (!s.sampling.has_penalties()) continue;
+    tokens.insert(tokens.end(), s.prompt.begin(), s.prompt.end());
+    tokens.insert(tokens.end(), s.output.begin(), s.output.end());
+  }
+  return tokens;
+}
+
+std::vector<StepDescription::Counts> split_counted(const StepPlan& plan,
+                                                   std::span<const int32_t> tokens) {
+  std::vector<StepDescription::Counts> counts;
+  for (const StepPlan::NewSlot& s : plan.new_slots) {
+    if (!s.sampling.has_penalties()) continue;
+    size_t length = s.prompt.size() + s.output.size();
+    counts.push_back({.slot = s.slot,
+                      .num_prompt = static_cast<int32_t>(s.prompt.size()),
+                      .tokens = tokens.first(length)});
+    tokens = tokens.subspan(length);
+  }
+  return counts;
+}
+
 void note_results(const StepPlan& plan, std::span<const SlotSampling> slots, Flight& flight) {
   flight.num_samples = static_cast<int64_t>(plan.samples.size());
   flight.has_scores = false;
@@ -129,19 +156,9 @@ StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& gra
   auto prompt_targets = upload.add(prompts.targets);
   auto deltas = upload.add(plan.page_deltas);
   auto copies = upload.add(own_copies(plan, tables.positions));
-  std::vector<StagedUpload::Place<int32_t>> counted;
-  for (const auto& s : plan.new_slots) {
-    if (!s.sampling.has_penalties()) continue;
-    std::vector<int32_t> tokens = s.prompt;
-    tokens.insert(tokens.end(), s.output.begin(), s.output.end());
-    counted.push_back(upload.add(tokens));
-    d.counts.push_back({.slot = s.slot, .num_prompt = static_cast<int32_t>(s.prompt.size())});
-  }
+  auto counted = upload.add(list_counted(plan));
   upload.upload();
 
-  for (size_t i = 0; i < d.counts.size(); ++i) d.counts[i].tokens = upload.get(counted[i]);
-  int32_t longest = 0;
-  for (int32_t p : rows.positions) longest = std::max(longest, p + 1);
   d.inputs.batch = {.num_tokens = static_cast<int32_t>(rows.ids.size()),
                     .num_decode = std::max(static_cast<int32_t>(plan.decode.size()), graph.bucket),
                     .positions = upload.get(positions).data(),
@@ -150,7 +167,7 @@ StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& gra
                     .page_table_stride = tables.page_table_stride,
                     .chunks = d.chunks,
                     .device_chunks = upload.get(chunks).data(),
-                    .max_kv_length = longest};
+                    .max_kv_length = rows.longest};
   d.inputs.ids = upload.get(ids).data();
   d.inputs.last_tokens = tables.last_tokens;
   d.inputs.gathered = plan.gathered;
@@ -162,6 +179,7 @@ StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& gra
   d.prompt_targets = upload.get(prompt_targets);
   d.page_deltas = upload.get(deltas);
   d.page_copies = upload.get(copies);
+  d.counts = split_counted(plan, upload.get(counted));
   d.graph.samples = d.needs.is_plain();
   d.graph.generation = upload.generation();
   return d;

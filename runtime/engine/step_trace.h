@@ -10,7 +10,7 @@ namespace ll {
 
 class StepTrace {
  public:
-  // Of the first `max_steps` steps after start().
+  // Records the first `max_steps` steps from here on.
   StepTrace(const Backend& backend, Stream stream, size_t max_steps);
   ~StepTrace();
   StepTrace(const StepTrace&) = delete;

@@ -15,7 +15,7 @@ constexpr size_t kFinalists = 2;       // of a shape's ways, compared with the o
 constexpr size_t kSecondRound = 4;     // ways that are tried again
 constexpr float kFasterStep = 0.997f;  // less may be noise
 
-// Rank 0's.
+// The names that rank 0 has.
 std::vector<std::string> shared_names(const MpiGroup& ranks, const std::vector<std::string>& own) {
   std::istringstream lines(ranks.broadcast_text(fmt::format("{}", fmt::join(own, "\n")), 0));
   std::vector<std::string> names;
@@ -123,8 +123,8 @@ void StepTuner::try_all(size_t shape) {
                    [](const Way& a, const Way& b) { return a.us < b.us; });
 }
 
-// Of the ways that seemed faster than the one chosen so far, and of letting the next kernel start
-// early.
+// Keeps the best of the ways that seemed faster than the one chosen so far, and lets the next
+// kernel start early where that is faster.
 void StepTuner::keep_best(size_t shape) {
   Shape& s = shapes_[shape];
   for (size_t i = 0; i < std::min(kFinalists, s.ways.size()); ++i) {

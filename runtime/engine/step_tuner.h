@@ -13,7 +13,7 @@ namespace ll {
 
 class StepTuner {
  public:
-  // Of a backend with LinearTuning and graphs. `step` launches the same work each time; what it
+  // The backend has LinearTuning and graphs. `step` launches the same work each time; what it
   // measures of products alone it has measured before. `ranks` do the step together, and all choose
   // the same.
   StepTuner(const Backend& backend, Stream stream, const MpiGroup& ranks,
@@ -43,7 +43,7 @@ class StepTuner {
   void find_shapes();
   int choose_all();  // returns how many choices have changed
   void choose(size_t shape, const Way& way);
-  // Of the step, roughly where it takes `hopeless` or more.
+  // What the step takes; less exactly where that is `hopeless` or more.
   float microseconds(int num_runs, float hopeless = std::numeric_limits<float>::infinity());
   void try_all(size_t shape);
   void keep_best(size_t shape);

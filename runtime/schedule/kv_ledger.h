@@ -5,17 +5,17 @@
 // A page is free, or held once by the cache's node of it and once by each hold that names it. Of a
 // hold, page i has the keys and values of positions [i * page_size, (i + 1) * page_size):
 //
-//   +--------------------------+------------------------------+------------------------------------+
-//   | pages                    | filled by                    | held by |
-//   +--------------------------+------------------------------+------------------------------------+
-//   | [0, num_shared)          | others, before or in this    | the hold, others like it, and as a
-//   | |                          | very step; only read         | rule the cache | | [num_shared,
-//   whole)      | this sequence; only read     | the hold, and the cache once it    | | | from then
-//   on                 | was shown them                     | | [whole, size())          | this
-//   sequence, as it runs    | the hold alone                     | | copy_source              |
-//   another; its first rows are  | the hold until the copy is         | | | copied to the next page
-//   got  | planned, then end_step()           |
-//   +--------------------------+------------------------------+------------------------------------+
+//   +---------------------+-----------------------------------+----------------------------------+
+//   | pages               | filled by                         | held by                          |
+//   +---------------------+-----------------------------------+----------------------------------+
+//   | [0, num_shared)     | others, before or in this very    | the hold, others like it, and as |
+//   |                     | step; this one only reads them    | a rule the cache                 |
+//   | [num_shared, whole) | this sequence, which only reads   | the hold, and the cache once it  |
+//   |                     | them from then on                 | was shown them                   |
+//   | [whole, size())     | this sequence, as it runs         | the hold alone                   |
+//   | copy_source         | another; its first rows go to the | the hold until the copy is       |
+//   |                     | page that the hold gets next      | planned, then until end_step()   |
+//   +---------------------+-----------------------------------+----------------------------------+
 //   whole = computed positions / page_size.
 //
 // The cache may have tokens of the sequence on another page than the hold: a prompt that is scored
@@ -108,7 +108,7 @@ class KvLedger {
   int64_t page_size_;
   PagePool pool_;
   std::unique_ptr<RadixCache> cache_;  // null: none
-  std::vector<int32_t> readers_;       // of each page: the holds whose `pages` have it
+  std::vector<int32_t> readers_;       // the number of holds whose `pages` have the page
   int64_t num_in_use_ = 0;             // pages with a reader
   int64_t step_ = 0;
   std::vector<PageDelta> deltas_;  // of the step being planned

@@ -16,8 +16,8 @@ struct TokenLogprob {
 struct StepResult {
   std::vector<int32_t> tokens;         // of the plan's samples
   std::vector<TokenLogprob> logprobs;  // of the plan's samples; empty unless one of them asks
-  // Of the plan's chunks with prompt logprobs, in order: one entry a row that has a next prompt
-  // token.
+  // A list for each of the plan's chunks with prompt logprobs, in order: one entry a row that has a
+  // next prompt token.
   std::vector<std::vector<TokenLogprob>> prompt_logprobs;
 };
 

@@ -77,7 +77,7 @@ TEST_CASE("samples out of order name their rows, and bring what their slots ask 
   biased.banned_before = {0};
   biased.min_position = 9;
   penalized.num_logprobs = 3;
-  plan.new_slots = {{2, biased, {}, {}}, {4, penalized, {7, 8}, {9}}};
+  plan.new_slots = {{2, biased, {}, {}}, {4, penalized, {7, 8}, {9}}, {6, penalized, {5}, {}}};
   StepDescription d = describe(plan);
   CHECK(!d.is_captured());
   CHECK(!d.graph.samples);
@@ -90,10 +90,12 @@ TEST_CASE("samples out of order name their rows, and bring what their slots ask 
   CHECK(d.needs.num_edits == 2);
   CHECK(d.edits[0].bias == 2.5f);
   CHECK(std::isinf(d.edits[1].bias));
-  REQUIRE(d.counts.size() == 1);
+  REQUIRE(d.counts.size() == 2);
   CHECK(d.counts[0].slot == 4);
   CHECK(d.counts[0].num_prompt == 2);
   CHECK(list_of(d.counts[0].tokens) == Words{7, 8, 9});
+  CHECK(d.counts[1].slot == 6);
+  CHECK(list_of(d.counts[1].tokens) == Words{5});
   CHECK(describe.flight.has_scores);
   CHECK(describe.flight.wanted == Words{-1, 3});
 }
