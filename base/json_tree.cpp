@@ -30,7 +30,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
   // Integers past 64 bits come here too.
   bool number_float(number_float_t value, const string_t& digits) override {
-    const bool whole = digits.find_first_of(".eE") == std::string::npos;
+    bool whole = digits.find_first_of(".eE") == std::string::npos;
     return put(Kind::kNumber, whole ? digits : python_float(value));
   }
   bool string(string_t& value) override { return put(Kind::kString, std::move(value)); }
@@ -84,7 +84,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     first.reserve(members.size());
     bool repeated = false;
     for (size_t i = 0; i < members.size(); ++i) {
-      const auto [at, is_new] = first.try_emplace(members[i].key, i);
+      auto [at, is_new] = first.try_emplace(members[i].key, i);
       if (is_new) continue;
       std::swap(members[at->second].value, members[i].value);
       members[i].value.kind = kDropped;
@@ -103,7 +103,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 
 void dump(std::string& out, const JsonTree& tree) {
   if (tree.is(Kind::kString)) return append_json_string(out, tree.text);
-  const bool is_object = tree.is(Kind::kObject);
+  bool is_object = tree.is(Kind::kObject);
   if (!is_object && !tree.is(Kind::kArray)) {
     out += tree.text;
     return;
@@ -126,7 +126,7 @@ std::string python_float(double value) {
   std::array<char, 32> buffer;
   char* const begin = buffer.data();
   char* const end = begin + buffer.size();
-  const double size = std::abs(value);
+  double size = std::abs(value);
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
   if (value == 0 || (size >= 1e-4 && size < 1e16)) {
@@ -163,11 +163,10 @@ void append_json_string(std::string& out, std::string_view text) {
         out += "\\b";
         break;
       default:
-        if (static_cast<unsigned char>(c) < 0x20) {
+        if (static_cast<unsigned char>(c) < 0x20)
           out += fmt::format("\\u{:04x}", c);
-        } else {
+        else
           out += c;
-        }
     }
   }
   out += '"';
@@ -181,9 +180,8 @@ JsonTree JsonTree::parse(std::string_view text, std::string_view where) {
 
 const JsonTree* JsonTree::member(std::string_view key) const {
   if (!is(Kind::kObject)) return nullptr;
-  for (const Member& member : members) {
+  for (const Member& member : members)
     if (member.key == key) return &member.value;
-  }
   return nullptr;
 }
 
@@ -196,7 +194,7 @@ std::optional<int64_t> JsonTree::integer() const {
   int64_t value = 0;
   const char* end = text.data() + text.size();
   if (!is(Kind::kNumber)) return {};
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end) return {};
   return value;
 }

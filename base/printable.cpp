@@ -8,11 +8,10 @@ std::string printable(std::string_view text, size_t limit) {
   std::string out;
   for (char c : text.substr(0, limit)) {
     auto byte = static_cast<unsigned char>(c);
-    if (byte < 32 || byte > 126) {
+    if (byte < 32 || byte > 126)
       out += fmt::format("\\x{:02x}", byte);
-    } else {
+    else
       out += c;
-    }
   }
   if (text.size() > limit) out += "...";
   return out;

@@ -38,17 +38,16 @@ bool is_second(unsigned char lead, unsigned char c) {
 
 Utf8Front utf8_front(std::string_view bytes) {
   using Kind = Utf8Front::Kind;
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(bytes[i]); };
   const unsigned char lead = byte(0);
-  const size_t length = length_led_by(lead);
+  size_t length = length_led_by(lead);
   if (length == 1) return {Kind::kCharacter, 1, lead};
   if (length == 0) return {Kind::kBroken, 1, 0};
   char32_t point = lead & (0xFFu >> (length + 1));
   for (size_t i = 1; i < length; ++i) {
     if (i == bytes.size()) return {Kind::kCut, i, 0};
-    if (i == 1 ? !is_second(lead, byte(1)) : !is_continuation(byte(i))) {
+    if (i == 1 ? !is_second(lead, byte(1)) : !is_continuation(byte(i)))
       return {Kind::kBroken, i, 0};
-    }
     point = point << 6 | (byte(i) & 0x3Fu);
   }
   return {Kind::kCharacter, length, point};
@@ -68,9 +67,9 @@ size_t find_invalid_utf8(std::string_view bytes) {
 }
 
 char32_t next_code_point(std::string_view text, size_t& pos) {
-  const auto byte = [&](size_t i) { return static_cast<char32_t>(text[i] & 0x3F); };
-  const auto lead = static_cast<unsigned char>(text[pos]);
-  const size_t at = pos;
+  auto byte = [&](size_t i) { return static_cast<char32_t>(text[i] & 0x3F); };
+  auto lead = static_cast<unsigned char>(text[pos]);
+  size_t at = pos;
   if (lead < 0x80) {
     pos += 1;
     return lead;
@@ -96,8 +95,8 @@ char32_t previous_code_point(std::string_view text, size_t& pos) {
 }
 
 void append_utf8(std::string& out, char32_t point) {
-  const auto put = [&](char32_t byte) { out.push_back(static_cast<char>(byte)); };
-  const auto put_rest = [&](int shift) { put(0x80 | ((point >> shift) & 0x3F)); };
+  auto put = [&](char32_t byte) { out.push_back(static_cast<char>(byte)); };
+  auto put_rest = [&](int shift) { put(0x80 | ((point >> shift) & 0x3F)); };
   if (point < 0x80) {
     put(point);
   } else if (point < 0x800) {

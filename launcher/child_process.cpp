@@ -64,8 +64,8 @@ bool is_from_terminal(const siginfo_t& info) { return info.si_code == SI_KERNEL;
 
 int run_child(const std::vector<std::string>& command, ChildInput input) {
   sigset_t mask;
-  const sigset_t waited_for = block_signals(mask);
-  const pid_t self = getpid(), child = fork();
+  sigset_t waited_for = block_signals(mask);
+  pid_t self = getpid(), child = fork();
   check(child >= 0, "{}: cannot be started: {}", command[0], std::strerror(errno));
   if (child == 0) start(command, input, self, mask);
   int status = 0;

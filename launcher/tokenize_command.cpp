@@ -127,7 +127,7 @@ class BlockReader {
   // What is there to read; false at the end. A block may be empty: no line is complete yet.
   bool next(Block& block) {
     if (at_end_) return false;
-    const size_t kept = rest_.size();
+    size_t kept = rest_.size();
     rest_.resize(kept + kReadBytes);
     ssize_t n;
     do n = ::read(STDIN_FILENO, rest_.data() + kept, kReadBytes);
@@ -163,7 +163,7 @@ void write_all(std::string_view text) {
 // Blocks are converted by several threads and written in order. Nothing is held back while the
 // input pauses, so that a program may talk to this one line by line.
 void convert_input(const Tokenizer& tokenizer, const Arguments& a) {
-  const size_t num_threads = std::clamp(std::thread::hardware_concurrency(), 1u, 16u);
+  size_t num_threads = std::clamp(std::thread::hardware_concurrency(), 1u, 16u);
   std::deque<std::future<Converted>> converting;
   BlockReader reader;
   Block block;
@@ -200,7 +200,7 @@ int tokenize_command(const std::vector<std::string>& arguments) {
   app.add_flag("--skip_special_tokens", a.skip_special_tokens,
                "with --decode: leave out tokens such as <|im_end|>");
   if (!parse_options(app, arguments)) return static_cast<int>(ExitCode::kDone);
-  const Tokenizer tokenizer = load_tokenizer(a.model);
+  Tokenizer tokenizer = load_tokenizer(a.model);
   convert_input(tokenizer, a);
   return static_cast<int>(ExitCode::kDone);
 }

@@ -12,15 +12,15 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  const std::string_view yaml = input.substr(0, input.find('\0'));
+  std::string_view yaml = input.substr(0, input.find('\0'));
   std::vector<std::string> overrides;
   for (size_t begin = yaml.size() + 1; begin < size;) {
-    const size_t end = std::min(input.find('\0', begin), size);
+    size_t end = std::min(input.find('\0', begin), size);
     overrides.emplace_back(input.substr(begin, end - begin));
     begin = end + 1;
   }
   try {
-    const ll::EngineConfig c = ll::read_job_config(yaml, "fuzz", overrides);
+    ll::EngineConfig c = ll::read_job_config(yaml, "fuzz", overrides);
     const bool sane = !c.model.path.empty() && c.scheduler.max_num_seqs > 0 &&
                       c.scheduler.max_num_batched_tokens >= c.scheduler.max_num_seqs &&
                       c.kv_cache.page_size > 0 && (!c.grid || c.grid->num_ranks() > 0);

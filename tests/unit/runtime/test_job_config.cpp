@@ -226,7 +226,7 @@ TEST_CASE("configuration: a measured batch runs as one unless the user says othe
 }
 
 TEST_CASE("configuration: benchmarks of one batch have random prompts") {
-  const std::vector<std::string> bench = {"model.path=m", "job.type=bench"};
+  std::vector<std::string> bench = {"model.path=m", "job.type=bench"};
   auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), bench.begin(), bench.end());
     return refusal("", more);
@@ -238,7 +238,7 @@ TEST_CASE("configuration: benchmarks of one batch have random prompts") {
 }
 
 TEST_CASE("configuration: grids to measure are of their benchmark alone") {
-  const std::vector<std::string> bench = {"model.path=m", "job.type=bench"};
+  std::vector<std::string> bench = {"model.path=m", "job.type=bench"};
   auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), bench.begin(), bench.end());
     return refusal("", more);
