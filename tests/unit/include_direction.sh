@@ -1,36 +1,166 @@
 #!/bin/bash
-# Includes go one way, launcher -> runtime -> model -> parallel -> kernels -> base, and each library has one door.
+# The rooms of this repository: includes go one way, from outside a room only its doors are included, and each library
+# has one door. Every room lists its own sources (CMakeLists.txt) and has a line of purpose in README.md.
 # usage: include_direction.sh REPOSITORY
 set -u
 cd "$1" || exit 1
-order=(base kernels parallel model runtime launcher)
-bad=0
-for ((i = 0; i < ${#order[@]}; ++i)); do
-  for ((j = i + 1; j < ${#order[@]}; ++j)); do
-    if grep -rnE "^#include \"${order[j]}/" "${order[i]}" --include='*.h' --include='*.cpp' --include='*.cu' --include='*.cuh'; then
-      echo "  ^ ${order[i]} may not include ${order[j]}"; bad=1
-    fi
-  done
-done
-# door PATTERN ALLOWED...: only the allowed paths (extended regular expressions) may include a header of this pattern
-door() {
-  local pattern=$1 allowed=$2 hits
-  hits=$(grep -rnE "^#include [<\"]$pattern" "${order[@]}" --include='*.h' --include='*.cpp' --include='*.cu' --include='*.cuh' | grep -vE "^($allowed)")
-  if [ -n "$hits" ]; then echo "$hits"; echo "  ^ only $allowed may include $pattern"; bad=1; fi
+
+# From the ground up: a file may include its own room and those that stand before it. The doors of a room are for all;
+# its inner doors, behind the bar, for the rooms of its top folder alone. A folder that is not in the list belongs to the
+# room above it. A file, or a pair of .h and .cpp, that stands higher than the rest of its folder has a line of its own.
+rooms='
+base                        check.h hash.h input_file.h json_fields.h json_tree.h line_reader.h nearest_name.h numbers.h
+                            output_file.h output_stage.h printable.h random.h sha256.h utf8.h
+
+kernels                     backend.h call_timer.h draw.h dtype.h few_rows.h linear_tuning.h ops.h pages.h position_split.h
+                            sampling_ops.h tensor.h fused_decode.h
+                            | device_api.h op_declarations.inl op_table.inl
+kernels/cpu/simd            | simd.h
+kernels/cpu                 | cpu_backend.h
+kernels/cuda/device         cuda_device.h launch.cuh workspace.h
+                            | cuda_check.h cuda_ops.h device_math.cuh kernel_family.h launch.h
+kernels/cuda/ptx            | barriers.cuh bulk_copy.cuh clusters.cuh portable.cuh registers.cuh tensor_map.h wgmma.cuh hopper.cuh
+kernels/cuda/rows           | rope.cuh silu.h
+kernels/cuda/sampling       |
+kernels/cuda/linear         | linear_choices.h linear_kernels.h linear_output.cuh linear_tuning.h
+kernels/cuda/linear/sm90    |
+kernels/cuda/attention      | attention.cuh attention_kernels.h attention_plan.cuh
+kernels/cuda/attention/sm90 |
+kernels/cuda/decode_step    | fused_decode.h
+kernels/cuda                | cuda_backend.h
+kernels/backend.cpp
+
+parallel                    communicator.h grid_shape.h shard_spec.h
+parallel/mpi                local_peers.h mpi_environment.h mpi_group.h mpi_mailbox.h | mpi_communicator.h
+parallel/nccl               | nccl_communicator.h
+parallel/make_communicator  make_communicator.h
+parallel/process_grid       process_grid.h
+
+model/config                model_config.h | layer_table.h model_texts.h
+model/text/jinja            | template.h
+model/text                  chat_template.h stream_decoder.h tokenizer.h
+model/files                 converter.h weight_store.h
+model/shard                 decoder_weights.h model_shard.h reshard.h
+model/decoder               decoder.h sampler.h
+
+runtime/version             version.h
+runtime/config              engine_config.h
+                            | batch_options.h bench_options.h config_reader.h config_rows.h engine_rows.h model_files.h
+runtime/process             progress.h | cpu_threads.h launch_clock.h signals.h watchdog.h
+runtime/schedule            | request.h scheduler.h sequence.h step_events.h step_plan.h step_result.h step_work.h
+runtime/engine              | engine.h model_runner.h runner_options.h
+runtime/planning            grid_planner.h | device_rates.h grid_cost.h machine_rates.h measure_device.h memory_budget.h
+runtime/rank                | local_model.h
+runtime/api                 | answer.h api_context.h completion.h completion_body.h text_output.h
+runtime/answers             | desk.h
+runtime/replicas            | replica_pool.h
+runtime/batch               | batch_job.h batch_rows.h
+runtime/bench               | bench_grids.h bench_job.h bench_rows.h
+runtime                     job.h job_config.h
+
+launcher
+'
+
+# Libraries, and doors that are not for all their neighbours: who may include what matches.
+only='
+cublas                         kernels/cuda/linear
+cuda(_|\.h|\.hpp|rt)           kernels/cuda parallel/nccl
+kernels/cuda/                  kernels parallel/nccl
+dnnl|oneapi                    kernels/cpu/onednn_
+nccl                           parallel/nccl
+mpi\.h                         parallel/mpi
+hdf5                           model/files
+pcre2                          model/text
+utf8proc                       model/text
+yaml-cpp                       runtime/config
+boost|httplib|microhttpd       runtime/server
+CLI/                           launcher
+'
+
+# Types of libraries stay out of headers, but for those of the doors themselves.
+in_headers='kernels/cuda/ parallel/mpi/mpi_handle.h parallel/nccl/nccl_check.h'
+
+check_includes() {
+  find base kernels parallel model runtime launcher -regex '.*\.\(h\|cpp\|cu\|cuh\|inl\)' -print0 | sort -z |
+    xargs -0 grep -HnE '^#include [<"]' |
+    rooms=$rooms only=$only in_headers=$in_headers awk '
+      function fault(text) { print place ": " text; faults = 1 }
+      function top(path) { sub("/.*", "", path); return path }
+      # The room of a file: itself, with or without its ending, where the list names it; else its folder, or the next
+      # one above that is in the list.
+      function room_of(path,   stem) {
+        stem = path
+        sub(/\.[a-z]*$/, "", stem)
+        if (stem in level) return stem
+        while (!(path in level) && path ~ "/") sub("/[^/]*$", "", path)
+        return path
+      }
+      function read_rooms(   words, n, i, room, inner) {
+        n = split(ENVIRON["rooms"], lines, "\n")
+        for (i = 1; i <= n; ++i) {
+          is_new = lines[i] ~ /^[a-z]/
+          count = split(lines[i], words, " ")
+          if (is_new) { room = words[1]; level[room] = ++levels; inner = 0 }
+          for (j = is_new ? 2 : 1; j <= count; ++j)
+            if (words[j] == "|") inner = 1
+            else door[room, words[j]] = inner ? "inner" : "open"
+        }
+      }
+      function read_only(   words, n, i) {
+        n = split(ENVIRON["only"], lines, "\n")
+        for (i = 1; i <= n; ++i)
+          if ((count = split(lines[i], words, " ")) > 1) {
+            pattern[++patterns] = "^(" words[1] ")"
+            for (j = 2; j <= count; ++j) allowed[patterns, j - 1] = words[j]
+          }
+      }
+      function check_library(file, header,   i, j, ok) {
+        for (i = 1; i <= patterns; ++i) {
+          if (header !~ pattern[i]) continue
+          for (j = 1; (i, j) in allowed; ++j) if (index(file, allowed[i, j]) == 1) break
+          if (!((i, j) in allowed)) fault(header " is for " allowed[i, 1] " alone")
+        }
+      }
+      function check_room(file, header,   from, to, name) {
+        from = room_of(file); to = room_of(header); name = header
+        sub(".*/", "", name)
+        if (!(from in level)) fault("the room " from " is not in the list")
+        else if (from == to) return
+        else if (!(to in level)) fault(header ": its room is not in the list")
+        else if (level[to] > level[from]) fault(header ": " from " stands below " to)
+        else if (!((to, name) in door)) fault(header " is not a door of " to)
+        else if (door[to, name] == "inner" && top(from) != top(to)) fault(header " is a door for " top(to) " alone")
+      }
+      BEGIN { read_rooms(); read_only(); exempt = split(ENVIRON["in_headers"], exempted, " ") }
+      {
+        split($0, part, ":"); file = part[1]; place = file ":" part[2]
+        header = $0
+        sub(/.*#include [<"]/, "", header); sub(/[>"].*/, "", header)
+        check_library(file, header)
+        if ($0 ~ /#include "/) check_room(file, header)
+        else if (file ~ /\.h$/ && header ~ /^(nlohmann|yaml-cpp|hdf5|mpi\.h|nccl|cublas|cuda|dnnl|pcre2|utf8proc|boost|CLI\/)/) {
+          for (i = 1; i <= exempt; ++i) if (index(file, exempted[i]) == 1) break
+          if (i > exempt) fault(header ": a type of a library in a header")
+        }
+      }
+      END { exit faults }'
 }
-door 'cublas' 'kernels/cuda/linear'
-door 'nccl' 'parallel/nccl/'
-door 'mpi\.h' 'parallel/mpi/'
-door 'hdf5' 'model/files/'
-door 'yaml-cpp' 'runtime/config/'
-door '(httplib|microhttpd|event2)' 'runtime/server/'
-door 'pcre2' 'model/text/pre_tokenizer'
-door 'utf8proc' 'model/text/pre_tokenizer'
-door 'dnnl|oneapi' 'kernels/cpu/onednn_'
-door 'CLI/' 'launcher/'
-for header in $(find "${order[@]}" -name '*.h'); do
-  if grep -nE '^#include [<"](nlohmann|yaml-cpp|hdf5|mpi\.h|nccl|cublas|cuda|dnnl|pcre2|utf8proc|CLI/)' "$header" | grep -q . && [[ $header != kernels/cuda/* && $header != parallel/mpi/mpi_handle.h && $header != parallel/nccl/nccl_check.h ]]; then
-    echo "$header: a third-party type in a public header"; bad=1
-  fi
-done
-exit $bad
+
+# Every folder of the list has its CMakeLists.txt, and README.md's table has a row "| `folder/` | purpose |" for each, in
+# the same order.
+check_rooms() {
+  local bad=0 room folders=''
+  for room in $(awk '/^[a-z]/ {print $1}' <<< "$rooms"); do
+    [ -d "$room" ] || continue
+    folders+=$room$'\n'
+    [ -f "$room/CMakeLists.txt" ] || { echo "$room/CMakeLists.txt: missing; a room lists its own sources"; bad=1; }
+  done
+  diff --label 'the list of rooms' --label README.md -U0 <(printf '%s' "$folders") \
+    <(sed -nE 's/^\| `([a-z0-9_/]*)\/` \| [^|]{10,} \|$/\1/p' README.md) || bad=1
+  return $bad
+}
+
+check_includes
+includes=$?
+check_rooms && exit $includes
+exit 1
