@@ -108,15 +108,20 @@ Json parse_json(std::string_view text, std::string_view where) {
   }
 }
 
-void check_architecture(const Keys& keys) {
+const ModelFamily& family_of(const Keys& keys) {
   constexpr std::string_view kWhy = "only Qwen2 and Qwen2.5 dense language models are supported";
   const Json* architectures = keys.find("architectures");
   if (!architectures && !keys.has("model_type")) keys.refuse("model_type", "{}", kWhy);
-  if (keys.text_or("model_type", "qwen2") != "qwen2") keys.refuse("model_type", "{}", kWhy);
-  if (architectures &&
-      (!architectures->is_array() || std::find(architectures->begin(), architectures->end(),
-                                               "Qwen2ForCausalLM") == architectures->end()))
-    keys.refuse("architectures", "{}", kWhy);
+  bool is_known_type = false;
+  for (const ModelFamily* family : model_families()) {
+    if (keys.text_or("model_type", family->model_type) != family->model_type) continue;
+    is_known_type = true;
+    if (!architectures ||
+        (architectures->is_array() && std::find(architectures->begin(), architectures->end(),
+                                                family->architecture) != architectures->end()))
+      return *family;
+  }
+  keys.refuse(is_known_type ? "architectures" : "model_type", "{}", kWhy);
 }
 
 void check_variants(const Keys& keys) {
@@ -233,18 +238,12 @@ void read_heads(const Keys& keys, ModelConfig& c) {
 
 }  // namespace
 
-int64_t ModelConfig::num_parameters() const {
-  int64_t n = 0;
-  for (const WeightInfo& weight : weight_table(*this)) n += weight.shape.numel();
-  return n;
-}
-
 ModelConfig parse_model_config(std::string_view config_json, std::string_view where) {
   Json json = parse_json(config_json, where);
   Keys keys(json, std::string(where));
-  check_architecture(keys);
-  check_variants(keys);
   ModelConfig c;
+  c.family = &family_of(keys);
+  check_variants(keys);
   c.hidden_size = keys.integer("hidden_size", 1, kMaxHidden);
   c.intermediate_size = keys.integer("intermediate_size", 1, kMaxIntermediate);
   c.num_layers = keys.integer("num_hidden_layers", 1, kMaxLayers);

@@ -23,7 +23,11 @@ struct RopeConfig {
   bool truncate = true;  // round the correction range to whole dimensions
 };
 
+struct ModelFamily;               // model/config/layer_table.h
+extern const ModelFamily kQwen2;  // and Qwen2.5
+
 struct ModelConfig {
+  const ModelFamily* family = &kQwen2;
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;
   int64_t num_layers = 0;
@@ -41,9 +45,7 @@ struct ModelConfig {
   int64_t group_size() const { return num_heads / num_kv_heads; }
   int64_t q_size() const { return num_heads * head_dim; }
   int64_t kv_size() const { return num_kv_heads * head_dim; }
-  int64_t layer_weights() const {  // of the matrices of a layer
-    return hidden_size * (2 * q_size() + 2 * kv_size() + 3 * intermediate_size);
-  }
+  int64_t layer_weights() const;   // elements of the matrices of a layer
   int64_t num_parameters() const;  // a tied head counts once
 };
 

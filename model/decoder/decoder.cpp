@@ -36,10 +36,11 @@ Decoder::Decoder(const ModelConfig& config, const ModelShard& shard, DecoderWeig
   backend.device.copy(stream, rope_.view().data, angles.data(), rope_.bytes());
   backend.device.synchronize(stream);
   backend.device.destroy_stream(stream);
-  for (const DecoderLayer& layer : weights_.layers) own_layers_.push_back({own_column(layer)});
+  for (const DecoderLayer& layer : weights_.layers)
+    own_layers_.push_back({own_column(*config.family, layer)});
   if (shard.merged_columns > 1)
-    gathered_layers_ = std::make_unique<GatheredWeights>(backend, grid.weights_comm(), weights_,
-                                                         shard.merged_share_heads());
+    gathered_layers_ = std::make_unique<GatheredWeights>(
+        backend, grid.weights_comm(), *config.family, weights_, shard.merged_share_heads());
 }
 
 size_t Decoder::activation_bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
@@ -73,10 +74,10 @@ TensorView Decoder::forward(Stream stream, const StepInputs& inputs, const KvCac
     const DecoderLayer& own = weights_.layers[l];
     const LayerView& layer = rows.gathered ? gathered_layers_->layer(stream, l) : own_layers_[l];
     BlockNorms attention = norms_around(2 * l, rows), mlp = norms_around(2 * l + 1, rows);
-    if (!attention.before) add_and_norm(stream, l > 0, own.input_norm, rows);
+    if (!attention.before) add_and_norm(stream, l > 0, own[WeightPart::kInputNorm], rows);
     if (observer_) observer_(static_cast<int64_t>(l), a_.residual.view().rows(0, rows.mine));
     attention_block(stream, layer, rows, kv.layer(static_cast<int64_t>(l)), attention);
-    if (!mlp.before) add_and_norm(stream, true, own.post_attention_norm, rows);
+    if (!mlp.before) add_and_norm(stream, true, own[WeightPart::kPostAttentionNorm], rows);
     mlp_block(stream, layer, rows, mlp);
   }
   return final_hidden(stream, rows);
@@ -105,12 +106,12 @@ Decoder::BlockNorms Decoder::norms_around(size_t block, const Rows& rows) const 
 
 AddRmsNormArgs Decoder::norm_after(size_t block, const Rows& rows) const {
   bool is_mlp = block % 2 == 1;
-  const Tensor& weight = is_mlp ? weights_.layers[block / 2 + 1].input_norm
-                                : weights_.layers[block / 2].post_attention_norm;
+  const PackedWeight& weight = is_mlp ? weights_.layers[block / 2 + 1][WeightPart::kInputNorm]
+                                      : weights_.layers[block / 2][WeightPart::kPostAttentionNorm];
   AddRmsNormArgs norm{a_.normed.view().rows(0, rows.all),
                       a_.residual.view().rows(0, rows.all),
                       {},
-                      weight,
+                      weight.vector(),
                       config_.rms_norm_eps};
   norm.row_squares = squares_of(block, rows);
   return norm;
@@ -139,7 +140,8 @@ void Decoder::attention_block(Stream stream, const LayerView& layer, const Rows&
     grid_.z_comm().all_to_all(stream, a_.attention.view().data, slices.data,
                               slices.rows(0, rows.block).bytes());
   }
-  row_products(stream, layer, rows, slices, rows.block, &ColumnWeights::o, pointer_to(norms.after));
+  row_products(stream, layer, rows, slices, rows.block, WeightPart::kAttentionOut,
+               pointer_to(norms.after));
 }
 
 void Decoder::project_qkv(Stream stream, const LayerView& layer, const Rows& rows,
@@ -150,7 +152,7 @@ void Decoder::project_qkv(Stream stream, const LayerView& layer, const Rows& row
                         rows.batch,
                         static_cast<int32_t>(shard_.heads.size),
                         static_cast<int32_t>(shard_.kv_heads.size)};
-  ColumnProduct product{a_.qkv, rows.block, 1, &ColumnWeights::qkv, true};
+  ColumnProduct product{a_.qkv, rows.block, 1, WeightPart::kQkv};
   product.x_squares = x_squares;
   if (rows.gathered) {
     gather_qkv(stream, layer, rows, product);
@@ -201,10 +203,9 @@ void Decoder::attend(Stream stream, const Rows& rows, const KvPages& kv) {
 void Decoder::mlp_block(Stream stream, const LayerView& layer, const Rows& rows,
                         const BlockNorms& norms) {
   column_products(stream, layer, rows,
-                  {a_.act, rows.mine, layer.size(), &ColumnWeights::gate_up, false,
-                   Ending::silu_and_mul(), pointer_to(norms.before)});
-  row_products(stream, layer, rows, a_.act, rows.mine, &ColumnWeights::down,
-               pointer_to(norms.after));
+                  {a_.act, rows.mine, layer.size(), WeightPart::kGateUp, Ending::silu_and_mul(),
+                   pointer_to(norms.before)});
+  row_products(stream, layer, rows, a_.act, rows.mine, WeightPart::kDown, pointer_to(norms.after));
 }
 
 void Decoder::column_products(Stream stream, const LayerView& layer, const Rows& rows,
@@ -212,48 +213,49 @@ void Decoder::column_products(Stream stream, const LayerView& layer, const Rows&
   const Ops& ops = backend_.ops;
   TensorView x = a_.normed.view().rows(0, rows.mine);
   auto out_of = [&](size_t c) { return p.out.rows(static_cast<int64_t>(c) * p.stride, rows.mine); };
-  auto bias_of = [&](size_t c) { return p.has_bias ? layer[c].qkv_bias : TensorView{}; };
   if (shard_.hidden_parts == 1) {
     for (size_t c = 0; c < p.columns; ++c)
-      ops.linear(stream, {out_of(c), x, layer[c].*p.matrix, bias_of(c), p.ending, p.x_squares});
+      ops.linear(stream, {out_of(c), x, layer[c][p.part].weight, layer[c][p.part].bias, p.ending,
+                          p.x_squares});
     return;
   }
   // Sums over part of the inputs, of rows not yet normalised: what is not linear comes afterwards.
   auto count = static_cast<int64_t>(p.columns);
-  TensorView wide = reshaped(a_.wide, count * rows.mine, (layer[0].*p.matrix).rows),
+  TensorView wide = reshaped(a_.wide, count * rows.mine, layer[0][p.part].weight.rows),
              squares = a_.sum_squares.view().rows(0, rows.mine);
   auto wide_of = [&](size_t c) {
     return wide.rows(static_cast<int64_t>(c) * rows.mine, rows.mine);
   };
   for (size_t c = 0; c < p.columns; ++c)
-    ops.linear(stream, {wide_of(c), x, layer[c].*p.matrix, {}});
+    ops.linear(stream, {wide_of(c), x, layer[c][p.part].weight, {}});
   grid_.x_comm().all_reduce_sum(stream, wide, squares);
   for (size_t c = 0; c < p.columns; ++c)
     ops.finish_linear(stream, {out_of(c), wide_of(c), squares.as<float>(), config_.hidden_size,
-                               config_.rms_norm_eps, bias_of(c), p.ending});
+                               config_.rms_norm_eps, layer[c][p.part].bias, p.ending});
 }
 
 void Decoder::row_products(Stream stream, const LayerView& layer, const Rows& rows, TensorView x,
-                           int64_t stride, Weight ColumnWeights::*matrix,
-                           const AddRmsNormArgs* norm) {
+                           int64_t stride, WeightPart part, const AddRmsNormArgs* norm) {
   TensorView sum = a_.partial.view().rows(0, rows.mine);
   Ending ending = norm ? Ending::add_rms_norm(*norm) : Ending();
-  backend_.ops.linear(stream, {sum, x.rows(0, rows.mine), layer[0].*matrix, {}, ending});
+  backend_.ops.linear(stream, {sum, x.rows(0, rows.mine), layer[0][part].weight, {}, ending});
   for (size_t c = 1; c < layer.size(); ++c) {
     TensorView more = a_.addend.view().rows(0, rows.mine);
     backend_.ops.linear(
-        stream, {more, x.rows(static_cast<int64_t>(c) * stride, rows.mine), layer[c].*matrix, {}});
+        stream,
+        {more, x.rows(static_cast<int64_t>(c) * stride, rows.mine), layer[c][part].weight, {}});
     backend_.ops.add(stream, sum, more);
   }
 }
 
-void Decoder::add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows) {
+void Decoder::add_and_norm(Stream stream, bool pending, const PackedWeight& weight,
+                           const Rows& rows) {
   auto of = [&](const Tensor& t) { return t.view().rows(0, rows.mine); };
   Communicator& columns = rows.gathered ? grid_.gathered_y_comm() : grid_.y_comm();
   float* squares = shard_.hidden_parts > 1 ? a_.sum_squares.view().as<float>() : nullptr;
   columns.all_reduce_add_rms_norm(
-      stream, {of(a_.normed), of(a_.residual), pending ? of(a_.partial) : TensorView{}, weight,
-               config_.rms_norm_eps, squares});
+      stream, {of(a_.normed), of(a_.residual), pending ? of(a_.partial) : TensorView{},
+               weight.vector(), config_.rms_norm_eps, squares});
 }
 
 TensorView Decoder::final_hidden(Stream stream, const Rows& rows) {
@@ -284,7 +286,7 @@ void Decoder::do_products(Stream stream, const BatchView& batch, const KvCache& 
   const LayerView& layer = own_layers_.front();
   auto products = [&](const BlockNorms& norms) {
     project_qkv(stream, layer, rows, kv.layer(0), pointer_to(norms.before));
-    row_products(stream, layer, rows, a_.attention, rows.block, &ColumnWeights::o,
+    row_products(stream, layer, rows, a_.attention, rows.block, WeightPart::kAttentionOut,
                  pointer_to(norms.after));
     mlp_block(stream, layer, rows, norms);
   };
@@ -304,12 +306,18 @@ void Decoder::prepare_decode_one(const KvCache& kv) {
                      .eps = config_.rms_norm_eps,
                      .embed = weights_.embed.weight,
                      .lm_head = weights_.lm_head.weight,
-                     .final_norm = weights_.final_norm,
+                     .final_norm = weights_.final_norm.vector(),
                      .cos_sin = rope_};
   for (size_t l = 0; l < weights_.layers.size(); ++l) {
     const DecoderLayer& w = weights_.layers[l];
-    m.layers.push_back({w.input_norm, w.qkv.weight, w.qkv_bias, w.o.weight, w.post_attention_norm,
-                        w.gate_up.weight, w.down.weight, kv.layer(static_cast<int64_t>(l))});
+    m.layers.push_back({.input_norm = w[WeightPart::kInputNorm].vector(),
+                        .qkv = w[WeightPart::kQkv].weight,
+                        .qkv_bias = w[WeightPart::kQkv].bias,
+                        .o = w[WeightPart::kAttentionOut].weight,
+                        .post_attention_norm = w[WeightPart::kPostAttentionNorm].vector(),
+                        .gate_up = w[WeightPart::kGateUp].weight,
+                        .down = w[WeightPart::kDown].weight,
+                        .kv = kv.layer(static_cast<int64_t>(l))});
   }
   void* handle = backend_.fused_decode->create(m);
   if (!handle) return;

@@ -108,8 +108,7 @@ class Decoder {
     TensorView out;
     int64_t stride;
     size_t columns;
-    Weight ColumnWeights::*matrix;
-    bool has_bias;
+    WeightPart part;
     Ending ending{};
     const RowSquares* x_squares = nullptr;
   };
@@ -121,10 +120,10 @@ class Decoder {
                        const ColumnProduct& product);
   // partial = sum over the columns c of x[c], `stride` rows each, times c's matrix.
   void row_products(Stream stream, const LayerView& layer, const Rows& rows, TensorView x,
-                    int64_t stride, Weight ColumnWeights::*matrix, const AddRmsNormArgs* norm);
+                    int64_t stride, WeightPart part, const AddRmsNormArgs* norm);
   // residual += sum of `partial` over the columns (if any is pending); normed = rms_norm(residual),
   // or all of it but the scale (x > 1).
-  void add_and_norm(Stream stream, bool pending, const Tensor& weight, const Rows& rows);
+  void add_and_norm(Stream stream, bool pending, const PackedWeight& weight, const Rows& rows);
   TensorView final_hidden(Stream stream, const Rows& rows);
 
   ModelConfig config_;

@@ -3,34 +3,28 @@
 namespace ll {
 namespace {
 
-// The matrices of a layer that are gathered.
-std::vector<Weight ColumnWeights::*> gathered_matrices(bool shares_heads) {
-  using C = ColumnWeights;
-  if (shares_heads) return {&C::o, &C::gate_up, &C::down};
-  return {&C::qkv, &C::o, &C::gate_up, &C::down};
+bool gathers_matrix(const WeightRow& row, bool shares_heads) {
+  return row.is_cut_by_columns() && !(shares_heads && row.is_cut_by_heads());
 }
 
 }  // namespace
 
 GatheredWeights::GatheredWeights(const Backend& backend, Communicator& comm,
-                                 const DecoderWeights& own, bool shares_heads)
+                                 const ModelFamily& family, const DecoderWeights& own,
+                                 bool shares_heads)
     : backend_(backend),
       comm_(comm),
+      family_(family),
       own_(own),
-      shares_heads_(shares_heads),
       side_(backend.device.create_stream()) {
-  auto z = static_cast<int64_t>(comm.size());
-  auto layers = static_cast<int64_t>(own.layers.size());
-  int64_t width = own.layers.front().qkv_bias.view().numel();
-  biases_ = Tensor(backend.device, own.dtype, {layers, z, width});
-  for (int64_t l = 0; l < layers; ++l) {
-    TensorView bias = own.layers[static_cast<size_t>(l)].qkv_bias;
-    comm.all_gather(side_, bias.data, biases_.view().rows(l, 1).data, bias.bytes());
-  }
-  ColumnWeights first = own_column(own.layers.front());
   int64_t bytes = 0;
-  for (auto matrix : gathered_matrices(shares_heads))
-    bytes += static_cast<int64_t>((first.*matrix).data.bytes());
+  for (const WeightRow& row : family.layer) {
+    if (row.has_bias && row.is_cut_by_columns()) gather_biases(row.part);
+    if (!gathers_matrix(row, shares_heads)) continue;
+    matrices_.push_back(row.part);
+    bytes += static_cast<int64_t>(own.layers.front()[row.part].weight.data.bytes());
+  }
+  auto z = static_cast<int64_t>(comm.size());
   for (Buffer& b : buffers_) {
     b.memory = Tensor(backend.device, DType::u8, {z * bytes});
     b.columns.resize(static_cast<size_t>(z));
@@ -46,6 +40,16 @@ GatheredWeights::~GatheredWeights() {
     backend_.device.destroy_event(b.free);
   }
   backend_.device.destroy_stream(side_);
+}
+
+void GatheredWeights::gather_biases(WeightPart part) {
+  auto layers = static_cast<int64_t>(own_.layers.size());
+  int64_t width = own_.layers.front()[part].bias.view().numel();
+  biases_[part] = Tensor(backend_.device, own_.dtype, {layers, comm_.size(), width});
+  for (int64_t l = 0; l < layers; ++l) {
+    TensorView bias = own_.layers[static_cast<size_t>(l)][part].bias;
+    comm_.all_gather(side_, bias.data, biases_[part].view().rows(l, 1).data, bias.bytes());
+  }
 }
 
 void GatheredWeights::begin(Stream stream) {
@@ -64,22 +68,25 @@ const LayerView& GatheredWeights::layer(Stream stream, size_t l) {
 void GatheredWeights::gather(size_t l) {
   Buffer& b = buffers_[l % 2];
   backend_.device.wait_stream(side_, b.free);
-  ColumnWeights own = own_column(own_.layers[l]);
-  auto z = static_cast<size_t>(comm_.size());
-  for (size_t k = 0; k < z; ++k) {
+  ColumnWeights own = own_column(family_, own_.layers[l]);
+  for (size_t k = 0; k < b.columns.size(); ++k) {
     b.columns[k] = own;
-    TensorView biases = biases_.view().rows(static_cast<int64_t>(l), 1);
-    int64_t width = biases.dim(2);
-    b.columns[k].qkv_bias =
-        biases.reshaped({biases.dim(1), width}).rows(static_cast<int64_t>(k), 1).reshaped({width});
+    for (const WeightRow& row : family_.layer) {
+      if (!biases_[row.part]) continue;
+      TensorView biases = biases_[row.part].view().rows(static_cast<int64_t>(l), 1);
+      int64_t width = biases.dim(2);
+      b.columns[k][row.part].bias = biases.reshaped({biases.dim(1), width})
+                                        .rows(static_cast<int64_t>(k), 1)
+                                        .reshaped({width});
+    }
   }
   auto* to = static_cast<std::byte*>(b.memory.view().data);
-  for (auto matrix : gathered_matrices(shares_heads_)) {
-    size_t bytes = (own.*matrix).data.bytes();
-    comm_.all_gather(side_, (own.*matrix).data.data, to, bytes);
+  for (WeightPart part : matrices_) {
+    TensorView matrix = own[part].weight.data;
+    comm_.all_gather(side_, matrix.data, to, matrix.bytes());
     for (ColumnWeights& column : b.columns) {
-      (column.*matrix).data.data = to;
-      to += bytes;
+      column[part].weight.data.data = to;
+      to += matrix.bytes();
     }
   }
   backend_.device.record(b.filled, side_);
@@ -88,13 +95,14 @@ void GatheredWeights::gather(size_t l) {
 size_t GatheredWeights::bytes(const WeightPlacements& placements, const Ops& ops, DType dtype,
                               int columns, bool shares_heads) {
   if (columns == 1) return 0;
-  auto z = static_cast<size_t>(columns);
-  const auto& layer = placements.layers.front();
-  auto packed = [&](const WeightPlacement& p) { return ops.packed_bytes(p.rows, p.cols, dtype); };
-  size_t matrices = packed(layer.o) + packed(layer.gate_up) + packed(layer.down);
-  if (!shares_heads) matrices += packed(layer.qkv);
-  auto biases = placements.layers.size() * static_cast<size_t>(layer.qkv_bias.rows);
-  return z * (2 * matrices + biases * size_of(dtype));
+  size_t matrices = 0, biases = 0;
+  for (const WeightPlacement& p : placements) {
+    if (p.layer == kNoLayer || !p.row->is_cut_by_columns()) continue;
+    if (p.is_bias) biases += p.bytes(ops, dtype);
+    if (p.layer == 0 && p.is_matrix() && gathers_matrix(*p.row, shares_heads))
+      matrices += p.bytes(ops, dtype);
+  }
+  return static_cast<size_t>(columns) * (2 * matrices + biases);
 }
 
 }  // namespace ll

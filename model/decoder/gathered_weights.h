@@ -1,7 +1,8 @@
 #pragma once
 // Gathered mode: the z columns that are merged collect each other's shards, a layer ahead of the
 // layer that runs, into one of two buffers on a stream of their own. A step of many tokens then
-// moves weights instead of activations; the shards each rank keeps stay where they are.
+// moves weights instead of activations; the shards each rank keeps stay where they are. Biases are
+// next to nothing: they are collected once.
 #include <array>
 #include <vector>
 
@@ -15,8 +16,8 @@ class GatheredWeights {
  public:
   // Collective over `comm`, whose members hold shards of equal sizes. Where `shares_heads`, all of
   // them hold the same heads' q, k and v: those are not gathered.
-  GatheredWeights(const Backend& backend, Communicator& comm, const DecoderWeights& own,
-                  bool shares_heads);
+  GatheredWeights(const Backend& backend, Communicator& comm, const ModelFamily& family,
+                  const DecoderWeights& own, bool shares_heads);
   ~GatheredWeights();
   GatheredWeights(const GatheredWeights&) = delete;
   GatheredWeights& operator=(const GatheredWeights&) = delete;
@@ -26,6 +27,7 @@ class GatheredWeights {
   // Layer l, once it is there; the next is on its way. Layers come in order, each until the next.
   const LayerView& layer(Stream stream, size_t l);
 
+  // Device bytes that the constructor allocates.
   static size_t bytes(const WeightPlacements& placements, const Ops& ops, DType dtype, int columns,
                       bool shares_heads);
 
@@ -35,13 +37,15 @@ class GatheredWeights {
     LayerView columns;
     Event filled, free;
   };
+  void gather_biases(WeightPart part);
   void gather(size_t l);
 
   const Backend& backend_;
   Communicator& comm_;
+  const ModelFamily& family_;
   const DecoderWeights& own_;
-  bool shares_heads_;
-  Tensor biases_;  // [layers, z, (H + 2 KH) D]
+  std::vector<WeightPart> matrices_;  // of a layer that are gathered
+  LayerOf<Tensor> biases_;            // [layers, z, rows]
   Stream side_;
   std::array<Buffer, 2> buffers_;
 };

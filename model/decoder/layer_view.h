@@ -6,17 +6,19 @@
 
 namespace ll {
 
-struct ColumnWeights {
-  Weight qkv;
-  TensorView qkv_bias;
-  Weight o, gate_up, down;
+struct LinearWeights {
+  Weight weight;
+  TensorView bias;  // [rows] or empty
 };
 
+using ColumnWeights = LayerOf<LinearWeights>;
 using LayerView = std::vector<ColumnWeights>;  // one entry a column
 
-inline ColumnWeights own_column(const DecoderLayer& layer) {
-  return {layer.qkv.weight, layer.qkv_bias, layer.o.weight, layer.gate_up.weight,
-          layer.down.weight};
+inline ColumnWeights own_column(const ModelFamily& family, const DecoderLayer& layer) {
+  ColumnWeights column;
+  for (const WeightRow& row : family.layer)
+    column[row.part] = {layer[row.part].weight, layer[row.part].bias};
+  return column;
 }
 
 }  // namespace ll

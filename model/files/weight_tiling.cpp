@@ -15,15 +15,28 @@ struct Cuts {
 
 constexpr int64_t kUnit = 8;  // elements that a matrix product wants a part to be a multiple of
 
+Cut cut_of(Axis axis, const ModelConfig& config) {
+  switch (axis) {
+    case Axis::kHidden:
+      return {kMaxPartsX, kUnit};
+    case Axis::kQueries:
+    case Axis::kKeys:
+      return {kMaxPartsY, config.head_dim};
+    case Axis::kAttention:
+    case Axis::kFfn:
+      return {kMaxPartsY, kUnit};
+    case Axis::kVocab:
+      return {kMaxPartsVocab, 1};
+    default:
+      return {};
+  }
+}
+
 Cuts cuts_of(const WeightInfo& weight, const ModelConfig& config) {
-  auto is = [&](std::string_view suffix) { return weight.name.ends_with(suffix); };
-  const Cut hidden = {kMaxPartsX, kUnit}, inner = {kMaxPartsY, kUnit};
-  if (is("q_proj.weight") || is("k_proj.weight") || is("v_proj.weight"))
-    return {{kMaxPartsY, config.head_dim}, hidden};
-  if (is("gate_proj.weight") || is("up_proj.weight")) return {inner, hidden};
-  if (is("o_proj.weight") || is("down_proj.weight")) return {hidden, inner, /*cols_first=*/true};
-  if (is("embed_tokens.weight") || is("lm_head.weight")) return {{kMaxPartsVocab, 1}, {}};
-  return {};
+  if (weight.shape.rank() == 1) return {};
+  return {.rows = cut_of(weight.rows, config),
+          .cols = cut_of(weight.cols, config),
+          .cols_first = weight.rows == Axis::kHidden};
 }
 
 void halve(int64_t& extent, const Cut& cut, const Tiling& tile, int64_t element_bytes) {

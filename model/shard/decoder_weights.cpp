@@ -1,51 +1,27 @@
 #include "model/shard/decoder_weights.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "model/shard/weight_reader.h"
-#include "model/shard/weight_visit.h"
 
 namespace ll {
 namespace {
 
-using Block = WeightPlacement::Block;
+using Piece = WeightPlacement::Piece;
 
-WeightPlacement vector_of(std::vector<Block> blocks) {
-  WeightPlacement p{.blocks = std::move(blocks), .is_matrix = false, .cols = 1};
-  for (const Block& b : p.blocks) p.rows += b.part.rows.size;
+WeightPlacement placement_of(const ModelConfig& config, const ModelShard& shard,
+                             const WeightRow& row, int64_t layer, bool is_bias) {
+  WeightPlacement p{.row = &row, .layer = layer, .is_bias = is_bias};
+  for (const FileTensor& t : row.pieces()) {
+    Axis cols = is_bias ? Axis::kOne : t.cols;
+    Piece piece{.name = is_bias ? bias_name(t, layer) : weight_name(t, layer),
+                .part = {range_of(config, shard, t.rows), range_of(config, shard, cols)},
+                .turned = t.is_turned ? config.head_dim : 0};
+    p.rows += piece.part.rows.size;
+    p.cols = piece.part.cols.size;
+    p.pieces.push_back(std::move(piece));
+  }
   return p;
-}
-
-WeightPlacement matrix_of(std::vector<Block> blocks, bool alternate = false) {
-  WeightPlacement p = vector_of(std::move(blocks));
-  p.alternate = alternate;
-  p.is_matrix = true;
-  p.cols = p.blocks.front().part.cols.size;
-  return p;
-}
-
-WeightPlacements::Layer layer_placements(const ModelConfig& c, const ModelShard& s, int64_t index) {
-  std::string prefix = fmt::format("model.layers.{}.", index), attention = prefix + "self_attn.",
-              mlp = prefix + "mlp.";
-  auto rows_of = [&](Range heads) {
-    return Range{heads.begin * c.head_dim, heads.size * c.head_dim};
-  };
-  Range q = rows_of(s.heads), kv = rows_of(s.kv_heads), one{0, 1};
-  int64_t turned = c.head_dim;
-  return {.input_norm = vector_of({{prefix + "input_layernorm.weight", {s.hidden, one}}}),
-          .qkv = matrix_of({{attention + "q_proj.weight", {q, s.hidden}, turned},
-                            {attention + "k_proj.weight", {kv, s.hidden}, turned},
-                            {attention + "v_proj.weight", {kv, s.hidden}}}),
-          .qkv_bias = vector_of({{attention + "q_proj.bias", {q, one}, turned},
-                                 {attention + "k_proj.bias", {kv, one}, turned},
-                                 {attention + "v_proj.bias", {kv, one}}}),
-          .o = matrix_of({{attention + "o_proj.weight", {s.hidden, s.attention}}}),
-          .post_attention_norm =
-              vector_of({{prefix + "post_attention_layernorm.weight", {s.hidden, one}}}),
-          .gate_up = matrix_of({{mlp + "gate_proj.weight", {s.ffn, s.hidden}},
-                                {mlp + "up_proj.weight", {s.ffn, s.hidden}}},
-                               true),
-          .down = matrix_of({{mlp + "down_proj.weight", {s.hidden, s.ffn}}})};
 }
 
 uint64_t seed_of(uint64_t seed, const std::string& name) {  // FNV-1a
@@ -68,47 +44,47 @@ constexpr float kRandomScale = 0.035f;  // standard deviation 0.02, as Qwen2 is 
 
 void fill_placement(const WeightPlacement& p, const Tensor& t, const ModelConfig& config,
                     const Backend& backend, Stream stream, uint64_t seed) {
-  int64_t full_cols =
-      p.is_matrix ? (p.blocks[0].name.ends_with("down_proj.weight") ? config.intermediate_size
-                     : p.blocks[0].name.ends_with("o_proj.weight")  ? config.q_size()
-                                                                    : config.hidden_size)
-                  : 1;
-  if (p.blocks[0].name.ends_with("norm.weight")) return fill_ones(t, backend, stream);
-  if (p.alternate) {  // row 2r is gate's row r: one run of an interleaved whole
-    const ShardSpec& part = p.blocks[0].part;
-    backend.ops.fill_random(stream, t, seed_of(seed, p.blocks[0].name), kRandomScale,
-                            2 * part.rows.begin, part.cols.begin, full_cols);
-    return;
-  }
+  if (p.row->kind == WeightRow::Kind::kNorm) return fill_ones(t, backend, stream);
+  int64_t full_cols = p.is_bias ? 1 : extent_of(config, p.row->tensors[0].cols);
+  auto fill = [&](TensorView rows, const Piece& piece, int64_t first_row) {
+    backend.ops.fill_random(stream, rows, seed_of(seed, piece.name), kRandomScale, first_row,
+                            piece.part.cols.begin, full_cols);
+  };
+  // Row 2 r is gate's row r: one run of an interleaved whole.
+  if (p.alternate()) return fill(t, p.pieces[0], 2 * p.pieces[0].part.rows.begin);
   int64_t row = 0;
-  for (const Block& b : p.blocks) {
-    backend.ops.fill_random(stream, t.view().rows(row, b.part.rows.size), seed_of(seed, b.name),
-                            kRandomScale, b.part.rows.begin, b.part.cols.begin, full_cols);
-    row += b.part.rows.size;
+  for (const Piece& piece : p.pieces) {
+    fill(t.view().rows(row, piece.part.rows.size), piece, piece.part.rows.begin);
+    row += piece.part.rows.size;
   }
 }
 
 }  // namespace
 
+PackedWeight& DecoderWeights::at(WeightPart part, int64_t layer) {
+  if (part == WeightPart::kEmbed) return embed;
+  if (part == WeightPart::kFinalNorm) return final_norm;
+  if (part == WeightPart::kLmHead) return lm_head;
+  return layers.at(static_cast<size_t>(layer))[part];
+}
+
+size_t WeightPlacement::bytes(const Ops& ops, DType dtype) const {
+  if (is_matrix()) return ops.packed_bytes(rows, cols, dtype);
+  return static_cast<size_t>(rows) * size_of(dtype);
+}
+
 WeightPlacements weight_placements(const ModelConfig& config, const ModelShard& shard) {
-  WeightPlacements p;
-  Range all{0, config.hidden_size}, one{0, 1};
-  p.embed = matrix_of({{"model.embed_tokens.weight", {shard.vocab, all}}});
-  if (!config.tie_word_embeddings) p.lm_head = matrix_of({{"lm_head.weight", {shard.vocab, all}}});
-  p.final_norm = vector_of({{"model.norm.weight", {shard.hidden, one}}});
-  for (int64_t l = 0; l < config.num_layers; ++l)
-    p.layers.push_back(layer_placements(config, shard, l));
-  return p;
+  WeightPlacements placements;
+  for_each_row(config, [&](const WeightRow& row, int64_t layer) {
+    placements.push_back(placement_of(config, shard, row, layer, false));
+    if (row.has_bias) placements.push_back(placement_of(config, shard, row, layer, true));
+  });
+  return placements;
 }
 
 size_t weight_bytes(const WeightPlacements& placements, const Ops& ops, DType dtype) {
   size_t bytes = 0;
-  DecoderWeights unused;
-  for_each_placement(placements, unused,
-                     [&](const WeightPlacement& p, PackedWeight* matrix, Tensor*) {
-                       bytes += matrix ? ops.packed_bytes(p.rows, p.cols, dtype)
-                                       : static_cast<size_t>(p.rows) * size_of(dtype);
-                     });
+  for (const WeightPlacement& p : placements) bytes += p.bytes(ops, dtype);
   return bytes;
 }
 
@@ -118,44 +94,66 @@ DecoderWeights load_weights(const WeightStore& store, const ModelShard& shard, D
                             const Backend& backend, Stream stream, int num_threads,
                             const LoadProgress& progress) {
   WeightPlacements placements = weight_placements(store.config(), shard);
-  DecoderWeights weights;
-  weights.dtype = dtype;
-  struct Target {
-    PackedWeight* matrix;
-    Tensor* vector;
-  };
-  std::vector<const WeightPlacement*> order;
-  std::vector<Target> targets;
-  for_each_placement(placements, weights,
-                     [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
-                       order.push_back(&p);
-                       targets.push_back({matrix, vector});
-                     });
+  DecoderWeights weights = no_weights(store.config(), dtype);
   WeightReader reader(store, dtype, backend, stream, num_threads);
   reader.read(
-      order,
+      placements,
       [&](size_t i, Tensor natural) {
-        adopt(std::move(natural), targets[i].matrix, targets[i].vector, backend, stream);
+        put_weight(weights, placements[i], std::move(natural), backend.ops, stream);
       },
       progress);
-  tie(weights, placements);
+  tie_head(weights, store.config());
   return weights;
 }
 
 DecoderWeights random_weights(const ModelConfig& config, const ModelShard& shard, DType dtype,
                               const Backend& backend, Stream stream, uint64_t seed) {
-  WeightPlacements placements = weight_placements(config, shard);
-  DecoderWeights weights;
-  weights.dtype = dtype;
-  for_each_placement(placements, weights,
-                     [&](const WeightPlacement& p, PackedWeight* matrix, Tensor* vector) {
-                       Tensor natural = natural_tensor(p, dtype, backend);
-                       fill_placement(p, natural, config, backend, stream, seed);
-                       adopt(std::move(natural), matrix, vector, backend, stream);
-                     });
+  DecoderWeights weights = no_weights(config, dtype);
+  for (const WeightPlacement& p : weight_placements(config, shard)) {
+    Tensor natural = natural_tensor(p, dtype, backend.device);
+    fill_placement(p, natural, config, backend, stream, seed);
+    put_weight(weights, p, std::move(natural), backend.ops, stream);
+  }
   backend.device.synchronize(stream);
-  tie(weights, placements);
+  tie_head(weights, config);
   return weights;
+}
+
+DecoderWeights no_weights(const ModelConfig& config, DType dtype) {
+  DecoderWeights weights;
+  weights.layers.resize(static_cast<size_t>(config.num_layers));
+  weights.dtype = dtype;
+  return weights;
+}
+
+Tensor natural_tensor(const WeightPlacement& p, DType dtype, const DeviceApi& device) {
+  return p.is_matrix() ? Tensor(device, dtype, {p.rows, p.cols}) : Tensor(device, dtype, {p.rows});
+}
+
+void put_weight(DecoderWeights& weights, const WeightPlacement& p, Tensor natural, const Ops& ops,
+                Stream stream) {
+  PackedWeight& to = weights.at(p.row->part, p.layer);
+  if (p.is_bias) {
+    to.bias = std::move(natural);
+  } else if (p.is_matrix()) {
+    to.weight = ops.pack_weight(stream, natural, to.storage);
+  } else {
+    to.storage = std::move(natural);
+    to.weight = {.data = to.storage, .rows = p.rows, .cols = 1};
+  }
+}
+
+Tensor take_weight(DecoderWeights& weights, const WeightPlacement& p, const Ops& ops,
+                   Stream stream) {
+  PackedWeight& from = weights.at(p.row->part, p.layer);
+  if (p.is_bias) return std::exchange(from.bias, {});
+  Weight weight = std::exchange(from.weight, {});
+  Tensor storage = std::exchange(from.storage, {});
+  return p.is_matrix() ? ops.unpack_weight(stream, weight, storage) : storage;
+}
+
+void tie_head(DecoderWeights& weights, const ModelConfig& config) {
+  if (config.tie_word_embeddings) weights.lm_head = weights.embed;
 }
 
 }  // namespace ll

@@ -7,55 +7,54 @@
 #include <vector>
 
 #include "kernels/backend.h"
+#include "model/config/layer_table.h"
 #include "model/files/weight_store.h"
 #include "model/shard/model_shard.h"
 
 namespace ll {
 
+// One part of the model.
 struct PackedWeight {
   Tensor storage;
-  Weight weight;
+  Weight weight;  // of a vector: its elements as they are, in one column
+  Tensor bias;    // [rows], where the family has one
+
+  TensorView vector() const { return storage; }
 };
 
-struct DecoderLayer {
-  Tensor input_norm;           // [E]
-  PackedWeight qkv;            // (H + 2 KH) D x E
-  Tensor qkv_bias;             // [(H + 2 KH) D]
-  PackedWeight o;              // E x H D
-  Tensor post_attention_norm;  // [E]
-  PackedWeight gate_up;        // 2 F x E
-  PackedWeight down;           // E x F
-};
+using DecoderLayer = LayerOf<PackedWeight>;
 
 struct DecoderWeights {
-  PackedWeight embed;    // V x E
-  PackedWeight lm_head;  // V x E; the same memory as embed when tied
-  Tensor final_norm;     // [E]
+  PackedWeight embed;       // V x E
+  PackedWeight lm_head;     // V x E; the same memory as embed when tied
+  PackedWeight final_norm;  // [E]
   std::vector<DecoderLayer> layers;
   DType dtype = DType::bf16;
+
+  PackedWeight& at(WeightPart part, int64_t layer);
 };
 
-// One matrix or vector on the device, and the blocks of the file's tensors it is made of.
+// One matrix or vector on the device, and the pieces of the file's tensors it is made of.
 struct WeightPlacement {
-  struct Block {
+  struct Piece {
     std::string name;  // Hugging Face's
     ShardSpec part;
     int64_t turned = 0;  // rows of a head of q or k: stored as row 0, D/2, 1, D/2 + 1 and so on
   };
-  std::vector<Block> blocks;  // stacked by rows, or alternating row by row
-  bool alternate = false;
-  bool is_matrix = true;
+  const WeightRow* row = nullptr;
+  int64_t layer = kNoLayer;
+  bool is_bias = false;  // of the row's matrix
+  std::vector<Piece> pieces;
   int64_t rows = 0, cols = 0;
+
+  bool is_matrix() const { return row->kind == WeightRow::Kind::kMatrix && !is_bias; }
+  bool alternate() const { return row->alternate; }
+  size_t bytes(const Ops& ops, DType dtype) const;
 };
 
-// Everything this rank holds: the sharding, as data.
-struct WeightPlacements {
-  struct Layer {
-    WeightPlacement input_norm, qkv, qkv_bias, o, post_attention_norm, gate_up, down;
-  };
-  WeightPlacement embed, lm_head, final_norm;  // lm_head has no blocks when tied
-  std::vector<Layer> layers;
-};
+// Everything this rank holds, in file order: the sharding, as data. On all ranks of a grid, and on
+// all grids, the i-th is of the same part of the model.
+using WeightPlacements = std::vector<WeightPlacement>;
 WeightPlacements weight_placements(const ModelConfig& config, const ModelShard& shard);
 
 // Device bytes of the weights, before anything is allocated.
@@ -75,5 +74,15 @@ DecoderWeights load_weights(const WeightStore& store, const ModelShard& shard, D
 // the same model.
 DecoderWeights random_weights(const ModelConfig& config, const ModelShard& shard, DType dtype,
                               const Backend& backend, Stream stream, uint64_t seed);
+
+// For those who fill weights part by part: none yet; the memory of a part as the file has it; to
+// put it in its place, packed, and to take it out again; and what is left to do in the end.
+DecoderWeights no_weights(const ModelConfig& config, DType dtype);
+Tensor natural_tensor(const WeightPlacement& placement, DType dtype, const DeviceApi& device);
+void put_weight(DecoderWeights& weights, const WeightPlacement& placement, Tensor natural,
+                const Ops& ops, Stream stream);
+Tensor take_weight(DecoderWeights& weights, const WeightPlacement& placement, const Ops& ops,
+                   Stream stream);
+void tie_head(DecoderWeights& weights, const ModelConfig& config);
 
 }  // namespace ll

@@ -76,6 +76,37 @@ ModelShard shard_of(const ModelConfig& config, const GridShape& grid, const Grid
   return shard;
 }
 
+Range range_of(const ModelConfig& config, const ModelShard& shard, Axis axis) {
+  auto rows_of = [&](Range heads) {
+    return Range{heads.begin * config.head_dim, heads.size * config.head_dim};
+  };
+  switch (axis) {
+    case Axis::kHidden:
+      return shard.hidden;
+    case Axis::kQueries:
+      return rows_of(shard.heads);
+    case Axis::kKeys:
+      return rows_of(shard.kv_heads);
+    case Axis::kAttention:
+      return shard.attention;
+    case Axis::kFfn:
+      return shard.ffn;
+    case Axis::kVocab:
+      return shard.vocab;
+    case Axis::kOne:
+    case Axis::kWholeHidden:
+      break;
+  }
+  return {0, extent_of(config, axis)};
+}
+
+int64_t elements_of(const ModelConfig& config, const ModelShard& shard, const WeightRow& row) {
+  int64_t elements = 0;
+  for (const FileTensor& t : row.pieces())
+    elements += range_of(config, shard, t.rows).size * range_of(config, shard, t.cols).size;
+  return elements;
+}
+
 std::optional<std::string> why_illegal(const ModelConfig& config, const GridShape& grid) {
   for (auto [name, value] : {std::pair("dp", grid.dp), {"x", grid.x}, {"y", grid.y}, {"z", grid.z}})
     if (value < 1) return fmt::format("grid.{} = {}: must be at least 1", name, value);

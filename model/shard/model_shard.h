@@ -14,7 +14,7 @@
 #include <string>
 
 #include "kernels/position_split.h"
-#include "model/config/model_config.h"
+#include "model/config/layer_table.h"
 #include "parallel/grid_shape.h"
 #include "parallel/shard_spec.h"
 
@@ -43,6 +43,11 @@ struct ModelShard {
 };
 
 ModelShard shard_of(const ModelConfig& config, const GridShape& grid, const GridPlace& place);
+
+// The part of a tensor's side that the shard holds.
+Range range_of(const ModelConfig& config, const ModelShard& shard, Axis axis);
+// The elements of a matrix or vector that the shard holds, without its bias.
+int64_t elements_of(const ModelConfig& config, const ModelShard& shard, const WeightRow& row);
 
 // Why the grid cannot run the model; nothing if it can.
 std::optional<std::string> why_illegal(const ModelConfig& config, const GridShape& grid);

@@ -13,23 +13,22 @@ namespace ll {
 namespace {
 
 // Rows [begin, begin + count) of one placement: what one staging buffer takes.
-struct Piece {
+struct Stretch {
   size_t placement;
   int64_t begin, count;
 };
 
-std::vector<Piece> cut(const std::vector<const WeightPlacement*>& placements, DType dtype,
-                       size_t staging_bytes) {
-  std::vector<Piece> pieces;
+std::vector<Stretch> cut(const WeightPlacements& placements, DType dtype, size_t staging_bytes) {
+  std::vector<Stretch> stretches;
   for (size_t i = 0; i < placements.size(); ++i) {
-    const WeightPlacement& p = *placements[i];
+    const WeightPlacement& p = placements[i];
     auto row_bytes = static_cast<int64_t>(static_cast<size_t>(p.cols) * size_of(dtype));
     // Even, so that rows that stand in pairs stay together.
     int64_t step = std::max<int64_t>(2, static_cast<int64_t>(staging_bytes) / row_bytes / 2 * 2);
     for (int64_t begin = 0; begin < p.rows; begin += step)
-      pieces.push_back({i, begin, std::min(step, p.rows - begin)});
+      stretches.push_back({i, begin, std::min(step, p.rows - begin)});
   }
-  return pieces;
+  return stretches;
 }
 
 // Fills every second row of `out`.
@@ -43,47 +42,47 @@ void read_alternate(const WeightStore& store, const std::string& name, const Sha
     std::memcpy(out + 2 * r * row_bytes, half.data() + r * row_bytes, row_bytes);
 }
 
-// `rows` of a block as they are stored.
-void read_block(const WeightStore& store, const WeightPlacement::Block& block, Range rows,
+// `rows` of a piece as they are stored.
+void read_piece(const WeightStore& store, const WeightPlacement::Piece& piece, Range rows,
                 DType dtype, std::byte* out) {
-  ShardSpec part = block.part;
-  if (block.turned == 0) {
+  ShardSpec part = piece.part;
+  if (piece.turned == 0) {
     part.rows = {part.rows.begin + rows.begin, rows.size};
-    return store.read(block.name, part, dtype, out);
+    return store.read(piece.name, part, dtype, out);
   }
   size_t row_bytes = static_cast<size_t>(part.cols.size) * size_of(dtype);
   for (int64_t row = rows.begin; row < rows.end();) {  // head by head; all are even
-    int64_t within = row % block.turned, count = std::min(block.turned - within, rows.end() - row);
+    int64_t within = row % piece.turned, count = std::min(piece.turned - within, rows.end() - row);
     for (int64_t half = 0; half < 2; ++half) {
-      part.rows = {block.part.rows.begin + row - within + (half * block.turned + within) / 2,
+      part.rows = {piece.part.rows.begin + row - within + (half * piece.turned + within) / 2,
                    count / 2};
-      read_alternate(store, block.name, part, dtype,
+      read_alternate(store, piece.name, part, dtype,
                      out + static_cast<size_t>(row - rows.begin + half) * row_bytes);
     }
     row += count;
   }
 }
 
-// Fills `out` with the piece's rows.
-void fill_piece(const WeightStore& store, const WeightPlacement& p, const Piece& piece, DType dtype,
-                std::byte* out) {
+// Fills `out` with the stretch's rows.
+void fill_stretch(const WeightStore& store, const WeightPlacement& p, const Stretch& stretch,
+                  DType dtype, std::byte* out) {
   size_t row_bytes = static_cast<size_t>(p.cols) * size_of(dtype);
-  if (p.alternate) {
+  if (p.alternate()) {
     for (size_t b = 0; b < 2; ++b) {
-      ShardSpec part = p.blocks[b].part;
-      part.rows = {part.rows.begin + piece.begin / 2, piece.count / 2};
-      read_alternate(store, p.blocks[b].name, part, dtype, out + b * row_bytes);
+      ShardSpec part = p.pieces[b].part;
+      part.rows = {part.rows.begin + stretch.begin / 2, stretch.count / 2};
+      read_alternate(store, p.pieces[b].name, part, dtype, out + b * row_bytes);
     }
     return;
   }
-  int64_t row = 0;  // of the placement, where the block starts
-  for (const WeightPlacement::Block& block : p.blocks) {
-    int64_t from = std::max(row, piece.begin),
-            to = std::min(row + block.part.rows.size, piece.begin + piece.count);
+  int64_t row = 0;  // of the placement, where the piece starts
+  for (const WeightPlacement::Piece& piece : p.pieces) {
+    int64_t from = std::max(row, stretch.begin),
+            to = std::min(row + piece.part.rows.size, stretch.begin + stretch.count);
     if (from < to)
-      read_block(store, block, {from - row, to - from}, dtype,
-                 out + static_cast<size_t>(from - piece.begin) * row_bytes);
-    row += block.part.rows.size;
+      read_piece(store, piece, {from - row, to - from}, dtype,
+                 out + static_cast<size_t>(from - stretch.begin) * row_bytes);
+    row += piece.part.rows.size;
   }
 }
 
@@ -102,14 +101,14 @@ class Staging {
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
-  // The number of the next piece and a buffer for it; null when all are taken or a reader failed.
-  // Both at once: a reader that held a piece without a buffer could starve the one that is waited
+  // The number of the next stretch and a buffer for it; null when all are taken or a reader failed.
+  // Both at once: a reader that held a stretch without a buffer could starve the one that is waited
   // for.
-  std::byte* next(size_t num_pieces, size_t& piece) {
+  std::byte* next(size_t num_stretches, size_t& stretch) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return error_ || next_ == num_pieces || !free_.empty(); });
-    if (error_ || next_ == num_pieces) return nullptr;
-    piece = next_++;
+    changed_.wait(lock, [&] { return error_ || next_ == num_stretches || !free_.empty(); });
+    if (error_ || next_ == num_stretches) return nullptr;
+    stretch = next_++;
     std::byte* buffer = free_.back();
     free_.pop_back();
     return buffer;
@@ -119,9 +118,9 @@ class Staging {
     free_.push_back(buffer);
     changed_.notify_all();
   }
-  void fill(size_t piece, std::byte* buffer) {
+  void fill(size_t stretch, std::byte* buffer) {
     std::lock_guard lock(mutex_);
-    filled_[piece] = buffer;
+    filled_[stretch] = buffer;
     changed_.notify_all();
   }
   void fail(std::exception_ptr error) {
@@ -129,11 +128,11 @@ class Staging {
     if (!error_) error_ = std::move(error);
     changed_.notify_all();
   }
-  std::byte* wait_filled(size_t piece) {
+  std::byte* wait_filled(size_t stretch) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return error_ || filled_.contains(piece); });
+    changed_.wait(lock, [&] { return error_ || filled_.contains(stretch); });
     if (error_) std::rethrow_exception(error_);
-    std::byte* buffer = filled_.extract(piece).mapped();
+    std::byte* buffer = filled_.extract(stretch).mapped();
     return buffer;
   }
 
@@ -205,14 +204,13 @@ class Readers {
 
 }  // namespace
 
-void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
+void WeightReader::read(const WeightPlacements& placements,
                         const std::function<void(size_t, Tensor)>& done,
                         const LoadProgress& progress) {
-  std::vector<Piece> pieces = cut(placements, dtype_, staging_bytes_);
+  std::vector<Stretch> stretches = cut(placements, dtype_, staging_bytes_);
   size_t largest = 1, total = 0, copied = 0;
-  for (const Piece& piece : pieces) {
-    size_t bytes =
-        static_cast<size_t>(piece.count * placements[piece.placement]->cols) * size_of(dtype_);
+  for (const Stretch& s : stretches) {
+    size_t bytes = static_cast<size_t>(s.count * placements[s.placement].cols) * size_of(dtype_);
     largest = std::max(largest, bytes);
     total += bytes;
   }
@@ -220,9 +218,9 @@ void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
   Readers readers(staging);
   readers.start(num_threads_, [&] {
     size_t i = 0;
-    while (std::byte* buffer = staging.next(pieces.size(), i)) {
+    while (std::byte* buffer = staging.next(stretches.size(), i)) {
       try {
-        fill_piece(store_, *placements[pieces[i].placement], pieces[i], dtype_, buffer);
+        fill_stretch(store_, placements[stretches[i].placement], stretches[i], dtype_, buffer);
         staging.fill(i, buffer);
       } catch (...) {
         staging.fail(std::current_exception());
@@ -232,16 +230,14 @@ void WeightReader::read(const std::vector<const WeightPlacement*>& placements,
 
   CopyInFlight copy(backend_, stream_, staging);
   Tensor target;
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    const Piece& piece = pieces[i];
-    const WeightPlacement& p = *placements[piece.placement];
-    if (piece.begin == 0)
-      target = p.is_matrix ? Tensor(backend_.device, dtype_, {p.rows, p.cols})
-                           : Tensor(backend_.device, dtype_, {p.rows});
+  for (size_t i = 0; i < stretches.size(); ++i) {
+    const Stretch& s = stretches[i];
+    const WeightPlacement& p = placements[s.placement];
+    if (s.begin == 0) target = natural_tensor(p, dtype_, backend_.device);
     std::byte* buffer = staging.wait_filled(i);
-    size_t bytes = static_cast<size_t>(piece.count * p.cols) * size_of(dtype_);
-    copy.start(target.view().rows(piece.begin, piece.count).data, buffer, bytes);
-    if (piece.begin + piece.count == p.rows) done(piece.placement, std::exchange(target, {}));
+    size_t bytes = static_cast<size_t>(s.count * p.cols) * size_of(dtype_);
+    copy.start(target.view().rows(s.begin, s.count).data, buffer, bytes);
+    if (s.begin + s.count == p.rows) done(s.placement, std::exchange(target, {}));
     copied += bytes;
     if (progress) progress(copied, total);
   }

@@ -26,8 +26,8 @@ class WeightReader {
 
   // Reads the placements in order. `done(i, tensor)` gets the i-th, complete on the device, on the
   // calling thread. An error of a reader is thrown here; no thread is left then either.
-  void read(const std::vector<const WeightPlacement*>& placements,
-            const std::function<void(size_t, Tensor)>& done, const LoadProgress& progress);
+  void read(const WeightPlacements& placements, const std::function<void(size_t, Tensor)>& done,
+            const LoadProgress& progress);
 
  private:
   const WeightStore& store_;

@@ -25,17 +25,13 @@ struct LayerCost {
   int qkv_columns() const { return s.merged_share_heads ? 1 : columns; }
   int summed_columns() const { return grid.columns() / columns; }
 
-  // Bytes of a column's matrices.
-  double matrix(int64_t elements) const { return static_cast<double>(elements) * size(); }
-  double qkv() const { return matrix(s.hidden_part * s.qkv); }
-  double o() const { return matrix(s.hidden_part * s.slice); }
-  double gate_up() const { return matrix(s.hidden_part * 2 * s.ffn); }
-  double down() const { return matrix(s.hidden_part * s.ffn); }
+  double bytes_of(int64_t elements) const { return static_cast<double>(elements) * size(); }
 
   double products() const {
-    auto product = [&](double bytes) { return device.product_s(rows(), bytes); };
-    return qkv_columns() * product(qkv()) +
-           columns * (product(o()) + product(gate_up()) + product(down()));
+    double time = 0;
+    for (const RankSizes::Matrix& m : s.matrices)
+      time += (m.is_shared ? 1 : columns) * device.product_s(rows(), bytes_of(m.elements));
+    return time;
   }
   double attention() const {
     double parts = grid.kv_parts(), dim = static_cast<double>(s.head_dim);
@@ -60,26 +56,25 @@ struct LayerCost {
   }
   double y_sums() const {
     return 2 * links.sum_and_norm_s(summed_columns(), static_cast<int64_t>(rows()),
-                                    rows() * matrix(s.hidden_part));
+                                    rows() * bytes_of(s.hidden_part));
   }
   double kv_exchange() const {
-    double row = matrix(s.slice) + static_cast<double>(s.heads) * 4;
+    double row = bytes_of(s.slice) + static_cast<double>(s.heads) * 4;
     return links.all_to_all_s(grid.kv_parts(),
                               (grid.kv_parts() - 1) * static_cast<double>(work.rows) * row);
   }
   // The next layer's weights come while this one's products run, where the links work on their own.
   double gather_weights() const {
-    double others = columns - 1, shared = s.merged_share_heads ? 0 : qkv();
-    double alone = 0;
-    for (double bytes : {shared, o(), gate_up(), down()})
-      alone += links.gather_s(columns, others * bytes);
+    double others = columns - 1, alone = 0;
+    for (const RankSizes::Matrix& m : s.matrices)
+      if (!m.is_shared) alone += links.gather_s(columns, others * bytes_of(m.elements));
     if (!links.hides_gathers) return alone;
     return alone * std::min(kInTheWay, kUnhidden * alone / products());
   }
   double exchange_tokens() const {
     double sent = (columns - 1) * rows();
-    return links.all_to_all_s(columns, sent * matrix(s.qkv)) +
-           links.all_to_all_s(columns, sent * matrix(s.slice));
+    return links.all_to_all_s(columns, sent * bytes_of(s.qkv)) +
+           links.all_to_all_s(columns, sent * bytes_of(s.slice));
   }
   double total() const {
     double time = products() + attention() + small_ops() + x_sums() + y_sums() + kv_exchange();
@@ -89,8 +84,8 @@ struct LayerCost {
 
 // One row on one device: all weights and the sequence's keys and values are read once.
 double one_kernel_seconds(const DeviceTimes& device, const RankSizes& s, const StepWork& work) {
-  int64_t layer =
-      s.hidden * (s.qkv + s.slice + 3 * s.ffn) + work.kv_positions * s.kv_heads * 2 * s.head_dim;
+  int64_t layer = work.kv_positions * s.kv_heads * 2 * s.head_dim;
+  for (const RankSizes::Matrix& m : s.matrices) layer += m.elements;
   auto elements = static_cast<double>(s.layers * layer + s.vocab * s.hidden);
   return static_cast<double>(s.layers) * device.one_kernel_layer_s +
          elements * static_cast<double>(s.element_bytes) / device.bytes_per_s;

@@ -16,8 +16,13 @@ constexpr int64_t kContext = 1024;
 
 RankSizes sizes_of(const ModelConfig& c, const GridShape& grid, DType dtype) {
   ModelShard s = shard_of(c, grid, {});  // the first rank has the largest parts
+  std::vector<RankSizes::Matrix> matrices;
+  for (const WeightRow& row : c.family->layer)
+    if (row.kind == WeightRow::Kind::kMatrix)
+      matrices.push_back({elements_of(c, s, row), s.merged_share_heads() && row.is_cut_by_heads()});
   return {.layers = c.num_layers,
           .hidden = c.hidden_size,
+          .matrices = std::move(matrices),
           .hidden_part = s.hidden.size,
           .qkv = s.qkv_rows(c),
           .slice = s.attention.size,
@@ -32,13 +37,7 @@ RankSizes sizes_of(const ModelConfig& c, const GridShape& grid, DType dtype) {
 
 size_t natural_bytes(const WeightPlacements& placements, DType dtype) {
   int64_t elements = 0;
-  auto add = [&](const WeightPlacement& p) { elements += p.rows * p.cols; };
-  for (const WeightPlacement* p : {&placements.embed, &placements.lm_head, &placements.final_norm})
-    add(*p);
-  for (const auto& l : placements.layers)
-    for (const WeightPlacement* p :
-         {&l.input_norm, &l.qkv, &l.qkv_bias, &l.o, &l.post_attention_norm, &l.gate_up, &l.down})
-      add(*p);
+  for (const WeightPlacement& p : placements) elements += p.rows * p.cols;
   return static_cast<size_t>(elements) * size_of(dtype);
 }
 
@@ -50,10 +49,10 @@ void plan_memory(const ModelConfig& c, const MachineRates& machine, const GridQu
   a.weights = natural_bytes(placements, q.dtype);
   a.buffers = ModelRunner::buffer_bytes(q.limits, c, shard, q.dtype, a.grid.replica_size());
   if (a.grid.z > 1) {
-    const auto& layer = placements.layers.front();
-    int64_t elements = layer.o.rows * layer.o.cols + layer.gate_up.rows * layer.gate_up.cols +
-                       layer.down.rows * layer.down.cols +
-                       (shard.merged_share_heads() ? 0 : layer.qkv.rows * layer.qkv.cols);
+    int64_t elements = 0;
+    for (const WeightRow& row : c.family->layer)
+      if (row.is_cut_by_columns() && !(shard.merged_share_heads() && row.is_cut_by_heads()))
+        elements += elements_of(c, shard, row);
     a.buffers += static_cast<size_t>(2 * a.grid.z * elements) * size_of(q.dtype);
   }
   auto available = static_cast<size_t>(static_cast<double>(machine.memory_bytes) * q.memory_share);

@@ -4,7 +4,6 @@
 
 #include <cstring>
 
-#include "model/shard/weight_visit.h"
 #include "parallel/make_communicator.h"
 #include "tests/support/engine_oracle.h"
 #include "tests/support/grid_models.h"
@@ -17,18 +16,15 @@ namespace {
 // Byte by byte, padding of packed matrices included.
 bool same_weights(const ModelConfig& config, const ModelShard& shard, DecoderWeights& a,
                   DecoderWeights& b) {
-  std::vector<std::pair<TensorView, TensorView>> pairs;
-  WeightPlacements p = weight_placements(config, shard);
-  for_each_placement(p, a, [&](const WeightPlacement&, PackedWeight* m, Tensor* v) {
-    pairs.push_back({m ? m->weight.data : v->view(), {}});
-  });
-  size_t i = 0;
-  for_each_placement(p, b, [&](const WeightPlacement&, PackedWeight* m, Tensor* v) {
-    pairs[i++].second = m ? m->weight.data : v->view();
-  });
   bool same = a.lm_head.weight.rows == b.lm_head.weight.rows;
-  for (const auto& [x, y] : pairs)
+  for (const WeightPlacement& p : weight_placements(config, shard)) {
+    auto data_of = [&](DecoderWeights& w) {
+      const PackedWeight& weight = w.at(p.row->part, p.layer);
+      return p.is_bias ? weight.bias.view() : weight.weight.data;
+    };
+    TensorView x = data_of(a), y = data_of(b);
     same &= x.bytes() == y.bytes() && std::memcmp(x.data, y.data, x.bytes()) == 0;
+  }
   return same;
 }
 

@@ -36,16 +36,6 @@ ModelShard shard_at(const ModelConfig& config, int y, int rank) {
   return shard_of(config, grid, place_of(grid, rank));
 }
 
-void visit_blocks(const WeightPlacements& p, const std::function<void(const WeightPlacement&)>& f) {
-  f(p.embed);
-  if (!p.lm_head.blocks.empty()) f(p.lm_head);
-  f(p.final_norm);
-  for (const auto& l : p.layers)
-    for (const WeightPlacement* one :
-         {&l.input_norm, &l.qkv, &l.qkv_bias, &l.o, &l.post_attention_norm, &l.gate_up, &l.down})
-      f(*one);
-}
-
 // The matrix behind a packed weight: its product with the identity, exact in float32 and bfloat16.
 std::vector<float> unpack(const Weight& w, DType dtype) {
   std::vector<float> identity(static_cast<size_t>(w.cols * w.cols));
@@ -63,54 +53,42 @@ std::vector<float> unpack(const Weight& w, DType dtype) {
 }
 
 // Rows and columns of each tensor by its Hugging Face name, as a rank holds them.
-using Blocks = std::vector<std::pair<WeightPlacement::Block, std::vector<float>>>;
+using Pieces = std::vector<std::pair<WeightPlacement::Piece, std::vector<float>>>;
 
-void add_blocks(Blocks& blocks, const WeightPlacement& p, const std::vector<float>& values) {
+void add_pieces(Pieces& pieces, const WeightPlacement& p, const std::vector<float>& values) {
   REQUIRE(values.size() == static_cast<size_t>(p.rows * p.cols));
   size_t width = static_cast<size_t>(p.cols), row = 0;
-  for (size_t b = 0; b < p.blocks.size(); ++b) {
-    auto height = static_cast<size_t>(p.blocks[b].part.rows.size);
+  for (size_t b = 0; b < p.pieces.size(); ++b) {
+    auto height = static_cast<size_t>(p.pieces[b].part.rows.size);
     std::vector<float> part;
     for (size_t r = 0; r < height; ++r) {
-      size_t from = p.alternate ? 2 * r + b : row + r;
-      if (auto dim = static_cast<size_t>(p.blocks[b].turned);
+      size_t from = p.alternate() ? 2 * r + b : row + r;
+      if (auto dim = static_cast<size_t>(p.pieces[b].turned);
           dim > 0)  // row i of a half: 2 i + half
         from = row + r / dim * dim + r % (dim / 2) * 2 + r % dim / (dim / 2);
       part.insert(part.end(), values.begin() + static_cast<int64_t>(from * width),
                   values.begin() + static_cast<int64_t>((from + 1) * width));
     }
     row += height;
-    blocks.emplace_back(p.blocks[b], std::move(part));
+    pieces.emplace_back(p.pieces[b], std::move(part));
   }
 }
 
-Blocks blocks_of(const DecoderWeights& w, const WeightPlacements& p) {
-  Blocks blocks;
-  auto matrix = [&](const WeightPlacement& at, const PackedWeight& packed) {
-    add_blocks(blocks, at, unpack(packed.weight, w.dtype));
-  };
-  auto vector = [&](const WeightPlacement& at, const Tensor& t) {
-    add_blocks(blocks, at, download_floats(t));
-  };
-  matrix(p.embed, w.embed);
-  if (!p.lm_head.blocks.empty()) matrix(p.lm_head, w.lm_head);
-  vector(p.final_norm, w.final_norm);
-  for (size_t l = 0; l < p.layers.size(); ++l) {
-    vector(p.layers[l].input_norm, w.layers[l].input_norm);
-    matrix(p.layers[l].qkv, w.layers[l].qkv);
-    vector(p.layers[l].qkv_bias, w.layers[l].qkv_bias);
-    matrix(p.layers[l].o, w.layers[l].o);
-    vector(p.layers[l].post_attention_norm, w.layers[l].post_attention_norm);
-    matrix(p.layers[l].gate_up, w.layers[l].gate_up);
-    matrix(p.layers[l].down, w.layers[l].down);
+Pieces pieces_of(DecoderWeights& w, const WeightPlacements& placements) {
+  Pieces pieces;
+  for (const WeightPlacement& p : placements) {
+    const PackedWeight& weight = w.at(p.row->part, p.layer);
+    add_pieces(pieces, p,
+               p.is_matrix() ? unpack(weight.weight, w.dtype)
+                             : download_floats(p.is_bias ? weight.bias : weight.storage));
   }
-  return blocks;
+  return pieces;
 }
 
-// Whole tensors, put together from the blocks of one rank that has all.
-std::map<std::string, std::vector<float>> tensors_of(const Blocks& blocks) {
+// Whole tensors, put together from the pieces of one rank that has all.
+std::map<std::string, std::vector<float>> tensors_of(const Pieces& pieces) {
   std::map<std::string, std::vector<float>> tensors;
-  for (const auto& [block, values] : blocks) tensors[block.name] = values;
+  for (const auto& [piece, values] : pieces) tensors[piece.name] = values;
   return tensors;
 }
 
@@ -131,22 +109,21 @@ std::map<std::string, Shape> shapes_of(const ModelConfig& config) {
 
 int64_t cols_of(const Shape& shape) { return shape.rank() > 1 ? shape[1] : 1; }
 
-void check_slices(const Blocks& of_shard, const std::map<std::string, std::vector<float>>& whole,
+void check_slices(const Pieces& of_shard, const std::map<std::string, std::vector<float>>& whole,
                   const ModelConfig& config) {
   auto shapes = shapes_of(config);
-  for (const auto& [block, values] : of_shard) {
-    CAPTURE(block.name);
-    CHECK(values == slice(whole.at(block.name), cols_of(shapes.at(block.name)), block.part));
+  for (const auto& [piece, values] : of_shard) {
+    CAPTURE(piece.name);
+    CHECK(values == slice(whole.at(piece.name), cols_of(shapes.at(piece.name)), piece.part));
   }
 }
 
 size_t allocated_bytes(const DecoderWeights& w, bool tied) {
-  size_t bytes =
-      w.embed.storage.bytes() + (tied ? 0 : w.lm_head.storage.bytes()) + w.final_norm.bytes();
-  for (const DecoderLayer& l : w.layers)
-    bytes += l.input_norm.bytes() + l.qkv.storage.bytes() + l.qkv_bias.bytes() +
-             l.o.storage.bytes() + l.post_attention_norm.bytes() + l.gate_up.storage.bytes() +
-             l.down.storage.bytes();
+  size_t bytes = w.embed.storage.bytes() + (tied ? 0 : w.lm_head.storage.bytes()) +
+                 w.final_norm.storage.bytes();
+  for (const DecoderLayer& layer : w.layers)
+    for (const WeightRow& row : kQwen2.layer)
+      bytes += layer[row.part].storage.bytes() + (row.has_bias ? layer[row.part].bias.bytes() : 0);
   return bytes;
 }
 
@@ -187,27 +164,25 @@ size_t num_threads() {
       std::distance(fs::directory_iterator("/proc/self/task"), fs::directory_iterator()));
 }
 
-Blocks read_with(const WeightStore& store, const WeightPlacements& placements, int threads,
+Pieces read_with(const WeightStore& store, const WeightPlacements& placements, int threads,
                  size_t staging_bytes) {
-  std::vector<const WeightPlacement*> order;
-  visit_blocks(placements, [&](const WeightPlacement& p) { order.push_back(&p); });
-  Blocks blocks;
+  Pieces pieces;
   size_t next = 0, seen = 0, total = 0;
   WeightReader reader(store, DType::f32, backend(), stream(), threads, staging_bytes);
   reader.read(
-      order,
+      placements,
       [&](size_t i, Tensor natural) {
         CHECK(i == next++);
-        add_blocks(blocks, *order[i], download_floats(natural));
+        add_pieces(pieces, placements[i], download_floats(natural));
       },
       [&](size_t done, size_t of) {
         CHECK(done > seen);
         seen = done;
         total = of;
       });
-  CHECK(next == order.size());
+  CHECK(next == placements.size());
   CHECK(seen == total);
-  return blocks;
+  return pieces;
 }
 
 }  // namespace
@@ -229,12 +204,12 @@ TEST_CASE("the placements of a grid's ranks hold every tensor, KV heads as often
           ModelShard shard = shard_at(config, y, rank);
           for (int64_t h = shard.kv_heads.begin; h < shard.kv_heads.end(); ++h)
             ++kv_holders[static_cast<size_t>(h)];
-          visit_blocks(weight_placements(config, shard), [&](const WeightPlacement& p) {
-            for (const auto& b : p.blocks)
+          for (const WeightPlacement& p : weight_placements(config, shard)) {
+            for (const auto& b : p.pieces)
               for (int64_t r = b.part.rows.begin; r < b.part.rows.end(); ++r)
                 for (int64_t c = b.part.cols.begin; c < b.part.cols.end(); ++c)
                   ++held.at(b.name).at(static_cast<size_t>(r * cols_of(shapes.at(b.name)) + c));
-          });
+          }
         }
         for (const auto& [name, counts] : held) {
           CAPTURE(name);
@@ -255,8 +230,8 @@ TEST_CASE("dummy weights of a shard are slices of the whole model's") {
       ModelConfig config = make_config(heads, kv, heads == 4);
       ModelShard all = shard_at(config, 1, 0);
       auto make = [&](const ModelShard& shard, uint64_t seed) {
-        return blocks_of(random_weights(config, shard, dtype, backend(), stream(), seed),
-                         weight_placements(config, shard));
+        auto weights = random_weights(config, shard, dtype, backend(), stream(), seed);
+        return pieces_of(weights, weight_placements(config, shard));
       };
       auto whole_model = tensors_of(make(all, 5));
       for (int y : {2, 4})
@@ -291,7 +266,7 @@ TEST_CASE("loaded weights of a shard are the file's, whatever the number of rank
         WeightPlacements placements = weight_placements(store.config(), shard);
         for (DType dtype : {DType::f32, DType::bf16}) {
           DecoderWeights w = load_weights(store, shard, dtype, backend(), stream(), 1 + rank, {});
-          check_slices(blocks_of(w, placements), stored, store.config());
+          check_slices(pieces_of(w, placements), stored, store.config());
           CHECK(weight_bytes(placements, backend().ops, dtype) == allocated_bytes(w, tied));
           if (tied) CHECK(w.lm_head.weight.data.data == w.embed.weight.data.data);
         }
@@ -326,10 +301,8 @@ TEST_CASE("a file that shrinks while it is read ends loading with an error and n
   size_t before = num_threads();
   for (int threads : {1, 4, 16}) {
     std::string message = error_of([&] {
-      std::vector<const WeightPlacement*> order;
-      visit_blocks(placements, [&](const WeightPlacement& p) { order.push_back(&p); });
       WeightReader(store, DType::f32, backend(), stream(), threads, 4096)
-          .read(order, [](size_t, Tensor) {}, {});
+          .read(placements, [](size_t, Tensor) {}, {});
     });
     CHECK(contains(message, "model.safetensors"));
     CHECK(contains(message, "ends at byte"));
@@ -342,12 +315,10 @@ TEST_CASE("an error of the one who takes the tensors ends loading, too") {
   write_float_model(folder.path() + "/model", false);
   WeightStore store = WeightStore::open(folder / "model");
   WeightPlacements placements = weight_placements(store.config(), shard_at(store.config(), 1, 0));
-  std::vector<const WeightPlacement*> order;
-  visit_blocks(placements, [&](const WeightPlacement& p) { order.push_back(&p); });
   size_t before = num_threads();
   CHECK(error_of([&] {
           WeightReader(store, DType::f32, backend(), stream(), 4, 1024)
-              .read(order, [](size_t i, Tensor) { check(i < 5, "no room"); }, {});
+              .read(placements, [](size_t i, Tensor) { check(i < 5, "no room"); }, {});
         }) == "no room");
   CHECK(num_threads() == before);
 }
