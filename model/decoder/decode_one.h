@@ -1,0 +1,32 @@
+#pragma once
+// The whole step of one decode row in one kernel, on a device that holds the whole model.
+#include <cstdint>
+#include <memory>
+
+#include "kernels/fused_decode.h"
+#include "model/config/model_config.h"
+#include "model/decoder/kv_cache.h"
+#include "model/shard/decoder_weights.h"
+
+namespace ll {
+
+class DecodeOne {
+ public:
+  // Null where there is no kernel for the model. All that is given outlives this, the weights and
+  // pages without moving; `angles`: [positions, D], as rope_table makes them.
+  static std::unique_ptr<DecodeOne> make(const FusedDecodeApi& api, const ModelConfig& config,
+                                         const DecoderWeights& weights, const Tensor& angles,
+                                         const KvCache& kv);
+
+  bool can(int32_t position) const { return position < max_positions_; }
+  void run(Stream stream, const FusedDecodeStep& step) const;
+
+ private:
+  DecodeOne(const FusedDecodeApi& api, void* handle);
+
+  const FusedDecodeApi& api_;
+  std::shared_ptr<void> handle_;
+  int64_t max_positions_;
+};
+
+}  // namespace ll
