@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "launcher/options.h"
 #include "model/files/weight_store.h"
+#include "runtime/config/engine_config.h"
 #include "runtime/planning/grid_planner.h"
 
 namespace ll {
@@ -17,7 +18,7 @@ constexpr int kMaxRanks = 64;
 
 struct Arguments {
   std::string model, device = "h200", dtype = "bfloat16";
-  double memory_gb = 0;
+  double memory_gb = 0, memory_share = 0.9;
   GridQuestion question;
 };
 
@@ -34,7 +35,7 @@ std::optional<Arguments> parse(const std::vector<std::string>& arguments) {
       ->check(CLI::Range(1, kMaxRanks));
   app.add_option("--device", a.device, "h200, h100, a100, l40s or cpu");
   app.add_option("--memory_gb", a.memory_gb, "of a device, where it has other than usual");
-  app.add_option("--mem_usage", q.memory_share, "share of it to use")->check(CLI::Range(0.01, 1.0));
+  app.add_option("--mem_usage", a.memory_share, "share of it to use")->check(CLI::Range(0.01, 1.0));
   app.add_option("--dtype", a.dtype, "bfloat16 or float32");
   app.add_option("--sequences", q.sequences, "answered at the same time")
       ->check(CLI::Range(1, 65536));
@@ -55,6 +56,19 @@ MachineRates machine_named(const Arguments& a) {
   return *machine;
 }
 
+// As much of a device as ranks take unless told otherwise.
+DeviceMemory memory_of(const Arguments& a, const MachineRates& machine, RunnerOptions& limits) {
+  DeviceMemory memory{
+      .available = static_cast<size_t>(static_cast<double>(machine.memory_bytes) * a.memory_share)};
+  if (machine.name == "cpu") {
+    memory.packed_bytes = open_backend(BackendKind::kCpu, 0, 1).ops.packed_bytes;
+  } else {
+    memory.has_graphs = true;
+    limits.graph_max_rows = EngineConfig{}.cuda_graph_max_bs;
+  }
+  return memory;
+}
+
 }  // namespace
 
 int plan_command(const std::vector<std::string>& arguments) {
@@ -67,6 +81,7 @@ int plan_command(const std::vector<std::string>& arguments) {
   MachineRates machine = machine_named(*a);
   ModelConfig config = load_config_only(a->model);
   q.limits.max_length = config.max_position;
+  q.memory = memory_of(*a, machine, q.limits);
   fmt::print(
       "{}", describe_plan(config, std::filesystem::path(a->model).filename().string(), machine, q));
   return static_cast<int>(ExitCode::kDone);

@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
                         .page_size = 64};
   DecoderWeights weights = random_weights(config, shard, DType::bf16, backend, {}, 0);
   size_t weight_bytes_read =
-      weight_bytes(weight_placements(config, shard), backend.ops, DType::bf16);
+      weight_bytes(weight_placements(config, shard), backend.ops.packed_bytes, DType::bf16);
   if (!config.tie_word_embeddings)
     weight_bytes_read -=
         backend.ops.packed_bytes(config.vocab_size, config.hidden_size, DType::bf16);

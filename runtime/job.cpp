@@ -6,6 +6,7 @@
 #include "runtime/batch/batch_job.h"
 #include "runtime/bench/bench_grids.h"
 #include "runtime/bench/bench_job.h"
+#include "runtime/planning/measure_device.h"
 #include "runtime/rank/local_model.h"
 #include "runtime/replicas/replica_pool.h"
 
@@ -78,7 +79,7 @@ void print_trace(StepTrace& trace, const std::string& path) {
   trace.write(path);
 }
 
-BenchSetup bench_setup(LocalModel& local, const EngineConfig& config, const DeviceRates& rates) {
+BenchSetup bench_setup(LocalModel& local, const EngineConfig& config, const DeviceTimes& rates) {
   const GridShape& grid = local.grid().shape();
   BenchModel model =
       bench_model(local.model(), config.model.path, local.dtype(), grid.replica_size());
@@ -92,7 +93,7 @@ BenchSetup bench_setup(LocalModel& local, const EngineConfig& config, const Devi
 
 // On the first rank of each replica; rank 0 prints what came out.
 void measure(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
-             const DeviceRates& rates) {
+             const DeviceTimes& rates) {
   BenchJob job(config, bench_setup(local, config, rates));
   Engine engine = engine_of(local, config);
   if (job.warms_up()) {
@@ -121,11 +122,11 @@ void bench(const EngineConfig& config, const MpiEnvironment& mpi) {
   LocalModel local(config, mpi);
   if (config.bench.kind == Kind::kGrids) return bench_grids(local, config);
   GridShape grid = local.wanted_grid();
-  DeviceRates rates;
+  DeviceTimes rates;
   if (config.bench.kind != Kind::kStartup) {
     // All ranks at the same time, since those of a CPU share its memory; while there is room.
     mpi.world().barrier();
-    rates = measure_rates(local.backend(), local.stream());
+    rates = measure_best(local.backend(), local.stream());
   }
   local.load(grid);
   const MpiGroup& replica = local.grid().replica();

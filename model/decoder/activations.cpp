@@ -7,13 +7,13 @@ namespace {
 
 // Calls visit(member, dtype, shape) for each tensor the shard needs.
 template <class Visit>
-void for_each(const ModelConfig& config, const ModelShard& shard, DType dtype, int64_t max_tokens,
-              Visit&& visit) {
+void for_each(const ModelPart& part, int64_t max_tokens, Visit&& visit) {
+  const auto& [config, shard, dtype] = part;
   int64_t z = shard.merged_columns, t = (max_tokens + z - 1) / z * z;
   int64_t e = shard.hidden.size, whole = config.hidden_size, heads = shard.heads.size,
           qkv = shard.qkv_rows(config), slice = shard.attention.size, ffn = shard.ffn.size;
   auto rows_of = [&](Tensor Activations::*member, int64_t width) {
-    visit(member, dtype, Shape{t, width});
+    visit(member, part.dtype, Shape{t, width});
   };
   using A = Activations;
   for (auto member : {&A::residual, &A::normed, &A::partial}) rows_of(member, e);
@@ -46,21 +46,17 @@ void for_each(const ModelConfig& config, const ModelShard& shard, DType dtype, i
 
 }  // namespace
 
-Activations::Activations(const Backend& backend, const ModelConfig& config, const ModelShard& shard,
-                         DType dtype, int64_t max_tokens) {
-  for_each(config, shard, dtype, max_tokens,
-           [&](Tensor Activations::*member, DType type, const Shape& shape) {
-             this->*member = Tensor(backend.device, type, shape);
-           });
+Activations::Activations(const Backend& backend, const ModelPart& part, int64_t max_tokens) {
+  for_each(part, max_tokens, [&](Tensor Activations::*member, DType type, const Shape& shape) {
+    this->*member = Tensor(backend.device, type, shape);
+  });
 }
 
-size_t Activations::bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
-                          int64_t max_tokens) {
+size_t Activations::bytes(const ModelPart& part, int64_t max_tokens) {
   size_t bytes = 0;
-  for_each(config, shard, dtype, max_tokens,
-           [&](Tensor Activations::*, DType type, const Shape& shape) {
-             bytes += static_cast<size_t>(shape.numel()) * size_of(type);
-           });
+  for_each(part, max_tokens, [&](Tensor Activations::*, DType type, const Shape& shape) {
+    bytes += static_cast<size_t>(shape.numel()) * size_of(type);
+  });
   return bytes;
 }
 

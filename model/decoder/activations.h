@@ -33,10 +33,8 @@ struct Activations {
   Tensor addend;      // [T, E]
   Tensor hidden;      // [T, E]: the z ranks' rows
 
-  Activations(const Backend& backend, const ModelConfig& config, const ModelShard& shard,
-              DType dtype, int64_t max_tokens);
-  static size_t bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
-                      int64_t max_tokens);
+  Activations(const Backend& backend, const ModelPart& part, int64_t max_tokens);
+  static size_t bytes(const ModelPart& part, int64_t max_tokens);
 };
 
 // How `rows` rows of attention travel between the ranks that share KV positions.

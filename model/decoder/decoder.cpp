@@ -28,7 +28,7 @@ Decoder::Decoder(const ModelConfig& config, const ModelShard& shard, DecoderWeig
       backend_(backend),
       grid_(grid),
       angles_(uploaded_angles(backend, config, num_positions)),
-      a_(backend, config, shard, weights_.dtype, max_tokens),
+      a_(backend, {config, shard, weights_.dtype}, max_tokens),
       context_{config_, shard_, backend_, grid_, a_},
       parts_{.x = {context_, weights_},
              .attention = {context_, angles_},
@@ -42,10 +42,9 @@ Decoder::Decoder(const ModelConfig& config, const ModelShard& shard, DecoderWeig
         backend, grid.weights_comm(), *config.family, weights_, shard.merged_share_heads());
 }
 
-size_t Decoder::activation_bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
-                                 int64_t max_tokens, int64_t num_positions) {
-  return Activations::bytes(config, shard, dtype, max_tokens) +
-         static_cast<size_t>(num_positions * config.head_dim) * sizeof(float);
+size_t Decoder::activation_bytes(const ModelPart& part, int64_t max_tokens, int64_t num_positions) {
+  return Activations::bytes(part, max_tokens) +
+         static_cast<size_t>(num_positions * part.config.head_dim) * sizeof(float);
 }
 
 TensorView Decoder::forward(Stream stream, const StepInputs& inputs, const KvCache& kv) {

@@ -86,8 +86,7 @@ class Decoder {
   void observe(ResidualObserver observer) { observer_ = std::move(observer); }
 
   // Device bytes of the activations and tables the constructor allocates.
-  static size_t activation_bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
-                                 int64_t max_tokens, int64_t num_positions);
+  static size_t activation_bytes(const ModelPart& part, int64_t max_tokens, int64_t num_positions);
 
  private:
   void embed(Stream stream, const StepInputs& inputs, const StepRows& rows);

@@ -92,15 +92,15 @@ void GatheredWeights::gather(size_t l) {
   backend_.device.record(b.filled, side_);
 }
 
-size_t GatheredWeights::bytes(const WeightPlacements& placements, const Ops& ops, DType dtype,
-                              int columns, bool shares_heads) {
+size_t GatheredWeights::bytes(const WeightPlacements& placements, PackedBytes packed_bytes,
+                              DType dtype, int columns, bool shares_heads) {
   if (columns == 1) return 0;
   size_t matrices = 0, biases = 0;
   for (const WeightPlacement& p : placements) {
     if (p.layer == kNoLayer || !p.row->is_cut_by_columns()) continue;
-    if (p.is_bias) biases += p.bytes(ops, dtype);
+    if (p.is_bias) biases += p.bytes(packed_bytes, dtype);
     if (p.layer == 0 && p.is_matrix() && gathers_matrix(*p.row, shares_heads))
-      matrices += p.bytes(ops, dtype);
+      matrices += p.bytes(packed_bytes, dtype);
   }
   return static_cast<size_t>(columns) * (2 * matrices + biases);
 }

@@ -28,8 +28,8 @@ class GatheredWeights {
   const LayerView& layer(Stream stream, size_t l);
 
   // Device bytes that the constructor allocates.
-  static size_t bytes(const WeightPlacements& placements, const Ops& ops, DType dtype, int columns,
-                      bool shares_heads);
+  static size_t bytes(const WeightPlacements& placements, PackedBytes packed_bytes, DType dtype,
+                      int columns, bool shares_heads);
 
  private:
   struct Buffer {

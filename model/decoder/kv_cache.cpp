@@ -2,9 +2,10 @@
 
 namespace ll {
 
-KvCache::KvCache(const Backend& backend, const ModelConfig& config, const ModelShard& shard,
-                 DType dtype, int64_t num_pages, int64_t page_size)
-    : num_pages_(num_pages), page_size_(page_size), positions_(shard.positions(page_size)) {
+KvCache::KvCache(const Backend& backend, const ModelPart& part, int64_t num_pages,
+                 int64_t page_size)
+    : num_pages_(num_pages), page_size_(page_size), positions_(part.shard.positions(page_size)) {
+  const auto& [config, shard, dtype] = part;
   Shape pool{num_pages, shard.kv_heads.size, page_size, config.head_dim};
   memory_ =
       Tensor(backend.device, dtype,
@@ -20,8 +21,8 @@ void KvCache::copy_pages(Stream stream, const Ops& ops, const PageCopy* device_c
   if (count > 0) ops.copy_pages(stream, memory_, page_size_, device_copies, count);
 }
 
-size_t KvCache::page_bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
-                           int64_t page_size) {
+size_t KvCache::page_bytes(const ModelPart& part, int64_t page_size) {
+  const auto& [config, shard, dtype] = part;
   return static_cast<size_t>(2 * config.num_layers * shard.kv_heads.size * page_size *
                              config.head_dim) *
          size_of(dtype);

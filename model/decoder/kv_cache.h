@@ -12,8 +12,7 @@ namespace ll {
 
 class KvCache {
  public:
-  KvCache(const Backend& backend, const ModelConfig& config, const ModelShard& shard, DType dtype,
-          int64_t num_pages, int64_t page_size);
+  KvCache(const Backend& backend, const ModelPart& part, int64_t num_pages, int64_t page_size);
 
   const KvPages& layer(int64_t i) const { return layers_[static_cast<size_t>(i)]; }
   int64_t num_pages() const { return num_pages_; }
@@ -24,8 +23,7 @@ class KvCache {
                   int32_t count) const;
 
   // Bytes of one page over all layers.
-  static size_t page_bytes(const ModelConfig& config, const ModelShard& shard, DType dtype,
-                           int64_t page_size);
+  static size_t page_bytes(const ModelPart& part, int64_t page_size);
 
  private:
   Tensor memory_;  // [2 layers, num_pages, KH, page_size * D]: each layer's keys, then its values

@@ -57,7 +57,7 @@ class WeightStore {
   DType dtype(std::string_view name) const;                             // as stored
 
   // Fills host_out, [part.rows.size, part.cols.size] dense and row-major, converted to `as` (bf16,
-  // f32, or the stored dtype). Of a vector, cols is [0, 1). Reads those bytes and few others.
+  // f32, or the stored dtype). A vector's cols are [0, 1). Reads those bytes and few others.
   void read(std::string_view name, const ShardSpec& part, DType as, void* host_out) const;
 
  private:

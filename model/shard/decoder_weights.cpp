@@ -61,6 +61,10 @@ void fill_placement(const WeightPlacement& p, const Tensor& t, const ModelConfig
 
 }  // namespace
 
+size_t natural_bytes(int64_t rows, int64_t cols, DType dtype) {
+  return static_cast<size_t>(rows * cols) * size_of(dtype);
+}
+
 PackedWeight& DecoderWeights::at(WeightPart part, int64_t layer) {
   if (part == WeightPart::kEmbed) return embed;
   if (part == WeightPart::kFinalNorm) return final_norm;
@@ -68,9 +72,8 @@ PackedWeight& DecoderWeights::at(WeightPart part, int64_t layer) {
   return layers.at(static_cast<size_t>(layer))[part];
 }
 
-size_t WeightPlacement::bytes(const Ops& ops, DType dtype) const {
-  if (is_matrix()) return ops.packed_bytes(rows, cols, dtype);
-  return static_cast<size_t>(rows) * size_of(dtype);
+size_t WeightPlacement::bytes(PackedBytes packed_bytes, DType dtype) const {
+  return is_matrix() ? packed_bytes(rows, cols, dtype) : natural_bytes(rows, cols, dtype);
 }
 
 WeightPlacements weight_placements(const ModelConfig& config, const ModelShard& shard) {
@@ -82,9 +85,9 @@ WeightPlacements weight_placements(const ModelConfig& config, const ModelShard& 
   return placements;
 }
 
-size_t weight_bytes(const WeightPlacements& placements, const Ops& ops, DType dtype) {
+size_t weight_bytes(const WeightPlacements& placements, PackedBytes packed_bytes, DType dtype) {
   size_t bytes = 0;
-  for (const WeightPlacement& p : placements) bytes += p.bytes(ops, dtype);
+  for (const WeightPlacement& p : placements) bytes += p.bytes(packed_bytes, dtype);
   return bytes;
 }
 

@@ -13,6 +13,10 @@
 
 namespace ll {
 
+// Device bytes of a matrix: Ops::packed_bytes, or of one that is laid out as in the file.
+using PackedBytes = size_t (*)(int64_t rows, int64_t cols, DType dtype);
+size_t natural_bytes(int64_t rows, int64_t cols, DType dtype);
+
 // One part of the model.
 struct PackedWeight {
   Tensor storage;
@@ -49,7 +53,7 @@ struct WeightPlacement {
 
   bool is_matrix() const { return row->kind == WeightRow::Kind::kMatrix && !is_bias; }
   bool alternate() const { return row->alternate; }
-  size_t bytes(const Ops& ops, DType dtype) const;
+  size_t bytes(PackedBytes packed_bytes, DType dtype) const;
 };
 
 // Everything this rank holds, in file order: the sharding, as data. On all ranks of a grid, and on
@@ -58,7 +62,7 @@ using WeightPlacements = std::vector<WeightPlacement>;
 WeightPlacements weight_placements(const ModelConfig& config, const ModelShard& shard);
 
 // Device bytes of the weights, before anything is allocated.
-size_t weight_bytes(const WeightPlacements& placements, const Ops& ops, DType dtype);
+size_t weight_bytes(const WeightPlacements& placements, PackedBytes packed_bytes, DType dtype);
 
 // What `dtype: auto` means: the file's, float16 as bfloat16.
 DType model_dtype(DType stored);

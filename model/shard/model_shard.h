@@ -49,6 +49,13 @@ Range range_of(const ModelConfig& config, const ModelShard& shard, Axis axis);
 // The elements of a matrix or vector that the shard holds, without its bias.
 int64_t elements_of(const ModelConfig& config, const ModelShard& shard, const WeightRow& row);
 
+// A rank's part of a model, for those who ask how much it is.
+struct ModelPart {
+  const ModelConfig& config;
+  const ModelShard& shard;
+  DType dtype;
+};
+
 // Why the grid cannot run the model; nothing if it can.
 std::optional<std::string> why_illegal(const ModelConfig& config, const GridShape& grid);
 

@@ -1,6 +1,6 @@
 // Both sides work out who sends which rectangle of which tensor from the two grids alone, so that
-// one all-to-all a matrix moves them, without a word about what is in it. Of ranks that hold the
-// same piece one sends it; a rank that holds what it needs sends it to itself.
+// one all-to-all a matrix moves them, without a word about what is in it. Where several
+// ranks hold the same piece one sends it; a rank that holds what it needs sends it to itself.
 #include "model/shard/reshard.h"
 
 #include <algorithm>
@@ -23,8 +23,8 @@ std::vector<WeightPlacements> placements_of_all(const ModelConfig& config, const
   return list;
 }
 
-// A part of piece `piece`, in the coordinates of the file's tensor. Of q and k these are whole
-// heads, so that the order of the rows inside a head does not matter.
+// A part of piece `piece`, in the coordinates of the file's tensor. Those of q and k are
+// whole heads, so that the order of the rows inside a head does not matter.
 struct Rectangle {
   size_t piece;
   Range rows, cols;

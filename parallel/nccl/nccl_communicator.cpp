@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/cuda/device/cuda_device.h"
+#include "kernels/few_rows.h"
 #include "parallel/nccl/nccl_check.h"
 #include "parallel/nccl/nccl_fused.h"
 
@@ -60,8 +61,6 @@ ncclDataType_t type_of(DType dtype) {
 
 cudaStream_t of(Stream s) { return static_cast<cudaStream_t>(s.handle); }
 
-constexpr int64_t kFusedRows = 64;  // the most the fused kernel is built for
-
 class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(const Backend& backend, const MpiGroup& group)
@@ -69,7 +68,7 @@ class NcclCommunicator final : public Communicator {
         backend_(backend),
         group_(group),
         comm_(connect(group)),
-        fused_(NcclFused::create(comm_, group, kFusedRows)) {
+        fused_(NcclFused::create(comm_, group, kFewRows)) {
     if (fused_) check_fused();
     if (fused_) measure_fused();
   }
@@ -147,7 +146,7 @@ class NcclCommunicator final : public Communicator {
     Stream stream = backend_.device.create_stream();
     bool good = true;
     for (int64_t hidden : {64, 3584})
-      for (int64_t rows : {int64_t{1}, kFusedRows})
+      for (int64_t rows : {int64_t{1}, kFewRows})
         for (int repeat = 0; repeat < 3; ++repeat) {
           Sample a(backend_, stream, rows, hidden, rank()),
               b(backend_, stream, rows, hidden, rank());
@@ -199,7 +198,7 @@ class NcclCommunicator final : public Communicator {
   void measure_fused() {
     Stream stream = backend_.device.create_stream();
     fused_rows_ = 0;
-    for (int64_t rows = 1; rows <= kFusedRows; rows *= 2) {
+    for (int64_t rows = 1; rows <= kFewRows; rows *= 2) {
       Sample s(backend_, stream, rows, 3584, rank());
       double fused = microseconds(stream, [&] { fused_->run(stream, s.args()); });
       double plain =
@@ -213,7 +212,7 @@ class NcclCommunicator final : public Communicator {
   MpiGroup group_;
   ncclComm_t comm_;
   std::unique_ptr<NcclFused> fused_;
-  int64_t fused_rows_ = kFusedRows;
+  int64_t fused_rows_ = kFewRows;
 };
 
 }  // namespace

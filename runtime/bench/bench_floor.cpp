@@ -17,7 +17,7 @@ BenchModel bench_model(const ModelConfig& c, const std::string& name, DType dtyp
           .vocab_size = static_cast<int32_t>(c.vocab_size)};
 }
 
-Floor step_floor(const BenchModel& m, const DeviceRates& rates, const StepWork& step,
+Floor step_floor(const BenchModel& m, const DeviceTimes& rates, const StepWork& step,
                  int64_t shared) {
   int64_t positions = step.kv_positions - std::max<int64_t>(step.sequences - 1, 0) * shared;
   double bytes = static_cast<double>(step.steps) * m.weight_bytes +

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "model/config/model_config.h"
-#include "runtime/planning/device_rates.h"
+#include "runtime/planning/machine_rates.h"
 #include "runtime/schedule/step_work.h"
 
 namespace ll {
@@ -34,7 +34,7 @@ struct Floor {
 
 // The floor of steps, whose sequences begin with the same `shared` positions, which need reading
 // once.
-Floor step_floor(const BenchModel& model, const DeviceRates& rates, const StepWork& step,
+Floor step_floor(const BenchModel& model, const DeviceTimes& rates, const StepWork& step,
                  int64_t shared = 0);
 
 }  // namespace ll

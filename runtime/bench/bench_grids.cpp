@@ -11,12 +11,10 @@ namespace {
 
 constexpr size_t kMostGrids = 12;  // where none are named: as many of those the planner likes best
 
-GridQuestion question_of(const LocalModel& local, const EngineConfig& config,
-                         const GridWork& work) {
-  bool is_cuda = local.backend().kind == BackendKind::kCuda;
+GridQuestion question_of(const LocalModel& local, const GridWork& work) {
   return {.num_ranks = local.world().size(),
           .dtype = local.dtype(),
-          .memory_share = is_cuda ? config.kv_cache.gpu_memory_utilization : kCpuMemoryShare,
+          .memory = local.memory(),
           .limits = local.limits(),
           .sequences = work.batch,
           .prompt_tokens = work.context,
@@ -27,7 +25,7 @@ GridQuestion question_of(const LocalModel& local, const EngineConfig& config,
 // not fit.
 std::vector<GridShape> grids_of(const LocalModel& local, const EngineConfig& config,
                                 const GridWork& work, GridsResult& result) {
-  auto answers = plan_grids(local.model(), local.machine(), question_of(local, config, work));
+  auto answers = plan_grids(local.model(), local.machine(), question_of(local, work));
   KvWish wish = work.kv_wish(local.limits());
   auto problem = [&](const GridAnswer& a) {
     if (!a.problem.empty() || a.kv_tokens / a.grid.dp >= wish.sequences * wish.length)

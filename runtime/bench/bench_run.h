@@ -15,7 +15,7 @@ using BenchClock = std::chrono::steady_clock;
 
 struct BenchSetup {
   BenchModel model;
-  DeviceRates rates;
+  DeviceTimes rates;
   int64_t num_kv_positions = 0;
   int64_t max_length = 0;     // positions of a sequence
   double weights_loaded = 0;  // seconds since the launch

@@ -38,7 +38,7 @@ ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
       stream_(stream),
       model_(config, shard, std::move(weights), backend, grid, options.max_num_batched_tokens,
              options.max_length),
-      kv_(backend, config, shard, model_.dtype(), options.num_pages, options.page_size),
+      kv_(backend, {config, shard, model_.dtype()}, options.num_pages, options.page_size),
       sampler_(backend, grid.replica_comm(), shard.vocab, options.max_num_seqs,
                options.max_num_seqs),
       upload_(backend, stream, upload_bytes(options)),
@@ -55,14 +55,14 @@ ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
 
 ModelRunner::~ModelRunner() { backend_.device.synchronize(stream_); }
 
-size_t ModelRunner::buffer_bytes(const RunnerOptions& o, const ModelConfig& config,
-                                 const ModelShard& shard, DType dtype, int ranks) {
+size_t ModelRunner::buffer_bytes(const RunnerOptions& o, const ModelPart& part, int ranks) {
+  const ModelShard& shard = part.shard;
   auto seqs = static_cast<size_t>(o.max_num_seqs);
-  return Decoder::activation_bytes(config, shard, dtype, o.max_num_batched_tokens, o.max_length) +
+  return Decoder::activation_bytes(part, o.max_num_batched_tokens, o.max_length) +
          Sampler::buffer_bytes(ranks, shard.vocab, o.max_num_seqs, o.max_num_seqs) +
          upload_bytes(o) +
          seqs * (static_cast<size_t>(max_pages(o, shard)) * 4 + 4 +
-                 static_cast<size_t>(shard.hidden.size) * size_of(dtype) +
+                 static_cast<size_t>(shard.hidden.size) * size_of(part.dtype) +
                  static_cast<size_t>(shard.vocab.size) * 4);
 }
 

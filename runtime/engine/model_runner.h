@@ -39,8 +39,7 @@ class ModelRunner {
   void record_steps(StepTrace* trace) { trace_ = trace; }
 
   // Device bytes besides weights and KV pages.
-  static size_t buffer_bytes(const RunnerOptions& options, const ModelConfig& config,
-                             const ModelShard& shard, DType dtype, int ranks);
+  static size_t buffer_bytes(const RunnerOptions& options, const ModelPart& part, int ranks);
 
  private:
   std::unique_ptr<Flight> take_flight();

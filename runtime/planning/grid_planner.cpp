@@ -35,37 +35,19 @@ RankSizes sizes_of(const ModelConfig& c, const GridShape& grid, DType dtype) {
           .merged_share_heads = s.merged_share_heads()};
 }
 
-size_t natural_bytes(const WeightPlacements& placements, DType dtype) {
-  int64_t elements = 0;
-  for (const WeightPlacement& p : placements) elements += p.rows * p.cols;
-  return static_cast<size_t>(elements) * size_of(dtype);
-}
-
 // Weights, buffers and what is left for KV pages.
-void plan_memory(const ModelConfig& c, const MachineRates& machine, const GridQuestion& q,
-                 GridAnswer& a) {
-  ModelShard shard = shard_of(c, a.grid, {});
-  WeightPlacements placements = weight_placements(c, shard);
-  a.weights = natural_bytes(placements, q.dtype);
-  a.buffers = ModelRunner::buffer_bytes(q.limits, c, shard, q.dtype, a.grid.replica_size());
-  if (a.grid.z > 1) {
-    int64_t elements = 0;
-    for (const WeightRow& row : c.family->layer)
-      if (row.is_cut_by_columns() && !(shard.merged_share_heads() && row.is_cut_by_heads()))
-        elements += elements_of(c, shard, row);
-    a.buffers += static_cast<size_t>(2 * a.grid.z * elements) * size_of(q.dtype);
-  }
-  auto available = static_cast<size_t>(static_cast<double>(machine.memory_bytes) * q.memory_share);
-  size_t fixed = a.weights + a.buffers;
-  if (fixed >= available) {
-    a.problem = fmt::format("needs {:.1f} GB a rank, {:.1f} are there",
-                            static_cast<double>(fixed) / 1e9, static_cast<double>(available) / 1e9);
-    return;
-  }
-  size_t page = KvCache::page_bytes(c, shard, q.dtype, q.limits.page_size);
-  a.kv_tokens = static_cast<int64_t>((available - fixed) / page) *
-                shard.positions(q.limits.page_size).span() * a.grid.dp;
-  if (a.kv_tokens / a.grid.dp < kContext) a.problem = "leaves no room for keys and values";
+void plan_memory(const ModelConfig& c, const GridQuestion& q, GridAnswer& a) {
+  ModelShard shard = shard_of(c, a.grid, {});  // the first rank has the largest parts
+  MemoryBudget b = ll::plan_memory({c, shard, q.dtype}, q.limits, a.grid.replica_size(), q.memory);
+  a.weights = b.weights;
+  a.buffers = b.buffers + b.graphs;
+  a.kv_tokens = b.num_pages * b.page_span * a.grid.dp;
+  auto gigabytes = [](size_t bytes) { return static_cast<double>(bytes) / 1e9; };
+  if (b.room() == 0)
+    a.problem = fmt::format("needs {:.1f} GB a rank, {:.1f} are there", gigabytes(b.fixed_bytes()),
+                            gigabytes(b.available));
+  else if (a.kv_tokens / a.grid.dp < kContext)
+    a.problem = "leaves no room for keys and values";
 }
 
 void plan_times(const ModelConfig& c, const MachineRates& machine, const GridQuestion& q,
@@ -155,7 +137,7 @@ std::vector<GridAnswer> plan_grids(const ModelConfig& config, const MachineRates
        shapes(question.num_ranks, question.may_replicate, question.may_gather)) {
     if (why_illegal(config, grid)) continue;
     GridAnswer a{.grid = grid};
-    plan_memory(config, machine, question, a);
+    plan_memory(config, question, a);
     if (a.problem.empty()) plan_times(config, machine, question, a);
     answers.push_back(std::move(a));
   }

@@ -8,13 +8,14 @@
 #include "model/shard/model_shard.h"
 #include "runtime/engine/runner_options.h"
 #include "runtime/planning/grid_cost.h"
+#include "runtime/planning/memory_budget.h"
 
 namespace ll {
 
 struct GridQuestion {
   int num_ranks = 1;
   DType dtype = DType::bf16;
-  double memory_share = 0.9;  // of a device's memory
+  DeviceMemory memory;  // of each of them
   RunnerOptions limits;
   bool may_replicate = true;  // dp > 1
   bool may_gather = true;     // z > 1

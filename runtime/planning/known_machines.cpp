@@ -20,12 +20,11 @@ struct Rates {
 // The H200's as `bench grids` measured them, stretched: of few rows by the memory's rate, of many
 // by the matrix units'.
 DeviceTimes gpu(const Rates& r) {
-  constexpr double kFewRows = 64;
   const std::vector<DeviceTimes::Product> measured{
       {1, {{{1.57e6, 1.7e-6}, {7.86e6, 3.7e-6}, {32e6, 10.1e-6}, {128e6, 35e-6}, {512e6, 127e-6}}}},
       {16,
        {{{1.57e6, 3.9e-6}, {7.86e6, 4.5e-6}, {32e6, 11.8e-6}, {128e6, 36.6e-6}, {512e6, 129e-6}}}},
-      {kFewRows,
+      {double{kFewRows},
        {{{1.57e6, 4.7e-6}, {7.86e6, 5.4e-6}, {32e6, 11e-6}, {128e6, 37.7e-6}, {512e6, 136e-6}}}},
       {512,
        {{{1.57e6, 5.8e-6}, {7.86e6, 8.9e-6}, {32e6, 25.4e-6}, {128e6, 93e-6}, {512e6, 345e-6}}}},
@@ -34,7 +33,8 @@ DeviceTimes gpu(const Rates& r) {
   double memory = kH200Read / r.bytes_per_s, matrix = kH200Matrix / r.flops_per_s;
   for (const auto& p : measured)
     d.products.push_back(
-        {p.rows, p.by_bytes.stretched(1, p.rows <= kFewRows ? memory : std::max(memory, matrix))});
+        {p.rows,
+         p.by_bytes.stretched(1, p.rows <= double{kFewRows} ? memory : std::max(memory, matrix))});
   const TimeTable attention({{1.05e6, 6.9e-6}, {67.1e6, 22.4e-6}, {134e6, 39.1e-6}});
   d.attention_read = attention.stretched(1, memory);
   d.attention_flops_per_s = kPromptAttention * r.flops_per_s;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/backend.h"
+#include "kernels/few_rows.h"
 #include "parallel/mpi/mpi_group.h"
 #include "runtime/planning/time_table.h"
 
@@ -23,12 +24,12 @@ struct ExchangeTimes {
   TimeTable all_to_all;  // by bytes a member sends to others
 };
 
-// Of NCCL's: what six grids of 2 H200s showed, 9 to 15 us (RESULTS.md, Grids).
+// What NCCL's exchanges take between products: six grids of 2 H200s showed 9 to 15 us (RESULTS.md,
+// Grids).
 constexpr double kNcclBetweenProducts = 11e-6;
 
 class LinkTimes {
  public:
-  static constexpr int64_t kFewRows = 64;  // which some links sum in one kernel
   std::vector<ExchangeTimes> by_members;
   bool hides_gathers = true;  // gathers of weights can run beside products
   // What an exchange takes between products beyond its time among exchanges, as kernels end and
@@ -68,7 +69,7 @@ struct DeviceTimes {
 
   // Straight lines between the numbers of rows; beyond the last in proportion.
   double product_s(double rows, double weight_bytes) const;
-  // Of each of several ranks that share the device.
+  // The times of each of several ranks that share the device.
   DeviceTimes shared_by(int ranks) const;
 };
 

@@ -24,10 +24,50 @@ Extent extent_of(const Backend& b) {
   return {{2e6, 8e6, 32e6, 128e6, 512e6}, {1, 16, 64, 512, 8192}, 256e6, 8, 1024, 64, 1024};
 }
 
+// Products of weights that no step before has used.
+class ProductTimer {
+ public:
+  ProductTimer(const Backend& backend, Stream stream, DType dtype)
+      : b_(backend), stream_(stream), dtype_(dtype) {}
+
+  // Seconds of a product of x [rows, cols] with one of so many weights [outputs, cols] in turn.
+  double seconds(int64_t rows, int64_t outputs, int64_t cols, size_t weights, int calls) const {
+    std::vector<Tensor> storage(weights);
+    std::vector<Weight> packed;
+    for (Tensor& s : storage) {
+      Tensor natural = filled({outputs, cols});
+      packed.push_back(b_.ops.pack_weight(stream_, natural, s));
+      b_.device.synchronize(stream_);
+    }
+    Tensor x = filled({rows, cols}), y(b_.device, dtype_, {rows, outputs});
+    return seconds_a_call(b_, stream_, calls, [&](int i) {
+      b_.ops.linear(
+          stream_,
+          {.out = y, .x = x, .weight = packed[static_cast<size_t>(i) % weights], .bias = {}});
+    });
+  }
+
+  Tensor filled(const Shape& shape) const {
+    Tensor t(b_.device, dtype_, shape);
+    b_.ops.fill_random(stream_, t, 1, 1, 0, 0, shape[1]);
+    return t;
+  }
+
+ private:
+  const Backend& b_;
+  Stream stream_;
+  DType dtype_;
+};
+
 class DeviceMeter {
  public:
   DeviceMeter(const Backend& backend, Stream stream, const ModelConfig& model, DType dtype)
-      : b_(backend), stream_(stream), model_(model), dtype_(dtype), extent_(extent_of(backend)) {}
+      : b_(backend),
+        stream_(stream),
+        model_(model),
+        dtype_(dtype),
+        extent_(extent_of(backend)),
+        product_(backend, stream, dtype) {}
 
   DeviceTimes measure(DeviceTimes d) {
     d.products.clear();
@@ -45,11 +85,7 @@ class DeviceMeter {
 
  private:
   double element_bytes() const { return static_cast<double>(size_of(dtype_)); }
-  Tensor filled(Shape shape) {
-    Tensor t(b_.device, dtype_, shape);
-    b_.ops.fill_random(stream_, t, 1, 1, 0, 0, shape[1]);
-    return t;
-  }
+  Tensor filled(const Shape& shape) const { return product_.filled(shape); }
 
   TimeTable products(int64_t rows) {
     std::vector<TimeTable::Point> points;
@@ -64,26 +100,16 @@ class DeviceMeter {
     return points;
   }
 
-  // Of few rows each weight once. Of many as often as a prefill would: at first a GPU is faster
-  // than its power lets it be for long.
+  // Products of few rows take each weight once, those of many as often as a prefill would: at first
+  // a GPU is faster than its power lets it be for long.
   int calls_of(int64_t rows, size_t copies) const {
-    if (rows <= 64) return static_cast<int>(copies);
+    if (rows <= kFewRows) return static_cast<int>(copies);
     return b_.kind == BackendKind::kCpu ? 2 : rows > 1024 ? 32 : 8;
   }
   double product(int64_t rows, int64_t outputs, double bytes) {
-    // Of few rows the weights must come from memory.
+    // The weights of products of few rows must come from memory.
     auto copies = std::clamp<size_t>(static_cast<size_t>(extent_.pool_bytes / bytes), 2, 32);
-    std::vector<Tensor> storage(copies);
-    std::vector<Weight> weights;
-    for (Tensor& s : storage) {
-      Tensor natural = filled({outputs, kCols});
-      weights.push_back(b_.ops.pack_weight(stream_, natural, s));
-      b_.device.synchronize(stream_);
-    }
-    Tensor x = filled({rows, kCols}), y(b_.device, dtype_, {rows, outputs});
-    return seconds_a_call(b_, stream_, calls_of(rows, copies), [&](int i) {
-      b_.ops.linear(stream_, {y, x, weights[static_cast<size_t>(i) % copies], {}});
-    });
+    return product_.seconds(rows, outputs, kCols, copies, calls_of(rows, copies));
   }
 
   // Keys and values of some sequences, and a step that attends to them.
@@ -181,9 +207,27 @@ class DeviceMeter {
   const ModelConfig& model_;
   DType dtype_;
   Extent extent_;
+  ProductTimer product_;
 };
 
 }  // namespace
+
+DeviceTimes measure_best(const Backend& backend, Stream stream) {
+  const int64_t kRows = 131072, kCpuSide = 2048;
+  bool is_cpu = backend.kind == BackendKind::kCpu;
+  int64_t rows = is_cpu ? kRows : 2 * kRows, cols = is_cpu ? 2048 : 4096,
+          side = is_cpu ? kCpuSide : 4 * kCpuSide;
+  auto size = static_cast<double>(side);
+  ProductTimer product(backend, stream, DType::bf16);
+  DeviceTimes best{
+      .bytes_per_s = 2.0 * static_cast<double>(rows * cols) / product.seconds(1, rows, cols, 1, 1),
+      .flops_per_s = 2.0 * size * size * size / product.seconds(side, side, side, 1, 1)};
+  if (auto known = known_machine(backend.device_name)) {
+    best.bytes_per_s = std::max(best.bytes_per_s, known->device.bytes_per_s);
+    best.flops_per_s = std::max(best.flops_per_s, known->device.flops_per_s);
+  }
+  return best;
+}
 
 DeviceTimes measure_device(const Backend& backend, Stream stream, const ModelConfig& model,
                            DType dtype, DeviceTimes preset) {

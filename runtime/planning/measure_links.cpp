@@ -9,7 +9,7 @@ namespace {
 
 // Latency, what decode steps of many rows send, and prefill steps.
 constexpr double kBytes[] = {4e3, 64e3, 256e3, 1e6, 16e6};
-constexpr int64_t kFewRows[] = {1, 16, LinkTimes::kFewRows}, kManyRows[] = {128, 512, 4096};
+constexpr int64_t kUpToFewRows[] = {1, 16, kFewRows}, kManyRows[] = {128, 512, 4096};
 constexpr double kLargest = 16e6;
 
 // Exchanges of one group, timed on the slowest rank of all groups.
@@ -44,7 +44,7 @@ class LinkTimer {
               comm_->all_reduce_sum(stream_, rows_[0].view().rows(0, rows),
                                     numbers_.view().rows(0, rows));
             }),
-            by_rows(kFewRows),
+            by_rows(kUpToFewRows),
             by_rows(kManyRows),
             by_bytes([&](int64_t rows) { gather(rows); }),
             by_bytes([&](int64_t rows) { exchange(rows); })};
@@ -60,7 +60,7 @@ class LinkTimer {
     backend_.device.fill(stream_, t.view().data, 0, t.bytes());
     return t;
   }
-  // Of `rows` rows that come from the others together, as whole blocks of each.
+  // What each member sends where `rows` rows come from the others together.
   size_t block_bytes(int64_t rows) const {
     return std::max<size_t>(
         16, static_cast<size_t>(rows * row_bytes()) / static_cast<size_t>(members_) / 16 * 16);

@@ -58,6 +58,10 @@ void LocalModel::say(const std::string& line) const {
   if (world().rank() == 0) fmt::print(stderr, "{}\n", line);
 }
 
+DeviceMemory LocalModel::memory() const {
+  return device_memory(config_, backend_, mpi_.local_size());
+}
+
 RunnerOptions LocalModel::limits() const {
   const auto& s = config_.scheduler;
   int64_t length = model().max_position;
@@ -98,14 +102,13 @@ GridShape LocalModel::wanted_grid() {
 GridShape LocalModel::planned_grid() {
   if (world().size() == 1) return choose_grid(model(), std::nullopt, 1);
   bool is_cuda = backend_.kind == BackendKind::kCuda;
-  GridQuestion question{
-      .num_ranks = world().size(),
-      .dtype = dtype_,
-      .memory_share = is_cuda ? config_.kv_cache.gpu_memory_utilization : kCpuMemoryShare,
-      .limits = limits(),
-      .may_replicate = is_cuda && config_.can_replicate(),
-      .may_gather = is_cuda,
-      .sequences = config_.scheduler.max_num_seqs};
+  GridQuestion question{.num_ranks = world().size(),
+                        .dtype = dtype_,
+                        .memory = memory(),
+                        .limits = limits(),
+                        .may_replicate = is_cuda && config_.can_replicate(),
+                        .may_gather = is_cuda,
+                        .sequences = config_.scheduler.max_num_seqs};
   if (is_cuda) say(describe_plan(model(), config_.model.path, machine_, question));
   GridShape shape = best_grid(model(), machine_, question);
   world().broadcast(&shape, sizeof shape, 0);
@@ -149,7 +152,8 @@ double LocalModel::move(const GridShape& shape, const KvWish& wish) {
   held = reshard_weights(model(), from, shape, std::move(held), backend_, *all_ranks_, stream_);
   world().barrier();
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  plan_pages(wish, weight_bytes(weight_placements(model(), *shard_), backend_.ops, dtype_));
+  plan_pages(wish,
+             weight_bytes(weight_placements(model(), *shard_), backend_.ops.packed_bytes, dtype_));
   start(std::move(held));
   return seconds;
 }
@@ -161,10 +165,9 @@ void LocalModel::enter(const GridShape& shape) {
   options_.collects = grid_->replica().rank() == 0;
 }
 
-// `resident`: bytes of the weights that are there already.
 void LocalModel::plan_pages(const KvWish& wish, size_t resident) {
-  budget_ = plan_memory(config_, options_, backend_, model(), *shard_, dtype_,
-                        grid_->shape().replica_size(), mpi_.local_size(), resident);
+  budget_ = affordable_memory(config_, part(), options_, grid_->shape().replica_size(),
+                              device_memory(config_, backend_, mpi_.local_size(), resident));
   budget_.num_pages = world().min(budget_.num_pages);
   if (wish.sequences > 0) {
     // Admission counts a part-full page more for each.

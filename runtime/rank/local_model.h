@@ -10,7 +10,7 @@
 #include "runtime/planning/grid_cost.h"
 #include "runtime/process/signals.h"
 #include "runtime/process/watchdog.h"
-#include "runtime/rank/memory_budget.h"
+#include "runtime/rank/rank_memory.h"
 #include "runtime/schedule/scheduler.h"
 
 namespace ll {
@@ -38,6 +38,8 @@ class LocalModel {
   // What steps take on this machine: known of it by name, until it is measured.
   const MachineRates& machine() const { return machine_; }
   void measure_machine();
+  // What this rank may use of its device's memory, before anything of a grid is there.
+  DeviceMemory memory() const;
   // The limits of a runner, on whichever grid.
   RunnerOptions limits() const;
 
@@ -49,7 +51,7 @@ class LocalModel {
   // place.
   double move(const GridShape& shape, const KvWish& wish = {});
 
-  // Of the grid it is on.
+  // What belongs to the grid it is on.
   const ProcessGrid& grid() const { return *grid_; }
   const ModelShard& shard() const { return *shard_; }
   ModelRunner& runner() { return *runner_; }
@@ -63,7 +65,9 @@ class LocalModel {
   GridShape planned_grid();
   DecoderWeights weights();
   void enter(const GridShape& shape);
+  // `resident`: bytes of the weights that are there already.
   void plan_pages(const KvWish& wish, size_t resident);
+  ModelPart part() const { return {model(), *shard_, dtype_}; }
   void start(DecoderWeights weights);
   int32_t gather_tokens() const;
   void say(const std::string& line) const;
@@ -78,7 +82,7 @@ class LocalModel {
   MachineRates machine_;
   Stream stream_;
   std::unique_ptr<Communicator> all_ranks_;  // weights move over it; made when they first do
-  // Of the grid; a runner goes before its communicators.
+  // What belongs to the grid; a runner goes before its communicators.
   std::unique_ptr<ProcessGrid> grid_;
   std::optional<ModelShard> shard_;
   RunnerOptions options_;

@@ -96,7 +96,7 @@ TEST_CASE("storage: pages shrink with the ranks that share positions") {
   ModelConfig config = grid_config(8, 2, true);
   auto tokens_of = [&](const GridShape& grid, size_t bytes) {
     ModelShard shard = shard_of(config, grid, {});
-    size_t page = KvCache::page_bytes(config, shard, DType::f32, kGridPageSize);
+    size_t page = KvCache::page_bytes({config, shard, DType::f32}, kGridPageSize);
     return static_cast<int64_t>(bytes / page) * shard.positions(kGridPageSize).span();
   };
   size_t bytes = size_t{1} << 20;
@@ -141,10 +141,10 @@ TEST_CASE("storage: a rank of any grid allocates what its budget says") {
     auto weights = random_weights(config, shard, DType::f32, backend(), stream(), 1);
     WeightPlacements placements = weight_placements(config, shard);
     size_t budget =
-        ModelRunner::buffer_bytes(options, config, shard, DType::f32, shape.replica_size()) +
-        GatheredWeights::bytes(placements, counted.ops, DType::f32, shape.z,
+        ModelRunner::buffer_bytes(options, {config, shard, DType::f32}, shape.replica_size()) +
+        GatheredWeights::bytes(placements, counted.ops.packed_bytes, DType::f32, shape.z,
                                shard.merged_share_heads()) +
-        7 * KvCache::page_bytes(config, shard, DType::f32, kGridPageSize);
+        7 * KvCache::page_bytes({config, shard, DType::f32}, kGridPageSize);
     REQUIRE(CountingDevice::device_bytes() == 0);
     {
       ModelRunner runner(options, counted, grid, stream(), config, shard, std::move(weights));

@@ -146,7 +146,7 @@ class TestModel {
         model_(config_, shard_, make_weights(shard_), on.steps_on ? *on.steps_on : backend(), grid_,
                kPositions, kPositions),
         page_size_(on.page_size > 0 ? on.page_size : page_sizes().back()),
-        kv_(backend(), config_, shard_, dtype, kPositions / page_size_, page_size_) {
+        kv_(backend(), {config_, shard_, dtype}, kPositions / page_size_, page_size_) {
     std::vector<int32_t> pages;
     for (int32_t i = 0; i < kPositions / page_size_; ++i) pages.push_back(i);
     table_ = upload_ints(pages);

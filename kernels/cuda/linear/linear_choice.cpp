@@ -10,6 +10,7 @@
 
 #include "kernels/cuda/device/cuda_check.h"
 #include "kernels/cuda/device/cuda_device.h"
+#include "kernels/few_rows.h"
 
 namespace ll::cuda {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 constexpr int kTimings = 5;
 constexpr float kLongUs = 500;     // longer than this is timed once
 constexpr float kHopeless = 1.3f;  // and so is what takes so many times the best so far
-constexpr int64_t kFewRows = 4, kMostWithMiddle = 1024;
+constexpr int64_t kMostWithMiddle = 1024;
 // The library's kernels neither load weights before their predecessor ends nor let their successor:
 // in a step of few rows that costs about so much more than alone.
 constexpr float kLibraryGapUs = 5;
@@ -106,7 +107,7 @@ std::map<LinearKey, LinearChoice>& choices() {
 }  // namespace
 
 int64_t linear_bucket(int64_t num_x) {
-  if (num_x <= kFewRows) return num_x;
+  if (num_x <= kStreamedRows) return num_x;
   if (num_x <= kMostTileColumns) return tile_columns(num_x);
   auto power = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(num_x)));
   return power <= kMostWithMiddle && num_x <= power / 4 * 3 ? power / 4 * 3 : power;

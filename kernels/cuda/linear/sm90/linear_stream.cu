@@ -12,6 +12,7 @@
 #include "kernels/cuda/linear/linear_kernels.h"
 #include "kernels/cuda/linear/linear_output.cuh"
 #include "kernels/cuda/ptx/hopper.cuh"
+#include "kernels/few_rows.h"
 
 namespace ll::cuda {
 namespace {
@@ -257,8 +258,8 @@ StreamPlan plan_of(int64_t cols, int num_x) {
 bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 
 bool takes(const LinearArgs& a) {
-  return a.x.dim(0) <= 4 && a.weight.rows * num_sms() < INT32_MAX && is_aligned(a.x.data) &&
-         is_aligned(a.weight.data.data) &&
+  return a.x.dim(0) <= kStreamedRows && a.weight.rows * num_sms() < INT32_MAX &&
+         is_aligned(a.x.data) && is_aligned(a.weight.data.data) &&
          plan_of(a.weight.cols, static_cast<int>(a.x.dim(0))).segments > 0;
 }
 

@@ -9,7 +9,7 @@ using namespace ll::test;
 
 namespace {
 
-constexpr DeviceRates kRates{.bytes_per_s = 4.37e12, .flops_per_s = 792e12};
+const DeviceTimes kRates{.bytes_per_s = 4.37e12, .flops_per_s = 792e12};
 
 ModelConfig qwen_7b() {
   ModelConfig c;

@@ -31,6 +31,7 @@ ModelConfig large() { return qwen(64, 8, 128, 29568, 80, false); }
 GridQuestion question(int ranks) {
   GridQuestion q{.num_ranks = ranks};
   q.limits.max_length = 32768;
+  q.memory.available = 127'000'000'000;  // nine tenths of an H200's
   return q;
 }
 
@@ -74,7 +75,9 @@ TEST_CASE("planner: many small answers are best served by replicas of a small mo
 }
 
 TEST_CASE("planner: head counts do not limit the ranks") {
-  auto answers = plan_grids(seven(), h200(), question(8));
+  GridQuestion q = question(8);
+  q.limits.max_num_seqs = 1024;  // enough to use all pages
+  auto answers = plan_grids(seven(), h200(), q);
   auto shared = std::find_if(answers.begin(), answers.end(), [](const GridAnswer& a) {
     return a.grid == GridShape{.y = 8, .heads = 4};
   });

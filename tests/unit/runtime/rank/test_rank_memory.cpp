@@ -1,8 +1,9 @@
-#include "runtime/rank/memory_budget.h"
+#include "runtime/rank/rank_memory.h"
 
 #include <doctest/doctest.h>
 
 #include "runtime/engine/model_runner.h"
+#include "runtime/planning/grid_planner.h"
 #include "tests/support/counting_device.h"
 #include "tests/support/device.h"
 #include "tests/unit/model/files/model_files.h"
@@ -20,7 +21,8 @@ struct Setup {
       .max_num_seqs = 4, .max_num_batched_tokens = 16, .max_length = 100, .page_size = 8};
 
   MemoryBudget plan(int local_ranks = 1) const {
-    return plan_memory(config, options, backend(), model, shard, DType::f32, 1, local_ranks);
+    return affordable_memory(config, {model, shard, DType::f32}, options, 1,
+                             device_memory(config, backend(), local_ranks));
   }
 };
 
@@ -32,7 +34,8 @@ TEST_CASE("memory: no more pages than all sequences at full length could use") {
   CHECK(b.num_pages == 4 * 13);
   CHECK(b.page_bytes == size_t{2 * 2 * 2 * 8 * 16 * 4});  // k and v, layers, KV heads, rows, D
   CHECK(b.kv_bytes() == b.page_bytes * 52);
-  CHECK(b.weights == weight_bytes(weight_placements(s.model, s.shard), backend().ops, DType::f32));
+  CHECK(b.weights ==
+        weight_bytes(weight_placements(s.model, s.shard), backend().ops.packed_bytes, DType::f32));
 }
 
 TEST_CASE("memory: kv_cache.memory_bytes is what the pages get") {
@@ -108,7 +111,8 @@ TEST_CASE("memory: graphs have their share where the device has them") {
                     .fused_decode = nullptr,
                     .fixed_page_size = 8};
   auto plan = [&] {
-    return plan_memory(s.config, s.options, gpu, s.model, s.shard, DType::f32, 1, 1);
+    return affordable_memory(s.config, {s.model, s.shard, DType::f32}, s.options, 1,
+                             device_memory(s.config, gpu, 1));
   };
   MemoryBudget b = plan();
   CHECK(b.in_use == 500'000);
@@ -116,14 +120,20 @@ TEST_CASE("memory: graphs have their share where the device has them") {
   // Steps of 1, 2 and 4 rows: there are at most four sequences.
   CHECK(b.graphs == 3 * DecodeGraphs::estimated_bytes(1, s.model.num_layers));
   CHECK(b.fixed_bytes() + b.kv_bytes() <= b.available);
+  // The planner promises what the run accepts.
+  GridQuestion question{
+      .dtype = DType::f32, .memory = device_memory(s.config, gpu, 1), .limits = s.options};
+  GridAnswer answer = plan_grids(s.model, known_machine("h200").value(), question).at(0);
+  CHECK(answer.kv_tokens == b.num_pages * b.page_span);
+  CHECK(answer.weights + answer.buffers == b.fixed_bytes());
   // Decode steps in two modes.
   Setup of_two = s;
   of_two.shard = shard_of(s.model, {.z = 2}, {});
   of_two.options.graph_max_rows = 2;
   for (int rows : {0, 2, 3}) {
     of_two.config.gather_tokens = rows;
-    auto two =
-        plan_memory(of_two.config, of_two.options, gpu, s.model, of_two.shard, DType::f32, 2, 1);
+    auto two = affordable_memory(of_two.config, {s.model, of_two.shard, DType::f32}, of_two.options,
+                                 2, device_memory(of_two.config, gpu, 1));
     CHECK(two.graphs == (rows == 2 ? 4 : 2) * DecodeGraphs::estimated_bytes(1, s.model.num_layers));
   }
   s.config.kv_cache.gpu_memory_utilization = 0.2;
@@ -172,8 +182,8 @@ TEST_CASE("memory: the runner allocates what the budget says, and gives it all b
           ModelRunner runner(s.options, counted, grid, stream(), s.model, s.shard,
                              std::move(weights));
           CHECK(CountingDevice::device_bytes() ==
-                ModelRunner::buffer_bytes(s.options, s.model, s.shard, dtype, 1) +
-                    5 * KvCache::page_bytes(s.model, s.shard, dtype, s.options.page_size));
+                ModelRunner::buffer_bytes(s.options, {s.model, s.shard, dtype}, 1) +
+                    5 * KvCache::page_bytes({s.model, s.shard, dtype}, s.options.page_size));
         }
         CHECK(CountingDevice::device_bytes() == 0);
         CHECK(CountingDevice::host_blocks() == 0);
