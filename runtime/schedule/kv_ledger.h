@@ -5,17 +5,16 @@
 // A page is free, or held once by the cache's node of it and once by each hold that names it. Of a
 // hold, page i has the keys and values of positions [i * page_size, (i + 1) * page_size):
 //
-//   +---------------------+-----------------------------------+----------------------------------+
-//   | pages               | filled by                         | held by                          |
-//   +---------------------+-----------------------------------+----------------------------------+
-//   | [0, num_shared)     | others, before or in this very    | the hold, others like it, and as |
-//   |                     | step; this one only reads them    | a rule the cache                 |
-//   | [num_shared, whole) | this sequence, which only reads   | the hold, and the cache once it  |
-//   |                     | them from then on                 | was shown them                   |
-//   | [whole, size())     | this sequence, as it runs         | the hold alone                   |
-//   | copy_source         | another; its first rows go to the | the hold until the copy is       |
-//   |                     | page that the hold gets next      | planned, then until end_step()   |
-//   +---------------------+-----------------------------------+----------------------------------+
+// clang-format off
+//   pages                     filled by                       held by
+//   [0, num_shared)           others, before this step or     the hold, others like it and, as a rule,
+//                             in it; only read                the cache
+//   [num_shared, whole)       this sequence; only read        the hold, and the cache once it was
+//                             from then on                    shown them
+//   [whole, size())           this sequence, as it runs       the hold alone
+//   copy_source               another; its first rows are     the hold until the copy is planned, then
+//                             copied to the next page got     the ledger until end_step()
+// clang-format on
 //   whole = computed positions / page_size.
 //
 // The cache may have tokens of the sequence on another page than the hold: a prompt that is scored
