@@ -11,6 +11,7 @@
 #include "launcher/bench_command.h"
 #include "launcher/child_process.h"
 #include "launcher/plan_command.h"
+#include "launcher/render_command.h"
 #include "launcher/tokenize_command.h"
 #include "runtime/version.h"
 
@@ -34,6 +35,7 @@ constexpr std::array kCommands = {
     Command{"bench", ll::bench_command, "measure speed, beside the floor the device sets"},
     Command{"convert", convert_command, "make a weight file of a Hugging Face folder"},
     Command{"plan", ll::plan_command, "which grid of ranks to run a model on"},
+    Command{"render", ll::render_command, "what a chat template makes of chat requests"},
     Command{"tokenize", ll::tokenize_command, "text to token ids and back"},
 };
 

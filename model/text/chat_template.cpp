@@ -1,14 +1,11 @@
 #include "model/text/chat_template.h"
 
-#include <optional>
-#include <string>
+#include <algorithm>
 #include <vector>
 
 #include "base/check.h"
-#include "base/json_tree.h"
 #include "base/printable.h"
-#include "model/text/chat_template_known.h"
-#include "model/text/jinja_tokens.h"
+#include "model/text/jinja/white_space.h"
 
 namespace ll {
 
@@ -18,151 +15,168 @@ using Kind = JsonTree::Kind;
 
 constexpr std::string_view kWayOut = "send a rendered prompt to /v1/completions instead";
 
-constexpr std::string_view kToolsIntro =
-    "\n\n# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
-    "You are provided with function signatures within <tools></tools> XML tags:\n<tools>";
-constexpr std::string_view kToolsOutro =
-    "\n</tools>\n\nFor each function call, return a json object with function name and arguments "
-    "within <tool_call></tool_call> XML tags:\n<tool_call>\n"
-    "{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call><|im_end|>\n";
+// Stands behind the text that an answer goes on with, so that what the template puts behind that
+// text can be found. Its blank tells whether the template trims.
+constexpr std::string_view kTag = "CONTINUE_FINAL_MESSAGE_TAG ";
 
-// The default system prompt if `tokens` are those of `known`, with one text in place of each mark.
-std::optional<std::string> match_template(const std::vector<std::string>& tokens,
-                                          std::string_view known) {
-  const std::vector<std::string> wanted = jinja_tokens(known).value();
-  if (tokens.size() != wanted.size()) return {};
-  std::optional<std::string> found;
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    const std::string_view token = tokens[i], pattern = wanted[i];
-    const size_t mark = pattern.find(kDefaultSystemMark);
-    if (mark == pattern.npos) {
-      if (token != pattern) return {};
-      continue;
-    }
-    const std::string_view head = pattern.substr(0, mark);
-    const std::string_view tail = pattern.substr(mark + kDefaultSystemMark.size());
-    if (token.size() < head.size() + tail.size() || !token.starts_with(head) ||
-        !token.ends_with(tail)) {
-      return {};
-    }
-    std::string text(token.substr(head.size(), token.size() - head.size() - tail.size()));
-    if (found && *found != text) return {};
-    found = std::move(text);
+JsonTree flag_node(bool value) {
+  JsonTree node;
+  node.kind = Kind::kBool;
+  node.text = value ? "true" : "false";
+  return node;
+}
+
+// Of a config: the tokens that have a name, given as text or as an object with the text.
+JsonTree special_tokens(const JsonTree& config) {
+  JsonTree tokens;
+  tokens.kind = Kind::kObject;
+  for (const char* name : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token",
+                           "cls_token", "mask_token"}) {
+    const JsonTree* token = config.find(name);
+    if (token != nullptr && token->is(Kind::kObject)) token = token->find("content");
+    if (token != nullptr && token->is(Kind::kString)) tokens.members.push_back({name, *token});
   }
-  return found ? found : std::string();
+  return tokens;
 }
 
-void append_message(std::string& out, std::string_view role, std::string_view content) {
-  out += fmt::format("<|im_start|>{}\n{}<|im_end|>\n", role, content);
+void put(JsonTree& object, std::string_view name, JsonTree value) {
+  auto same = std::find_if(object.members.begin(), object.members.end(),
+                           [&](const JsonTree::Member& m) { return m.key == name; });
+  if (same != object.members.end()) {
+    same->value = std::move(value);
+  } else {
+    object.members.push_back({std::string(name), std::move(value)});
+  }
 }
 
-JsonTree parse_list(std::string_view json, std::string_view where) {
-  JsonTree list;
-  if (!json.empty()) list = JsonTree::parse(json, where);
-  check(list.is(Kind::kArray) || list.is(Kind::kNull), "{}: must be a JSON list", where);
-  return list;
+// The fields that hold the text an answer goes on with: reasoning is there under several names.
+std::vector<std::string_view> continued_fields(const JsonTree& message, std::string_view field) {
+  constexpr std::string_view kReasoning[] = {"reasoning_content", "thinking", "reasoning"};
+  const JsonTree* text = message.find(field);
+  check(text != nullptr && text->is(Kind::kString),
+        "continue_final_message is set but the final message has no \"{}\" to continue: it must "
+        "be a text",
+        printable(field, 40));
+  if (std::find(std::begin(kReasoning), std::end(kReasoning), field) == std::end(kReasoning))
+    return {field};
+  std::vector<std::string_view> fields;
+  for (std::string_view name : kReasoning) {
+    const JsonTree* same = message.find(name);
+    if (same != nullptr && same->text == text->text) fields.push_back(name);
+  }
+  return fields;
 }
 
-void append_tool_call(std::string& out, const JsonTree& call) {
-  const JsonTree* function = call.member("function");
-  if (!function) function = &call;
-  const JsonTree* name = function->member("name");
-  const JsonTree* arguments = function->member("arguments");
-  check(name && name->is(Kind::kString) && arguments,
-        "messages: a tool call needs a \"name\" and \"arguments\": send both");
-  out += fmt::format("\n<tool_call>\n{{\"name\": \"{}\", \"arguments\": {}}}\n</tool_call>",
-                     name->text, arguments->python_dump());
-}
-
-void append_assistant(std::string& out, const ChatMessage& message) {
-  const JsonTree calls = parse_list(message.tool_calls, "messages: tool_calls");
-  if (calls.members.empty()) return append_message(out, message.role, message.content);
-  out += "<|im_start|>assistant";
-  if (!message.content.empty()) out.append("\n").append(message.content);
-  for (const JsonTree::Member& call : calls.members) append_tool_call(out, call.value);
-  out += "<|im_end|>\n";
-}
-
-// Results of tools that follow each other share one turn of the user.
-void append_tool_result(std::string& out, std::span<const ChatMessage> messages, size_t i) {
-  const auto is_tool = [&](size_t other) { return messages[other].role == "tool"; };
-  if (i == 0 || !is_tool(i - 1)) out += "<|im_start|>user";
-  out += fmt::format("\n<tool_response>\n{}\n</tool_response>", messages[i].content);
-  if (i + 1 == messages.size() || !is_tool(i + 1)) out += "<|im_end|>\n";
+// The prompt up to the end of the continued text.
+std::string cut_at_tag(std::string prompt, std::string_view text) {
+  std::string_view mark = jinja::strip(kTag);
+  size_t at = prompt.rfind(mark);
+  check(at != prompt.npos && prompt.find(jinja::strip(text)) != prompt.npos,
+        "continue_final_message is set but the final message does not appear in the chat after "
+        "applying the chat template! This can happen if the chat template deletes portions of the "
+        "final message. Please verify the chat template and final message in your chat to ensure "
+        "they are compatible.");
+  bool keeps_blanks = prompt.compare(at, kTag.size(), kTag) == 0;
+  prompt.resize(at);
+  if (!keeps_blanks) prompt.resize(jinja::strip_right(prompt).size());
+  return prompt;
 }
 
 }  // namespace
 
 ChatTemplate ChatTemplate::from_config(std::string_view tokenizer_config_json,
-                                       std::string_view where) {
-  const JsonTree config = JsonTree::parse(tokenizer_config_json, where);
-  const JsonTree* jinja = config.find("chat_template");
-  if (!jinja) fail("{}: the model has no chat_template: {}", where, kWayOut);
-  if (!jinja->is(Kind::kString)) {
-    fail("{}: chat_template is {}, not one template: {}", where,
-         printable(jinja->python_dump(), 60), kWayOut);
+                                       std::string_view where,
+                                       std::string_view chat_template_jinja) {
+  JsonTree config = JsonTree::parse(tokenizer_config_json, where);
+  Templates templates;
+  auto add = [&](const std::string& name, std::string_view source, std::string_view file) {
+    templates.insert_or_assign(name, jinja::Template(source, file));
+  };
+  std::string in_config = fmt::format("{}: chat_template", where);
+  const JsonTree* given = config.find("chat_template");
+  if (!chat_template_jinja.empty()) {
+    add("default", chat_template_jinja, "chat_template.jinja");
+  } else if (given == nullptr) {
+    fail("{}: the model has no chat_template: {}", where, kWayOut);
+  } else if (given->is(Kind::kString)) {
+    add("default", given->text, in_config);
+  } else {
+    check(given->is(Kind::kArray) && !given->members.empty(),
+          "{}: chat_template is {}, neither a template nor a list of named ones: {}", where,
+          printable(given->python_dump(), 60), kWayOut);
+    for (const auto& [key, one] : given->members) {
+      const JsonTree *name = one.find("name"), *source = one.find("template");
+      check(name && name->is(Kind::kString) && source && source->is(Kind::kString),
+            "{}: chat_template has {}, which lacks a name or a template: {}", where,
+            printable(one.python_dump(), 60), kWayOut);
+      add(name->text, source->text, fmt::format("{} '{}'", in_config, printable(name->text, 40)));
+    }
   }
-  return from_text(jinja->text, where);
+  ChatTemplate chat(std::move(templates));
+  chat.special_tokens_ = special_tokens(config);
+  return chat;
 }
 
 ChatTemplate ChatTemplate::from_text(std::string_view jinja, std::string_view where) {
-  constexpr std::pair<Family, std::string_view> kKnown[] = {
-      {Family::kPlain, kPlainChatMl},
-      {Family::kQwen2, kQwen2Template},
-      {Family::kQwen25, kQwen25Template},
-  };
-  if (const auto tokens = jinja_tokens(jinja)) {
-    for (const auto& [family, known] : kKnown) {
-      if (auto system = match_template(*tokens, known)) return {family, std::move(*system)};
-    }
-  }
-  fail("{}: chat_template '{}' is not the one of Qwen2, Qwen2.5 or plain ChatML: {}", where,
-       printable(jinja, 60), kWayOut);
+  Templates templates;
+  templates.emplace("default", jinja::Template(jinja, where));
+  return ChatTemplate(std::move(templates));
 }
 
-std::string ChatTemplate::render(std::span<const ChatMessage> messages, bool add_generation_prompt,
-                                 std::string_view tools_json) const {
-  std::string out =
-      family_ == Family::kQwen25 ? render_qwen25(messages, tools_json) : render_plain(messages);
-  if (add_generation_prompt) out += "<|im_start|>assistant\n";
-  return out;
+bool ChatTemplate::has_tools() const {
+  return std::any_of(templates_.begin(), templates_.end(),
+                     [](const auto& named) { return named.second.reads("tools"); });
 }
 
-std::string ChatTemplate::render_plain(std::span<const ChatMessage> messages) const {
-  std::string out;
-  if (family_ == Family::kQwen2 && !messages.empty() && messages[0].role != "system") {
-    append_message(out, "system", default_system_);
+// The variable chat_template may name one, as it does in transformers; "tool_use" is the one for
+// requests with tools.
+const jinja::Template& ChatTemplate::choose(const ChatRequest& request) const {
+  const JsonTree* wanted = request.variables ? request.variables->find("chat_template") : nullptr;
+  if (wanted != nullptr && wanted->is(Kind::kString)) {
+    auto named = templates_.find(wanted->text);
+    check(named != templates_.end(), "chat_template: this model has no template '{}'",
+          printable(wanted->text, 40));
+    return named->second;
   }
-  for (const ChatMessage& message : messages) append_message(out, message.role, message.content);
-  return out;
+  auto found = templates_.find(request.tools != nullptr ? "tool_use" : "default");
+  if (found == templates_.end()) found = templates_.find("default");
+  if (found == templates_.end() && templates_.size() == 1) found = templates_.begin();
+  check(found != templates_.end(),
+        "chat_template: this model has several templates and none is named 'default': name one in "
+        "chat_template_kwargs");
+  return found->second;
 }
 
-std::string ChatTemplate::render_qwen25(std::span<const ChatMessage> messages,
-                                        std::string_view tools_json) const {
-  check(!messages.empty(), "messages: the list is empty: send at least one message");
-  const bool has_system = messages[0].role == "system";
-  const std::string& system = has_system ? messages[0].content : default_system_;
-  const JsonTree tools = parse_list(tools_json, "tools");
-  std::string out;
-  if (tools.members.empty()) {
-    append_message(out, "system", system);
-  } else {
-    out += fmt::format("<|im_start|>system\n{}{}", system, kToolsIntro);
-    for (const JsonTree::Member& tool : tools.members)
-      out.append("\n").append(tool.value.python_dump());
-    out += kToolsOutro;
+std::string ChatTemplate::render(const ChatRequest& request) const {
+  const jinja::Template& chosen = choose(request);
+  JsonTree messages = request.messages;
+  std::string continued;
+  if (!request.continued.empty()) {
+    JsonTree& last = messages.members.back().value;
+    std::vector<std::string_view> fields = continued_fields(last, request.continued);
+    continued = last.find(request.continued)->text;
+    bool is_read = std::any_of(fields.begin(), fields.end(), [&](std::string_view field) {
+      return chosen.source().find(field) != std::string_view::npos;
+    });
+    check(is_read,
+          "continue_final_message is set to \"{}\" but this is not an accepted field in the "
+          "chat_template",
+          printable(request.continued, 40));
+    for (auto& [name, value] : last.members)
+      if (std::find(fields.begin(), fields.end(), name) != fields.end()) value.text += kTag;
   }
-  for (size_t i = 0; i < messages.size(); ++i) {
-    const ChatMessage& message = messages[i];
-    if (message.role == "user" || (message.role == "system" && i > 0)) {
-      append_message(out, message.role, message.content);
-    } else if (message.role == "assistant") {
-      append_assistant(out, message);
-    } else if (message.role == "tool") {
-      append_tool_result(out, messages, i);
-    }
-  }
-  return out;
+  JsonTree variables;
+  variables.kind = Kind::kObject;
+  variables.members = special_tokens_.members;
+  put(variables, "messages", std::move(messages));
+  put(variables, "tools", request.tools ? *request.tools : JsonTree());
+  put(variables, "documents", request.documents ? *request.documents : JsonTree());
+  put(variables, "add_generation_prompt", flag_node(request.add_generation_prompt));
+  if (request.variables != nullptr)
+    for (const auto& [name, value] : request.variables->members)
+      if (name != "chat_template") put(variables, name, value);
+  std::string prompt = chosen.render(variables);
+  return request.continued.empty() ? prompt : cut_at_tag(std::move(prompt), continued);
 }
 
 }  // namespace ll

@@ -9,10 +9,10 @@ namespace {
 std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::string& reason) {
   reason = "messages: this model has no chat template; send a rendered prompt to /v1/completions";
   try {
-    if (!texts.chat_template.empty())
-      return ChatTemplate::from_text(texts.chat_template, "chat_template.jinja");
-    if (!texts.tokenizer_config_json.empty())
-      return ChatTemplate::from_config(texts.tokenizer_config_json, "tokenizer_config.json");
+    std::string_view config = texts.tokenizer_config_json;
+    if (!config.empty() || !texts.chat_template.empty())
+      return ChatTemplate::from_config(config.empty() ? "{}" : config, "tokenizer_config.json",
+                                       texts.chat_template);
   } catch (const Error& e) {
     reason = fmt::format("messages: {}", e.what());
   }

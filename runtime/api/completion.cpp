@@ -57,61 +57,19 @@ bool has_text(const JsonTree& object, const char* key) {
   return value && value->is(Kind::kString);
 }
 
-// Text, or the text parts of a list of parts.
-std::string message_content(const JsonTree& message) {
-  const JsonTree* content = message.find("content");
-  if (!content) return "";
-  if (content->is(Kind::kString)) return content->text;
-  check(content->is(Kind::kArray), "messages: content must be a string or a list of text parts");
-  std::string text;
-  for (const auto& [key, part] : content->members) {
-    check(part.is(Kind::kObject) && has_text(part, "type") && part.find("type")->text == "text" &&
-              has_text(part, "text"),
-          "messages: only parts of type text are supported");
-    text += part.find("text")->text;
-  }
-  return text;
-}
-
-// OpenAI's clients send a call's arguments as a string of JSON; templates want the object.
-std::string message_tool_calls(const JsonTree& message) {
-  const JsonTree* calls = message.find("tool_calls");
-  if (!calls) return "";
-  check(calls->is(Kind::kArray), "messages: tool_calls must be a list");
-  JsonTree parsed = *calls;
-  for (auto& [key, call] : parsed.members) {
-    check(call.is(Kind::kObject), "messages: a tool call must be an object");
-    JsonTree* function = &call;
-    for (auto& [name, value] : call.members)
-      if (name == "function") function = &value;
-    for (auto& [name, value] : function->members)
-      if (name == "arguments" && value.is(Kind::kString))
-        value = JsonTree::parse(std::string(value.text), "messages: a tool call's arguments");
-  }
-  return parsed.python_dump();
-}
-
 std::vector<int32_t> read_chat(const JsonFields& body, const CompletionContext& context) {
   check(context.chat_template != nullptr, "{}", context.no_chat_reason);
-  const JsonTree* list = body.find("messages");
-  check(list && list->is(Kind::kArray) && !list->members.empty(),
-        "messages: must be a list of at least one message");
-  std::vector<ChatMessage> messages;
-  for (const auto& [key, m] : list->members) {
-    check(m.is(Kind::kObject) && has_text(m, "role"), "messages: a message needs a role");
-    std::string role = m.find("role")->text;
-    if (role == "developer") role = "system";
-    check(role == "system" || role == "user" || role == "assistant" || role == "tool",
-          "messages: unknown role {}; use system, user, assistant or tool", printable(role, 40));
-    messages.push_back({role, message_content(m), message_tool_calls(m)});
+  ChatRequest chat = read_chat_request(body);
+  for (const auto& [key, message] : chat.messages.members) {
+    const std::string& role = message.find("role")->text;
+    bool is_known = role == "system" || role == "developer" || role == "user" ||
+                    role == "assistant" || role == "tool";
+    check(is_known, "messages: unknown role {}; use system, user, assistant or tool",
+          printable(role, 40));
   }
-  const JsonTree* tools = body.find("tools");
-  bool has_tools = tools && !tools->members.empty();
-  check(!has_tools || context.chat_template->has_tools(),
+  check(!chat.tools || chat.tools->members.empty() || context.chat_template->has_tools(),
         "tools: this model's chat template has no place for tools");
-  return encode(
-      context.chat_template->render(messages, true, has_tools ? tools->python_dump() : ""),
-      context);
+  return encode(context.chat_template->render(chat), context);
 }
 
 void read_stops(const JsonFields& body, const CompletionContext& context, CompletionRequest& r) {

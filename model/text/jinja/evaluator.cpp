@@ -1,6 +1,7 @@
 #include "model/text/jinja/evaluator.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/check.h"
 #include "model/text/jinja/python_text.h"
@@ -108,7 +109,7 @@ Value value_of_json(const JsonTree& tree, Arena& arena) {
       if (std::optional<int64_t> integer = tree.integer()) return Value::integer(*integer);
       if (tree.text.find_first_not_of("-0123456789") == std::string::npos)
         return Value::big_integer(tree.text);
-      return Value::real(std::stod(tree.text));
+      return Value::real(std::strtod(tree.text.c_str(), nullptr));
     case JsonTree::Kind::kString:
       return Value::string(tree.text);
     case JsonTree::Kind::kArray: {

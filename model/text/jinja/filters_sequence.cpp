@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "base/check.h"
 #include "model/text/jinja/attribute_path.h"
@@ -230,7 +231,8 @@ Value round(Evaluator&, const Value& self, const Bound& bound) {
     return self.is_whole() ? Value::integer(static_cast<int64_t>(rounded)) : Value::real(rounded);
   }
   // The nearest decimal, as printf and Python find it.
-  return Value::real(std::stod(fmt::format("{:.{}f}", self.as_double(), digits)));
+  return Value::real(
+      std::strtod(fmt::format("{:.{}f}", self.as_double(), digits).c_str(), nullptr));
 }
 
 constexpr Builtin kFilters[] = {

@@ -1,5 +1,7 @@
 #include "model/text/jinja/template.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/utf8.h"
 #include "model/text/jinja/evaluator.h"
@@ -37,6 +39,13 @@ Template::Template(std::string_view source, std::string_view name)
 Template::~Template() = default;
 Template::Template(Template&&) noexcept = default;
 Template& Template::operator=(Template&&) noexcept = default;
+
+bool Template::reads(std::string_view name) const {
+  const auto& names = program_->context_names;
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string_view Template::source() const { return program_->source; }
 
 std::string Template::render(const JsonTree& variables) const {
   return Evaluator(*program_, variables).run();

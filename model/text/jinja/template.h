@@ -27,6 +27,10 @@ class Template {
   // `variables` is an object. Throws Error where the template fails, be it by raise_exception.
   std::string render(const JsonTree& variables) const;
 
+  // Whether the template speaks of a variable that it does not set itself.
+  bool reads(std::string_view name) const;
+  std::string_view source() const;
+
  private:
   std::unique_ptr<const Program> program_;
 };

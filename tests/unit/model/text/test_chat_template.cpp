@@ -3,15 +3,12 @@
 #include <doctest/doctest.h>
 
 #include <map>
-#include <vector>
 
-#include "base/json_tree.h"
 #include "tests/unit/model/text/tokenizer_data.h"
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-using ll::ChatMessage;
 using ll::ChatTemplate;
 using ll::JsonTree;
 using ll::test::error_of;
@@ -20,114 +17,171 @@ ChatTemplate of_file(const std::string& path) {
   return ChatTemplate::from_config(ll::test::read_data(path), path);
 }
 
-ChatTemplate qwen25() { return of_file("tokenizers/qwen2.5/tokenizer_config.json"); }
+const ChatTemplate& qwen25() {
+  static const ChatTemplate chat = of_file("tokenizers/qwen2.5/tokenizer_config.json");
+  return chat;
+}
 
-std::string text_of(const JsonTree* value) { return value ? value->text : ""; }
+// What becomes of the body of a chat request.
+std::string render(const ChatTemplate& chat, std::string_view body) {
+  JsonTree tree = JsonTree::parse(body, "body");
+  return chat.render(ll::read_chat_request(ll::JsonFields(tree)));
+}
 
-// The tree keeps the integers past 64 bits of the golden file, which nlohmann::json does not.
-std::vector<ChatMessage> messages_of(const JsonTree& list) {
-  std::vector<ChatMessage> messages;
-  for (const auto& [key, message] : list.members) {
-    const JsonTree* calls = message.member("tool_calls");
-    messages.push_back({text_of(message.find("role")), text_of(message.find("content")),
-                        calls ? calls->python_dump() : ""});
-  }
+std::string render(std::string_view jinja, std::string_view body) {
+  return render(ChatTemplate::from_text(jinja, "t"), body);
+}
+
+// Messages as they are, but for a content that is null.
+JsonTree with_contents(JsonTree messages) {
+  for (auto& [key, message] : messages.members)
+    for (auto& [name, value] : message.members)
+      if (name == "content" && value.is(JsonTree::Kind::kNull)) value = JsonTree::parse("\"\"", "");
   return messages;
 }
 
-std::string python(std::string_view json) { return JsonTree::parse(json, "test").python_dump(); }
+std::string error(const ChatTemplate& chat, std::string_view body) {
+  return error_of([&] { render(chat, body); });
+}
 
-std::string refusal_of(const std::string& jinja) {
-  return error_of([&] {
-    ChatTemplate::from_config(Json{{"chat_template", jinja}}.dump(), "c.json");
-  });
+std::string refusal_of(const Json& config, const std::string& jinja = {}) {
+  return error_of([&] { ChatTemplate::from_config(config.dump(), "c.json", jinja); });
+}
+
+std::string user(const std::string& fields) {
+  return R"({"messages": [{"role": "user", "content": "Hi"}], )" + fields + "}";
 }
 
 }  // namespace
 
 TEST_CASE("chats render as with Jinja") {
-  const JsonTree golden =
-      JsonTree::parse(ll::test::read_data("tokenizers/golden/chat.json"), "chat");
+  JsonTree golden = JsonTree::parse(ll::test::read_data("tokenizers/golden/chat.json"), "chat");
   std::map<std::string, ChatTemplate> templates;
-  templates.emplace("qwen2.5", qwen25());
+  templates.emplace("qwen2.5", of_file("tokenizers/qwen2.5/tokenizer_config.json"));
   templates.emplace("tiny-qwen2-docs", of_file("models/tiny-qwen2-docs/tokenizer_config.json"));
-  for (const auto& [name, jinja] : golden.find("templates")->members) {
+  for (const auto& [name, jinja] : golden.find("templates")->members)
     templates.emplace(name, ChatTemplate::from_text(jinja.text, name));
-  }
   for (const auto& [key, entry] : golden.find("cases")->members) {
-    const std::string wanted = entry.find("text")->text;
+    std::string wanted = entry.find("text")->text;
     CAPTURE(wanted);
-    const JsonTree* tools = entry.find("tools");
-    const ChatTemplate& chat = templates.at(entry.find("template")->text);
-    CHECK(chat.render(messages_of(*entry.find("messages")),
-                      entry.find("add_generation_prompt")->text == "true",
-                      tools ? tools->python_dump() : "") == wanted);
+    ll::ChatRequest request{.messages = with_contents(*entry.find("messages")),
+                            .tools = entry.find("tools")};
+    request.add_generation_prompt = entry.find("add_generation_prompt")->text == "true";
+    CHECK(templates.at(entry.find("template")->text).render(request) == wanted);
   }
   CHECK(golden.find("cases")->members.size() > 80);
 }
 
-TEST_CASE("the default system prompt comes out of the template") {
-  CHECK(qwen25().default_system() ==
-        "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.");
-  CHECK(qwen25().has_tools());
-  const ChatTemplate plain = of_file("models/tiny-qwen2-docs/tokenizer_config.json");
-  CHECK(plain.default_system() == "");
-  CHECK_FALSE(plain.has_tools());
+TEST_CASE("templates that are not Jinja are refused with one line") {
+  auto refusal = [](const char* jinja) { return refusal_of({{"chat_template", jinja}}); };
+  CHECK(refusal("{{ messages }}") == "");
+  CHECK(refusal("{% for") ==
+        "c.json: chat_template, line 1: unexpected end of the template: '%}' is missing");
+  CHECK(refusal("\n{{ 'a") == "c.json: chat_template, line 2: a string has no end");
+  CHECK(refusal("{# open") == "c.json: chat_template, line 1: a comment has no end");
 }
 
-TEST_CASE("templates that differ from the known ones are refused with one line") {
-  const std::string jinja =
-      Json::parse(ll::test::read_data("tokenizers/qwen2.5/tokenizer_config.json"))["chat_template"];
-  const auto with = [&](std::string_view from, std::string_view to) {
-    std::string changed = jinja;
-    return changed.replace(changed.find(from), from.size(), to);
-  };
-  CHECK(refusal_of(jinja) == "");
-  for (const std::string& other :
-       {with("# Tools", "# Tool"), with("not loop.first", "loop.first"),
-        with("You are Qwen", "I am Qwen"),
-        with("<|im_start|>assistant\\n' }}\n{%- endif %}", "<|im_start|>assistant\\n' }}"),
-        jinja + "x", std::string("{{ messages }}"), std::string("{% for"), std::string("{{ 'a"),
-        std::string("{{ '\\x41' }}"), std::string("{# open"), std::string("{{"),
-        std::string("{")}) {
-    const std::string error = refusal_of(other);
-    CHECK(error.starts_with("c.json: chat_template '"));
-    CHECK(error.ends_with("send a rendered prompt to /v1/completions instead"));
-    CHECK(error.find('\n') == std::string::npos);
-  }
-  CHECK(refusal_of("{{ messages }}").find("'{{ messages }}'") != std::string::npos);
-}
-
-TEST_CASE("a config without one template is refused") {
-  const auto error = [](const char* config) {
-    return error_of([&] { ChatTemplate::from_config(config, "c.json"); });
-  };
+TEST_CASE("a config without a template is refused") {
   CHECK(
-      error("{}") ==
+      refusal_of(Json::object()) ==
       "c.json: the model has no chat_template: send a rendered prompt to /v1/completions instead");
-  CHECK(error(R"({"chat_template": [{"name": "default", "template": "x"}]})")
-            .starts_with("c.json: chat_template is [{\"name\": \"default\""));
-  CHECK(error("{").starts_with("c.json: not valid JSON at byte "));
+  CHECK(refusal_of({{"chat_template", 5}})
+            .starts_with("c.json: chat_template is 5, neither a template nor a list"));
+  CHECK(refusal_of({{"chat_template", {{{"name", "default"}}}}})
+            .starts_with("c.json: chat_template has {\"name\": \"default\"}, which lacks"));
+  CHECK(error_of([] {
+          ChatTemplate::from_config("{", "c.json");
+        }).starts_with("c.json: not valid JSON at byte "));
 }
 
-TEST_CASE("messages and tools that the template cannot take are refused") {
-  const auto error = [](std::vector<ChatMessage> messages, const char* tools) {
-    return error_of([&] { qwen25().render(messages, true, tools); });
-  };
-  CHECK(error({}, "").starts_with("messages: the list is empty"));
-  const ChatMessage hi = {"user", "hi", ""};
-  CHECK(error({hi}, "{}") == "tools: must be a JSON list");
-  CHECK(error({hi}, "[1").starts_with("tools: not valid JSON at byte "));
-  CHECK(error({hi}, "[]") == "");
-  CHECK(error({hi}, "null") == "");
-  for (const char* calls : {R"([1])", R"([{"name": "f"}])", R"([{"name": 1, "arguments": {}}])",
-                            R"([{"function": null}])"}) {
-    CHECK(error({{"assistant", "", calls}}, "").starts_with("messages: a tool call needs"));
+TEST_CASE("named templates are chosen by what a request has") {
+  Json named = {{{"name", "default"}, {"template", "D"}},
+                {{"name", "tool_use"}, {"template", "T{{ tools | length }}"}},
+                {{"name", "rag"}, {"template", "R"}}};
+  ChatTemplate chat = ChatTemplate::from_config(Json{{"chat_template", named}}.dump(), "c.json");
+  CHECK(render(chat, user(R"("tools": null)")) == "D");
+  CHECK(render(chat, user(R"("tools": [{}])")) == "T1");
+  CHECK(render(chat, user(R"("chat_template_kwargs": {"chat_template": "rag"})")) == "R");
+  CHECK(error(chat, user(R"("chat_template_kwargs": {"chat_template": "no"})")) ==
+        "chat_template: this model has no template 'no'");
+  CHECK(chat.has_tools());
+  named.erase(0);
+  chat = ChatTemplate::from_config(Json{{"chat_template", named}}.dump(), "c.json");
+  CHECK(error(chat, user(R"("tools": null)")).find("none is named 'default'") != std::string::npos);
+}
+
+TEST_CASE("a template beside the config stands before those in it") {
+  std::string config = Json{{"chat_template", "old"}, {"eos_token", {{"content", "<e>"}}}}.dump();
+  ChatTemplate chat = ChatTemplate::from_config(config, "c.json", "new {{ eos_token }}");
+  CHECK(render(chat, user(R"("tools": null)")) == "new <e>");
+  CHECK(refusal_of({{"chat_template", "old"}}, "{{") ==
+        "chat_template.jinja, line 1: unexpected end of the template: '}}' is missing");
+}
+
+TEST_CASE("a template sees special tokens and the request's variables, which win") {
+  std::string jinja =
+      "{{ bos_token }}{{ eos_token is defined }}{{ tools }}{{ documents }}"
+      "{{ add_generation_prompt }}{{ enable_thinking }}";
+  std::string config =
+      Json{{"chat_template", jinja}, {"bos_token", "<b>"}, {"eos_token", nullptr}}.dump();
+  ChatTemplate chat = ChatTemplate::from_config(config, "c.json");
+  CHECK(render(chat, user(R"("add_generation_prompt": false)")) == "<b>FalseNoneNoneFalse");
+  CHECK(render(chat, user(R"("chat_template_kwargs": {"bos_token": "X", "eos_token": "",
+                             "enable_thinking": false})")) == "XTrueNoneNoneTrueFalse");
+  CHECK_FALSE(of_file("models/tiny-qwen2-docs/tokenizer_config.json").has_tools());
+  CHECK(qwen25().has_tools());
+}
+
+TEST_CASE("messages are prepared as servers do") {
+  std::string show = "{{ messages }}";
+  CHECK(render(show, R"({"messages": [{"role": "user", "content": [
+          {"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "name": null}]})") ==
+        "[{'role': 'user', 'content': 'ab'}]");
+  CHECK(render(show, R"({"messages": [{"role": "x", "content": null}, {"role": "y"}]})") ==
+        "[{'role': 'x', 'content': ''}, {'role': 'y', 'content': ''}]");
+  CHECK(render("{{ messages[0].thinking }}{{ messages[0].reasoning_content }}",
+               R"({"messages": [{"role": "x", "reasoning": "r"}]})") == "rr");
+  for (const char* arguments : {R"("")", R"(" \n")", "null", "{}", R"("{}")"}) {
+    std::string call =
+        fmt::format(R"([{{"function": {{"name": "f", "arguments": {}}}}}])", arguments);
+    CHECK(render("{{ messages[0].tool_calls }}",
+                 R"({"messages": [{"role": "x", "tool_calls": )" + call + "}]}") ==
+          "[{'function': {'name': 'f', 'arguments': {}}}]");
   }
-  CHECK(error({{"assistant", "", "7"}}, "") == "messages: tool_calls: must be a JSON list");
+  ChatTemplate chat = ChatTemplate::from_text(show, "t");
+  CHECK(error(chat, R"({"messages": []})") == "messages: must be a list of at least one message");
+  CHECK(error(chat, R"({"messages": [{"content": "a"}]})") == "messages: a message needs a role");
+  CHECK(error(chat, R"({"messages": [{"role": "a", "content": 5}]})") ==
+        "messages: content must be a string or a list of text parts");
+  CHECK(error(chat, user(R"("tools": {})")) == "tools: must be a list");
+  CHECK(error(chat, user(R"("chat_template_kwargs": [])")) ==
+        "chat_template_kwargs: must be an object");
+}
+
+TEST_CASE("an answer goes on with the last message") {
+  std::string chatml =
+      "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>\n{% endfor %}"
+      "{% if add_generation_prompt %}<assistant>{% endif %}";
+  std::string begun = R"({"messages": [{"role": "user", "content": "a"},
+    {"role": "assistant", "content": "Sure,  "}], "continue_final_message": true)";
+  CHECK(render(chatml, begun + "}") == "<user>a</>\n<assistant>Sure,  ");
+  std::string trimming = "{% for m in messages %}[{{ m.content | trim }}]{% endfor %}";
+  CHECK(render(trimming, begun + "}") == "[a][Sure,");
+  ChatTemplate chat = ChatTemplate::from_text(chatml, "t");
+  CHECK(error(chat, begun + R"(, "add_generation_prompt": true})") ==
+        "continue_final_message: cannot go together with add_generation_prompt");
+  CHECK(error(ChatTemplate::from_text("{{ messages[0].content }}", "t"), begun + "}")
+            .starts_with("continue_final_message is set but the final message does not appear"));
+  CHECK(error(ChatTemplate::from_text("{{ messages }}", "t"), begun + "}") ==
+        "continue_final_message is set to \"content\" but this is not an accepted field in the "
+        "chat_template");
+  std::string thinking = R"({"messages": [{"role": "assistant", "reasoning": "Hm"}],
+                             "continue_final_message": "reasoning"})";
+  CHECK(render("<{{ messages[0].reasoning_content }}>", thinking) == "<Hm");
 }
 
 TEST_CASE("JSON is written as Python writes it") {
+  auto python = [](std::string_view json) { return JsonTree::parse(json, "test").python_dump(); };
   CHECK(python(R"( {"b":1,"a":[1.0,-0.0,1e16,1E-5,true,null]} )") ==
         R"({"b": 1, "a": [1.0, -0.0, 1e+16, 1e-05, true, null]})");
   CHECK(python(R"({"a":1,"b":2,"a":3})") == R"({"a": 3, "b": 2})");
@@ -142,7 +196,7 @@ TEST_CASE("an object of many keys takes no quadratic time") {
   std::string json = "{";
   for (int i = 0; i < 200'000; ++i) json += fmt::format("\"{0}\":{0},", i);
   json += "\"0\":7}";
-  const JsonTree tree = JsonTree::parse(json, "test");
+  JsonTree tree = JsonTree::parse(json, "test");
   CHECK(tree.members.size() == 200'000);
   CHECK(tree.members[0].value.integer() == 7);
 }

@@ -301,7 +301,7 @@ TEST_CASE("chat: messages become the template's text") {
         encode("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"));
   CHECK(prompt(R"([{"role": "developer", "content": "S"}, {"role": "user", "content": [
                    {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}])") ==
-        encode("<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nab<|im_end|>\n"
+        encode("<|im_start|>developer\nS<|im_end|>\n<|im_start|>user\nab<|im_end|>\n"
                "<|im_start|>assistant\n"));
   auto error = [](const std::string& messages) { return refusal(chat_of("", messages)); };
   const char* kEmpty = "messages: must be a list of at least one message";
