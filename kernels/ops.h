@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/numbers.h"
 #include "kernels/device_api.h"
 #include "kernels/pages.h"
 #include "kernels/position_split.h"
@@ -187,11 +188,11 @@ struct AttentionBlocks {
   DType dtype = DType::f32;
 
   constexpr size_t values_offset() const {
-    return (static_cast<size_t>(rows * heads) * sizeof(float) + 15) / 16 * 16;
+    return round_up(static_cast<size_t>(rows * heads) * sizeof(float), size_t{16});
   }
   constexpr size_t block_bytes() const {
     size_t bytes = values_offset() + static_cast<size_t>(rows * width) * size_of(dtype);
-    return (bytes + 15) / 16 * 16;
+    return round_up(bytes, size_t{16});
   }
 };
 

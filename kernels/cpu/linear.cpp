@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/numbers.h"
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/onednn_matmul.h"
 #include "kernels/cpu/panels.h"
@@ -130,7 +131,7 @@ void multiply_block(const LinearArgs& a, const Operands<T>& o, const Block& b,
 template <class T, class Out>
 void multiply(const LinearArgs& a, const T* x, int64_t ldx) {
   int64_t rows = a.x.dim(0), panels = num_panels(a.weight.rows),
-          units = panels * ((rows + kRowBlock - 1) / kRowBlock);
+          units = panels * ceil_div(rows, kRowBlock);
   Operands<T> o{x, ldx, dtype_of<T>() == DType::bf16 ? round_up(a.weight.cols, 2) : a.weight.cols,
                 a.weight.data.as<T>(), panel_size<T>(a.weight.cols)};
   bool is_cached = std::min(rows, kRowBlock) * ldx * static_cast<int64_t>(sizeof(T)) < kCachedBytes;

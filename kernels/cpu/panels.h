@@ -2,14 +2,13 @@
 // The CPU's layout of a weight W [N, K]: panels of 64 outputs, see simd.h.
 #include <cstdint>
 
+#include "base/numbers.h"
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/ops.h"
 
 namespace ll::cpu {
 
-inline int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
-inline int64_t num_panels(int64_t rows) { return (rows + kPanelCols - 1) / kPanelCols; }
+inline int64_t num_panels(int64_t rows) { return ceil_div(rows, kPanelCols); }
 
 // Elements of one panel.
 template <class T>
