@@ -6,7 +6,9 @@
 #include "kernels/cuda/decode_step/kernels.h"
 #include "kernels/cuda/decode_step/words.cuh"
 #include "kernels/cuda/device/device_math.cuh"
-#include "kernels/cuda/ptx/hopper.cuh"
+#include "kernels/cuda/ptx/barriers.cuh"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
 
 namespace ll::cuda {
 

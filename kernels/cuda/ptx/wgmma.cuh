@@ -1,7 +1,7 @@
 #pragma once
-// wgmma: products of a warpgroup, sums in registers. Tiles are hopper.cuh's: lines of 64 bfloat16
-// under the 128-byte swizzle, from multiples of 1024 bytes on.
-#include "kernels/cuda/ptx/hopper.cuh"
+// wgmma: products of a warpgroup, sums in registers; 9.0a. Tiles are bulk_copy.cuh's: lines of 64
+// bfloat16 under the 128-byte swizzle, from multiples of 1024 bytes on.
+#include "kernels/cuda/ptx/portable.cuh"
 
 namespace ll::cuda {
 

@@ -3,7 +3,8 @@
 // every such group that the cluster has parts of, which the others store into its shared memory.
 // One part a cluster is left to go through device memory, in one round.
 #include "kernels/cuda/attention/attention.cuh"
-#include "kernels/cuda/ptx/hopper.cuh"
+#include "kernels/cuda/ptx/clusters.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
 
 namespace ll::cuda {
 

@@ -13,7 +13,10 @@
 #include "kernels/cuda/attention/sm90/attention_merge.cuh"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/launch.cuh"
-#include "kernels/cuda/ptx/hopper.cuh"
+#include "kernels/cuda/ptx/barriers.cuh"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/clusters.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
 
 namespace ll::cuda {
 namespace {

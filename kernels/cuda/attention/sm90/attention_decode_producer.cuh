@@ -3,6 +3,8 @@
 // hold 32 page ids.
 #include "kernels/cuda/attention/sm90/attention_decode_stage.cuh"
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/ptx/barriers.cuh"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
 
 namespace ll::cuda {
 

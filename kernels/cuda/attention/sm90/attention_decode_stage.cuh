@@ -5,6 +5,9 @@
 #include "kernels/cuda/attention/attention.cuh"
 #include "kernels/cuda/attention/sm90/attention_cluster.cuh"
 #include "kernels/cuda/attention/sm90/attention_merge.cuh"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/clusters.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
 #include "kernels/cuda/ptx/wgmma.cuh"
 
 namespace ll::cuda {

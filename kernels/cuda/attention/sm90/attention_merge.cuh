@@ -1,7 +1,7 @@
 #pragma once
 // Parts of a softmax over one group of heads, and their sum [Milakov & Gimelshein 2018].
 #include "kernels/cuda/attention/attention.cuh"
-#include "kernels/cuda/ptx/hopper.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
 
 namespace ll::cuda {
 

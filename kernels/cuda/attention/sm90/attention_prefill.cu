@@ -9,6 +9,10 @@
 #include "kernels/cuda/attention/sm90/attention_prefill_block.cuh"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/ptx/barriers.cuh"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
+#include "kernels/cuda/ptx/registers.cuh"
 #include "kernels/cuda/ptx/wgmma.cuh"
 
 namespace ll::cuda {

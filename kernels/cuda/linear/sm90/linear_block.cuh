@@ -1,6 +1,11 @@
 #pragma once
 // The kernel of y = x W^T for some hundreds of rows of x: see linear_block.cu.
 #include "kernels/cuda/linear/sm90/linear_ring.cuh"
+#include "kernels/cuda/ptx/barriers.cuh"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/clusters.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
+#include "kernels/cuda/ptx/registers.cuh"
 #include "kernels/cuda/ptx/wgmma.cuh"
 
 namespace ll::cuda {

@@ -1,6 +1,10 @@
 #pragma once
 // The kernel of y = x W^T with SiLU-and-mul: see linear_gate.cu.
 #include "kernels/cuda/linear/sm90/linear_block.cuh"
+#include "kernels/cuda/ptx/barriers.cuh"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
+#include "kernels/cuda/ptx/registers.cuh"
 
 namespace ll::cuda {
 

@@ -3,7 +3,9 @@
 // ring in shared memory, which one thread fills.
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/linear/linear_output.cuh"
-#include "kernels/cuda/ptx/hopper.cuh"
+#include "kernels/cuda/ptx/barriers.cuh"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
 
 namespace ll::cuda {
 

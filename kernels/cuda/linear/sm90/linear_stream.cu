@@ -11,7 +11,9 @@
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/linear/linear_kernels.h"
 #include "kernels/cuda/linear/linear_output.cuh"
-#include "kernels/cuda/ptx/hopper.cuh"
+#include "kernels/cuda/ptx/barriers.cuh"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
 #include "kernels/few_rows.h"
 
 namespace ll::cuda {

@@ -4,6 +4,10 @@
 // is small.
 #include "kernels/cuda/linear/sm90/linear_ring.cuh"
 #include "kernels/cuda/linear/sm90/linear_tile_sums.cuh"
+#include "kernels/cuda/ptx/barriers.cuh"
+#include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/clusters.cuh"
+#include "kernels/cuda/ptx/portable.cuh"
 #include "kernels/cuda/ptx/wgmma.cuh"
 
 namespace ll::cuda {

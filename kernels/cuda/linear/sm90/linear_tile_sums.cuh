@@ -3,7 +3,8 @@
 // runs of eight rows of W with all rows of x. Blocks with the parts of K deal a tile's runs among
 // them: each sends every other its sums of that one's runs.
 #include "kernels/cuda/linear/linear_output.cuh"
-#include "kernels/cuda/ptx/hopper.cuh"
+#include "kernels/cuda/ptx/barriers.cuh"
+#include "kernels/cuda/ptx/clusters.cuh"
 
 namespace ll::cuda {
 
