@@ -33,6 +33,9 @@ struct DeviceApi {
   void (&upload)(Stream stream, void* dst, const void* src, size_t bytes);
   void (&fill)(Stream stream, void* dst, int byte, size_t bytes);
   Stream (&create_stream)();
+  // For copies and collectives beside the ops of another stream: it has none of the memory that ops
+  // share, and those that need it refuse to run on it.
+  Stream (&create_side_stream)();
   void (&destroy_stream)(Stream stream);
   void (&synchronize)(Stream stream);
   Event (&create_event)();

@@ -73,7 +73,7 @@ void bench(const Backend& backend, const GraphTimer& timer, const ModelShape& mo
          tflops = 2.0 * static_cast<double>(num_x * p.rows * p.cols) / us / 1e6;
   fmt::print("{:5} {:8} {:6} x {:5} {:5} {:9.1f} {:6.2f} {:5.0f} {:7.1f} {:5.0f}  {}\n", model.name,
              p.name, p.rows, p.cols, num_x, us, tbs, 100 * tbs / kReadTbs, tflops,
-             100 * tflops / kProductTflops, cuda::linear_choice(args(0)));
+             100 * tflops / kProductTflops, cuda::linear_choice(timer.stream(), args(0)));
   std::fflush(stdout);
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/check.h"
+#include "base/numbers.h"
 #include "kernels/cpu/cpu_ops.h"
 
 namespace ll::cpu {
@@ -19,7 +20,7 @@ constexpr size_t kHugePage = size_t{2} << 20;
 // Large blocks on huge pages: streaming the weights is several percent faster with few TLB misses.
 void* alloc(size_t bytes) {
   size_t alignment = bytes >= kHugePage ? kHugePage : 64;
-  size_t size = (bytes + alignment - 1) / alignment * alignment;
+  size_t size = round_up(bytes, alignment);
   void* p = std::aligned_alloc(alignment, size);
   check(p != nullptr,
         "out of memory: {} bytes asked for, {} of {} free; use a smaller model, KV cache or batch",
@@ -56,10 +57,25 @@ MemoryInfo memory_info() {
 }
 
 const DeviceApi& cpu_device() {
-  static const DeviceApi api{
-      alloc,  release,       alloc,          release,     copy,         copy,
-      fill,   create_stream, destroy_stream, synchronize, create_event, destroy_event,
-      record, is_done,       wait_host,      wait_stream, elapsed_ms,   memory_info};
+  static const DeviceApi api{.alloc = alloc,
+                             .free = release,
+                             .alloc_host = alloc,
+                             .free_host = release,
+                             .copy = copy,
+                             .upload = copy,
+                             .fill = fill,
+                             .create_stream = create_stream,
+                             .create_side_stream = create_stream,
+                             .destroy_stream = destroy_stream,
+                             .synchronize = synchronize,
+                             .create_event = create_event,
+                             .destroy_event = destroy_event,
+                             .record = record,
+                             .is_done = is_done,
+                             .wait_host = wait_host,
+                             .wait_stream = wait_stream,
+                             .elapsed_ms = elapsed_ms,
+                             .memory_info = memory_info};
   return api;
 }
 

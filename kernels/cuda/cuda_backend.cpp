@@ -2,12 +2,12 @@
 
 #include <cuda_runtime_api.h>
 
-#include "kernels/cuda/attention/attention_plan.cuh"
+#include "kernels/cuda/attention/attention_kernels.h"
 #include "kernels/cuda/decode_step/fused_decode.h"
 #include "kernels/cuda/device/cuda_check.h"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/cuda_ops.h"
-#include "kernels/cuda/linear/linear_tuning.h"
+#include "kernels/cuda/linear/linear_choices.h"
 
 namespace ll::cuda {
 namespace {
@@ -23,6 +23,7 @@ bool has_device() {
 
 Backend open(int local_rank) {
   open_device(local_rank);
+  prepare_attention();
   int gpu = 0;
   check(cudaGetDevice(&gpu));
   cudaDeviceProp properties;
@@ -34,7 +35,7 @@ Backend open(int local_rank) {
           .graphs = &cuda_graphs(),
           .fused_decode = &fused_decode_api(),
           .fixed_page_size = kPagePositions,
-          .max_sequences = kMaxSequences,
+          .max_sequences = max_attention_sequences(),
           .linear_tuning = &linear_tuning(),
           .defers_norms = true};
 }

@@ -10,7 +10,7 @@ namespace {
 Tensor uploaded_angles(const Backend& backend, const ModelConfig& config, int64_t num_positions) {
   std::vector<float> angles = rope_table(config, num_positions);
   Tensor t(backend.device, DType::f32, {num_positions, config.head_dim});
-  Stream stream = backend.device.create_stream();
+  Stream stream = backend.device.create_side_stream();
   backend.device.copy(stream, t.view().data, angles.data(), t.bytes());
   backend.device.synchronize(stream);
   backend.device.destroy_stream(stream);

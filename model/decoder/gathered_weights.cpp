@@ -16,7 +16,7 @@ GatheredWeights::GatheredWeights(const Backend& backend, Communicator& comm,
       comm_(comm),
       family_(family),
       own_(own),
-      side_(backend.device.create_stream()) {
+      side_(backend.device.create_side_stream()) {
   int64_t bytes = 0;
   for (const WeightRow& row : family.layer) {
     if (row.has_bias && row.is_cut_by_columns()) gather_biases(row.part);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/cuda/device/cuda_device.h"
+#include "kernels/cuda/device/workspace.h"
 #include "kernels/few_rows.h"
 #include "parallel/nccl/nccl_check.h"
 #include "parallel/nccl/nccl_fused.h"
@@ -59,7 +60,7 @@ ncclDataType_t type_of(DType dtype) {
   }
 }
 
-cudaStream_t of(Stream s) { return static_cast<cudaStream_t>(s.handle); }
+cudaStream_t of(Stream s) { return cuda::cuda_stream(s); }
 
 class NcclCommunicator final : public Communicator {
  public:
@@ -143,7 +144,7 @@ class NcclCommunicator final : public Communicator {
   // The fused kernel against NCCL's all-reduce, and its residuals against the other ranks'. What
   // fails is not used.
   void check_fused() {
-    Stream stream = backend_.device.create_stream();
+    Stream stream = backend_.device.create_side_stream();
     bool good = true;
     for (int64_t hidden : {64, 3584})
       for (int64_t rows : {int64_t{1}, kFewRows})
@@ -196,7 +197,7 @@ class NcclCommunicator final : public Communicator {
 
   // Up to how many rows the fused kernel is faster, at a common hidden size.
   void measure_fused() {
-    Stream stream = backend_.device.create_stream();
+    Stream stream = backend_.device.create_side_stream();
     fused_rows_ = 0;
     for (int64_t rows = 1; rows <= kFewRows; rows *= 2) {
       Sample s(backend_, stream, rows, 3584, rank());

@@ -21,7 +21,7 @@ class LinkTimer {
         members_(members),
         dtype_(dtype),
         hidden_(hidden),
-        stream_(backend.device.create_stream()),
+        stream_(backend.device.create_side_stream()),
         comm_(make_communicator(backend, world.split(world.rank() / members, world.rank()))),
         rows_({buffer(rows_of(kLargest)), buffer(rows_of(kLargest)), buffer(rows_of(kLargest)),
                buffer(1)}),

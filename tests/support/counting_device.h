@@ -20,6 +20,7 @@ class CountingDevice {
                                cpu.device.upload,
                                cpu.device.fill,
                                cpu.device.create_stream,
+                               cpu.device.create_side_stream,
                                cpu.device.destroy_stream,
                                cpu.device.synchronize,
                                create_event,

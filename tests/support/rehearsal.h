@@ -89,11 +89,13 @@ class Rehearsal {
 
   static const DeviceApi& device() {
     static const DeviceApi& cpu = test::backend().device;
-    static const DeviceApi api{
-        cpu.alloc,        cpu.free,          cpu.alloc_host,    cpu.free_host,      cpu.copy,
-        cpu.upload,       cpu.fill,          cpu.create_stream, cpu.destroy_stream, cpu.synchronize,
-        cpu.create_event, cpu.destroy_event, cpu.record,        cpu.is_done,        cpu.wait_host,
-        cpu.wait_stream,  elapsed_ms,        cpu.memory_info};
+    static const DeviceApi api{cpu.alloc,          cpu.free,          cpu.alloc_host,
+                               cpu.free_host,      cpu.copy,          cpu.upload,
+                               cpu.fill,           cpu.create_stream, cpu.create_side_stream,
+                               cpu.destroy_stream, cpu.synchronize,   cpu.create_event,
+                               cpu.destroy_event,  cpu.record,        cpu.is_done,
+                               cpu.wait_host,      cpu.wait_stream,   elapsed_ms,
+                               cpu.memory_info};
     return api;
   }
   static float elapsed_ms(Event, Event) {

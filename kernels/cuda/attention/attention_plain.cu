@@ -2,6 +2,8 @@
 // kMostPlainDim, any number of query heads a KV head. A block does one row and query head: its
 // warps take runs of positions in turns, each with its own running softmax, and are merged at the
 // end.
+#include <cmath>
+
 #include "kernels/cuda/attention/attention.cuh"
 #include "kernels/cuda/device/launch.cuh"
 
@@ -18,7 +20,7 @@ struct PlainArgs {
   float* log_sums;                  // [T, H] or null
   const int32_t *positions, *slots, *page_table;
   int64_t page_table_stride;
-  int num_heads, num_kv_heads, dim;
+  int first_row, num_heads, num_kv_heads, dim;
   float scale_log2;
   PositionSplit split;
 };
@@ -149,7 +151,8 @@ __global__ void __launch_bounds__(32 * kWarps) attend_plain(const __grid_constan
   __shared__ BlockSums<kPairs> sums;
   let_next_start();
   wait_for_previous();
-  int row = blockIdx.x, head = blockIdx.y, position = a.positions[row];
+  int row = a.first_row + static_cast<int>(blockIdx.x), head = blockIdx.y,
+      position = a.positions[row];
   if (position < 0) return;
   int width = (a.num_heads + 2 * a.num_kv_heads) * a.dim;
   const bf16* query = a.qkv + int64_t{row} * width + head * a.dim;
@@ -160,22 +163,58 @@ __global__ void __launch_bounds__(32 * kWarps) attend_plain(const __grid_constan
   sums.store(a, int64_t{row} * a.num_heads + head);
 }
 
-}  // namespace
-
-void attention_plain(Stream stream, const AttentionArgs& a) {
+void attend_rows(Stream stream, const AttentionArgs& a, int first_row, int num_rows) {
   auto dim = static_cast<int>(a.kv.k.dim(3));
-  PlainArgs args{a.qkv.as<bf16>(), a.kv.k.as<bf16>(),  a.kv.v.as<bf16>(),
-                 a.out.as<bf16>(), a.log_sums,         a.batch.positions,
-                 a.batch.slots,    a.batch.page_table, a.batch.page_table_stride,
-                 a.num_heads,      a.num_kv_heads,     dim,
-                 scale_log2(dim),  a.kv.split};
+  PlainArgs args{.qkv = a.qkv.as<bf16>(),
+                 .keys = a.kv.k.as<bf16>(),
+                 .values = a.kv.v.as<bf16>(),
+                 .out = a.out.as<bf16>(),
+                 .log_sums = a.log_sums,
+                 .positions = a.batch.positions,
+                 .slots = a.batch.slots,
+                 .page_table = a.batch.page_table,
+                 .page_table_stride = a.batch.page_table_stride,
+                 .first_row = first_row,
+                 .num_heads = a.num_heads,
+                 .num_kv_heads = a.num_kv_heads,
+                 .dim = dim,
+                 .scale_log2 = scale_log2(dim),
+                 .split = a.kv.split};
   auto* kernel = dim <= 64    ? attend_plain<1>
                  : dim <= 128 ? attend_plain<2>
                  : dim <= 256 ? attend_plain<4>
                  : dim <= 512 ? attend_plain<8>
                               : attend_plain<16>;
-  dim3 grid(static_cast<unsigned>(a.batch.num_tokens), static_cast<unsigned>(a.num_heads));
+  dim3 grid(static_cast<unsigned>(num_rows), static_cast<unsigned>(a.num_heads));
   launch(stream, {grid, dim3(32 * kWarps)}, kernel, args);
+}
+
+void decode(Stream stream, const AttentionArgs& a) {
+  attend_rows(stream, a, 0, a.batch.num_decode);
+}
+
+// The chunks' rows follow those of decoding.
+void prefill(Stream stream, const AttentionArgs& a) {
+  attend_rows(stream, a, a.batch.num_decode, a.batch.num_tokens - a.batch.num_decode);
+}
+
+}  // namespace
+
+float scale_log2(int64_t head_dim) {
+  return static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(head_dim)));
+}
+
+const AttentionKernels& plain_attention() {
+  static const AttentionKernels kernels{
+      .name = "plain",
+      .family = KernelFamily::kAny,
+      .max_sequences = 0,
+      .prepare = nullptr,
+      .takes = [](const AttentionShape& s) { return s.head_dim <= kMostPlainDim; },
+      .begin_step = nullptr,
+      .decode = decode,
+      .prefill = prefill};
+  return kernels;
 }
 
 }  // namespace ll::cuda

@@ -7,9 +7,11 @@
 #include <memory>
 #include <vector>
 
+#include "base/numbers.h"
 #include "kernels/cuda/decode_step/kernels.h"
 #include "kernels/cuda/device/cuda_check.h"
 #include "kernels/cuda/device/cuda_device.h"
+#include "kernels/cuda/device/workspace.h"
 #include "kernels/tensor.h"
 
 namespace ll::cuda {
@@ -28,7 +30,7 @@ bool has(const TensorView& v, int64_t count) {
   return v.dtype == DType::bf16 && v.numel() == count;
 }
 
-bool is_aligned(const TensorView& v) { return reinterpret_cast<uintptr_t>(v.data) % 16 == 0; }
+bool is_aligned(const TensorView& v) { return ll::is_aligned(v.data, 16); }
 
 bool fits(const FusedShape& s, const FusedDecodeModel::Layer& l, const Shape& pages) {
   bool shapes = has(l.input_norm, s.hidden) && has(l.qkv, s.qkv_size(), s.hidden) &&
@@ -102,9 +104,7 @@ Tensor make_words(const FusedShape& s, FusedWords& words) {
       {&words.attention_input, size(s.hidden)}, {&words.qkv, size(s.qkv_size())},
       {&words.parts, num_part_words(s)},        {&words.attention, size(s.query_size())},
       {&words.mlp_input, size(s.hidden)},       {&words.act, size(s.ffn / 2)}};
-  auto aligned = [](size_t n) {
-    return (n + kWordAlignment - 1) / kWordAlignment * kWordAlignment;
-  };
+  auto aligned = [](size_t n) { return round_up(n, kWordAlignment); };
   size_t count = 0;
   for (const Array& a : arrays) count += aligned(a.count);
   std::vector<uint64_t> zeros(count);
@@ -179,7 +179,7 @@ void run(Stream stream, void* handle, const FusedDecodeStep& step) {
   config.gridDim = dim3(static_cast<unsigned>(num_sms()));
   config.blockDim = dim3(static_cast<unsigned>(h->num_threads));
   config.dynamicSmemBytes = h->shared_bytes;
-  config.stream = static_cast<cudaStream_t>(stream.handle);
+  config.stream = cuda_stream(stream);
   config.attrs = &cooperative;
   config.numAttrs = 1;
   check(cudaLaunchKernelExC(&config, h->kernel, params));

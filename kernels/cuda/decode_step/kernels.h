@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/numbers.h"
 #include "kernels/dtype.h"
 #include "kernels/fused_decode.h"
 
@@ -44,7 +45,7 @@ struct FusedLayer {
 
 // Of the copy in shared memory; the ring that follows begins at a multiple of 128 bytes.
 constexpr size_t layer_bytes(int num_layers) {
-  return (static_cast<size_t>(num_layers) * sizeof(FusedLayer) + 127) / 128 * 128;
+  return round_up(static_cast<size_t>(num_layers) * sizeof(FusedLayer), size_t{128});
 }
 
 // What blocks tell each other, as flagged words (fused_decode_words.cuh).

@@ -7,11 +7,12 @@
 
 #include "base/check.h"
 #include "kernels/cuda/device/cuda_check.h"
+#include "kernels/cuda/device/workspace.h"
 
 namespace ll::cuda {
 namespace {
 
-cudaStream_t of(Stream s) { return static_cast<cudaStream_t>(s.handle); }
+cudaStream_t of(Stream s) { return cuda_stream(s); }
 cudaEvent_t of(Event e) { return static_cast<cudaEvent_t>(e.handle); }
 
 MemoryInfo memory_info() {
@@ -52,12 +53,20 @@ void fill(Stream stream, void* dst, int byte, size_t bytes) {
   check(cudaMemsetAsync(dst, byte, bytes, of(stream)));
 }
 
-Stream create_stream() {
-  cudaStream_t stream;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  return {stream};
+Stream create_side_stream() {
+  auto state = std::make_unique<StreamState>();
+  check(cudaStreamCreateWithFlags(&state->stream, cudaStreamNonBlocking));
+  return {state.release()};
 }
-void destroy_stream(Stream stream) { cudaStreamDestroy(of(stream)); }
+Stream create_stream() {
+  Stream stream = create_side_stream();
+  static_cast<StreamState*>(stream.handle)->workspace = std::make_unique<Workspace>();
+  return stream;
+}
+void destroy_stream(Stream stream) {
+  std::unique_ptr<StreamState> state(static_cast<StreamState*>(stream.handle));
+  if (state) cudaStreamDestroy(state->stream);
+}
 void synchronize(Stream stream) { check(cudaStreamSynchronize(of(stream))); }
 
 // Blocking-sync events: a waiting host thread sleeps.
@@ -98,8 +107,9 @@ void launch(Graph graph, Stream stream) {
 }
 void destroy(Graph graph) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph.handle)); }
 
-Scratch g_scratch{}, g_counters{}, g_matmul_workspace{}, g_attention_plan{};
-int g_num_sms = 0, g_gpu_round = 0;
+// What the GPU of the process is.
+int g_num_sms = 0, g_compute_major = 0, g_gpu_round = 0;
+KernelFamily g_family = KernelFamily::kAny;
 
 bool shares_gpus() {
   const char* value = std::getenv("LITELANG_SHARE_GPUS");
@@ -109,10 +119,25 @@ bool shares_gpus() {
 }  // namespace
 
 const DeviceApi& cuda_device() {
-  static const DeviceApi api{
-      alloc,  release,       alloc_host,     free_host,   copy,         upload,
-      fill,   create_stream, destroy_stream, synchronize, create_event, destroy_event,
-      record, is_done,       wait_host,      wait_stream, elapsed_ms,   memory_info};
+  static const DeviceApi api{.alloc = alloc,
+                             .free = release,
+                             .alloc_host = alloc_host,
+                             .free_host = free_host,
+                             .copy = copy,
+                             .upload = upload,
+                             .fill = fill,
+                             .create_stream = create_stream,
+                             .create_side_stream = create_side_stream,
+                             .destroy_stream = destroy_stream,
+                             .synchronize = synchronize,
+                             .create_event = create_event,
+                             .destroy_event = destroy_event,
+                             .record = record,
+                             .is_done = is_done,
+                             .wait_host = wait_host,
+                             .wait_stream = wait_stream,
+                             .elapsed_ms = elapsed_ms,
+                             .memory_info = memory_info};
   return api;
 }
 
@@ -123,10 +148,8 @@ const GraphApi& cuda_graphs() {
 
 int num_sms() { return g_num_sms; }
 int gpu_round() { return g_gpu_round; }
-Scratch scratch() { return g_scratch; }
-Scratch zeroed_counters() { return g_counters; }
-Scratch matmul_workspace() { return g_matmul_workspace; }
-Scratch attention_plan() { return g_attention_plan; }
+int compute_major() { return g_compute_major; }
+bool serves(KernelFamily family) { return family == KernelFamily::kAny || family == g_family; }
 
 void open_device(int local_rank) {
   int count = 0;
@@ -144,16 +167,13 @@ void open_device(int local_rank) {
   check(cudaSetDevice(gpu));
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, gpu));
-  if (properties.major != 9)
-    fail("{}: compute capability {}.{}, but the kernels are built for 9.0 (Hopper)",
-         properties.name, properties.major, properties.minor);
+  std::optional<KernelFamily> family = family_for(properties.major, properties.minor);
+  if (!family)
+    fail("{}: compute capability {}.{}, but the kernels are built for {}", properties.name,
+         properties.major, properties.minor, served_gpus());
+  g_family = *family;
   g_num_sms = properties.multiProcessorCount;
-  g_scratch = {alloc(kScratchBytes), kScratchBytes};
-  g_counters = {alloc(kCounterBytes), kCounterBytes};
-  g_matmul_workspace = {alloc(kMatmulWorkspaceBytes), kMatmulWorkspaceBytes};
-  g_attention_plan = {alloc(kAttentionPlanBytes), kAttentionPlanBytes};
-  check(cudaMemset(g_counters.data, 0, kCounterBytes));
-  check(cudaDeviceSynchronize());  // our streams do not wait for the default one
+  g_compute_major = properties.major;
 }
 
 }  // namespace ll::cuda

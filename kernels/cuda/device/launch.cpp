@@ -3,8 +3,15 @@
 #include <unordered_map>
 
 #include "kernels/cuda/device/cuda_check.h"
+#include "kernels/cuda/device/cuda_device.h"
 
 namespace ll::cuda {
+
+bool waits_for_previous(std::span<const int> architectures) {
+  for (int architecture : architectures)
+    if (architecture >= 900 && architecture / 100 == compute_major()) return true;
+  return false;
+}
 
 void allow_shared(const void* kernel, size_t bytes) {
   static std::unordered_map<const void*, size_t> allowed;

@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <array>
+#include <span>
 
 namespace ll::cuda {
 
@@ -11,6 +12,11 @@ struct LaunchShape {
   size_t shared_bytes = 0;
   unsigned cluster = 1;  // neighbours in grid.x that share their shared memory
 };
+
+// Whether a kernel compiled for these architectures (900: 9.0), on the GPU of the process, waits
+// for the one before it by itself. One that does not, as its code is an older GPU's, must not start
+// early. Code for 9.0, where that began, runs on 9.x alone, and so on.
+bool waits_for_previous(std::span<const int> architectures);
 
 // Lets launches of `kernel` ask for as much dynamic shared memory.
 void allow_shared(const void* kernel, size_t bytes);

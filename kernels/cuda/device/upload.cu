@@ -1,5 +1,6 @@
 // Arrays of a step on their way to the device: little goes there sooner by a kernel that reads the
 // host's memory than by the copy engine, before and after which the stream waits.
+#include "base/numbers.h"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/launch.cuh"
 
@@ -22,12 +23,12 @@ __global__ void __launch_bounds__(kThreads) read_host(uint4* to, const uint4* fr
 void upload(Stream stream, void* dst, const void* src, size_t bytes) {
   require(bytes % sizeof(uint4) == 0, "upload: a multiple of 16 bytes");
   if (bytes > kMostBytes) {
-    auto s = static_cast<cudaStream_t>(stream.handle);
+    auto s = cuda_stream(stream);
     return check(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, s));
   }
   auto count = static_cast<int>(bytes / sizeof(uint4));
   if (count == 0) return;
-  launch(stream, {dim3(static_cast<unsigned>((count + kThreads - 1) / kThreads)), dim3(kThreads)},
+  launch(stream, {dim3(static_cast<unsigned>(ceil_div(count, kThreads))), dim3(kThreads)},
          read_host, static_cast<uint4*>(dst), static_cast<const uint4*>(src), count);
 }
 

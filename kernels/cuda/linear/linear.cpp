@@ -1,7 +1,8 @@
 // y = x W^T + bias: which way is the fastest depends on the shape, so each shape's first call times
 // all that can do it, on cold caches, and keeps the winner, until somebody chooses for a whole step
-// (linear_tuning.h). Numbers of rows of x share a choice in buckets: up to 64 those that the tile
-// kernel does alike; then powers of two and, for some hundreds of rows, the middles between.
+// (kernels/linear_tuning.h). Numbers of rows of x share a choice in buckets: up to 64 those that
+// the tile kernel does alike; then powers of two and, for some hundreds of rows, the middles
+// between.
 //
 // LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile4 and so on,
 // gate, block, library, plain) and measures nothing; LITELANG_LINEAR=first takes the first of all.
@@ -14,11 +15,12 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/numbers.h"
 #include "kernels/cuda/device/cuda_check.h"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/cuda_ops.h"
-#include "kernels/cuda/linear/linear_choice.h"
-#include "kernels/cuda/linear/linear_tuning.h"
+#include "kernels/cuda/device/workspace.h"
+#include "kernels/cuda/linear/linear_choices.h"
 
 namespace ll::cuda {
 namespace {
@@ -29,7 +31,7 @@ constexpr int64_t kRowBlock = 128;
 
 bool is_capturing(Stream stream) {
   cudaStreamCaptureStatus status;
-  check(cudaStreamIsCapturing(static_cast<cudaStream_t>(stream.handle), &status));
+  check(cudaStreamIsCapturing(cuda_stream(stream), &status));
   return status != cudaStreamCaptureStatusNone;
 }
 
@@ -44,11 +46,10 @@ void run_any(Stream stream, const LinearArgs& a, const std::vector<LinearWay>& w
 // shares.
 int64_t rows_at_once(const LinearArgs& a) {
   if (!a.ending.is_silu()) return a.x.dim(0);
-  auto parts_of = [](int64_t n, int64_t size) { return (n + size - 1) / size; };
-  int64_t fitting = static_cast<int64_t>(scratch().bytes) / (a.weight.rows * 2),
-          blocks = parts_of(a.x.dim(0), kRowBlock),
-          rounds = parts_of(blocks, std::max(fitting / kRowBlock, int64_t{1}));
-  return std::min(a.x.dim(0), parts_of(blocks, rounds) * kRowBlock);
+  int64_t fitting = static_cast<int64_t>(Workspace::kScratchBytes) / (a.weight.rows * 2),
+          blocks = ceil_div(a.x.dim(0), kRowBlock),
+          rounds = ceil_div(blocks, std::max(fitting / kRowBlock, int64_t{1}));
+  return std::min(a.x.dim(0), ceil_div(blocks, rounds) * kRowBlock);
 }
 
 // The product of rows [begin, begin + count) of x.
@@ -62,12 +63,13 @@ LinearArgs rows_of(const LinearArgs& a, int64_t begin, int64_t count) {
 // The first product of its shape chooses, unless a capture forbids to measure.
 void multiply(Stream stream, const LinearArgs& a) {
   LinearKey key = linear_key(a);
-  LinearChoice* choice = find_choice(key);
+  LinearChoices& choices = linear_choices(stream);
+  LinearChoice* choice = choices.find(key);
   if (!choice) {
     if (is_capturing(stream)) return run_any(stream, a, linear_ways(a));
-    choice = &keep_choice(key, choose_way(stream, a));
+    choice = &choices.keep(key, choose_way(stream, a));
   }
-  note_product(key, a);
+  choices.note(key, a);
   if (!does(choice->way(), a) || !run_way(stream, a, choice->way()))
     run_any(stream, a, linear_ways(a));
 }
@@ -110,8 +112,8 @@ std::vector<int64_t> linear_buckets(int64_t most) {
   return buckets;
 }
 
-std::string linear_choice(const LinearArgs& a) {
-  LinearChoice* choice = find_choice(linear_key(rows_of(a, 0, rows_at_once(a))));
+std::string linear_choice(Stream stream, const LinearArgs& a) {
+  LinearChoice* choice = linear_choices(stream).find(linear_key(rows_of(a, 0, rows_at_once(a))));
   return choice ? choice->way().name : "";
 }
 

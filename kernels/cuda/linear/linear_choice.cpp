@@ -6,10 +6,10 @@
 #include <bit>
 #include <cstdlib>
 #include <limits>
-#include <map>
 
 #include "kernels/cuda/device/cuda_check.h"
 #include "kernels/cuda/device/cuda_device.h"
+#include "kernels/cuda/device/workspace.h"
 #include "kernels/few_rows.h"
 
 namespace ll::cuda {
@@ -42,7 +42,7 @@ class Stopwatch {
 
   // One run with cold caches; infinite when it was refused.
   float microseconds(Stream stream, const LinearArgs& a, const LinearWay& way) {
-    auto s = static_cast<cudaStream_t>(stream.handle);
+    auto s = cuda_stream(stream);
     evict_cache(stream);
     check(cudaEventRecord(begin_, s));
     bool done = run_way(stream, a, way);
@@ -99,11 +99,6 @@ const LinearWay* asked_for(const std::vector<LinearWay>& ways) {
   return &ways.front();
 }
 
-std::map<LinearKey, LinearChoice>& choices() {
-  static std::map<LinearKey, LinearChoice> map;
-  return map;
-}
-
 }  // namespace
 
 int64_t linear_bucket(int64_t num_x) {
@@ -137,7 +132,7 @@ LinearChoice choose_way(Stream stream, const LinearArgs& asked) {
   if (const LinearWay* way = asked_for(ways)) return {{*way}, 0, /*is_final=*/true};
   if (ways.size() == 1) return {std::move(ways)};
   AddRmsNormArgs norm;
-  LinearArgs a = without_effects(asked, norm);
+  LinearArgs a = without_effects(stream, asked, norm);
   Stopwatch watch;
   std::vector<TimedWay> timed;
   float best_us = std::numeric_limits<float>::infinity();
@@ -152,15 +147,6 @@ LinearChoice choose_way(Stream stream, const LinearArgs& asked) {
   if (!linear_setting("LITELANG_LINEAR_LOG").empty())
     fmt::print(stderr, "linear {}: {}; us:{}\n", linear_key(a).str(), choice.way().name, log);
   return choice;
-}
-
-LinearChoice* find_choice(const LinearKey& key) {
-  auto found = choices().find(key);
-  return found == choices().end() ? nullptr : &found->second;
-}
-
-LinearChoice& keep_choice(const LinearKey& key, LinearChoice choice) {
-  return choices().insert_or_assign(key, std::move(choice)).first->second;
 }
 
 }  // namespace ll::cuda

@@ -28,7 +28,8 @@ struct LinearChoice {
   // Those not much slower alone than the best, which is the first.
   std::vector<LinearWay> ways;
   size_t chosen = 0;
-  // By the environment, or in a step (linear_tuning.h), where there are more ways than those.
+  // By the environment, or in a step (kernels/linear_tuning.h), where there are more ways than
+  // those.
   bool is_final = false;
 
   const LinearWay& way() const { return ways[chosen]; }
@@ -36,10 +37,6 @@ struct LinearChoice {
 
 // Times all ways of a product, or takes the one that the environment asks for. Not while capturing.
 LinearChoice choose_way(Stream stream, const LinearArgs& a);
-
-// Null before keep_choice.
-LinearChoice* find_choice(const LinearKey& key);
-LinearChoice& keep_choice(const LinearKey& key, LinearChoice choice);
 
 // An environment variable, "" where it is not set.
 std::string_view linear_setting(const char* name);

@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/device/cuda_check.h"
 #include "kernels/cuda/device/cuda_device.h"
+#include "kernels/cuda/device/workspace.h"
 #include "kernels/cuda/rows/silu.h"
 
 namespace ll::cuda {
@@ -33,21 +34,24 @@ uint32_t alignment_of(int64_t cols, DType dtype) {
 }
 
 bool is_aligned(const TensorView& v) {
-  return reinterpret_cast<uintptr_t>(v.data) % alignment_of(v.dim(1), v.dtype) == 0;
+  return ll::is_aligned(v.data, alignment_of(v.dim(1), v.dtype));
 }
 
-// What the product is written to: out, or the pairs that SiLU-and-mul takes.
-TensorView product_of(const LinearArgs& a) {
+// What the product is written to: out, or the pairs that SiLU-and-mul takes, in `pairs`.
+TensorView product_of(const LinearArgs& a, void* pairs) {
   if (!a.ending.is_silu()) return a.out;
-  return {scratch().data, DType::bf16, {a.x.dim(0), a.weight.rows}};
+  return {pairs, DType::bf16, {a.x.dim(0), a.weight.rows}};
 }
 
 // The library's descriptors of one product. It counts column by column, so that to it W [N, K] is
 // [K, N], x is [K, M], and out, [N, M], is W transposed times x. They own nothing.
 class Product {
  public:
-  explicit Product(const LinearArgs& a)
-      : weight_(a.weight.data.data), x_(a.x.data), cols_(a.weight.cols), out_(product_of(a)) {
+  explicit Product(const LinearArgs& a, void* pairs = nullptr)
+      : weight_(a.weight.data.data),
+        x_(a.x.data),
+        cols_(a.weight.cols),
+        out_(product_of(a, pairs)) {
     check_library(cublasLtMatmulDescInit(&operation_, CUBLAS_COMPUTE_32F, CUDA_R_32F));
     set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
     if (!a.bias.empty()) {
@@ -70,7 +74,7 @@ class Product {
       check_library(cublasLtMatmulPreferenceSetAttribute(&preference, what, &value, sizeof(value)));
     };
     prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-           static_cast<uint64_t>(matmul_workspace().bytes));
+           static_cast<uint64_t>(Workspace::kMatmulBytes));
     prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
            static_cast<uint32_t>(
                CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));  // sums in float32, in a fixed order
@@ -98,17 +102,17 @@ class Product {
     return cublasLtMatmulAlgoCheck(library(), &operation_, &weight_layout_, &x_layout_,
                                    &out_layout_, &out_layout_, &algorithm,
                                    &result) == CUBLAS_STATUS_SUCCESS &&
-           result.workspaceSize <= matmul_workspace().bytes;
+           result.workspaceSize <= Workspace::kMatmulBytes;
   }
 
   bool run(Stream stream, const LibraryAlgorithm& algorithm) {
     const float one = 1, zero = 0;
-    Scratch workspace = matmul_workspace();
+    Scratch workspace = workspace_of(stream).matmul;
     return cublasLtMatmul(library(), &operation_, &one, /*A=*/weight_, &weight_layout_, /*B=*/x_,
                           &x_layout_, &zero,
                           /*C=*/out_.data, &out_layout_, /*D=*/out_.data, &out_layout_, &algorithm,
                           workspace.data, workspace.bytes,
-                          static_cast<cudaStream_t>(stream.handle)) == CUBLAS_STATUS_SUCCESS;
+                          cuda_stream(stream)) == CUBLAS_STATUS_SUCCESS;
   }
 
  private:
@@ -130,7 +134,7 @@ bool library_takes(const LinearArgs& a) {
   if (!a.bias.empty() && a.out.dtype == DType::f32) return false;
   if (!is_aligned(a.x) || !is_aligned(a.weight.data) || !is_aligned(a.out)) return false;
   if (!a.ending.is_silu()) return true;
-  return a.out.dtype == DType::bf16 && product_of(a).bytes() <= scratch().bytes;
+  return a.out.dtype == DType::bf16 && product_of(a, nullptr).bytes() <= Workspace::kScratchBytes;
 }
 
 std::vector<LibraryAlgorithm> library_algorithms(const LinearArgs& a, int most) {
@@ -142,8 +146,9 @@ bool library_accepts(const LinearArgs& a, const LibraryAlgorithm& algorithm) {
 }
 
 bool run_library(Stream stream, const LinearArgs& a, const LibraryAlgorithm& algorithm) {
-  if (!Product(a).run(stream, algorithm)) return false;
-  if (a.ending.is_silu()) silu_and_mul(stream, a.out, product_of(a));
+  void* pairs = workspace_of(stream).scratch.data;
+  if (!Product(a, pairs).run(stream, algorithm)) return false;
+  if (a.ending.is_silu()) silu_and_mul(stream, a.out, product_of(a, pairs));
   return true;
 }
 

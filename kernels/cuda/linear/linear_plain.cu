@@ -1,6 +1,8 @@
 // The product for shapes that no other kernel takes, and what timing the others needs.
+#include "base/numbers.h"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/device/workspace.h"
 #include "kernels/cuda/linear/linear_kernels.h"
 #include "kernels/cuda/linear/linear_output.cuh"
 
@@ -53,8 +55,8 @@ __global__ void __launch_bounds__(32 * kWarps)
 
 void run(Stream stream, const LinearArgs& a) {
   int64_t units = output_of(a).has_pairs() ? a.weight.rows / 2 : a.weight.rows;
-  dim3 grid(static_cast<unsigned>((units + kWarps - 1) / kWarps),
-            static_cast<unsigned>((a.x.dim(0) + kRowsOfX - 1) / kRowsOfX));
+  dim3 grid(static_cast<unsigned>(ceil_div(units, kWarps)),
+            static_cast<unsigned>(ceil_div(a.x.dim(0), kRowsOfX)));
   launch(stream, {grid, dim3(32 * kWarps)}, multiply_plain, a.weight.data.as<bf16>(),
          a.x.as<bf16>(), static_cast<int>(a.weight.cols), output_of(a));
 }
@@ -79,10 +81,11 @@ const LinearKernel& plain_kernel() {
 }
 
 void evict_cache(Stream stream) {
+  const Workspace& workspace = workspace_of(stream);
   launch(stream, {dim3(static_cast<unsigned>(8 * num_sms())), dim3(256)}, read_all,
-         static_cast<const uint4*>(scratch().data),
-         static_cast<int64_t>(scratch().bytes / sizeof(uint4)),
-         static_cast<uint32_t*>(zeroed_counters().data));
+         static_cast<const uint4*>(workspace.scratch.data),
+         static_cast<int64_t>(workspace.scratch.bytes / sizeof(uint4)),
+         static_cast<uint32_t*>(workspace.zeroed_counters.data));
 }
 
 }  // namespace ll::cuda

@@ -2,14 +2,27 @@
 
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/cuda_ops.h"
+#include "kernels/cuda/device/workspace.h"
 
 namespace ll::cuda {
 namespace {
 
 constexpr int kLibraryCandidates = 8;
 
+// Our own, likely winners first.
+struct FamilyKernels {
+  KernelFamily family;
+  std::span<const LinearKernel> (&kernels)();
+};
+constexpr FamilyKernels kFamilyKernels[] = {{KernelFamily::kSm90, stream_kernels},
+                                            {KernelFamily::kSm90, tile_kernels},
+                                            {KernelFamily::kSm90, gate_kernels},
+                                            {KernelFamily::kSm90, block_kernels}};
+
 // The half of the scratch memory that SiLU-and-mul does not take.
-void* spare_memory() { return static_cast<char*>(scratch().data) + scratch().bytes / 2; }
+char* spare_memory(Stream stream) {
+  return static_cast<char*>(workspace_of(stream).scratch.data) + Workspace::kScratchBytes / 2;
+}
 
 // False when the library refuses. Our own kernels end with RoPE themselves.
 bool run_bare(Stream stream, const LinearArgs& a, const LinearWay& way) {
@@ -30,10 +43,9 @@ std::vector<LinearWay> linear_ways(const LinearArgs& a) {
   auto add = [&](const LinearKernel& k) {
     if (k.takes(a)) ways.push_back({k.name, &k, {}});
   };
-  for (const LinearKernel& k : stream_kernels()) add(k);
-  for (const LinearKernel& k : tile_kernels()) add(k);
-  for (const LinearKernel& k : gate_kernels()) add(k);
-  for (const LinearKernel& k : block_kernels()) add(k);
+  for (const FamilyKernels& f : kFamilyKernels)
+    if (serves(f.family))
+      for (const LinearKernel& k : f.kernels()) add(k);
   if (library_takes(a)) {
     int number = 0;
     for (const LibraryAlgorithm& algorithm : library_algorithms(a, kLibraryCandidates))
@@ -56,7 +68,7 @@ bool run_way(Stream stream, const LinearArgs& a, const LinearWay& way) {
   bare.x_squares = nullptr;
   if (after) bare.ending = Ending();
   if (a.x_squares) {
-    bare.x.data = spare_memory();
+    bare.x.data = spare_memory(stream);
     scale_rows(stream, bare.x, a.x, *a.x_squares);
   }
   if (!run_bare(stream, bare, way)) return false;
@@ -67,12 +79,12 @@ bool run_way(Stream stream, const LinearArgs& a, const LinearWay& way) {
   return true;
 }
 
-LinearArgs without_effects(LinearArgs a, AddRmsNormArgs& norm) {
+LinearArgs without_effects(Stream stream, LinearArgs a, AddRmsNormArgs& norm) {
   if (!a.ending.norm()) return a;
   norm = *a.ending.norm();
-  char* spare = static_cast<char*>(spare_memory()) + scratch().bytes / 4;  // behind scaled rows
+  char* spare = spare_memory(stream) + Workspace::kScratchBytes / 4;  // behind scaled rows
   norm.residual.data = spare;
-  norm.row_squares = reinterpret_cast<uint64_t*>(spare + scratch().bytes / 8);
+  norm.row_squares = reinterpret_cast<uint64_t*>(spare + Workspace::kScratchBytes / 8);
   a.ending = Ending::add_rms_norm(norm);
   return a;
 }

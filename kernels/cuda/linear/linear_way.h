@@ -25,7 +25,7 @@ bool does(const LinearWay& way, const LinearArgs& a);
 bool run_way(Stream stream, const LinearArgs& a, const LinearWay& way);
 
 // The same with its norm's results, which a norm otherwise adds to, put where nothing is lost.
-// `norm` holds them.
-LinearArgs without_effects(LinearArgs a, AddRmsNormArgs& norm);
+// `norm` holds them; the memory is the stream's.
+LinearArgs without_effects(Stream stream, LinearArgs a, AddRmsNormArgs& norm);
 
 }  // namespace ll::cuda

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "base/random.h"
 #include "kernels/cuda/device/cuda_ops.h"
 #include "kernels/cuda/device/device_math.cuh"
@@ -36,7 +37,7 @@ void fill_random(Stream stream, TensorView out, uint64_t seed, float scale, int6
   if (out.empty()) return;
   int64_t cols = out.shape.rank() > 1 ? out.dim(1) : 1, count = out.dim(0) * cols,
           first = row0 * full_cols + col0;
-  int64_t blocks = std::min((count + kThreads - 1) / kThreads, kMaxBlocks);
+  int64_t blocks = std::min(ceil_div(count, kThreads), kMaxBlocks);
   LaunchShape shape{dim3(static_cast<unsigned>(blocks)), dim3(kThreads)};
   if (out.dtype == DType::f32)
     launch(stream, shape, fill_numbered<float>, out.as<float>(), count, cols, seed, scale, first,

@@ -1,9 +1,11 @@
 // What a grid of ranks needs between products and exchanges.
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "kernels/cuda/device/cuda_ops.h"
 #include "kernels/cuda/device/device_math.cuh"
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/device/workspace.h"
 
 namespace ll::cuda {
 namespace {
@@ -12,7 +14,7 @@ constexpr int kThreads = 256;
 constexpr int64_t kMaxBlocks = 4096;
 
 unsigned blocks_of(int64_t items) {
-  return static_cast<unsigned>(std::min((items + kThreads - 1) / kThreads, kMaxBlocks));
+  return static_cast<unsigned>(std::min(ceil_div(items, kThreads), kMaxBlocks));
 }
 
 // One block a row; `outputs` a row, each of one input, or of a pair of gate and up.
@@ -73,7 +75,7 @@ void copy_columns(Stream stream, TensorView to, int64_t to_column, TensorView x,
   check(cudaMemcpy2DAsync(static_cast<char*>(to.data) + bytes(to_column), bytes(to.dim(1)),
                           static_cast<const char*>(x.data) + bytes(from_column), bytes(x.dim(1)),
                           bytes(columns), static_cast<size_t>(x.dim(0)), cudaMemcpyDeviceToDevice,
-                          static_cast<cudaStream_t>(stream.handle)));
+                          cuda_stream(stream)));
 }
 
 }  // namespace ll::cuda

@@ -1,4 +1,5 @@
 // The page table and copies of pages.
+#include "base/numbers.h"
 #include "kernels/cuda/device/cuda_ops.h"
 #include "kernels/cuda/device/launch.cuh"
 
@@ -48,7 +49,7 @@ void copy_all(Stream stream, TensorView pools, int64_t row_bytes, int64_t head_b
 void update_page_table(Stream stream, int32_t* page_table, int64_t stride, const PageDelta* deltas,
                        int32_t count) {
   if (count == 0) return;
-  launch(stream, {dim3(static_cast<unsigned>((count + kThreads - 1) / kThreads)), dim3(kThreads)},
+  launch(stream, {dim3(static_cast<unsigned>(ceil_div(count, kThreads))), dim3(kThreads)},
          apply_deltas, page_table, stride, deltas, count);
 }
 

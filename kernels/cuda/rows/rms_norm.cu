@@ -1,4 +1,5 @@
 // Residual add and RMSNorm, one block a row.
+#include "base/numbers.h"
 #include "kernels/cuda/device/cuda_ops.h"
 #include "kernels/cuda/device/device_math.cuh"
 #include "kernels/cuda/device/launch.cuh"
@@ -81,7 +82,7 @@ __global__ void __launch_bounds__(kPlainThreads)
 template <int kVectors>
 void launch_in_registers(Stream stream, const AddRmsNormArgs& a) {
   auto vectors = static_cast<int>(a.out.dim(1) / kVectorWidth);
-  int threads = ((vectors + kVectors - 1) / kVectors + 31) / 32 * 32;
+  int threads = round_up(ceil_div(vectors, kVectors), 32);
   auto rows = static_cast<unsigned>(a.out.dim(0));
   launch(stream, {dim3(rows), dim3(static_cast<unsigned>(threads))}, norm_in_registers<kVectors>,
          static_cast<uint4*>(a.out.data), static_cast<uint4*>(a.residual.data),
@@ -101,7 +102,7 @@ __global__ void __launch_bounds__(kPlainThreads)
     out[row * width + i] = narrow(widen(x[row * width + i]) * scale);
 }
 
-bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % sizeof(uint4) == 0; }
+bool is_vector(const void* p) { return is_aligned(p, sizeof(uint4)); }
 
 }  // namespace
 
@@ -113,9 +114,9 @@ void add_rms_norm(Stream stream, const AddRmsNormArgs& a) {
           "add_rms_norm: bfloat16 only");
   if (a.out.empty()) return;
   int64_t width = a.out.dim(1);
-  bool in_vectors = width % kVectorWidth == 0 && is_aligned(a.out.data) &&
-                    is_aligned(a.residual.data) && is_aligned(a.delta.data) &&
-                    is_aligned(a.weight.data);
+  bool in_vectors = width % kVectorWidth == 0 && is_vector(a.out.data) &&
+                    is_vector(a.residual.data) && is_vector(a.delta.data) &&
+                    is_vector(a.weight.data);
   if (in_vectors && width <= kMaxThreads * kVectorWidth) return launch_in_registers<1>(stream, a);
   if (in_vectors && width <= 4 * kMaxThreads * kVectorWidth)
     return launch_in_registers<4>(stream, a);

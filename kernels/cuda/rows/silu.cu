@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "kernels/cuda/device/device_math.cuh"
 #include "kernels/cuda/device/launch.cuh"
 
@@ -51,9 +52,7 @@ __global__ void __launch_bounds__(kThreads)
   if (i < end) out[i] = narrow(silu(low_half(pairs[i])) * high_half(pairs[i]));
 }
 
-unsigned blocks_of(int64_t threads) {
-  return static_cast<unsigned>((threads + kThreads - 1) / kThreads);
-}
+unsigned blocks_of(int64_t threads) { return static_cast<unsigned>(ceil_div(threads, kThreads)); }
 
 }  // namespace
 
@@ -68,7 +67,7 @@ void silu_and_mul(Stream stream, TensorView out, TensorView pairs) {
   int64_t vectors = aligned ? count / kVectorWidth : 0, done = vectors * kVectorWidth;
   if (vectors > 0) {
     unsigned blocks =
-        std::min(blocks_of((vectors + kAtOnce - 1) / kAtOnce), static_cast<unsigned>(kMaxBlocks));
+        std::min(blocks_of(ceil_div(vectors, kAtOnce)), static_cast<unsigned>(kMaxBlocks));
     launch(stream, {dim3(blocks), dim3(kThreads)}, silu_vectors, static_cast<uint4*>(out.data),
            static_cast<const uint4*>(pairs.data), vectors);
   }

@@ -7,7 +7,7 @@ namespace {
 constexpr int kThreads = 256;
 
 LaunchShape one_thread_each(int64_t count) {
-  return {dim3(static_cast<unsigned>((count + kThreads - 1) / kThreads)), dim3(kThreads)};
+  return {dim3(static_cast<unsigned>(ceil_div(count, kThreads))), dim3(kThreads)};
 }
 
 __device__ int64_t thread_index() { return int64_t{blockIdx.x} * kThreads + threadIdx.x; }
@@ -190,7 +190,8 @@ void row_max(Stream stream, TensorView logits, float* out) {
   if (logits.empty()) return;
   int64_t rows = logits.dim(0);
   launch(stream, slices_of(logits), max_slices, logits_of(logits),
-         slice_results<float>(rows * num_slices(logits.dim(1))), row_counters<uint32_t>(rows), out);
+         slice_results<float>(stream, rows * num_slices(logits.dim(1))),
+         row_counters<uint32_t>(stream, rows), out);
 }
 
 void choose(Stream stream, const ChooseArgs& a) {
@@ -201,8 +202,8 @@ void log_sum_exp(Stream stream, TensorView logits, float* max_and_sum) {
   if (logits.empty()) return;
   int64_t rows = logits.dim(0);
   launch(stream, slices_of(logits), log_sum_exp_slices, logits_of(logits),
-         slice_results<float2>(rows * num_slices(logits.dim(1))), row_counters<uint32_t>(rows),
-         reinterpret_cast<float2*>(max_and_sum));
+         slice_results<float2>(stream, rows * num_slices(logits.dim(1))),
+         row_counters<uint32_t>(stream, rows), reinterpret_cast<float2*>(max_and_sum));
 }
 
 void target_logits(Stream stream, TensorView logits, const int32_t* targets, int64_t vocab_begin,

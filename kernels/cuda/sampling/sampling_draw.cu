@@ -232,7 +232,7 @@ void draw(Stream stream, TensorView logits, const SamplingRow* rows, const Selec
   if (logits.empty()) return;
   launch(stream, slices_of(logits), selections ? draw_slices<true> : draw_slices<false>,
          logits_of(logits), rows, selections, static_cast<int32_t>(vocab_begin),
-         row_counters<DrawState>(logits.dim(0)), best);
+         row_counters<DrawState>(stream, logits.dim(0)), best);
 }
 
 void top_logits(Stream stream, TensorView logits, int n, int64_t vocab_begin, Candidate* out) {
@@ -241,8 +241,8 @@ void top_logits(Stream stream, TensorView logits, int n, int64_t vocab_begin, Ca
   int64_t rows = logits.dim(0);
   launch(stream, slices_of(logits), top_slices, logits_of(logits), n,
          static_cast<int32_t>(vocab_begin),
-         slice_results<Packed>(rows * num_slices(logits.dim(1)) * n), row_counters<uint32_t>(rows),
-         out);
+         slice_results<Packed>(stream, rows * num_slices(logits.dim(1)) * n),
+         row_counters<uint32_t>(stream, rows), out);
 }
 
 }  // namespace ll::cuda

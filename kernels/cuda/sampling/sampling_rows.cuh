@@ -6,10 +6,12 @@
 #include <cfloat>
 #include <limits>
 
+#include "base/numbers.h"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/cuda_ops.h"
 #include "kernels/cuda/device/device_math.cuh"
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/device/workspace.h"
 
 namespace ll::cuda {
 
@@ -84,12 +86,11 @@ __device__ inline bool arrives_last(uint32_t* ticket, uint32_t count) {
 
 inline Logits logits_of(const TensorView& view) {
   require(view.dim(1) <= std::numeric_limits<int32_t>::max() / 2, "logits: too many columns");
-  bool is_aligned =
-      view.dim(1) % 4 == 0 && reinterpret_cast<uintptr_t>(view.data) % sizeof(float4) == 0;
-  return {view.as<float>(), static_cast<int>(view.dim(1)), is_aligned};
+  bool in_vectors = view.dim(1) % 4 == 0 && is_aligned(view.data, sizeof(float4));
+  return {view.as<float>(), static_cast<int>(view.dim(1)), in_vectors};
 }
 
-inline int num_slices(int64_t vocab) { return static_cast<int>((vocab + kSlice - 1) / kSlice); }
+inline int num_slices(int64_t vocab) { return static_cast<int>(ceil_div(vocab, kSlice)); }
 
 // A block for each slice of each row.
 inline LaunchShape slices_of(const TensorView& logits) {
@@ -100,18 +101,18 @@ inline LaunchShape slices_of(const TensorView& logits) {
 
 // Room for `count` entries that the slices of one op leave for the last of them.
 template <class T>
-T* slice_results(int64_t count) {
-  require(static_cast<size_t>(count) * sizeof(T) <= scratch().bytes,
+T* slice_results(Stream stream, int64_t count) {
+  require(static_cast<size_t>(count) * sizeof(T) <= Workspace::kScratchBytes,
           "sampling: too many rows at once");
-  return static_cast<T*>(scratch().data);
+  return static_cast<T*>(workspace_of(stream).scratch.data);
 }
 
 // One zeroed T a row, left zero.
 template <class T>
-T* row_counters(int64_t rows) {
-  require(static_cast<size_t>(rows) * sizeof(T) <= zeroed_counters().bytes,
+T* row_counters(Stream stream, int64_t rows) {
+  require(static_cast<size_t>(rows) * sizeof(T) <= Workspace::kCounterBytes,
           "sampling: too many rows at once");
-  return static_cast<T*>(zeroed_counters().data);
+  return static_cast<T*>(workspace_of(stream).zeroed_counters.data);
 }
 
 }  // namespace ll::cuda

@@ -159,9 +159,7 @@ __global__ void __launch_bounds__(kThreads)
   selections[blockIdx.x] = s;
 }
 
-unsigned blocks_of(int64_t count) {
-  return static_cast<unsigned>((count + kThreads - 1) / kThreads);
-}
+unsigned blocks_of(int64_t count) { return static_cast<unsigned>(ceil_div(count, kThreads)); }
 
 }  // namespace
 
@@ -179,7 +177,7 @@ void histogram(Stream stream, TensorView logits, const SamplingRow* rows,
   launch(stream, {dim3(blocks_of(count)), dim3(kThreads)}, clear_bins, out, count);
   if (logits.empty()) return;
   LaunchShape shape = slices_of(logits);
-  shape.grid.x = (shape.grid.x + kSlicesAtOnce - 1) / kSlicesAtOnce;
+  shape.grid.x = ceil_div(shape.grid.x, kSlicesAtOnce);
   launch(stream, shape, count_slices, logits_of(logits), rows, selections, by, round,
          reinterpret_cast<unsigned long long*>(out));
 }

@@ -213,9 +213,10 @@ TEST_CASE("linear: after the buckets, no number of rows is measured again") {
     a.x = a.x.rows(0, rows), a.out = a.out.rows(0, rows);
     return a;
   };
-  CHECK(cuda::linear_choice(of_rows(1)).empty());
+  CHECK(cuda::linear_choice(stream(), of_rows(1)).empty());
   auto buckets = backend().linear_tuning->buckets(kMost);
   CHECK(buckets.back() == kMost);
   for (int64_t rows : buckets) backend().ops.linear(stream(), of_rows(rows));
-  for (int64_t rows = 1; rows <= kMost; ++rows) CHECK(!cuda::linear_choice(of_rows(rows)).empty());
+  for (int64_t rows = 1; rows <= kMost; ++rows)
+    CHECK(!cuda::linear_choice(stream(), of_rows(rows)).empty());
 }

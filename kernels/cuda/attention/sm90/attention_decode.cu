@@ -7,12 +7,14 @@
 //
 // What earlier steps have stored is loaded before the step's queries, keys and values are there, as
 // far as the ring goes.
-#include "kernels/cuda/attention/attention.cuh"
 #include "kernels/cuda/attention/sm90/attention_decode_producer.cuh"
 #include "kernels/cuda/attention/sm90/attention_decode_stage.cuh"
+#include "kernels/cuda/attention/sm90/attention_maps.h"
 #include "kernels/cuda/attention/sm90/attention_merge.cuh"
+#include "kernels/cuda/attention/sm90/attention_sm90.h"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/device/workspace.h"
 #include "kernels/cuda/ptx/barriers.cuh"
 #include "kernels/cuda/ptx/bulk_copy.cuh"
 #include "kernels/cuda/ptx/clusters.cuh"
@@ -231,24 +233,24 @@ void launch_decode(Stream stream, const AttentionArgs& a, int ctas) {
   constexpr size_t kPartsBytes = 2 * kMaxDecodeCtas * sizeof(Part<S::kHeadDim>);
   static_assert(2 * kPartsBytes +
                     kMaxDecodeClusters * kMaxGroup * sizeof(ClusterParts<S::kHeadDim>) <=
-                kScratchBytes);
-  auto* parts = static_cast<char*>(scratch().data);
-  DecodeArgs args{attention_plan_memory()->starts,
-                  a.batch.positions,
-                  a.batch.slots,
-                  a.batch.page_table,
-                  a.batch.page_table_stride,
-                  a.out.as<bf16>(),
-                  a.log_sums,
-                  parts,
-                  parts + kPartsBytes,
-                  parts + 2 * kPartsBytes,
-                  attention_counters(),
-                  a.batch.num_decode,
-                  a.num_heads,
-                  a.num_kv_heads,
-                  scale_log2(S::kHeadDim),
-                  a.kv.split};
+                Workspace::kScratchBytes);
+  auto* parts = static_cast<char*>(workspace_of(stream).scratch.data);
+  DecodeArgs args{.starts = attention_plan(stream)->starts,
+                  .positions = a.batch.positions,
+                  .slots = a.batch.slots,
+                  .page_table = a.batch.page_table,
+                  .page_table_stride = a.batch.page_table_stride,
+                  .out = a.out.as<bf16>(),
+                  .log_sums = a.log_sums,
+                  .parts = parts,
+                  .merged = parts + kPartsBytes,
+                  .cluster_parts = parts + 2 * kPartsBytes,
+                  .counters = attention_counters(stream),
+                  .num_decode = a.batch.num_decode,
+                  .num_heads = a.num_heads,
+                  .num_kv_heads = a.num_kv_heads,
+                  .scale_log2 = scale_log2(S::kHeadDim),
+                  .split = a.kv.split};
   LaunchShape shape{dim3(static_cast<unsigned>(ctas)), dim3(kDecodeThreads), shared_bytes<S>(),
                     S::kHasClusters ? kDecodeCluster : 1};
   launch(stream, shape, decode<S>, query_map(a, kMaxGroup, 1), kv_map(a.kv.k), kv_map(a.kv.v),
@@ -272,14 +274,8 @@ using Shape128 = DecodeShape<128, 1, kClusters>;
 template <bool kClusters>
 using Shape64 = DecodeShape<64, 2, kClusters>;
 
-// CTAs in clusters; once, as it needs the kernels' shared memory allowed.
-int prepare_kernels() {
-  allow_shared<Shape128<false>>();
-  allow_shared<Shape64<false>>();
-  allow_shared<Shape128<true>>();
-  allow_shared<Shape64<true>>();
-  return smaller(resident_in_clusters<Shape128<true>>(), resident_in_clusters<Shape64<true>>());
-}
+// How many CTAs run at once in clusters on the GPU of the process.
+int g_ctas_in_clusters = 0;
 
 template <template <bool> class Shape>
 void launch_decode(Stream stream, const AttentionArgs& a) {
@@ -292,12 +288,26 @@ void launch_decode(Stream stream, const AttentionArgs& a) {
 
 }  // namespace
 
+void prepare_decode() {
+  allow_shared<Shape128<false>>();
+  allow_shared<Shape64<false>>();
+  allow_shared<Shape128<true>>();
+  allow_shared<Shape64<true>>();
+  g_ctas_in_clusters =
+      smaller(resident_in_clusters<Shape128<true>>(), resident_in_clusters<Shape64<true>>());
+}
+
 DecodeGrid decode_grid(int num_groups) {
-  static const int in_clusters = prepare_kernels();
+  int in_clusters = g_ctas_in_clusters;
   require(2 * num_sms() <= kMaxDecodeCtas, "attention: more SMs than the plan has room for");
   bool has_clusters = num_groups <= kFewGroups && in_clusters >= num_sms();
   return {has_clusters ? smaller(in_clusters - kSpareCtas, 2 * num_sms()) : 2 * num_sms(),
           has_clusters};
+}
+
+AttentionCounters* attention_counters(Stream stream) {
+  static_assert(sizeof(AttentionCounters) <= Workspace::kCounterBytes);
+  return static_cast<AttentionCounters*>(workspace_of(stream).zeroed_counters.data);
 }
 
 void attention_decode(Stream stream, const AttentionArgs& a) {

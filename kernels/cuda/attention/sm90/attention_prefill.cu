@@ -5,8 +5,9 @@
 // as from block to block. A row of a tile is one query head of one token. Heads of a KV head share
 // a tile (`pack` of them a token): a short chunk then fills its tiles, and wastes less above the
 // diagonal.
-#include "kernels/cuda/attention/attention.cuh"
+#include "kernels/cuda/attention/sm90/attention_maps.h"
 #include "kernels/cuda/attention/sm90/attention_prefill_block.cuh"
+#include "kernels/cuda/attention/sm90/attention_sm90.h"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/ptx/barriers.cuh"
@@ -348,20 +349,20 @@ void launch_prefill(Stream stream, const AttentionArgs& a) {
   for (const Chunk& c : a.batch.chunks) tiles += num_tiles_of(c, tokens);
   int items_per_tile = a.num_heads / pack, items = tiles * items_per_tile;
   if (items == 0) return;
-  PrefillArgs args{attention_plan_memory()->tiles[S::kTileList],
-                   a.batch.page_table,
-                   a.batch.page_table_stride,
-                   a.out.as<bf16>(),
-                   a.log_sums,
-                   &attention_counters()->ticket,
-                   items,
-                   items_per_tile,
-                   pack,
-                   a.num_heads,
-                   a.num_kv_heads,
-                   scale_log2(S::kHeadDim),
-                   a.kv.split.parts,
-                   a.kv.split.part};
+  PrefillArgs args{.tiles = attention_plan(stream)->tiles[S::kTileList],
+                   .page_table = a.batch.page_table,
+                   .page_table_stride = a.batch.page_table_stride,
+                   .out = a.out.as<bf16>(),
+                   .log_sums = a.log_sums,
+                   .ticket = &attention_counters(stream)->ticket,
+                   .num_items = items,
+                   .items_per_tile = items_per_tile,
+                   .pack = pack,
+                   .num_heads = a.num_heads,
+                   .num_kv_heads = a.num_kv_heads,
+                   .scale_log2 = scale_log2(S::kHeadDim),
+                   .parts = a.kv.split.parts,
+                   .part = a.kv.split.part};
   int ctas = smaller(num_sms(), items);
   launch(stream, {dim3(static_cast<unsigned>(ctas)), dim3(S::kThreads), kShared}, prefill<S>,
          query_map(a, pack, tokens), kv_map(a.kv.k), kv_map(a.kv.v), args);

@@ -3,13 +3,14 @@
 #include <span>
 #include <vector>
 
+#include "base/numbers.h"
 #include "kernels/cuda/linear/linear_kernels.h"
 #include "kernels/cuda/ptx/tensor_map.h"
 #include "kernels/ops.h"
 
 namespace ll::cuda {
 
-inline int parts_of(int64_t n, int64_t size) { return static_cast<int>((n + size - 1) / size); }
+inline int parts_of(int64_t n, int64_t size) { return static_cast<int>(ceil_div(n, size)); }
 
 // Boxes [box_rows, 64] of a row-major matrix [rows, cols].
 inline CUtensorMap slice_map(const void* data, int64_t rows, int64_t cols, int box_rows) {
@@ -23,10 +24,10 @@ inline CUtensorMap slice_map(const void* data, int64_t rows, int64_t cols, int b
 // Whole vectors of 16 bytes, as the copy engine and the end of a product (of heads, RoPE) want
 // them.
 inline bool has_whole_vectors(const LinearArgs& a) {
-  auto is_aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
-  return a.weight.cols % 8 == 0 && a.weight.rows % 8 == 0 && is_aligned(a.x.data) &&
-         (!a.ending.rope() || a.ending.rope()->kv.k.dim(3) % 8 == 0) && is_aligned(a.out.data) &&
-         is_aligned(a.weight.data.data) && is_aligned(a.bias.data);
+  auto is_vector = [](const void* p) { return is_aligned(p, 16); };
+  return a.weight.cols % 8 == 0 && a.weight.rows % 8 == 0 && is_vector(a.x.data) &&
+         (!a.ending.rope() || a.ending.rope()->kv.k.dim(3) % 8 == 0) && is_vector(a.out.data) &&
+         is_vector(a.weight.data.data) && is_vector(a.bias.data);
 }
 
 // Kernels, each with a twin that is early: make(shape, is_early).

@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "base/numbers.h"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/linear/linear_kernels.h"
@@ -257,11 +258,9 @@ StreamPlan plan_of(int64_t cols, int num_x) {
   return {};
 }
 
-bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
-
 bool takes(const LinearArgs& a) {
-  return a.x.dim(0) <= kStreamedRows && a.weight.rows * num_sms() < INT32_MAX &&
-         is_aligned(a.x.data) && is_aligned(a.weight.data.data) &&
+  return a.x.dim(0) <= kStreamedRows && a.weight.rows * num_sms() < INT32_MAX && is_aligned(a.x.data, 16) &&
+         is_aligned(a.weight.data.data, 16) &&
          plan_of(a.weight.cols, static_cast<int>(a.x.dim(0))).segments > 0;
 }
 
@@ -270,17 +269,16 @@ void run_rows(Stream stream, const LinearArgs& a, StreamPlan plan) {
   auto cols = static_cast<int>(a.weight.cols), rows = static_cast<int>(a.weight.rows);
   LinearOutput out = output_of(a);
   int unit = out.has_pairs() ? 2 : 1, blocks = std::min(num_sms(), rows / unit);
-  int most_rows = ((rows / unit + blocks - 1) / blocks) * unit, row_bytes = cols * 2;
+  int most_rows = ceil_div(rows / unit, blocks) * unit, row_bytes = cols * 2;
   int rows_per_stage = kWarps / plan.segments;
   while (2 * rows_per_stage <= kBatchRows && 2 * rows_per_stage * row_bytes <= kStageBytes &&
          6 * rows_per_stage <= most_rows)
     rows_per_stage *= 2;
-  int stage_bytes = (rows_per_stage * row_bytes + 127) / 128 * 128;
+  int stage_bytes = round_up(rows_per_stage * row_bytes, 128);
   size_t fixed_bytes = kSharedSlack + kHeaderBytes + sum_bytes(plan.segments, kRows);
   auto num_stages =
       static_cast<int>((kSharedBytes - fixed_bytes) / static_cast<size_t>(stage_bytes));
-  num_stages =
-      std::min({num_stages, kMaxStages, (most_rows + rows_per_stage - 1) / rows_per_stage});
+  num_stages = std::min({num_stages, kMaxStages, ceil_div(most_rows, rows_per_stage)});
   Kernel kernel = kernel_of<kRows, most_vectors(kRows)>(plan.vectors);
   size_t shared_bytes =
       fixed_bytes + static_cast<size_t>(num_stages) * static_cast<size_t>(stage_bytes);

@@ -27,6 +27,7 @@ class LateDevice {
                                 copy,
                                 cpu.fill,
                                 cpu.create_stream,
+                                cpu.create_side_stream,
                                 cpu.destroy_stream,
                                 synchronize,
                                 create_event,

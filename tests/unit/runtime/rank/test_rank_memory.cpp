@@ -96,11 +96,13 @@ TEST_CASE("memory: graphs have their share where the device has them") {
   Setup s;
   s.options.graph_max_rows = 256;
   const DeviceApi& cpu = backend().device;
-  const DeviceApi api{cpu.alloc,          cpu.free,        cpu.alloc_host,   cpu.free_host,
-                      cpu.copy,           cpu.upload,      cpu.fill,         cpu.create_stream,
-                      cpu.destroy_stream, cpu.synchronize, cpu.create_event, cpu.destroy_event,
-                      cpu.record,         cpu.is_done,     cpu.wait_host,    cpu.wait_stream,
-                      cpu.elapsed_ms,     *+memory_info};
+  const DeviceApi api{cpu.alloc,          cpu.free,          cpu.alloc_host,
+                      cpu.free_host,      cpu.copy,          cpu.upload,
+                      cpu.fill,           cpu.create_stream, cpu.create_side_stream,
+                      cpu.destroy_stream, cpu.synchronize,   cpu.create_event,
+                      cpu.destroy_event,  cpu.record,        cpu.is_done,
+                      cpu.wait_host,      cpu.wait_stream,   cpu.elapsed_ms,
+                      *+memory_info};
   const GraphApi graphs{*+[](Stream) {}, *+[](Stream) { return Graph{}; }, *+[](Graph, Stream) {},
                         *+[](Graph) {}};
   const Backend gpu{.kind = BackendKind::kCuda,

@@ -16,21 +16,23 @@
 // row sees a run of them from the first on, as it does of all positions where they are not shared.
 #include <cstdint>
 
-#include "kernels/device_api.h"
+#include "base/numbers.h"
+#include "kernels/cuda/attention/attention_kernels.h"
 #include "kernels/ops.h"
 
 namespace ll::cuda {
 
-constexpr int kPagePositions = 64;  // a box of the copy engine, and wgmma's M in the decode kernel
+// A page is a box of the copy engine, and wgmma's M in the decode kernel.
+static_assert(kPagePositions == 64);
 constexpr int kBlockPositions = 128;  // positions a prefill tile takes at a time
 constexpr int kMaxGroup = 8;          // query heads of a KV head: wgmma's smallest N
 constexpr int kMaxSequences = 4096;   // decode rows, and chunks, of a step
+constexpr int kMinTiles = 2;          // pages that a decode CTA gets at least
 constexpr int kMaxDecodeCtas = 512;
 constexpr int kDecodeCluster = kMaxGroup;  // a member for each head of a group
 constexpr int kMaxDecodeClusters = kMaxDecodeCtas / kDecodeCluster;
 constexpr int kMaxPrefillTiles = 1 << 16;
 
-constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 constexpr int smaller(int a, int b) { return a < b ? a : b; }
 constexpr int pages_of(int length) { return ceil_div(length, kPagePositions); }
 
@@ -132,7 +134,8 @@ struct AttentionPlan {
   PrefillTile tiles[kNumTileLists][kMaxPrefillTiles];
 };
 
-AttentionPlan* attention_plan_memory();
+// The plan of the step under way on this stream, in device memory.
+AttentionPlan* attention_plan(Stream stream);
 
 // CTAs of the decode kernel for so many groups (decode rows times KV heads), whatever the lengths:
 // all are resident at once.
@@ -142,8 +145,9 @@ struct DecodeGrid {
 };
 DecodeGrid decode_grid(int num_groups);
 
-// Writes the plan of a step; both parts may be empty.
-void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_heads, int pack,
-                           int min_tiles, const PositionSplit& split);
+// Writes the plan of a step; both parts may be empty. The page table must be the step's already:
+// the plan holds the ids of each CTA's first pages. The query heads of a KV head share the tiles of
+// prompts.
+void launch_attention_plan(Stream stream, const BatchView& batch, const AttentionShape& shape);
 
 }  // namespace ll::cuda

@@ -1,13 +1,13 @@
-#include "kernels/cuda/attention/attention_plan.cuh"
+#include "kernels/cuda/attention/sm90/attention_plan.cuh"
 
-#include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/device_math.cuh"
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/device/workspace.h"
 
 namespace ll::cuda {
 namespace {
 
-static_assert(sizeof(AttentionPlan) <= kAttentionPlanBytes);
+static_assert(sizeof(AttentionPlan) <= Workspace::kAttentionPlanBytes);
 
 constexpr int kThreads = 1024;
 constexpr int kWarps = kThreads / 32;
@@ -18,7 +18,7 @@ struct PlanArgs {
   int64_t page_table_stride;
   const Chunk* chunks;
   int num_decode, num_chunks, num_kv_heads, pack;
-  int decode_blocks, min_tiles;
+  int decode_blocks;
   DecodeGrid grid;
   PositionSplit split;
   AttentionPlan* plan;
@@ -88,7 +88,7 @@ __device__ void plan_decode(const PlanArgs& a, PlanShared& shared) {
   auto tiles_of = [&](int row) { return pages_of(a.length_of(row)) * a.num_kv_heads; };
   scan(a.num_decode, tiles_of, shared.first, shared.warp_sums);
   int total = shared.first[a.num_decode], lane = threadIdx.x % 32;
-  TileCut cut{total, num_decode_ctas(total, a.grid.ctas, a.min_tiles)};
+  TileCut cut{total, num_decode_ctas(total, a.grid.ctas, kMinTiles)};
   int cta = blockIdx.x * kWarps + threadIdx.x / 32;
   if (cta >= a.grid.ctas) return;
   DecodeStart& start = a.plan->starts[cta];
@@ -156,37 +156,36 @@ __global__ void __launch_bounds__(kThreads, 1) plan_step(const PlanArgs a) {
 
 }  // namespace
 
-AttentionPlan* attention_plan_memory() {
-  return static_cast<AttentionPlan*>(attention_plan().data);
+AttentionPlan* attention_plan(Stream stream) {
+  return static_cast<AttentionPlan*>(workspace_of(stream).attention_plan.data);
 }
 
-void launch_attention_plan(Stream stream, const BatchView& batch, int num_kv_heads, int pack,
-                           int min_tiles, const PositionSplit& split) {
+void launch_attention_plan(Stream stream, const BatchView& batch, const AttentionShape& shape) {
+  int pack = shape.num_heads / shape.num_kv_heads;
   int num_chunks = static_cast<int>(batch.chunks.size()), num_tiles = 0;
   require(batch.num_decode <= kMaxSequences && batch.chunks.size() <= kMaxSequences,
           "attention: more than 4096 sequences in a step");
   for (const Chunk& c : batch.chunks) num_tiles += num_tiles_of(c, tile_rows(0) / pack);
   require(num_tiles <= kMaxPrefillTiles, "attention: more rows of prompts than a step may have");
-  DecodeGrid grid = decode_grid(batch.num_decode * num_kv_heads);
+  DecodeGrid grid = decode_grid(batch.num_decode * shape.num_kv_heads);
   int decode_blocks = batch.num_decode > 0 ? ceil_div(grid.ctas, kWarps) : 0;
   int num_lists = num_chunks > 0 ? kNumTileLists : 0;
   if (decode_blocks + num_lists == 0) return;
-  PlanArgs args{batch.positions,
-                batch.slots,
-                batch.page_table,
-                batch.page_table_stride,
-                batch.device_chunks,
-                batch.num_decode,
-                num_chunks,
-                num_kv_heads,
-                pack,
-                decode_blocks,
-                min_tiles,
-                grid,
-                split,
-                attention_plan_memory()};
-  LaunchShape shape{dim3(static_cast<unsigned>(decode_blocks + num_lists)), dim3(kThreads)};
-  launch(stream, shape, plan_step, args);
+  PlanArgs args{.positions = batch.positions,
+                .slots = batch.slots,
+                .page_table = batch.page_table,
+                .page_table_stride = batch.page_table_stride,
+                .chunks = batch.device_chunks,
+                .num_decode = batch.num_decode,
+                .num_chunks = num_chunks,
+                .num_kv_heads = shape.num_kv_heads,
+                .pack = pack,
+                .decode_blocks = decode_blocks,
+                .grid = grid,
+                .split = shape.split,
+                .plan = attention_plan(stream)};
+  launch(stream, {dim3(static_cast<unsigned>(decode_blocks + num_lists)), dim3(kThreads)},
+         plan_step, args);
 }
 
 }  // namespace ll::cuda

@@ -1,0 +1,14 @@
+#pragma once
+// The two kernels of the row sm90: decode rows, and chunks of prompts. Head dimensions 64 and 128,
+// up to kMaxGroup query heads a KV head; they follow the step's plan (attention_plan.cuh).
+#include "kernels/ops.h"
+
+namespace ll::cuda {
+
+// Lets the kernels have their shared memory, and asks how many CTAs of it run at once in clusters.
+void prepare_decode();
+
+void attention_decode(Stream stream, const AttentionArgs& a);
+void attention_prefill(Stream stream, const AttentionArgs& a);
+
+}  // namespace ll::cuda
