@@ -3,15 +3,11 @@
 #include <nccl.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cmath>
 #include <cstdlib>
-#include <functional>
-#include <vector>
 
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/workspace.h"
-#include "kernels/few_rows.h"
+#include "parallel/nccl/fused_choice.h"
 #include "parallel/nccl/nccl_check.h"
 #include "parallel/nccl/nccl_fused.h"
 
@@ -66,12 +62,13 @@ class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(const Backend& backend, const MpiGroup& group)
       : Communicator(backend.ops, group.rank(), group.size()),
-        backend_(backend),
-        group_(group),
         comm_(connect(group)),
         fused_(NcclFused::create(comm_, group, kFewRows)) {
-    if (fused_) check_fused();
-    if (fused_) measure_fused();
+    if (fused_)
+      fused_rows_ = fused_rows(backend, group, *fused_, [&](Stream stream, const auto& args) {
+        Communicator::do_all_reduce_add_rms_norm(stream, args);
+      });
+    if (fused_rows_ == 0) fused_.reset();
   }
   ~NcclCommunicator() override {
     fused_.reset();  // its device communicator goes before the host's
@@ -119,101 +116,9 @@ class NcclCommunicator final : public Communicator {
       Communicator::do_all_reduce_add_rms_norm(stream, args);
   }
 
-  // A row of random tensors of the kind the model uses.
-  struct Sample {
-    Sample(const Backend& b, Stream stream, int64_t rows, int64_t hidden, int rank)
-        : out(b.device, DType::bf16, {rows, hidden}),
-          residual(b.device, DType::bf16, {rows, hidden}),
-          delta(b.device, DType::bf16, {rows, hidden}),
-          weight(b.device, DType::bf16, {hidden}) {
-      b.ops.fill_random(stream, residual, 1, 1, 0, 0, hidden);
-      b.ops.fill_random(stream, delta, 2 + static_cast<uint64_t>(rank), 1, 0, 0, hidden);
-      b.ops.fill_random(stream, weight, 0, 1, 0, 0, 1);
-    }
-    AddRmsNormArgs args() const { return {out, residual, delta, weight, 1e-6f}; }
-    Tensor out, residual, delta, weight;
-  };
-
-  std::vector<bf16> host(Stream stream, const Tensor& t) const {
-    std::vector<bf16> values(static_cast<size_t>(t.view().numel()));
-    backend_.device.copy(stream, values.data(), t.view().data, t.bytes());
-    backend_.device.synchronize(stream);
-    return values;
-  }
-
-  // The fused kernel against NCCL's all-reduce, and its residuals against the other ranks'. What
-  // fails is not used.
-  void check_fused() {
-    Stream stream = backend_.device.create_side_stream();
-    bool good = true;
-    for (int64_t hidden : {64, 3584})
-      for (int64_t rows : {int64_t{1}, kFewRows})
-        for (int repeat = 0; repeat < 3; ++repeat) {
-          Sample a(backend_, stream, rows, hidden, rank()),
-              b(backend_, stream, rows, hidden, rank());
-          fused_->run(stream, a.args());
-          Communicator::do_all_reduce_add_rms_norm(stream, b.args());
-          auto fused = host(stream, a.residual), plain = host(stream, b.residual);
-          uint32_t hash = 2166136261u;
-          double difference = 0, norm = 0;
-          for (size_t i = 0; i < fused.size(); ++i) {
-            hash = (hash ^ fused[i].bits) * 16777619u;
-            difference += std::pow(to_float(fused[i]) - to_float(plain[i]), 2);
-            norm += std::pow(to_float(plain[i]), 2);
-          }
-          good &= difference <= 1e-4 * norm && group_.min(hash) == group_.max(hash);
-        }
-    backend_.device.destroy_stream(stream);
-    if (group_.min(good) > 0) return;
-    if (rank() == 0)
-      fmt::print(
-          stderr,
-          "litelang: the fused all-reduce disagrees with NCCL's on this machine; using NCCL's\n");
-    fused_.reset();
-  }
-
-  // Of one call, on the device: calls are replayed as a graph.
-  double microseconds(Stream stream, const std::function<void()>& work) const {
-    constexpr int kCalls = 20, kReplays = 4;
-    const DeviceApi& device = backend_.device;
-    backend_.graphs->begin_capture(stream);
-    for (int i = 0; i < kCalls; ++i) work();
-    Graph graph = backend_.graphs->end_capture(stream);
-    Event from = device.create_event(), to = device.create_event();
-    double best = 1e9;
-    for (int replay = 0; replay < kReplays; ++replay) {
-      group_.barrier();
-      device.record(from, stream);
-      backend_.graphs->launch(graph, stream);
-      device.record(to, stream);
-      device.wait_host(to);
-      best = std::min(best, 1e3 * device.elapsed_ms(from, to) / kCalls);
-    }
-    device.destroy_event(from);
-    device.destroy_event(to);
-    backend_.graphs->destroy(graph);
-    return best;
-  }
-
-  // Up to how many rows the fused kernel is faster, at a common hidden size.
-  void measure_fused() {
-    Stream stream = backend_.device.create_side_stream();
-    fused_rows_ = 0;
-    for (int64_t rows = 1; rows <= kFewRows; rows *= 2) {
-      Sample s(backend_, stream, rows, 3584, rank());
-      double fused = microseconds(stream, [&] { fused_->run(stream, s.args()); });
-      double plain =
-          microseconds(stream, [&] { Communicator::do_all_reduce_add_rms_norm(stream, s.args()); });
-      if (group_.min(fused < plain) > 0) fused_rows_ = rows;
-    }
-    backend_.device.destroy_stream(stream);
-  }
-
-  const Backend& backend_;
-  MpiGroup group_;
   ncclComm_t comm_;
   std::unique_ptr<NcclFused> fused_;
-  int64_t fused_rows_ = kFewRows;
+  int64_t fused_rows_ = 0;
 };
 
 }  // namespace
