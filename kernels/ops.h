@@ -85,7 +85,7 @@ constexpr int64_t kMostDeferredRows = 256;  // of a step whose norms are done so
 constexpr int64_t kSquaresStride = 8;       // each in a sector of memory of its own
 constexpr float kSquaresUnit = 16777216.0f;
 
-// Of rows x that are normalised but for their scale.
+// What rows x that are normalised but for their scale lack.
 struct RowSquares {
   const uint64_t* sums;  // see AddRmsNormArgs::row_squares
   float eps;

@@ -153,8 +153,8 @@ class Step {
     return 4.0 * static_cast<double>(case_.dim) * case_.kv_heads * positions;
   }
 
-  // Of layer 0: the longest sequence's last row and last head, and the first sequence's middle row
-  // and first head.
+  // The worst error of layer 0, in the longest sequence's last row and last head, and the first
+  // sequence's middle row and first head.
   double error() {
     begin();
     attend(0);

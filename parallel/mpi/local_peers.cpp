@@ -16,7 +16,7 @@ std::atomic<bool> was_explained = false;
 
 int explained_signal() { return SIGRTMIN + 6; }
 
-// Of /proc/PID/stat, see proc(5).
+// What /proc/PID/stat says, see proc(5).
 struct ProcessStat {
   char state = 0;
   int64_t start_time = 0;  // in clock ticks since the host started; 0: there is no such process

@@ -10,8 +10,8 @@
 
 namespace ll {
 
-// Up to how many rows, kFewRows at most, the fused kernel is to be used; 0: never. The same on all ranks; collective
-// over the group of `fused`. `plain` does the same by NCCL and the backend's op.
+// Up to how many rows, kFewRows at most, the fused kernel is to be used; 0: never. The same on all
+// ranks; collective over the group of `fused`. `plain` does the same by NCCL and the backend's op.
 int64_t fused_rows(const Backend& backend, const MpiGroup& group, NcclFused& fused,
                    const std::function<void(Stream, const AddRmsNormArgs&)>& plain);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/hash.h"
 
 namespace ll {
 namespace {
@@ -23,10 +24,10 @@ RequestRouter::RequestRouter(int num_replicas, int64_t running, int64_t capacity
 RequestRouter::Ticket RequestRouter::ticket(int64_t id, std::span<const int32_t> prompt,
                                             int64_t num_answers, int64_t max_tokens) {
   Ticket t{id, num_answers, max_tokens, static_cast<int64_t>(prompt.size()), {}};
-  uint64_t hash = 14695981039346656037u;  // FNV-1a
+  Fnv64 hash;
   for (size_t i = 0; i < prompt.size(); ++i) {
-    hash = (hash ^ static_cast<uint32_t>(prompt[i])) * 1099511628211u;
-    if ((i + 1) % kBlock == 0) t.prefixes.push_back(hash);
+    hash.add(static_cast<uint32_t>(prompt[i]));
+    if ((i + 1) % kBlock == 0) t.prefixes.push_back(hash.value);
   }
   return t;
 }

@@ -4,15 +4,15 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/hash.h"
 
 namespace ll {
 namespace {
 
-// FNV-1a over the words.
 int32_t checksum(std::span<const int32_t> words) {
-  uint32_t hash = 2166136261u;
-  for (int32_t w : words) hash = (hash ^ static_cast<uint32_t>(w)) * 16777619u;
-  return static_cast<int32_t>(hash);
+  Fnv32 hash;
+  for (int32_t w : words) hash.add(static_cast<uint32_t>(w));
+  return static_cast<int32_t>(hash.value);
 }
 
 class Writer {

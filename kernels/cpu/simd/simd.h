@@ -62,8 +62,8 @@ struct Simd {
   void (*silu_and_mul_bf16)(bf16* y, const bf16* x, int64_t n);
 };
 
-// Of this machine. LITELANG_SIMD=generic|avx2|avx512|avx512_bf16 in the environment picks a lower
-// one.
+// The best this machine has. LITELANG_SIMD=generic|avx2|avx512|avx512_bf16 in the environment picks
+// a lower one.
 const Simd& simd();
 
 namespace generic {

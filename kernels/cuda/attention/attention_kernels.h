@@ -30,7 +30,7 @@ constexpr int kMostPlainDim = 1024;
 // The first row that serves the GPU and takes the shape.
 const AttentionKernels& attention_kernels(const AttentionShape& shape);
 
-// Of all rows that serve the GPU; once, after it is opened.
+// Prepares all rows that serve the GPU; once, after it is opened.
 void prepare_attention();
 // The fewest sequences of a step that one of them takes; 0: any number.
 int max_attention_sequences();

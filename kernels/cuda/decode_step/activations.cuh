@@ -7,7 +7,7 @@ namespace ll::cuda {
 
 // ---- the inputs of products, from words to bfloat16 in shared memory
 
-// Of kCount words: pair c of this thread.
+// Which of kCount words a thread has: pair c begins with word first(c).
 template <int kCount>
 struct ThreadPairs {
   static constexpr int kPairs = (kCount / 2 + kConsumers - 1) / kConsumers;

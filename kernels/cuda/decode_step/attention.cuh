@@ -132,7 +132,7 @@ __device__ void score_block(const AttentionScratch<kShape>& scratch, const char*
   }
 }
 
-// Of one head, in all lanes of the warp that has it.
+// The running softmax of one head, in all lanes of the warp that has it.
 struct RunningSoftmax {
   float max = kMinusInfinity, sum = 0;
 

@@ -43,7 +43,8 @@ __device__ void begin_step(const FusedArgs& a, int position) {
   sync_consumers();
 }
 
-// Of the step's token; each new epoch of the residual stream begins with it.
+// An element of the embedding of the step's token, with which each epoch of the residual stream
+// begins.
 __device__ inline float embedding(const FusedArgs& a, int width, int element) {
   int id = *a.step.ids;
   if (id < 0) id = a.step.last_tokens[~id];

@@ -43,7 +43,8 @@ struct FusedLayer {
   bf16 *keys, *values;                           // [num_pages, KH, kPage, D]
 };
 
-// Of the copy in shared memory; the ring that follows begins at a multiple of 128 bytes.
+// The size of the layers' copy in shared memory; the ring that follows begins at a multiple of 128
+// bytes.
 constexpr size_t layer_bytes(int num_layers) {
   return round_up(static_cast<size_t>(num_layers) * sizeof(FusedLayer), size_t{128});
 }

@@ -10,7 +10,7 @@ namespace ll::cuda {
 const DeviceApi& cuda_device();
 const GraphApi& cuda_graphs();
 
-// Of the GPU that open_device has picked.
+// What the GPU that open_device has picked is.
 int num_sms();
 int compute_major();
 // Whether kernels of this family run on it.

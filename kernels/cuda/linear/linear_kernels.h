@@ -34,7 +34,7 @@ std::span<const LinearKernel> tile_kernels();
 std::vector<const LinearKernel*> other_tile_kernels(const LinearArgs& a);
 // Tensor cores with the rows of x on their lines, K split over blocks; 33 to 256 rows of x.
 std::span<const LinearKernel> block_kernels();
-// Of SiLU-and-mul, without parts of K; more than 32 rows of x.
+// Products that end with SiLU-and-mul, without parts of K; more than 32 rows of x.
 std::span<const LinearKernel> gate_kernels();
 // Any shape and alignment, slowly.
 const LinearKernel& plain_kernel();

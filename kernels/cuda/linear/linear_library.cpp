@@ -78,7 +78,8 @@ class Product {
     prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
            static_cast<uint32_t>(
                CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));  // sums in float32, in a fixed order
-    // Of the shapes, not of these addresses: an algorithm found here serves other rows, too.
+    // The alignment that the shapes have, not that of these addresses: an algorithm found here
+    // serves other rows, too.
     uint32_t in = alignment_of(cols_, DType::bf16), out = alignment_of(out_.dim(1), out_.dtype);
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, in);
     prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, in);

@@ -87,7 +87,7 @@ struct LinearOutput {
     }
     return e;
   }
-  // Of OutputKind::kNorm, the squares of what was stored.
+  // Returns the sum of the squares of what was stored, of OutputKind::kNorm; else 0.
   template <OutputKind kKind>
   __device__ float store_eight(const Eight& e, float (&sums)[8], float scale) const {
     if (x_squares) {
@@ -126,7 +126,7 @@ struct LinearOutput {
   __device__ void add_to_norm(int x, float squares) const {
     add_squares(norm.squares + x * kSquaresStride, squares);
   }
-  // Of a row of x that lacks its scale: its squares, then the scale.
+  // What a row of x that lacks its scale has instead: its squares, and the scale they make.
   __device__ uint64_t squares_of(int x) const {
     return x_squares ? __ldcg(x_squares + x * kSquaresStride) : 0;
   }

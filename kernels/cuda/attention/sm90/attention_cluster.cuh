@@ -8,7 +8,8 @@
 
 namespace ll::cuda {
 
-// Of a CTA's two: of the group its first tile belongs to, and of one that begins later.
+// Parts that the CTAs of a cluster leave. A CTA has two at most: one of the group its first tile
+// belongs to, and one of a group that begins later.
 constexpr int kClusterParts = 2 * kDecodeCluster;
 
 // Whose part: the group's first head in the step's output; negative: there is no part.

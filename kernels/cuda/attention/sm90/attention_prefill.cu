@@ -180,7 +180,7 @@ __device__ void store_rows(const PrefillArgs& a, const PrefillWork& work, RowPai
   for (int r = 0; r < 2; ++r) {
     rows.sum[r] += __shfl_xor_sync(kFullWarp, rows.sum[r], 1);
     rows.sum[r] += __shfl_xor_sync(kFullWarp, rows.sum[r], 2);
-    // Of no position, where ranks share them: zeros.
+    // A row of no position, where ranks share them, is zeros.
     float inverse = rows.sum[r] > 0 ? __fdividef(1.0f, rows.sum[r]) : 0.0f;
     int row = first_row + 8 * r, token = row / a.pack, head = work.head + row % a.pack;
     if (token >= work.num_tokens) continue;

@@ -16,7 +16,7 @@ constexpr int kFewX = 32;                                          // linear_til
 constexpr int kSharedBytes = 227 << 10, kReservedBytes = 1 << 10;  // of a multiprocessor, a block
 constexpr int kStaticBytes = kMostXLines * static_cast<int>(sizeof(RopePlace)) + 256;  // + barriers
 
-// Of the ring, or of the sums in its place.
+// Shared memory there is for the ring, or for the sums in its place.
 constexpr int most_bytes(int x_lines) {
   int blocks = resident_blocks(x_lines);
   return (kSharedBytes - (blocks - 1) * kReservedBytes) / blocks - kStaticBytes -

@@ -259,8 +259,8 @@ StreamPlan plan_of(int64_t cols, int num_x) {
 }
 
 bool takes(const LinearArgs& a) {
-  return a.x.dim(0) <= kStreamedRows && a.weight.rows * num_sms() < INT32_MAX && is_aligned(a.x.data, 16) &&
-         is_aligned(a.weight.data.data, 16) &&
+  return a.x.dim(0) <= kStreamedRows && a.weight.rows * num_sms() < INT32_MAX &&
+         is_aligned(a.x.data, 16) && is_aligned(a.weight.data.data, 16) &&
          plan_of(a.weight.cols, static_cast<int>(a.x.dim(0))).segments > 0;
 }
 

@@ -58,7 +58,7 @@ struct TileSums {
     arrive_expecting(barrier, static_cast<uint32_t>((num_own() << deal.log_parts) * kSentBytes));
   }
 
-  // Of each run of which this warp has sums: who has it, and where this lane's first pair goes.
+  // Visits each run of which this warp has sums: who has it, and where this lane's first pair goes.
   template <class Visit>
   __device__ void for_each_run(Visit&& visit) const {
     int lane = threadIdx.x % 32;
