@@ -139,11 +139,10 @@ RopeConfig read_rope(const JsonFields& model, int64_t max_position) {
 
   std::string_view type_key = keys.has("rope_type") ? "rope_type" : "type";
   std::string type = keys.text(type_key, "default");
-  if (type == "yarn") {
+  if (type == "yarn")
     read_yarn(model, keys, max_position, rope);
-  } else if (type != "default") {
+  else if (type != "default")
     keys.refuse(type_key, "only the rope types default and yarn are supported");
-  }
   return rope;
 }
 

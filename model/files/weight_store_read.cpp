@@ -110,11 +110,10 @@ void read_from_tile(const StoredTensor& tensor, uint64_t offset, Range rows, Ran
     for (int64_t r = 0; r < count; ++r) {
       const std::byte* from = strip + r * stride;
       std::byte* to = target.at(first + r, cols.begin);
-      if (same) {
+      if (same)
         std::memcpy(to, from, static_cast<size_t>(width));
-      } else {
+      else
         converter(tensor.dtype, target.dtype)(from, to, cols.size);
-      }
     }
   }
 }

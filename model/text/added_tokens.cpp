@@ -19,16 +19,14 @@ bool touches_word(std::string_view text, size_t begin, size_t end) {
 
 // Moves back over white space, not past `limit`.
 size_t skip_space_back(std::string_view text, size_t pos, size_t limit) {
-  for (size_t before = pos; pos > limit; pos = before) {
+  for (size_t before = pos; pos > limit; pos = before)
     if (!is_white_space(previous_code_point(text, before))) break;
-  }
   return pos;
 }
 
 size_t skip_space(std::string_view text, size_t pos) {
-  for (size_t next = pos; pos < text.size(); pos = next) {
+  for (size_t next = pos; pos < text.size(); pos = next)
     if (!is_white_space(next_code_point(text, next))) break;
-  }
   return pos;
 }
 

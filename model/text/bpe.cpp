@@ -35,9 +35,8 @@ size_t Bpe::slot_of(int32_t left, int32_t right) const {
   const size_t mask = slots_.size() - 1;
   const uint64_t pair = heap_entry(static_cast<uint32_t>(left), right);
   size_t slot = (pair * 0x9E3779B97F4A7C15u) >> 32 & mask;
-  while (slots_[slot].left != -1 && (slots_[slot].left != left || slots_[slot].right != right)) {
+  while (slots_[slot].left != -1 && (slots_[slot].left != left || slots_[slot].right != right))
     slot = (slot + 1) & mask;
-  }
   return slot;
 }
 
@@ -62,9 +61,8 @@ void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& 
     // A symbol only grows, so an entry whose pair is gone never has the pair's rank again.
     if (symbols[static_cast<size_t>(left)].rank == entry >> 32) merge(scratch, left);
   }
-  for (int32_t i = n > 0 ? 0 : kEnd; i != kEnd; i = symbols[static_cast<size_t>(i)].next) {
+  for (int32_t i = n > 0 ? 0 : kEnd; i != kEnd; i = symbols[static_cast<size_t>(i)].next)
     ids.push_back(symbols[static_cast<size_t>(i)].id);
-  }
 }
 
 // Looks the pair up that begins at `left` and puts its merge into the heap.

@@ -82,15 +82,13 @@ JsonTree prepared(const JsonTree& message) {
   check(message.is(Kind::kObject) && has_text(message, "role"), "messages: a message needs a role");
   JsonTree out;
   out.kind = Kind::kObject;
-  for (const auto& [name, value] : message.members) {
-    if (name == "content") {
+  for (const auto& [name, value] : message.members)
+    if (name == "content")
       out.members.push_back({name, joined_content(value)});
-    } else if (name == "tool_calls" && !value.is(Kind::kNull)) {
+    else if (name == "tool_calls" && !value.is(Kind::kNull))
       out.members.push_back({name, prepared_calls(value)});
-    } else if (!value.is(Kind::kNull)) {
+    else if (!value.is(Kind::kNull))
       out.members.push_back({name, value});
-    }
-  }
   if (out.member("content") == nullptr) out.members.push_back({"content", text_node("")});
   name_reasoning(out);
   return out;

@@ -42,11 +42,10 @@ JsonTree special_tokens(const JsonTree& config) {
 void put(JsonTree& object, std::string_view name, JsonTree value) {
   auto same = std::find_if(object.members.begin(), object.members.end(),
                            [&](const JsonTree::Member& m) { return m.key == name; });
-  if (same != object.members.end()) {
+  if (same != object.members.end())
     same->value = std::move(value);
-  } else {
+  else
     object.members.push_back({std::string(name), std::move(value)});
-  }
 }
 
 // The fields that hold the text an answer goes on with: reasoning is there under several names.

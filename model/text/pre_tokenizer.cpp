@@ -40,15 +40,13 @@ class Translator {
   Translator(std::string_view regex, std::string_view where) : rest_(regex), where_(where) {}
 
   std::string run() {
-    while (!rest_.empty()) {
-      if (rest_[0] == '\\') {
+    while (!rest_.empty())
+      if (rest_[0] == '\\')
         escape();
-      } else if (in_class_) {
+      else if (in_class_)
         in_class();
-      } else {
+      else
         outside();
-      }
-    }
     return std::move(out_);
   }
 
@@ -75,9 +73,8 @@ class Translator {
     if (take(R"(\p{L})")) return set(kLetters, false);
     if (take(R"(\p{N})")) return set(kNumbers, false);
     constexpr std::string_view kAlike = R"(rnt\/.?*+-^$|(){}[])";
-    if (rest_.size() < 2 || kAlike.find(rest_[1]) == std::string_view::npos) {
+    if (rest_.size() < 2 || kAlike.find(rest_[1]) == std::string_view::npos)
       refuse(rest_.substr(0, rest_.starts_with(R"(\p)") ? 8 : 2));
-    }
     copy(2);
   }
 
@@ -103,9 +100,8 @@ class Translator {
     constexpr std::string_view kOtherwise = ".^$";  // lines, dots and anchors differ
     const char c = rest_[0];
     if (kOtherwise.find(c) != std::string_view::npos) refuse(rest_.substr(0, 1));
-    for (std::string_view other : {"}+", "{,", "(*"}) {
+    for (std::string_view other : {"}+", "{,", "(*"})
       if (rest_.starts_with(other)) refuse(other);
-    }
     if (c == '[') {
       in_class_ = true;
       copy(rest_.starts_with("[^") ? 2 : 1);
@@ -118,9 +114,8 @@ class Translator {
   }
 
   void group() {
-    for (std::string_view opening : {"(?i:", "(?:", "(?=", "(?!"}) {
+    for (std::string_view opening : {"(?i:", "(?:", "(?=", "(?!"})
       if (rest_.starts_with(opening)) return copy(opening.size());
-    }
     refuse(rest_.substr(0, 4));
   }
 

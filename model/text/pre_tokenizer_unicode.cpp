@@ -117,9 +117,8 @@ std::string_view normalize_nfc(std::string_view text, std::string& buffer) {
       pos = end;
       continue;
     }
-    for (size_t next = end; next < text.size(); end = next) {
+    for (size_t next = end; next < text.size(); end = next)
       if (is_boundary(next_code_point(text, next))) break;
-    }
     buffer.append(text, copied, base - copied);
     append_nfc(buffer, text.substr(base, end - base), points);
     pos = base = copied = end;

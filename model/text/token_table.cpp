@@ -24,9 +24,8 @@ std::array<int16_t, kNumCharacters> make_byte_of_character() {
   std::array<int16_t, kNumCharacters> bytes;
   bytes.fill(kNoByte);
   size_t next = 256;
-  for (size_t byte = 0; byte < 256; ++byte) {
+  for (size_t byte = 0; byte < 256; ++byte)
     bytes[is_printable(byte) ? byte : next++] = static_cast<int16_t>(byte);
-  }
   return bytes;
 }
 

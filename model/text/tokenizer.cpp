@@ -38,9 +38,8 @@ Tokenizer::Tokenizer(TokenizerSpec spec, std::string_view where)
       normalized_added_(added_tokens(spec, true)),
       is_special_(static_cast<size_t>(tokens_.num_ids())),
       whole_(static_cast<size_t>(tokens_.num_ids())) {
-  if (spec.ignore_merges) {
+  if (spec.ignore_merges)
     for (auto& whole : whole_) whole = Whole::kYes;
-  }
   for (const auto& [name, id] : spec.unwritable) names_.emplace(name, id);
   for (const AddedToken& token : spec.added) {
     names_.emplace(token.content, token.id);
@@ -90,9 +89,8 @@ void Tokenizer::encode_word(std::string_view word, Bpe::Scratch& scratch,
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
   std::string bytes;
-  for (int32_t id : ids) {
+  for (int32_t id : ids)
     if (!skip_special_tokens || !is_special(id)) bytes += tokens_.bytes(id);
-  }
   std::string text;
   text.reserve(bytes.size());
   append_repaired(text, bytes, true);
@@ -104,9 +102,8 @@ bool Tokenizer::is_special(int32_t id) const {
 }
 
 std::optional<int32_t> Tokenizer::id_of(std::string_view token) const {
-  if (const auto named = names_.find(std::string(token)); named != names_.end()) {
+  if (const auto named = names_.find(std::string(token)); named != names_.end())
     return named->second;
-  }
   if (find_invalid_utf8(token) != token.npos) return {};
   const std::optional<std::string> bytes = byte_level_bytes(token);
   const int32_t id = bytes ? tokens_.find(*bytes) : kNoToken;

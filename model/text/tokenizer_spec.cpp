@@ -92,23 +92,20 @@ class Parser {
     if (!is_pair) refuse("pre_tokenizer", &top);
     const JsonTree& split = parts->members[0].value;
     const JsonTree& bytes = parts->members[1].value;
-    if (!is_text(bytes.find("type"), "ByteLevel") || flag(bytes, "use_regex", true)) {
+    if (!is_text(bytes.find("type"), "ByteLevel") || flag(bytes, "use_regex", true))
       refuse("pre_tokenizer", &bytes);
-    }
     prefix_space(bytes);
     const JsonTree* pattern = split.find("pattern");
     const JsonTree* regex = pattern ? pattern->find("Regex") : nullptr;
     if (!is_text(split.find("type"), "Split") || !is_text(split.find("behavior"), "Isolated") ||
-        flag(split, "invert", false) || !regex || !regex->is(Kind::kString)) {
+        flag(split, "invert", false) || !regex || !regex->is(Kind::kString))
       refuse("pre_tokenizer", &split);
-    }
     spec_.split_regex = regex->text;
   }
 
   void prefix_space(const JsonTree& byte_level) const {
-    if (flag(byte_level, "add_prefix_space", true)) {
+    if (flag(byte_level, "add_prefix_space", true))
       refuse("pre_tokenizer.add_prefix_space", &byte_level);
-    }
   }
 
   void byte_level_or_null(std::string_view key, bool may_be_null) const {
@@ -138,9 +135,8 @@ class Parser {
     for (const JsonTree::Member& member : list->members) {
       const JsonTree& token = member.value;
       const JsonTree* content = token.find("content");
-      if (!content || !content->is(Kind::kString) || content->text.empty() || !token.find("id")) {
+      if (!content || !content->is(Kind::kString) || content->text.empty() || !token.find("id"))
         refuse("added_tokens", &token);
-      }
       const bool special = flag(token, "special", false);
       spec_.added.push_back({.content = content->text,
                              .id = token_id(content->text, *token.find("id")),
@@ -238,9 +234,8 @@ class Parser {
     if (merge.is(Kind::kString)) {
       const std::string_view text = merge.text;
       const size_t space = text.find(' ');
-      if (space != text.npos && text.find(' ', space + 1) == text.npos) {
+      if (space != text.npos && text.find(' ', space + 1) == text.npos)
         return {text.substr(0, space), text.substr(space + 1)};
-      }
     } else if (merge.is(Kind::kArray) && merge.members.size() == 2) {
       const JsonTree &left = merge.members[0].value, &right = merge.members[1].value;
       if (left.is(Kind::kString) && right.is(Kind::kString)) return {left.text, right.text};

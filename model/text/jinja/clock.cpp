@@ -44,11 +44,10 @@ std::string without_python_codes(std::string_view format, long microseconds) {
       continue;
     }
     ++i;
-    if (code == 'f') {
+    if (code == 'f')
       plain += fmt::format("{:06}", microseconds);
-    } else if (code != 'z' && code != 'Z') {
+    else if (code != 'z' && code != 'Z')
       plain.append({'%', code});
-    }
   }
   return plain;
 }

@@ -30,11 +30,10 @@ Evaluator::Evaluator(const Program& program, const JsonTree& variables)
       output_left_(kMaxOutput) {
   for (std::string_view name : program.context_names) {
     Value value;
-    if (const JsonTree* given = variables.member(name)) {
+    if (const JsonTree* given = variables.member(name))
       value = value_of_json(*given, arena_);
-    } else if (const Builtin* function = find_function(name)) {
+    else if (const Builtin* function = find_function(name))
       value = Value::of(function);
-    }
     context_.push_back(value);
   }
 }
@@ -73,13 +72,12 @@ void Evaluator::print(const Value& value) {
 void Evaluator::load(const Loads& loads) {
   for (const Load& load : loads) {
     Value& slot = here_->slots[load.slot];
-    if (load.from == Load::From::kContext) {
+    if (load.from == Load::From::kContext)
       slot = context_[static_cast<size_t>(load.context)];
-    } else if (load.from == Load::From::kSlot) {
+    else if (load.from == Load::From::kSlot)
       slot = this->slot(load.source);
-    } else {
+    else
       slot = Value();
-    }
   }
 }
 

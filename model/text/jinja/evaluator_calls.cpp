@@ -56,15 +56,14 @@ Value Evaluator::call_with(const Value& callee, const Expr& expr, const Value& c
   PassedArguments passed;
   for (const Argument& argument : expr.arguments) {
     Value value = eval(*argument.value);
-    if (argument.stars == 1) {
+    if (argument.stars == 1)
       add_all(passed, value);
-    } else if (argument.stars == 2) {
+    else if (argument.stars == 2)
       add_named(passed, value);
-    } else if (argument.name.empty()) {
+    else if (argument.name.empty())
       passed.add(value);
-    } else {
+    else
       passed.add(argument.name, value);
-    }
   }
   if (!caller.is_missing()) passed.add("caller", caller);
   line_ = expr.line;

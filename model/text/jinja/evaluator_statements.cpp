@@ -115,11 +115,10 @@ Evaluator::Flow Evaluator::run_inner(const Stmt& stmt) {
     text = capture.take();
   }
   if (stmt.value != nullptr) text = eval_filter_chain(*stmt.value, text);
-  if (stmt.kind == Stmt::Kind::kFilterBlock) {
+  if (stmt.kind == Stmt::Kind::kFilterBlock)
     print(text);
-  } else {
+  else
     assign(*stmt.target, text);
-  }
   return flow;
 }
 

@@ -134,13 +134,11 @@ Value url_encode(Evaluator& e, const Value& self, const Bound&) {
   constexpr std::string_view kPlain =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~/";
   std::string out;
-  for (char c : to_str(self)) {
-    if (kPlain.find(c) != kPlain.npos) {
+  for (char c : to_str(self))
+    if (kPlain.find(c) != kPlain.npos)
       out += c;
-    } else {
+    else
       out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
   return e.text(out);
 }
 

@@ -74,13 +74,12 @@ class JsonWriter {
     for (size_t pos = 0; pos < quoted.size();) {
       char32_t point = next_code_point(quoted, pos);
       auto code = static_cast<uint32_t>(point);
-      if (code < 0x7F) {
+      if (code < 0x7F)
         out_ += static_cast<char>(code);
-      } else if (code < 0x10000) {
+      else if (code < 0x10000)
         out_ += code == 0x7F ? "\x7F" : fmt::format("\\u{:04x}", code);
-      } else {
+      else
         out_ += fmt::format("\\u{:04x}\\u{:04x}", 0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF));
-      }
     }
   }
 

@@ -49,19 +49,17 @@ bool is_cased(char32_t point) {
 }
 
 void append_upper(std::string& out, char32_t point) {
-  if (const Special* special = special_of(point)) {
+  if (const Special* special = special_of(point))
     out += special->upper;
-  } else {
+  else
     append_utf8(out, static_cast<char32_t>(utf8proc_toupper(code(point))));
-  }
 }
 
 void append_title(std::string& out, char32_t point) {
-  if (const Special* special = special_of(point)) {
+  if (const Special* special = special_of(point))
     out += special->title;
-  } else {
+  else
     append_utf8(out, static_cast<char32_t>(utf8proc_totitle(code(point))));
-  }
 }
 
 bool is_between_letters_end(std::string_view text, size_t begin, size_t end) {
@@ -74,13 +72,12 @@ bool is_between_letters_end(std::string_view text, size_t begin, size_t end) {
 // another letter.
 void append_lower(std::string& out, char32_t point, std::string_view text, size_t begin,
                   size_t end) {
-  if (point == 0x130) {
+  if (point == 0x130)
     out += "i\u0307";
-  } else if (point == 0x3A3 && is_between_letters_end(text, begin, end)) {
+  else if (point == 0x3A3 && is_between_letters_end(text, begin, end))
     out += "\u03C2";
-  } else {
+  else
     append_utf8(out, static_cast<char32_t>(utf8proc_tolower(code(point))));
-  }
 }
 
 // Calls each(point, begin, end) for the characters of a text.
@@ -111,11 +108,10 @@ std::string to_lower(std::string_view text) {
 std::string to_capitalized(std::string_view text) {
   std::string out;
   for_each_character(text, [&](char32_t p, size_t begin, size_t end) {
-    if (begin == 0) {
+    if (begin == 0)
       append_title(out, p);
-    } else {
+    else
       append_lower(out, p, text, begin, end);
-    }
   });
   return out;
 }
@@ -124,11 +120,10 @@ std::string to_title(std::string_view text) {
   std::string out;
   bool in_word = false;
   for_each_character(text, [&](char32_t p, size_t begin, size_t end) {
-    if (in_word) {
+    if (in_word)
       append_lower(out, p, text, begin, end);
-    } else {
+    else
       append_title(out, p);
-    }
     in_word = is_cased(p);
   });
   return out;
@@ -137,11 +132,10 @@ std::string to_title(std::string_view text) {
 std::string to_swapped_case(std::string_view text) {
   std::string out;
   for_each_character(text, [&](char32_t p, size_t begin, size_t end) {
-    if (is_upper(p)) {
+    if (is_upper(p))
       append_lower(out, p, text, begin, end);
-    } else {
+    else
       append_upper(out, p);
-    }
   });
   return out;
 }

@@ -86,11 +86,10 @@ class Lexer {
   // Behind the end of a block or a comment, whose sign stands before `end`.
   void close(char sign, std::string_view end, bool trims) {
     at_ += end.size() + (sign != ' ' ? 1 : 0);
-    if (sign == '-') {
+    if (sign == '-')
       skip_space();
-    } else if (sign != '+' && trims && has("\n")) {
+    else if (sign != '+' && trims && has("\n"))
       move_to(at_ + 1);
-    }
     line_starts_ = at_ > 0 && source_[at_ - 1] == '\n';
   }
 

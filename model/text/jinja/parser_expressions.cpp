@@ -160,13 +160,12 @@ Expr* Parser::power() {
 Expr* Parser::unary(bool with_filter) {
   Level level(*this);
   Expr* value = nullptr;
-  if (take_operator("-")) {
+  if (take_operator("-"))
     value = make(Expr::Kind::kNegative, unary(false));
-  } else if (take_operator("+")) {
+  else if (take_operator("+"))
     value = make(Expr::Kind::kPositive, unary(false));
-  } else {
+  else
     value = primary();
-  }
   value = postfix(value);
   return with_filter ? filters(value) : value;
 }
@@ -192,9 +191,7 @@ Expr* Parser::number() {
   for (char c : take().text)
     if (c != '_') digits += c;
   const char *begin = digits.data(), *end = begin + digits.size();
-  if (is_float) {
-    return constant(Value::real(std::strtod(begin, nullptr)));
-  }
+  if (is_float) return constant(Value::real(std::strtod(begin, nullptr)));
   int base = 10;
   if (digits.size() > 2 && digits[0] == '0') {
     char letter = static_cast<char>(digits[1] | 0x20);
@@ -255,15 +252,13 @@ Expr* Parser::dict() {
 }
 
 Expr* Parser::postfix(Expr* value) {
-  for (;;) {
-    if (is_operator(".") || is_operator("[")) {
+  for (;;)
+    if (is_operator(".") || is_operator("["))
       value = subscript(value);
-    } else if (is_operator("(")) {
+    else if (is_operator("("))
       value = call(value);
-    } else {
+    else
       return value;
-    }
-  }
 }
 
 Expr* Parser::filters(Expr* value) {

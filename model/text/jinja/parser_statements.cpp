@@ -152,11 +152,10 @@ Stmt* Parser::if_statement() {
     branch->otherwise.push_back(other);
     branch = other;
   }
-  if (take_name("else")) {
+  if (take_name("else"))
     branch->otherwise = body("endif");
-  } else {
+  else
     take();
-  }
   return stmt;
 }
 
@@ -181,11 +180,10 @@ void Parser::signature(Macro& macro) {
     Expr* parameter = make(Expr::Kind::kName);
     parameter->name = expect(Kind::kName, "the name of a parameter").text;
     macro.parameters.push_back(parameter);
-    if (take_operator("=")) {
+    if (take_operator("="))
       macro.defaults.push_back(expression());
-    } else if (!macro.defaults.empty()) {
+    else if (!macro.defaults.empty())
       fail_here("non-default argument follows default argument");
-    }
   }
   take();
 }

@@ -18,11 +18,10 @@ class PercentFormatter {
   PercentFormatter(const Value& format, const Value& arguments, Arena& arena)
       : rest_(format.text()), is_safe_(format.is_safe()), arguments_(arguments), arena_(arena) {
     bool is_tuple = arguments.is(Kind::kSequence) && arguments.sequence().is_tuple();
-    if (is_tuple) {
+    if (is_tuple)
       left_ = arguments.sequence().items;
-    } else {
+    else
       left_ = {&arguments_, 1};
-    }
   }
 
   std::string run() {
@@ -71,19 +70,18 @@ class PercentFormatter {
     bool left = false, zeros = false;
     for (bool found = true; found;) {
       found = true;
-      if (take('-')) {
+      if (take('-'))
         left = true;
-      } else if (take('0')) {
+      else if (take('0'))
         zeros = true;
-      } else if (take('+')) {
+      else if (take('+'))
         format.sign = '+';
-      } else if (take(' ')) {
+      else if (take(' '))
         format.sign = format.sign == '+' ? '+' : ' ';
-      } else if (take('#')) {
+      else if (take('#'))
         format.alternate = true;
-      } else {
+      else
         found = false;
-      }
     }
     int width = take_number(rest_);
     if (take('.')) format.precision = std::max(0, take_number(rest_));

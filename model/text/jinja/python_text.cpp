@@ -20,13 +20,12 @@ bool is_printable(char32_t point) {
 
 void append_escape(std::string& out, char32_t point) {
   auto code = static_cast<uint32_t>(point);
-  if (code < 0x100) {
+  if (code < 0x100)
     fmt::format_to(std::back_inserter(out), "\\x{:02x}", code);
-  } else if (code < 0x10000) {
+  else if (code < 0x10000)
     fmt::format_to(std::back_inserter(out), "\\u{:04x}", code);
-  } else {
+  else
     fmt::format_to(std::back_inserter(out), "\\U{:08x}", code);
-  }
 }
 
 void append_repr_of_character(std::string& out, char32_t point, char quote) {

@@ -47,11 +47,10 @@ void Scope::store(std::string_view name) {
   stores_.insert(name);
   if (slots_.contains(name)) return;
   SlotRef outer = find_outside(name);
-  if (outer.slot >= 0) {
+  if (outer.slot >= 0)
     define(name, {.from = Load::From::kSlot, .source = outer});
-  } else {
+  else
     define(name, {.from = Load::From::kMissing, .source = {}});
-  }
 }
 
 int Scope::declare_parameter(std::string_view name) {
@@ -78,11 +77,10 @@ void Scope::merge_branches(const std::vector<Scope>& branches, Program& program)
     load.slot = slots_.at(name);
     SlotRef outer = find_outside(name);
     load.from = outer.slot >= 0 ? Load::From::kSlot : Load::From::kContext;
-    if (outer.slot >= 0) {
+    if (outer.slot >= 0)
       load.source = outer;
-    } else {
+    else
       load.context = context_index(name, program);
-    }
   }
 }
 

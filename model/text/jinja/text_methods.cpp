@@ -133,11 +133,10 @@ Value expandtabs(Evaluator& e, const Value& self, const Bound& bound) {
       continue;
     }
     out += c;
-    if (c == '\n' || c == '\r') {
+    if (c == '\n' || c == '\r')
       column = 0;
-    } else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) {
+    else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80)
       ++column;
-    }
   }
   return like(e, self, out);
 }

@@ -57,9 +57,8 @@ std::vector<bool> golden_class(const std::string& name) {
 // Of a class C, asks "C!|!" about "c!": one word when c is in the class, two when it is not.
 std::vector<bool> our_class(const std::string& regex) {
   std::string text;
-  for (char32_t c = 0; c < kNumCodePoints; ++c) {
+  for (char32_t c = 0; c < kNumCodePoints; ++c)
     if (!is_surrogate(c)) text += utf8(c) + "!";
-  }
   std::vector<bool> members(kNumCodePoints);
   const ll::PreTokenizer pre_tokenizer(regex + "!|!", "test");
   pre_tokenizer.split(text, [&](std::string_view word) {

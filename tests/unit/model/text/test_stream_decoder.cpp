@@ -19,9 +19,8 @@ using ll::test::tiny_docs;
 Ids random_ids(std::mt19937& random, const Tokenizer& tokenizer) {
   Ids ids(random() % 30);
   const auto num_ids = static_cast<uint32_t>(tokenizer.vocab_size());
-  for (int32_t& id : ids) {
+  for (int32_t& id : ids)
     id = static_cast<int32_t>(random() % 2 ? random() % 256 : random() % (num_ids + 200));
-  }
   return ids;
 }
 
@@ -42,11 +41,9 @@ void check_stream(const Tokenizer& tokenizer, const Ids& ids, bool skip_special)
 
 TEST_CASE("a stream of random tokens gives the text of the whole") {
   std::mt19937 random(5);
-  for (int round = 0; round < 3000; ++round) {
-    for (const Tokenizer* tokenizer : {&qwen25(), &tiny_docs()}) {
+  for (int round = 0; round < 3000; ++round)
+    for (const Tokenizer* tokenizer : {&qwen25(), &tiny_docs()})
       check_stream(*tokenizer, random_ids(random, *tokenizer), round % 2 == 0);
-    }
-  }
 }
 
 TEST_CASE("a character comes with its last token") {

@@ -312,9 +312,8 @@ TEST_CASE("a broken tokenizer.json is refused with one line") {
               "t.json: token id 2000000000 is far above");
   starts_with(refusal("/model/merges", "a b"),
               "t.json: model.merges is missing or of another kind");
-  for (const Json& merge : {Json("he"), Json("h e l"), Json(3), Json({"h"}), Json({"h", 1})}) {
+  for (const Json& merge : {Json("he"), Json("h e l"), Json(3), Json({"h"}), Json({"h", 1})})
     starts_with(refusal("/model/merges/0", merge), "t.json: model.merges is ");
-  }
   starts_with(refusal("/model/merges/0", "h x"),
               "t.json: model.merges has \"h x\", but model.vocab");
   starts_with(refusal("/added_tokens", 1), "t.json: added_tokens is 1,");

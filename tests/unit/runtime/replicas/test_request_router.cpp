@@ -81,9 +81,8 @@ class PaperReplicas {
 
   void step(Replica& r) {
     double cost = 1;
-    while (!r.queue.empty() && static_cast<int64_t>(r.running.size()) < slots_) {
+    while (!r.queue.empty() && static_cast<int64_t>(r.running.size()) < slots_)
       cost += 0.005 * static_cast<double>(start(r));
-    }
     cost += 0.02 * static_cast<double>(r.running.size());
     r.clock += cost;
     for (Job& job : r.running)
