@@ -12,13 +12,13 @@ rooms='
 base                        check.h hash.h input_file.h json_fields.h json_tree.h line_reader.h nearest_name.h numbers.h
                             output_file.h output_stage.h printable.h random.h sha256.h utf8.h
 
-kernels                     backend.h call_timer.h draw.h dtype.h few_rows.h linear_tuning.h ops.h pages.h position_split.h
-                            sampling_ops.h tensor.h fused_decode.h
-                            | device_api.h op_declarations.inl op_table.inl
+kernels                     backend.h call_timer.h draw.h dtype.h few_rows.h ops.h pages.h position_split.h
+                            tensor.h fused_decode.h
+                            | device_api.h linear_tuning.h op_declarations.inl op_table.inl
 kernels/cpu/simd            | simd.h
 kernels/cpu                 | cpu_backend.h
 kernels/cuda/device         cuda_device.h launch.cuh workspace.h
-                            | cuda_check.h cuda_ops.h device_math.cuh kernel_family.h launch.h
+                            | cuda_check.h cuda_ops.h device_math.cuh kernel_family.h
 kernels/cuda/ptx            | barriers.cuh bulk_copy.cuh clusters.cuh portable.cuh registers.cuh tensor_map.h wgmma.cuh
 kernels/cuda/rows           | rope.cuh silu.h
 kernels/cuda/sampling       |
@@ -45,11 +45,11 @@ model/decoder               decoder.h sampler.h
 
 runtime/version             version.h
 runtime/config              engine_config.h
-                            | batch_options.h bench_options.h config_reader.h config_rows.h engine_rows.h model_files.h
+                            | bench_options.h config_reader.h config_rows.h engine_rows.h model_files.h
 runtime/process             progress.h | cpu_threads.h launch_clock.h signals.h watchdog.h
-runtime/schedule            | request.h scheduler.h sequence.h step_events.h step_plan.h step_result.h step_work.h
+runtime/schedule            | request.h scheduler.h step_events.h step_plan.h step_result.h step_work.h
 runtime/engine              | engine.h model_runner.h runner_options.h
-runtime/planning            grid_planner.h | device_rates.h grid_cost.h machine_rates.h measure_device.h memory_budget.h
+runtime/planning            grid_planner.h | grid_cost.h machine_rates.h measure_device.h memory_budget.h
 runtime/rank                | local_model.h
 runtime/api                 | answer.h api_context.h completion.h completion_body.h text_output.h
 runtime/answers             | desk.h
@@ -130,6 +130,16 @@ check_includes() {
         else if (level[to] > level[from]) fault(header ": " from " stands below " to)
         else if (!((to, name) in door)) fault(header " is not a door of " to)
         else if (door[to, name] == "inner" && top(from) != top(to)) fault(header " is a door for " top(to) " alone")
+        if (entered[to, name] != "outside") entered[to, name] = top(from) == top(to) ? "inside" : "outside"
+      }
+      # A door is one that somebody enters, from outside its top folder if it is for all.
+      function check_doors(   key, part) {
+        for (key in door) {
+          split(key, part, SUBSEP)
+          place = part[1] ": " part[2]
+          if (!(key in entered)) fault("nobody enters by this door")
+          else if (door[key] == "open" && entered[key] == "inside") fault("only its top folder enters by this door")
+        }
       }
       BEGIN { read_rooms(); read_only(); exempt = split(ENVIRON["in_headers"], exempted, " ") }
       {
@@ -143,7 +153,7 @@ check_includes() {
           if (i > exempt) fault(header ": a type of a library in a header")
         }
       }
-      END { exit faults }'
+      END { check_doors(); exit faults }'
 }
 
 # Every folder of the list has its CMakeLists.txt, and README.md's table has a row "| `folder/` | purpose |" for each, in
