@@ -1,8 +1,12 @@
 #include "parallel/mpi/mpi_mailbox.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <optional>
 #include <thread>
 
 #include "tests/support/world.h"
@@ -45,4 +49,27 @@ TEST_CASE("mailbox: an empty message, and none") {
     CHECK(m->from == 1);
     CHECK(m->text.empty());
   }
+}
+
+// Rank 1 calls MPI again only when a file shows that rank 0 has the message.
+TEST_CASE("mailbox: a message arrives while its sender is busy with other things") {
+  if (mpi().world().size() < 2) return;
+  Mailbox box(mpi().world());
+  std::string path = mpi().world().broadcast_text(
+      box.rank() == 0 ? fmt::format("/tmp/litelang-mailbox-{}", ::getpid()) : "", 0);
+  const std::string text(20'000, 'x');  // longer than MPI sends unasked
+  if (box.rank() == 1) {
+    box.post(0, text);
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (::access(path.c_str(), F_OK) != 0 && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    CHECK(::access(path.c_str(), F_OK) == 0);
+  } else if (box.rank() == 0) {
+    std::optional<Mailbox::Message> m;
+    while (!(m = box.poll())) std::this_thread::yield();
+    CHECK(m->text == text);
+    ::close(::creat(path.c_str(), 0600));
+  }
+  mpi().world().barrier();
+  if (box.rank() == 0) ::unlink(path.c_str());
 }
