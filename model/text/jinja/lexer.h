@@ -2,6 +2,7 @@
 // A template's source to tokens, with the white space rules of transformers' environment: line
 // feeds behind blocks (trim_blocks) and blanks before them (lstrip_blocks) are gone, as is one line
 // feed at the end.
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,5 +1,6 @@
 #pragma once
 // Texts by code points, as Python counts them.
+#include <cstdint>
 #include <cstddef>
 #include <optional>
 #include <string_view>

@@ -1,5 +1,6 @@
 #pragma once
 // Python's ways to cut texts.
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
