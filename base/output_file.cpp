@@ -1,6 +1,7 @@
 #include "base/output_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,24 +19,51 @@ OutputFile::OutputFile(const std::string& path, bool overwrite) : path_(path) {
     fd_ = STDOUT_FILENO;
     return;
   }
-  struct stat info;
-  bool is_special = ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
-  int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (overwrite || is_special ? O_TRUNC : O_EXCL);
-  fd_ = ::open(path.c_str(), flags, 0666);
-  check(fd_ >= 0 || errno != EEXIST,
+  try {
+    while (!open(overwrite)) ::close(std::exchange(fd_, -1));
+  } catch (const Error&) {
+    if (fd_ >= 0) ::close(fd_);
+    throw;
+  }
+}
+
+bool OutputFile::open(bool overwrite) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC;
+  fd_ = ::open(path_.c_str(), kFlags | O_EXCL, 0666);
+  is_ours_ = fd_ >= 0;
+  if (!is_ours_ && errno == EEXIST) fd_ = ::open(path_.c_str(), kFlags, 0666);
+  struct stat info = {};
+  check(fd_ >= 0 && ::fstat(fd_, &info) == 0, "{}: cannot write: {}; check job.output", path_,
+        std::strerror(errno));
+  is_regular_ = S_ISREG(info.st_mode);
+  if (!is_regular_) return true;
+  // A file system without locks is no reason not to run.
+  check(::flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
+        "{}: is being written by another job; choose another job.output", path_);
+  // As it is now that nobody else writes it.
+  check(::fstat(fd_, &info) == 0, "{}: cannot write: {}", path_, std::strerror(errno));
+  if (info.st_nlink == 0) return false;
+  holds_old_ = info.st_size > 0;
+  check(!holds_old_ || overwrite,
         "{}: exists already; remove it, choose another job.output, or set job.overwrite: true",
-        path);
-  check(fd_ >= 0, "{}: cannot write: {}; check job.output", path, std::strerror(errno));
-  is_regular_ = !is_special;
+        path_);
+  return true;
 }
 
 OutputFile::~OutputFile() {
   if (fd_ <= STDOUT_FILENO) return;
+  // Before the lock goes, so that nobody's lines go with it.
+  if (is_ours_ && num_bytes_ == 0) ::unlink(path_.c_str());
   ::close(fd_);
-  if (is_regular_ && num_bytes_ == 0) ::unlink(path_.c_str());
+}
+
+void OutputFile::replace_old() {
+  if (!std::exchange(holds_old_, false)) return;
+  check(::ftruncate(fd_, 0) == 0, "{}: cannot write: {}", path_, std::strerror(errno));
 }
 
 void OutputFile::write_line(std::string_view text) {
+  replace_old();
   std::string line(text);
   line += '\n';
   for (size_t written = 0; written < line.size();) {
@@ -54,6 +82,7 @@ void OutputFile::write_line(std::string_view text) {
 
 void OutputFile::close() {
   if (fd_ <= STDOUT_FILENO) return;
+  replace_old();
   int fd = std::exchange(fd_, -1);
   check(::close(fd) == 0, "{}: cannot write: {}", path_, std::strerror(errno));
 }

@@ -1,11 +1,10 @@
 #include "runtime/job.h"
 
-#include <filesystem>
-
 #include "runtime/api/api_context.h"
 #include "runtime/batch/batch_job.h"
 #include "runtime/bench/bench_grids.h"
 #include "runtime/bench/bench_job.h"
+#include "runtime/config/output_conflict.h"
 #include "runtime/planning/measure_device.h"
 #include "runtime/rank/local_model.h"
 #include "runtime/replicas/replica_pool.h"
@@ -62,10 +61,7 @@ void batch(const EngineConfig& config, const MpiEnvironment& mpi) {
   }
   // What cannot be read or written shows before the model is loaded.
   LineReader input(config.job.input, config.job.max_line_bytes);
-  std::error_code none;
-  if (std::filesystem::is_regular_file(config.job.input, none) &&
-      std::filesystem::equivalent(config.job.input, config.job.output, none))
-    fail_usage("job.output: {} is job.input, too", config.job.output);
+  check_output_is_no_input(config, "job.output", config.job.output);
   OutputFile output(config.job.output, config.job.overwrite);
   LocalModel local(config, mpi);
   loaded(local);
@@ -119,6 +115,8 @@ void bench(const EngineConfig& config, const MpiEnvironment& mpi) {
   if (config.grid && config.grid->dp > 1 && !config.can_replicate())
     fail_usage("grid.dp = {}: of the benchmarks only throughput runs on several replicas",
                config.grid->dp);
+  check_output_is_no_input(config, "bench.output_json", config.bench.output_json);
+  check_output_is_no_input(config, "bench.trace", config.bench.trace);
   LocalModel local(config, mpi);
   if (config.bench.kind == Kind::kGrids) return bench_grids(local, config);
   GridShape grid = local.wanted_grid();

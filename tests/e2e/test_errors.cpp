@@ -129,6 +129,28 @@ TEST_CASE("input and output") {
               {"no/folder/out: cannot write"});
 }
 
+TEST_CASE("a job that fails before its first answer leaves the old answers") {
+  TempFolder folder;
+  std::string in = folder.write("in", one_request()), old = folder.write("old", "answers\n");
+  Batch typo{.np = 2, .model = folder.path("modle.h5"), .sets = {"job.overwrite=true"}};
+  check_fails(batch_command(typo, in, old), kError, {"modle.h5: no such file"});
+  CHECK(read_file(old) == "answers\n");
+}
+
+TEST_CASE("an output that is an input or the model is refused") {
+  TempFolder folder;
+  std::string in = folder.write("in", one_request());
+  std::filesystem::create_directory(folder.path("model"));
+  for (std::string name : {"config.json", "tokenizer.json", "model.safetensors"})
+    folder.write("model/" + name, tiny(name));
+  std::filesystem::create_hard_link(folder.path("model/config.json"), folder.path("linked"));
+  Batch batch{.np = 1, .model = folder.path("model"), .sets = {"job.overwrite=true"}};
+  check_fails(batch_command(batch, in, in), kUsage, {"in is job.input, too"});
+  check_fails(batch_command(batch, in, folder.path("linked")), kUsage, {"is a file of the model"});
+  CHECK(read_file(in) == one_request());
+  CHECK(read_file(folder.path("linked")) == tiny("config.json"));
+}
+
 TEST_CASE("weight files that are missing, cut short or damaged") {
   TempFolder folder;
   std::string sound = read_file(model_file("tiny-qwen2-docs"));

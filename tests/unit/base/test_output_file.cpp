@@ -51,6 +51,49 @@ TEST_CASE("output: a file without a line is removed, unless the job ended well")
   CHECK(fs::exists(folder / "empty"));
 }
 
+TEST_CASE("output: what is there stays until the first line takes its place") {
+  TemporaryFolder folder;
+  std::string path = folder / "out.jsonl";
+  write_text(path, "old\nanswers\n");
+  { OutputFile failed(path, true); }
+  CHECK(read_text(path) == "old\nanswers\n");
+  {
+    OutputFile file(path, true);
+    CHECK(read_text(path) == "old\nanswers\n");
+    file.write_line("n");
+    CHECK(read_text(path) == "n\n");
+  }
+  CHECK(read_text(path) == "n\n");
+  OutputFile(path, true).close();  // a job that ended well and had nothing to say
+  CHECK(read_text(path).empty());
+}
+
+TEST_CASE("output: an empty file is no answer, and is not removed by who did not make it") {
+  TemporaryFolder folder;
+  std::string path = folder / "out.jsonl";
+  write_text(path, "");
+  { OutputFile failed(path, false); }
+  CHECK(fs::exists(path));
+  OutputFile(path, false).write_line("line");
+  CHECK(read_text(path) == "line\n");
+}
+
+TEST_CASE("output: of one job at a time") {
+  TemporaryFolder folder;
+  std::string path = folder / "out.jsonl";
+  {
+    OutputFile first(path, false);
+    for (bool overwrite : {false, true})
+      CHECK(contains(error_of([&] { OutputFile(path, overwrite); }),
+                     path + ": is being written by another job"));
+    CHECK(fs::exists(path));
+    first.write_line("first");
+  }
+  CHECK(contains(error_of([&] { OutputFile(path, false); }), "exists already"));
+  OutputFile(path, true).write_line("second");
+  CHECK(read_text(path) == "second\n");
+}
+
 TEST_CASE("output: what cannot be written is said at once") {
   CHECK(contains(error_of([] { OutputFile("/nonexistent/out", false); }),
                  "/nonexistent/out: cannot write"));
