@@ -1,7 +1,7 @@
 #pragma once
 // Texts by code points, as Python counts them.
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
