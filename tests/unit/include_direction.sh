@@ -46,6 +46,7 @@ model/decoder               decoder.h sampler.h
 runtime/version             version.h
 runtime/config              engine_config.h
                             | bench_options.h config_reader.h config_rows.h engine_rows.h model_files.h
+                            output_conflict.h
 runtime/process             progress.h | cpu_threads.h launch_clock.h signals.h watchdog.h
 runtime/schedule            | request.h scheduler.h step_events.h step_plan.h step_result.h step_work.h
 runtime/engine              | engine.h model_runner.h runner_options.h
