@@ -52,7 +52,15 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool parse_error(size_t position, const std::string&, const nlohmann::json::exception&) override {
+  bool parse_error(size_t position, const std::string&,
+                   const nlohmann::json::exception& error) override {
+    std::string_view why = error.what();
+    check(why.find("surrogate") == why.npos,
+          "{}: the \\u escape before byte {} is half of a surrogate pair, which is no Unicode "
+          "character: write both halves",
+          where_, position);
+    check(why.find("UTF-8") == why.npos, "{}: byte {} is not valid UTF-8: write the text in UTF-8",
+          where_, position);
     fail("{}: not valid JSON at byte {}: write or fetch it again", where_, position);
   }
 
@@ -173,6 +181,8 @@ void append_json_string(std::string& out, std::string_view text) {
 }
 
 JsonTree JsonTree::parse(std::string_view text, std::string_view where) {
+  bool is_utf16 = text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
+  check(!is_utf16, "{}: is UTF-16: write the text in UTF-8", where);
   Builder builder(where);
   nlohmann::json::sax_parse(text, &builder);
   return builder.take();

@@ -29,23 +29,28 @@ constexpr size_t kReadBytes = size_t{1} << 20, kMaxLineBytes = size_t{256} << 20
 
 struct Arguments {
   std::string model;
-  bool decode = false, skip_special_tokens = false;
+  bool decode = false, skip_special_tokens = false, add_special_tokens = false;
 };
 
 Tokenizer load_tokenizer(const std::string& model) {
   std::filesystem::path path = model;
-  if (std::filesystem::is_directory(path)) path /= "tokenizer.json";
-  std::string json = path.extension() == ".json" ? InputFile(path).read_all(kMaxTextBytes)
-                                                 : load_model_texts(path).tokenizer_json;
+  std::string json;
+  if (std::filesystem::is_directory(path)) {
+    path /= "tokenizer.json";
+    json = read_tokenizer_json(model);
+  } else {
+    json =
+        path.extension() == ".json" ? read_model_text(path) : load_model_texts(path).tokenizer_json;
+  }
   check(!json.empty(), "{}: this model has no tokenizer", model);
   return Tokenizer::from_json(json, path.string());
 }
 
-std::string encode_line(const Tokenizer& tokenizer, std::string_view line) {
+std::string encode_line(const Tokenizer& tokenizer, std::string_view line, bool add_special) {
   JsonTree value = JsonTree::parse(line, "JSON");
   check(value.is(JsonTree::Kind::kString), "expected a JSON string, not {}", printable(line, 40));
   std::string out = "[";
-  for (int32_t id : tokenizer.encode(value.text)) {
+  for (int32_t id : tokenizer.encode(value.text, add_special)) {
     char digits[16];
     out.append(digits, std::to_chars(digits, digits + sizeof digits, id).ptr);
     out += ',';
@@ -107,7 +112,7 @@ Converted convert_block(const Tokenizer& tokenizer, const Arguments& a, const Bl
     if (line.empty()) continue;
     try {
       out += a.decode ? decode_line(tokenizer, line, a.skip_special_tokens)
-                      : encode_line(tokenizer, line);
+                      : encode_line(tokenizer, line, a.add_special_tokens);
     } catch (const Error& e) {
       return {out, fmt::format("standard input, line {}: {}", number, e.what())};
     }
@@ -197,6 +202,8 @@ int tokenize_command(const std::vector<std::string>& arguments) {
       ->type_name("")
       ->required();
   app.add_flag("--decode", a.decode, "the reverse: arrays in, strings out");
+  app.add_flag("--add_special_tokens", a.add_special_tokens,
+               "put around a text what the tokenizer puts around a prompt, such as <s>");
   app.add_flag("--skip_special_tokens", a.skip_special_tokens,
                "with --decode: leave out tokens such as <|im_end|>");
   if (!parse_options(app, arguments)) return static_cast<int>(ExitCode::kDone);

@@ -33,5 +33,9 @@ constexpr uint64_t kMaxTextBytes = uint64_t{256} << 20;
 
 // From a Hugging Face folder; config.json must be there.
 ModelTexts read_model_texts(const std::string& folder);
+// Its tokenizer.json, or one made of vocab.json and merges.txt; empty when it has neither.
+std::string read_tokenizer_json(const std::string& folder);
+// A file of such a folder. Throws Error where it is the pointer that Git LFS leaves in its place.
+std::string read_model_text(const std::string& path);
 
 }  // namespace ll

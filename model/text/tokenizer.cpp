@@ -32,10 +32,12 @@ Tokenizer Tokenizer::from_json(std::string_view text, std::string_view where) {
 Tokenizer::Tokenizer(TokenizerSpec spec, std::string_view where)
     : tokens_(std::move(spec.tokens)),
       bpe_(spec.byte_ids, spec.merges),
-      pre_tokenizer_(spec.split_regex, where),
+      splitter_(spec.steps, where),
       nfc_(spec.nfc),
       raw_added_(added_tokens(spec, false)),
       normalized_added_(added_tokens(spec, true)),
+      prefix_(spec.prefix),
+      suffix_(spec.suffix),
       is_special_(static_cast<size_t>(tokens_.num_ids())),
       whole_(static_cast<size_t>(tokens_.num_ids())) {
   if (spec.ignore_merges)
@@ -47,28 +49,31 @@ Tokenizer::Tokenizer(TokenizerSpec spec, std::string_view where)
   }
 }
 
-std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
-  const size_t invalid = find_invalid_utf8(text);
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
+  size_t invalid = find_invalid_utf8(text);
   check(invalid == text.npos,
         "text to tokenize: byte {} is not valid UTF-8: send the text in UTF-8", invalid);
   std::vector<int32_t> ids;
+  if (add_special_tokens) ids = prefix_;
   Bpe::Scratch scratch;
+  RegexBudget budget(text.size());
   std::string buffer;
   for (const AddedTokens::Piece& raw : raw_added_.split(text)) {
     if (raw.token != kNoToken) {
       ids.push_back(raw.token);
       continue;
     }
-    const std::string_view normal = nfc_ ? normalize_nfc(raw.text, buffer) : raw.text;
+    std::string_view normal = nfc_ ? normalize_nfc(raw.text, buffer) : raw.text;
     for (const AddedTokens::Piece& piece : normalized_added_.split(normal)) {
       if (piece.token != kNoToken) {
         ids.push_back(piece.token);
         continue;
       }
-      pre_tokenizer_.split(piece.text,
-                           [&](std::string_view word) { encode_word(word, scratch, ids); });
+      splitter_.split(piece.text, budget,
+                      [&](std::string_view word) { encode_word(word, scratch, ids); });
     }
   }
+  if (add_special_tokens) ids.insert(ids.end(), suffix_.begin(), suffix_.end());
   return ids;
 }
 

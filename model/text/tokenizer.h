@@ -1,5 +1,5 @@
 #pragma once
-// Text to token ids and back, identical to Hugging Face's `tokenizers` on Qwen2's tokenizer.json.
+// Text to token ids and back, identical to Hugging Face's `tokenizers` on files of byte-level BPE.
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -11,8 +11,8 @@
 
 #include "model/text/added_tokens.h"
 #include "model/text/bpe.h"
-#include "model/text/pre_tokenizer.h"
 #include "model/text/token_table.h"
+#include "model/text/word_splitter.h"
 
 namespace ll {
 
@@ -22,12 +22,13 @@ struct TokenizerSpec;
 class Tokenizer {
  public:
   // `text` is that of a tokenizer.json; `where` names it in errors. Throws Error that names what is
-  // not byte-level BPE as Qwen2 has it.
+  // not byte-level BPE as the families of Qwen and Llama 3 have it.
   static Tokenizer from_json(std::string_view text, std::string_view where);
 
-  // Added tokens in the text ("<|im_end|>") become their ids; nothing is added around it. Throws
-  // Error with the byte offset when the text is not UTF-8.
-  std::vector<int32_t> encode(std::string_view text) const;
+  // Added tokens in the text ("<|im_end|>") become their ids. What the file's post-processor puts
+  // around a text ("<s>") is added only when asked for. Throws Error with the byte offset when the
+  // text is not UTF-8.
+  std::vector<int32_t> encode(std::string_view text, bool add_special_tokens = false) const;
 
   // Valid UTF-8: bytes of tokens that are not become U+FFFD. Ids without a token decode to nothing.
   std::string decode(std::span<const int32_t> ids, bool skip_special_tokens) const;
@@ -50,9 +51,10 @@ class Tokenizer {
 
   TokenTable tokens_;
   Bpe bpe_;
-  PreTokenizer pre_tokenizer_;
+  WordSplitter splitter_;
   bool nfc_;
   AddedTokens raw_added_, normalized_added_;
+  std::vector<int32_t> prefix_, suffix_;
   std::unordered_map<std::string, int32_t> names_;  // of tokens that no bytes find
   std::vector<bool> is_special_;
   mutable std::vector<std::atomic<Whole>> whole_;

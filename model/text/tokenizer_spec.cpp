@@ -1,7 +1,7 @@
 #include "model/text/tokenizer_spec.h"
 
 #include <algorithm>
-#include <initializer_list>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -31,8 +31,8 @@ class Parser {
   TokenizerSpec run() {
     normalizer();
     pre_tokenizer();
-    byte_level_or_null("post_processor", true);
-    byte_level_or_null("decoder", false);
+    if (const JsonTree* value = root_.find("post_processor")) post_processor(*value);
+    decoder(root_.find("decoder"));
     const JsonTree& model = object(root_, "model", "model");
     model_options(model);
     added_tokens();
@@ -72,46 +72,139 @@ class Parser {
     return value->text == "true";
   }
 
+  static bool is_type(const JsonTree& value, std::string_view type) {
+    return is_text(value.find("type"), type);
+  }
+  // The parts of a Sequence; nothing of anything else.
+  const JsonTree* parts_of(const JsonTree& value, std::string_view key) const {
+    const JsonTree* parts = is_type(value, "Sequence") ? value.find(key) : nullptr;
+    return parts && parts->is(Kind::kArray) ? parts : nullptr;
+  }
+
   void normalizer() {
     const JsonTree* value = root_.find("normalizer");
-    spec_.nfc = value != nullptr;
-    if (value && !is_text(value->find("type"), "NFC")) refuse("normalizer", value);
+    if (value) normalizer(*value);
+  }
+  void normalizer(const JsonTree& value) {
+    if (const JsonTree* parts = parts_of(value, "normalizers"))
+      for (const JsonTree::Member& part : parts->members) normalizer(part.value);
+    else if (is_type(value, "NFC"))
+      spec_.nfc = true;
+    else
+      refuse("normalizer", &value);
   }
 
-  // Sequence[Split, ByteLevel], or ByteLevel with GPT-2's own expression.
+  // Steps of which ByteLevel is the last.
   void pre_tokenizer() {
     const JsonTree& top = object(root_, "pre_tokenizer", "pre_tokenizer");
-    if (is_text(top.find("type"), "ByteLevel")) {
-      if (!flag(top, "use_regex", true)) refuse("pre_tokenizer", &top);
-      spec_.split_regex = kByteLevelRegex;
-      return prefix_space(top);
+    std::vector<const JsonTree*> steps;
+    collect_steps(top, steps);
+    for (size_t i = 0; i < steps.size(); ++i) {
+      bool is_last = i + 1 == steps.size();
+      if (is_type(*steps[i], "ByteLevel") != is_last) refuse("pre_tokenizer", &top);
+      pre_tokenizer_step(*steps[i]);
     }
-    const JsonTree* parts = top.find("pretokenizers");
-    const bool is_pair = is_text(top.find("type"), "Sequence") && parts &&
-                         parts->is(Kind::kArray) && parts->members.size() == 2;
-    if (!is_pair) refuse("pre_tokenizer", &top);
-    const JsonTree& split = parts->members[0].value;
-    const JsonTree& bytes = parts->members[1].value;
-    if (!is_text(bytes.find("type"), "ByteLevel") || flag(bytes, "use_regex", true))
-      refuse("pre_tokenizer", &bytes);
-    prefix_space(bytes);
+    if (steps.empty()) refuse("pre_tokenizer", &top);
+  }
+
+  void collect_steps(const JsonTree& value, std::vector<const JsonTree*>& steps) const {
+    const JsonTree* parts = parts_of(value, "pretokenizers");
+    if (!parts) return steps.push_back(&value);
+    for (const JsonTree::Member& part : parts->members) collect_steps(part.value, steps);
+  }
+
+  void pre_tokenizer_step(const JsonTree& value) {
+    SplitStep step;
+    if (is_type(value, "ByteLevel")) {
+      step.prefix_space = flag(value, "add_prefix_space", true);
+      if (flag(value, "use_regex", true)) step.regex = kByteLevelRegex;
+    } else if (is_type(value, "Digits")) {
+      step.regex = R"(\p{N})";
+      if (!flag(value, "individual_digits", false))
+        step.behavior = SplitStep::Behavior::kContiguous;
+    } else if (is_type(value, "Split")) {
+      step = split_step(value);
+    } else {
+      refuse("pre_tokenizer", &value);
+    }
+    spec_.steps.push_back(std::move(step));
+  }
+
+  SplitStep split_step(const JsonTree& value) const {
+    constexpr std::pair<std::string_view, SplitStep::Behavior> kBehaviors[] = {
+        {"Isolated", SplitStep::Behavior::kIsolated},
+        {"Removed", SplitStep::Behavior::kRemoved},
+        {"Contiguous", SplitStep::Behavior::kContiguous},
+        {"MergedWithPrevious", SplitStep::Behavior::kMergedWithPrevious},
+        {"MergedWithNext", SplitStep::Behavior::kMergedWithNext}};
+    SplitStep step{.regex = pattern_of(value), .invert = flag(value, "invert", false)};
+    for (auto [name, behavior] : kBehaviors) {
+      if (!is_text(value.find("behavior"), name)) continue;
+      step.behavior = behavior;
+      return step;
+    }
+    refuse("pre_tokenizer", &value);
+  }
+
+  // A regular expression, or a text as one.
+  std::string pattern_of(const JsonTree& split) const {
     const JsonTree* pattern = split.find("pattern");
     const JsonTree* regex = pattern ? pattern->find("Regex") : nullptr;
-    if (!is_text(split.find("type"), "Split") || !is_text(split.find("behavior"), "Isolated") ||
-        flag(split, "invert", false) || !regex || !regex->is(Kind::kString))
-      refuse("pre_tokenizer", &split);
-    spec_.split_regex = regex->text;
+    const JsonTree* text = pattern ? pattern->find("String") : nullptr;
+    if (regex && regex->is(Kind::kString) && !regex->text.empty()) return regex->text;
+    if (!text || !text->is(Kind::kString) || text->text.empty()) refuse("pre_tokenizer", &split);
+    std::string escaped;
+    for (char c : text->text) {
+      constexpr std::string_view kSpecial = R"(\.?*+-^$|(){}[])";
+      if (kSpecial.find(c) != kSpecial.npos) escaped += '\\';
+      escaped += c;
+    }
+    return escaped;
   }
 
-  void prefix_space(const JsonTree& byte_level) const {
-    if (flag(byte_level, "add_prefix_space", true))
-      refuse("pre_tokenizer.add_prefix_space", &byte_level);
+  // What later processors put around stands outside.
+  void post_processor(const JsonTree& value) {
+    if (const JsonTree* parts = parts_of(value, "processors"))
+      for (const JsonTree::Member& part : parts->members) post_processor(part.value);
+    else if (is_type(value, "TemplateProcessing"))
+      template_processing(value);
+    else if (!is_type(value, "ByteLevel"))
+      refuse("post_processor", &value);
   }
 
-  void byte_level_or_null(std::string_view key, bool may_be_null) const {
-    const JsonTree* value = root_.find(key);
-    if (!value && may_be_null) return;
-    if (!value || !is_text(value->find("type"), "ByteLevel")) refuse(key, value);
+  void template_processing(const JsonTree& value) {
+    const JsonTree* single = value.find("single");
+    if (!single || !single->is(Kind::kArray)) refuse("post_processor", &value);
+    std::vector<int32_t> before, after;
+    bool has_text = false;
+    for (const JsonTree::Member& member : single->members) {
+      const JsonTree* special = member.value.find("SpecialToken");
+      const JsonTree* sequence = member.value.find("Sequence");
+      if (special)
+        special_ids(value, *special, has_text ? after : before);
+      else if (sequence && is_text(sequence->find("id"), "A") && !has_text)
+        has_text = true;
+      else
+        refuse("post_processor", &value);
+    }
+    if (!has_text) refuse("post_processor", &value);
+    spec_.prefix.insert(spec_.prefix.begin(), before.begin(), before.end());
+    spec_.suffix.insert(spec_.suffix.end(), after.begin(), after.end());
+  }
+
+  void special_ids(const JsonTree& processor, const JsonTree& special,
+                   std::vector<int32_t>& ids) const {
+    const JsonTree *name = special.find("id"), *tokens = processor.find("special_tokens");
+    const JsonTree* token = name && tokens ? tokens->find(name->text) : nullptr;
+    const JsonTree* list = token ? token->find("ids") : nullptr;
+    if (!list || !list->is(Kind::kArray)) refuse("post_processor", &processor);
+    for (const JsonTree::Member& id : list->members) ids.push_back(token_id(name->text, id.value));
+  }
+
+  void decoder(const JsonTree* value) const {
+    const JsonTree* parts = value ? parts_of(*value, "decoders") : nullptr;
+    if (parts && parts->members.size() == 1) value = &parts->members[0].value;
+    if (!value || !is_type(*value, "ByteLevel")) refuse("decoder", value);
   }
 
   void model_options(const JsonTree& model) {
@@ -123,8 +216,7 @@ class Parser {
     }
     const JsonTree* dropout = model.find("dropout");
     if (dropout && dropout->text != "0" && dropout->text != "0.0") refuse("model.dropout", dropout);
-    if (flag(model, "byte_fallback", false))
-      refuse("model.byte_fallback", model.find("byte_fallback"));
+    flag(model, "byte_fallback", false);  // for characters without a token, and bytes have all
     spec_.ignore_merges = flag(model, "ignore_merges", false);
   }
 
@@ -175,7 +267,25 @@ class Parser {
     spec_.tokens = TokenTable(static_cast<int32_t>(max_id + 1), num_bytes);
     for (size_t i = 0; i < ids.size(); ++i) add_token(vocab.members[i].key, ids[i]);
     for (const AddedToken& token : spec_.added) add_added(token);
+    check_added_ids(vocab);
     find_bytes();
+  }
+
+  // Hugging Face's tokenizers gives tokens that are not in model.vocab the ids behind it, in the
+  // order of the list, whatever ids the file gives them.
+  void check_added_ids(const JsonTree& vocab) const {
+    std::set<std::string_view> known;
+    auto next = static_cast<int64_t>(vocab.members.size());
+    std::set<std::string_view> names;
+    for (const JsonTree::Member& member : vocab.members) names.insert(member.key);
+    for (const AddedToken& token : spec_.added) {
+      if (names.contains(token.content) || !known.insert(token.content).second) continue;
+      check(token.id == next,
+            "{}: added token '{}' has the id {}, but is not in model.vocab, and Hugging Face's "
+            "tokenizers would make it {}: give the added tokens ids without holes",
+            where_, printable(token.content, 40), token.id, next);
+      ++next;
+    }
   }
 
   void add_token(const std::string& name, int32_t id) {

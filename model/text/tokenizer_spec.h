@@ -9,12 +9,14 @@
 #include "model/text/added_tokens.h"
 #include "model/text/bpe.h"
 #include "model/text/token_table.h"
+#include "model/text/word_splitter.h"
 
 namespace ll {
 
 struct TokenizerSpec {
-  bool nfc = false;            // the text is normalised first
-  std::string split_regex;     // in Oniguruma's syntax
+  bool nfc = false;                     // the text is normalised first
+  std::vector<SplitStep> steps;         // a text to words
+  std::vector<int32_t> prefix, suffix;  // what stands around a text that special tokens go with
   bool ignore_merges = false;  // a word that is a token is that token, whatever the merges say
   TokenTable tokens{0};        // the BPE vocabulary and the added tokens
   std::vector<std::pair<std::string, int32_t>> unwritable;  // vocabulary no bytes spell, by name

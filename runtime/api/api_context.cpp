@@ -24,6 +24,11 @@ std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::str
 ApiContext::ApiContext(const EngineConfig& config, const ModelFiles& files, int64_t max_length) {
   if (!files.texts.tokenizer_json.empty())
     tokenizer = Tokenizer::from_json(files.texts.tokenizer_json, "tokenizer.json");
+  check(
+      !tokenizer || tokenizer->vocab_size() <= files.config.vocab_size,
+      "tokenizer.json: it has token ids up to {}, but the model's vocab_size is {}: the tokenizer "
+      "belongs to another model",
+      tokenizer ? tokenizer->vocab_size() - 1 : 0, files.config.vocab_size);
   chat_template = find_chat_template(files.texts, context.no_chat_reason);
   auto limit = [&](int64_t wanted) {
     return wanted > 0 ? std::min(wanted, max_length) : max_length;

@@ -24,10 +24,11 @@ int32_t token_id(const JsonTree& value, const char* name, const CompletionContex
   return static_cast<int32_t>(*id);
 }
 
-std::vector<int32_t> encode(const std::string& text, const CompletionContext& context) {
+std::vector<int32_t> encode(const std::string& text, const CompletionContext& context,
+                            bool add_special_tokens) {
   check(context.tokenizer != nullptr,
         "prompt: this model has no tokenizer; give a list of token ids");
-  return context.tokenizer->encode(text);
+  return context.tokenizer->encode(text, add_special_tokens);
 }
 
 std::vector<int32_t> token_list(const JsonTree& list, const CompletionContext& context) {
@@ -38,8 +39,8 @@ std::vector<int32_t> token_list(const JsonTree& list, const CompletionContext& c
 
 // A string, a list of strings, a list of ids, or a list of such lists.
 std::vector<std::vector<int32_t>> read_prompts(const JsonTree& prompt,
-                                               const CompletionContext& context) {
-  if (prompt.is(Kind::kString)) return {encode(prompt.text, context)};
+                                               const CompletionContext& context, bool add_special) {
+  if (prompt.is(Kind::kString)) return {encode(prompt.text, context, add_special)};
   check(prompt.is(Kind::kArray) && !prompt.members.empty(),
         "prompt: must be a string or a list of token ids");
   if (prompt.members[0].value.is(Kind::kNumber)) return {token_list(prompt, context)};
@@ -47,7 +48,8 @@ std::vector<std::vector<int32_t>> read_prompts(const JsonTree& prompt,
   for (const auto& [key, one] : prompt.members) {
     check(one.is(Kind::kString) || one.is(Kind::kArray),
           "prompt: must be strings, or lists of token ids");
-    prompts.push_back(one.is(Kind::kString) ? encode(one.text, context) : token_list(one, context));
+    prompts.push_back(one.is(Kind::kString) ? encode(one.text, context, add_special)
+                                            : token_list(one, context));
   }
   return prompts;
 }
@@ -69,7 +71,9 @@ std::vector<int32_t> read_chat(const JsonFields& body, const CompletionContext& 
   }
   check(!chat.tools || chat.tools->members.empty() || context.chat_template->has_tools(),
         "tools: this model's chat template has no place for tools");
-  return encode(context.chat_template->render(chat), context);
+  // Templates write the special tokens themselves.
+  return encode(context.chat_template->render(chat), context,
+                body.flag("add_special_tokens", false));
 }
 
 void read_stops(const JsonFields& body, const CompletionContext& context, CompletionRequest& r) {
@@ -215,7 +219,7 @@ CompletionRequest parse_completion(const JsonTree& json, Endpoint endpoint, uint
   } else {
     const JsonTree* prompt = body.find("prompt");
     check(prompt != nullptr, "prompt: is missing");
-    r.prompts = read_prompts(*prompt, context);
+    r.prompts = read_prompts(*prompt, context, body.flag("add_special_tokens", true));
   }
   read_sampling(body, context, seed, r);
   read_lengths(body, context, r);

@@ -224,31 +224,30 @@ TEST_CASE("a pre-tokenizer of ByteLevel alone cuts with GPT-2's expression") {
 
 TEST_CASE("added tokens: the longest of those that begin first") {
   Json json = small_json();
-  json["added_tokens"] = {added("<a", 300), added("<a><b>", 301),
-                          added("<b>", 302, {{"special", true}})};
+  json["added_tokens"] = {added("<a", 261), added("<a><b>", 262),
+                          added("<b>", 263, {{"special", true}})};
   const Tokenizer t = load(json);
-  CHECK(t.encode("<a><b><b><a>") == Ids{301, 302, 300, '>'});
-  CHECK(t.decode(Ids{301, 302, 300}, true) == "<a><b><a");
-  CHECK(t.vocab_size() == 303);
-  CHECK(t.token_bytes(280) == "");  // a hole
+  CHECK(t.encode("<a><b><b><a>") == Ids{262, 263, 261, '>'});
+  CHECK(t.decode(Ids{262, 263, 261}, true) == "<a><b><a");
+  CHECK(t.vocab_size() == 264);
 }
 
 TEST_CASE("added tokens: white space around them, whole words, normalised text") {
   Json json = small_json();
   json["added_tokens"] = {
-      added("<l>", 300, {{"lstrip", true}}),          added("<r>", 301, {{"rstrip", true}}),
-      added("word", 302, {{"single_word", true}}),    added("\u00e9x", 303, {{"normalized", true}}),
-      added("e\u0301y", 304, {{"normalized", true}}), added("e\u0301z", 305)};
+      added("<l>", 261, {{"lstrip", true}}),          added("<r>", 262, {{"rstrip", true}}),
+      added("word", 263, {{"single_word", true}}),    added("\u00e9x", 264, {{"normalized", true}}),
+      added("e\u0301y", 265, {{"normalized", true}}), added("e\u0301z", 266)};
   const Tokenizer t = load(json);
-  CHECK(t.encode("a \n\u3000<l> b") == Ids{'a', 300, ' ', 'b'});
-  CHECK(t.encode("a <r> \u00a0b") == Ids{'a', ' ', 301, 'b'});
-  CHECK(t.encode("<r>  <l>") == Ids{301, 300});
-  CHECK(t.encode("word-word") == Ids{302, '-', 302});
+  CHECK(t.encode("a \n\u3000<l> b") == Ids{'a', 261, ' ', 'b'});
+  CHECK(t.encode("a <r> \u00a0b") == Ids{'a', ' ', 262, 'b'});
+  CHECK(t.encode("<r>  <l>") == Ids{262, 261});
+  CHECK(t.encode("word-word") == Ids{263, '-', 263});
   CHECK(t.encode("xword").size() == 5);
   CHECK(t.encode("word\u0661").size() == 6);
-  CHECK(t.encode("e\u0301x") == Ids{303});
-  CHECK(t.encode("\u00e9y") == Ids{304});
-  CHECK(t.encode("e\u0301z") == Ids{305});
+  CHECK(t.encode("e\u0301x") == Ids{264});
+  CHECK(t.encode("\u00e9y") == Ids{265});
+  CHECK(t.encode("e\u0301z") == Ids{266});
   CHECK(t.encode("\u00e9z").size() == 3);
 }
 
@@ -260,8 +259,59 @@ TEST_CASE("an added token of the vocabulary keeps its id") {
   CHECK(t.decode(Ids{259}, true) == "");
   json["added_tokens"] = Json::array({added("hello", 300)});
   starts_with(refusal(json), "t.json: added token 'hello' and its id 300 do not agree");
+  json["added_tokens"] = Json::array({added("x y", 300)});
+  starts_with(refusal(json), "t.json: added token 'x y' has the id 300, but is not in model.vocab");
   json["added_tokens"] = Json::array({added("other", 259)});
   starts_with(refusal(json), "t.json: added token 'other' and its id 259 do not agree");
+}
+
+TEST_CASE("a post-processor's tokens stand around a text only when asked for") {
+  Json json = small_json();
+  json["added_tokens"] = {added("<s>", 261, {{"special", true}}),
+                          added("</s>", 262, {{"special", true}})};
+  auto special = [](const char* name) { return Json{{"SpecialToken", {{"id", name}}}}; };
+  Json text = {{"Sequence", {{"id", "A"}}}};
+  Json tokens = {{"<s>", {{"ids", {261}}}}, {"</s>", {{"ids", {262, 'x'}}}}};
+  Json both = {{"type", "TemplateProcessing"},
+               {"single", {special("<s>"), text, special("</s>")}},
+               {"special_tokens", tokens}};
+  json["post_processor"] = both;
+  CHECK(load(json).encode("hello") == Ids{259});
+  CHECK(load(json).encode("hello", true) == Ids{261, 259, 262, 'x'});
+  CHECK(load(json).encode("", true) == Ids{261, 262, 'x'});
+  Json begin = both;
+  begin["single"] = {special("<s>"), text};
+  json["post_processor"] = {{"type", "Sequence"},
+                            {"processors", {{{"type", "ByteLevel"}}, both, begin}}};
+  CHECK(load(json).encode("hello", true) == Ids{261, 261, 259, 262, 'x'});
+  both["single"] = {text, special("<unknown>")};
+  json["post_processor"] = both;
+  starts_with(refusal(json), "t.json: post_processor is {");
+}
+
+TEST_CASE("pre-tokenizers split in steps") {
+  using Behavior = ll::SplitStep::Behavior;
+  using Words = std::vector<std::string>;
+  auto words = [](const std::vector<ll::SplitStep>& steps, std::string_view text) {
+    Words found;
+    ll::RegexBudget budget(text.size());
+    ll::WordSplitter(steps, "t").split(text, budget, [&](std::string_view word) {
+      found.emplace_back(word);
+    });
+    return found;
+  };
+  auto on_l = [&](Behavior behavior, bool invert = false) {
+    return words({{.regex = "l", .behavior = behavior, .invert = invert}}, "hello");
+  };
+  CHECK(on_l(Behavior::kIsolated) == Words{"he", "l", "l", "o"});
+  CHECK(on_l(Behavior::kRemoved) == Words{"he", "o"});
+  CHECK(on_l(Behavior::kRemoved, true) == Words{"l", "l"});
+  CHECK(on_l(Behavior::kContiguous) == Words{"he", "ll", "o"});
+  CHECK(on_l(Behavior::kMergedWithPrevious) == Words{"hel", "l", "o"});
+  CHECK(on_l(Behavior::kMergedWithNext) == Words{"he", "l", "lo"});
+  CHECK(words({{.regex = " ", .behavior = Behavior::kRemoved}, {.prefix_space = true}}, "a bc") ==
+        Words{" a", " bc"});
+  CHECK(words({{.regex = " "}, {.regex = "b"}}, "abc b") == Words{"a", "b", "c", " ", "b"});
 }
 
 TEST_CASE("a tokenizer.json of another kind is refused by key and value") {
@@ -271,20 +321,18 @@ TEST_CASE("a tokenizer.json of another kind is refused by key and value") {
   starts_with(refusal("/pre_tokenizer", nullptr), "t.json: pre_tokenizer is missing");
   starts_with(refusal("/pre_tokenizer/type", "Digits"),
               "t.json: pre_tokenizer is {\"type\": \"Digits\"");
-  starts_with(refusal("/pre_tokenizer/pretokenizers/0/behavior", "Removed"),
+  starts_with(refusal("/pre_tokenizer/pretokenizers/0/behavior", "Other"),
               "t.json: pre_tokenizer is");
-  starts_with(refusal("/pre_tokenizer/pretokenizers/0/pattern", {{"String", " "}}),
+  starts_with(refusal("/pre_tokenizer/pretokenizers/0/pattern", {{"String", ""}}),
               "t.json: pre_tokenizer is");
-  starts_with(refusal("/pre_tokenizer/pretokenizers/1/add_prefix_space", true),
-              "t.json: pre_tokenizer.add_prefix_space is");
-  starts_with(refusal("/pre_tokenizer/pretokenizers/1/use_regex", true),
+  starts_with(refusal("/pre_tokenizer/pretokenizers/1/type", "Whitespace"),
               "t.json: pre_tokenizer is");
   starts_with(refusal("/decoder", nullptr), "t.json: decoder is missing");
   starts_with(refusal("/decoder/type", "WordPiece"), "t.json: decoder is");
   starts_with(refusal("/post_processor", {{"type", "TemplateProcessing"}}),
               "t.json: post_processor is");
   starts_with(refusal("/model/dropout", 0.1), "t.json: model.dropout is 0.1,");
-  starts_with(refusal("/model/byte_fallback", true), "t.json: model.byte_fallback is true,");
+  CHECK(refusal("/model/byte_fallback", true) == "");  // no byte lacks a token
   starts_with(refusal("/model/byte_fallback", 1), "t.json: byte_fallback is 1,");
   starts_with(refusal("/model/end_of_word_suffix", "</w>"),
               "t.json: end_of_word_suffix is \"</w>\",");
