@@ -20,7 +20,7 @@ namespace {
 using namespace ll;
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kPageSize = 64;
+constexpr int64_t kPageSpan = 64;
 constexpr int32_t kVocab = 150'000, kPromptLength = 600, kSharedLength = 256;
 
 // How long answers are: steady steps only decode, in busy ones several end and start.
@@ -69,8 +69,8 @@ Timings run(const Load& load, int32_t num_seqs, int num_steps, PlanChannel& chan
   int64_t longest = kPromptLength + load.longest, next_id = 0;
   Scheduler scheduler({.max_num_seqs = num_seqs,
                        .max_num_batched_tokens = 8192,
-                       .num_pages = num_seqs * (longest / kPageSize + 2) + 1000,
-                       .page_size = kPageSize});
+                       .num_pages = num_seqs * (longest / kPageSpan + 2) + 1000,
+                       .page_span = kPageSpan});
   std::deque<PlannedStep> in_flight;
   Timings timings;
   std::vector<int32_t> tokens;

@@ -205,7 +205,7 @@ SchedulerOptions LocalModel::scheduler() const {
           .radix = config_.kv_cache.radix,
           .busy_scale = config_.scheduler.busy_scale,
           .num_pages = options_.num_pages,
-          .page_size = shard_->positions(options_.page_size).span(),
+          .page_span = shard_->positions(options_.page_size).span(),
           .gather_tokens = gather_tokens()};
 }
 

@@ -13,6 +13,6 @@ struct Growth {
 };
 
 // Pages the sequences hold at the worst moment.
-int64_t peak_pages(std::vector<Growth> sequences, int64_t page_size);
+int64_t peak_pages(std::vector<Growth> sequences, int64_t page_span);
 
 }  // namespace ll

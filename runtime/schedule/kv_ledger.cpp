@@ -8,9 +8,9 @@
 
 namespace ll {
 
-KvLedger::KvLedger(int64_t num_pages, int64_t page_size, bool keeps_prefixes)
-    : page_size_(page_size), pool_(num_pages), readers_(static_cast<size_t>(num_pages)) {
-  if (keeps_prefixes) cache_ = std::make_unique<RadixCache>(pool_, page_size);
+KvLedger::KvLedger(int64_t num_pages, int64_t page_span, bool keeps_prefixes)
+    : page_span_(page_span), pool_(num_pages), readers_(static_cast<size_t>(num_pages)) {
+  if (keeps_prefixes) cache_ = std::make_unique<RadixCache>(pool_, page_span);
 }
 
 void KvLedger::end_step(StepPlan& plan) {
@@ -38,14 +38,14 @@ int32_t KvLedger::take_known(KvHold& hold, std::span<const int32_t> tokens, bool
 
 KvHold KvLedger::fork(const KvHold& from, int32_t num_positions) {
   KvHold hold;
-  int64_t whole = num_positions / page_size_;
+  int64_t whole = num_positions / page_span_;
   hold.pages.assign(from.pages.begin(), from.pages.begin() + whole);
   hold.num_shared = static_cast<int32_t>(whole);
   for (int32_t page : hold.pages) {
     pool_.retain(page);
     add_reader(page);
   }
-  if (auto rows = static_cast<int32_t>(num_positions % page_size_); rows > 0) {
+  if (auto rows = static_cast<int32_t>(num_positions % page_span_); rows > 0) {
     hold.copy_source = {from.pages[static_cast<size_t>(whole)], rows};
     pool_.retain(hold.copy_source.page);
   }
@@ -82,7 +82,7 @@ int32_t KvLedger::allocate() {
 }
 
 void KvLedger::show(KvHold& hold, std::span<const int32_t> tokens) {
-  size_t part = tokens.size() % static_cast<size_t>(page_size_);
+  size_t part = tokens.size() % static_cast<size_t>(page_span_);
   show_pages(hold, tokens.first(tokens.size() - part));
 }
 

@@ -3,7 +3,7 @@
 // gives way when pages run out, is the Scheduler's business.
 //
 // A page is free, or held once by the cache's node of it and once by each hold that names it. Of a
-// hold, page i has the keys and values of positions [i * page_size, (i + 1) * page_size):
+// hold, page i has the keys and values of positions [i * page_span, (i + 1) * page_span):
 //
 // clang-format off
 //   pages                     filled by                       held by
@@ -15,7 +15,7 @@
 //   copy_source               another; its first rows are     the hold until the copy is planned, then
 //                             copied to the next page got     the ledger until end_step()
 // clang-format on
-//   whole = computed positions / page_size.
+//   whole = computed positions / page_span.
 //
 // The cache may have tokens of the sequence on another page than the hold: a prompt that is scored
 // is computed again, two sequences draw the same answer. Each then keeps its own, so that no key
@@ -53,7 +53,7 @@ struct KvHold {
 class KvLedger {
  public:
   // Without `keeps_prefixes` there is no cache: sequences share pages by fork() alone.
-  KvLedger(int64_t num_pages, int64_t page_size, bool keeps_prefixes);
+  KvLedger(int64_t num_pages, int64_t page_span, bool keeps_prefixes);
 
   // Steps have rising numbers. Between the two calls holds come and grow; end_step() writes to the
   // plan what the ranks change in their page tables and which pages they copy before any row runs.
@@ -76,7 +76,7 @@ class KvLedger {
   // ran out; what was got is kept.
   bool extend(KvHold& hold, int32_t slot, int32_t num_positions);
   int64_t num_positions(const KvHold& hold) const {
-    return static_cast<int64_t>(hold.pages.size()) * page_size_;
+    return static_cast<int64_t>(hold.pages.size()) * page_span_;
   }
 
   // Shows the cache the whole pages of `tokens`, the sequence's first, which are computed or
@@ -91,7 +91,7 @@ class KvLedger {
   int64_t num_free() const { return pool_.num_free(); }
   // In the `pages` of holds; what the cache alone holds is as good as free.
   int64_t num_in_use() const { return num_in_use_; }
-  int64_t page_size() const { return page_size_; }
+  int64_t page_span() const { return page_span_; }
 
   // Throws Error when the books do not agree; `holds` are all there are.
   void check_integrity(std::span<const KvHold* const> holds) const;
@@ -104,7 +104,7 @@ class KvLedger {
   void lock(KvHold& hold, RadixCache::Node* node);
   void unlock(KvHold& hold);
 
-  int64_t page_size_;
+  int64_t page_span_;
   PagePool pool_;
   std::unique_ptr<RadixCache> cache_;  // null: none
   std::vector<int32_t> readers_;       // the number of holds whose `pages` have the page

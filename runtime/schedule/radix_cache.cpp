@@ -40,8 +40,8 @@ bool RadixCache::ByUse::operator()(const Node* a, const Node* b) const {
   return a->last_use != b->last_use ? a->last_use < b->last_use : a->page < b->page;
 }
 
-RadixCache::RadixCache(PagePool& pool, int64_t page_size)
-    : pool_(pool), page_size_(page_size), root_(std::make_unique<Node>()) {
+RadixCache::RadixCache(PagePool& pool, int64_t page_span)
+    : pool_(pool), page_span_(page_span), root_(std::make_unique<Node>()) {
   root_->locks = 1;
 }
 
@@ -61,12 +61,12 @@ std::vector<int32_t> RadixCache::pages_to(const Node* node) const {
 RadixCache::Match RadixCache::match(std::span<const int32_t> tokens, int64_t step) {
   Match m;
   Node* at = root_.get();
-  auto size = static_cast<size_t>(page_size_);
+  auto size = static_cast<size_t>(page_span_);
   while (!tokens.empty()) {
     auto block = tokens.first(std::min(size, tokens.size()));
     auto next = at->children.lower_bound(block);
     if (next != at->children.end() && block.size() == size && (*next)->tokens.size() == size &&
-        common_prefix((*next)->tokens, block) == page_size_) {
+        common_prefix((*next)->tokens, block) == page_span_) {
       at = next->get();
       m.node = at;
       m.pages.push_back(at->page);
@@ -90,7 +90,7 @@ RadixCache::Node* RadixCache::insert(std::span<const int32_t> tokens,
                                      std::span<const int32_t> pages, int64_t step) {
   Node *at = root_.get(), *last_own = nullptr;
   bool is_own = true;
-  auto size = static_cast<size_t>(page_size_);
+  auto size = static_cast<size_t>(page_span_);
   for (size_t i = 0; !tokens.empty(); ++i) {
     auto block = tokens.first(std::min(size, tokens.size()));
     tokens = tokens.subspan(block.size());
@@ -188,7 +188,7 @@ void RadixCache::check_integrity() const {
     int32_t below = 0;
     for (const auto& child : node->children) {
       ensure(child->parent == node && !child->tokens.empty(), "radix cache: broken link");
-      ensure(child->children.empty() || static_cast<int64_t>(child->tokens.size()) == page_size_,
+      ensure(child->children.empty() || static_cast<int64_t>(child->tokens.size()) == page_span_,
              "radix cache: an inner page is not full");
       ensure(child->last_use <= node->last_use || node == root_.get(),
              "radix cache: a child is younger than its parent");

@@ -1,6 +1,6 @@
 #pragma once
 // Prompts and answers already computed, by their tokens [Zheng et al. 2024, SGLang's
-// RadixAttention]: a tree whose nodes are KV pages. A node holds up to page_size tokens and the
+// RadixAttention]: a tree whose nodes are KV pages. A node holds up to page_span tokens and the
 // page with their keys and values; a path from the root spells a sequence. Children are ordered by
 // their tokens, so the child with the longest common prefix stands where a search for the tokens
 // ends.
@@ -22,7 +22,7 @@ class RadixCache {
  public:
   struct Node;
 
-  RadixCache(PagePool& pool, int64_t page_size);
+  RadixCache(PagePool& pool, int64_t page_span);
   ~RadixCache();
   RadixCache(const RadixCache&) = delete;
   RadixCache& operator=(const RadixCache&) = delete;
@@ -41,7 +41,7 @@ class RadixCache {
   int32_t page_of(const Node* node) const;
 
   // Adds the pages of `tokens`, computed in step `step`, that the tree does not have; pages[i]
-  // holds tokens [i * page_size, ...). The last page may be part full. The tree retains what it
+  // holds tokens [i * page_span, ...). The last page may be part full. The tree retains what it
   // takes; where it has the tokens on a page already, it keeps its own. Returns the last whole node
   // down to which all pages are the caller's, which is what the caller may lock; null: none.
   Node* insert(std::span<const int32_t> tokens, std::span<const int32_t> pages, int64_t step);
@@ -72,7 +72,7 @@ class RadixCache {
   bool is_evictable_leaf(const Node* node) const;
 
   PagePool& pool_;
-  int64_t page_size_;
+  int64_t page_span_;
   std::unique_ptr<Node> root_;
   std::set<Node*, ByUse> leaves_;  // unlocked leaves, least recently used first
   uint64_t clock_ = 0;

@@ -21,7 +21,7 @@ bool arrived_before(const std::shared_ptr<Sequence>& a, const std::shared_ptr<Se
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options)
-    : options_(options), ledger_(options.num_pages, options.page_size, options.radix) {
+    : options_(options), ledger_(options.num_pages, options.page_span, options.radix) {
   ensure(options.max_num_batched_tokens >= options.max_num_seqs,
          "fewer tokens than sequences a step");
   for (int32_t slot = options.max_num_seqs; slot-- > 0;) free_slots_.push_back(slot);
@@ -29,7 +29,7 @@ Scheduler::Scheduler(const SchedulerOptions& options)
 
 void Scheduler::check_fits(const Request& request) const {
   const SamplingParams& params = request.params;
-  int64_t capacity = options_.num_pages * options_.page_size;
+  int64_t capacity = options_.num_pages * options_.page_span;
   auto prompt = static_cast<int64_t>(request.prompt.size());
   int64_t positions = prompt + params.max_tokens - 1;  // the last token is not fed back
   check(prompt > 0, "the prompt has no tokens");
@@ -200,7 +200,7 @@ bool Scheduler::admit(PlannedStep& step, const SequencePtr& s) {
 // source is held as well.
 bool Scheduler::can_spare_page(const Sequence& s) const {
   int64_t positions = s.num_prompt + s.params().max_tokens - 1;
-  return positions <= (options_.num_pages - 1) * options_.page_size;
+  return positions <= (options_.num_pages - 1) * options_.page_span;
 }
 
 // Whether the candidate and all that run stay within the pages at their expected peak.
@@ -211,10 +211,10 @@ bool Scheduler::fits(const Sequence& candidate) const {
   std::vector<Growth> growths;
   int64_t own_pages = 0, all_positions = 0;  // if all ended at once
   auto expect = [&](const Sequence& s, int32_t copies) {
-    int64_t own = s.length() - s.kv.num_shared * options_.page_size;
+    int64_t own = s.length() - s.kv.num_shared * options_.page_span;
     auto remaining = static_cast<int64_t>(share * std::max(s.remaining(), 0));
     for (int32_t i = 0; i < copies; ++i) growths.push_back({i == 0 ? own : 0, remaining});
-    all_positions += own + copies * (remaining + options_.page_size - 1);
+    all_positions += own + copies * (remaining + options_.page_span - 1);
   };
   for (const SequencePtr& s : running_) {
     expect(*s, s->num_slots_wanted());
@@ -222,8 +222,8 @@ bool Scheduler::fits(const Sequence& candidate) const {
   }
   expect(candidate, candidate.num_slots_wanted());
   int64_t room = options_.num_pages - std::max<int64_t>(0, in_use - own_pages);  // besides shared
-  return all_positions / options_.page_size <= room ||
-         peak_pages(std::move(growths), options_.page_size) <= room;
+  return all_positions / options_.page_span <= room ||
+         peak_pages(std::move(growths), options_.page_span) <= room;
 }
 
 void Scheduler::start_in_slot(PlannedStep& step, Sequence& s) {
@@ -321,7 +321,7 @@ std::string Scheduler::describe_state() const {
   std::string text = fmt::format(
       "{} waiting, {} running; {} KV pages of {} positions: {} free, {} held by running sequences, "
       "{} kept by the cache alone",
-      waiting_.size(), running_.size(), options_.num_pages, options_.page_size, ledger_.num_free(),
+      waiting_.size(), running_.size(), options_.num_pages, options_.page_span, ledger_.num_free(),
       ledger_.num_in_use(), options_.num_pages - ledger_.num_free() - ledger_.num_in_use());
   for (size_t i = 0; i < std::min(running_.size(), kMostDescribed); ++i) {
     const Sequence& s = *running_[i];

@@ -26,7 +26,7 @@ struct SchedulerOptions {
   // Below this share of KV in use, expect only 0.6 of each remaining length.
   double busy_scale = 0.5;
   int64_t num_pages = 0;
-  int64_t page_size = 64;
+  int64_t page_span = 64;
   int32_t gather_tokens = 0;  // steps of so many rows and more run in gathered mode; 0: none
 
   bool gathers(int32_t rows) const { return gather_tokens > 0 && rows >= gather_tokens; }

@@ -22,7 +22,7 @@ struct PoolRig {
     Engine engine({.max_num_seqs = setup.max_num_seqs,
                    .max_num_batched_tokens = setup.max_num_batched_tokens,
                    .num_pages = setup.num_pages,
-                   .page_size = setup.page_size},
+                   .page_span = setup.page_size},
                   setup.async, rig.runner, rig.grid.replica(), watchdog);
     PoolOptions options{.max_num_seqs = setup.max_num_seqs,
                         .step_timeout = std::chrono::seconds(60)};

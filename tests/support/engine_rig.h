@@ -121,7 +121,7 @@ inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const
                            .chunked_prefill = setup.chunked_prefill,
                            .radix = setup.radix,
                            .num_pages = setup.num_pages,
-                           .page_size = rig.shard.positions(setup.page_size).span(),
+                           .page_span = rig.shard.positions(setup.page_size).span(),
                            .gather_tokens = rig.grid.shape().z > 1 ? setup.gather_tokens : 0};
   Engine engine(options, setup.async, runner, rig.grid.replica(), watchdog);
   for (int i = 0; i < 2; ++i) engine.step();  // without work: a sign of life

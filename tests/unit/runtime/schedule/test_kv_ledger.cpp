@@ -30,9 +30,9 @@ struct Holder {
 // sequence overwrote, or that was never filled, shows.
 class PaperPages {
  public:
-  PaperPages(int64_t num_pages, int64_t page_size, int32_t num_slots)
-      : page_size_(page_size),
-        rows_(static_cast<size_t>(num_pages * page_size)),
+  PaperPages(int64_t num_pages, int64_t page_span, int32_t num_slots)
+      : page_span_(page_span),
+        rows_(static_cast<size_t>(num_pages * page_span)),
         tables_(static_cast<size_t>(num_slots)) {}
 
   void apply(const StepPlan& plan) {
@@ -57,13 +57,13 @@ class PaperPages {
   static Tokens prefix(const Holder& h, int32_t position) {
     return {h.tokens.begin(), h.tokens.begin() + position + 1};
   }
-  Tokens& row(int32_t page, int64_t r) { return rows_[static_cast<size_t>(page * page_size_ + r)]; }
+  Tokens& row(int32_t page, int64_t r) { return rows_[static_cast<size_t>(page * page_span_ + r)]; }
   Tokens& at(const Holder& h, int32_t position) {
-    auto index = static_cast<size_t>(position / page_size_);
-    return row(tables_[static_cast<size_t>(h.slot)].at(index), position % page_size_);
+    auto index = static_cast<size_t>(position / page_span_);
+    return row(tables_[static_cast<size_t>(h.slot)].at(index), position % page_span_);
   }
 
-  int64_t page_size_;
+  int64_t page_span_;
   std::vector<Tokens> rows_;
   std::vector<Tokens> tables_;
 };
@@ -74,11 +74,11 @@ class Rig {
  public:
   static constexpr int32_t kSlots = 4;
 
-  Rig(uint32_t seed, int64_t num_pages, int64_t page_size, bool keeps_prefixes)
-      : ledger(num_pages, page_size, keeps_prefixes),
-        paper(num_pages, page_size, kSlots),
+  Rig(uint32_t seed, int64_t num_pages, int64_t page_span, bool keeps_prefixes)
+      : ledger(num_pages, page_span, keeps_prefixes),
+        paper(num_pages, page_span, kSlots),
         rng_(seed),
-        longest_(static_cast<int32_t>(num_pages * page_size)) {}
+        longest_(static_cast<int32_t>(num_pages * page_span)) {}
   ~Rig() {
     for (auto& h : holders) ledger.drop(h->kv);
   }

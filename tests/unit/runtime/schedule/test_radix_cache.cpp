@@ -13,10 +13,10 @@ namespace {
 std::vector<int32_t> repeat(int32_t token, size_t n) { return std::vector<int32_t>(n, token); }
 
 // Inserts with fresh pages and drops the caller's hold, as a finished sequence does.
-void put(RadixCache& cache, PagePool& pool, const std::vector<int32_t>& tokens, int64_t page_size,
+void put(RadixCache& cache, PagePool& pool, const std::vector<int32_t>& tokens, int64_t page_span,
          int64_t step = 0) {
   std::vector<int32_t> pages;
-  for (size_t i = 0; i < tokens.size(); i += static_cast<size_t>(page_size))
+  for (size_t i = 0; i < tokens.size(); i += static_cast<size_t>(page_span))
     pages.push_back(pool.allocate());
   cache.insert(tokens, pages, step);
   for (int32_t page : pages) pool.release(page);
@@ -24,10 +24,10 @@ void put(RadixCache& cache, PagePool& pool, const std::vector<int32_t>& tokens, 
   pool.check_integrity();
 }
 
-int64_t matched(RadixCache& cache, const std::vector<int32_t>& tokens, int64_t page_size,
+int64_t matched(RadixCache& cache, const std::vector<int32_t>& tokens, int64_t page_span,
                 int64_t step = 1) {
   auto m = cache.match(tokens, step);
-  return static_cast<int64_t>(m.pages.size()) * page_size + m.partial_rows;
+  return static_cast<int64_t>(m.pages.size()) * page_span + m.partial_rows;
 }
 
 }  // namespace
@@ -109,9 +109,9 @@ TEST_CASE("eviction takes the least recently used leaf and never what is locked"
 
 TEST_CASE("random operations agree with a list of what was inserted") {
   std::mt19937 rng(5);
-  for (int64_t page_size : {1, 3, 8}) {
+  for (int64_t page_span : {1, 3, 8}) {
     PagePool pool(40000);
-    RadixCache cache(pool, page_size);
+    RadixCache cache(pool, page_span);
     std::vector<std::vector<int32_t>> known;
     std::vector<RadixCache::Node*> locked;
     auto random_tokens = [&] {
@@ -122,7 +122,7 @@ TEST_CASE("random operations agree with a list of what was inserted") {
     for (int i = 0; i < 1500; ++i) {
       auto tokens = random_tokens();
       if (rng() % 2) {
-        put(cache, pool, tokens, page_size);
+        put(cache, pool, tokens, page_span);
         known.push_back(tokens);
       }
       auto query = random_tokens();
@@ -133,7 +133,7 @@ TEST_CASE("random operations agree with a list of what was inserted") {
         best = std::max(best, n);
       }
       auto m = cache.match(query, 1);
-      CHECK(static_cast<size_t>(matched(cache, query, page_size)) == best);
+      CHECK(static_cast<size_t>(matched(cache, query, page_span)) == best);
       if (rng() % 4 == 0 && m.node) {
         cache.lock(m.node);
         locked.push_back(m.node);

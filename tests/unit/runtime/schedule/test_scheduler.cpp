@@ -36,7 +36,7 @@ class Simulation {
  public:
   Simulation(const SchedulerOptions& options, size_t lag, bool check_each_step)
       : scheduler(options),
-        device_(options.num_pages, options.page_size, options.max_num_seqs, kVocab),
+        device_(options.num_pages, options.page_span, options.max_num_seqs, kVocab),
         options_(options),
         lag_(lag),
         check_each_step_(check_each_step) {}
@@ -128,13 +128,13 @@ std::vector<int32_t> random_prompt(std::mt19937& rng, int32_t max_length) {
 TEST_CASE("answers do not depend on radix, page size, memory, batch, chunking or lag") {
   std::mt19937 rng(1);
   for (bool radix : {true, false})
-    for (int64_t page_size : {1, 4, 16})
+    for (int64_t page_span : {1, 4, 16})
       for (int64_t positions : {96, 400, 4000})
         for (int32_t max_num_seqs : {1, 3, 20})
           for (bool chunked : {true, false})
             for (size_t lag : {0, 1}) {
               CAPTURE(radix);
-              CAPTURE(page_size);
+              CAPTURE(page_span);
               CAPTURE(positions);
               CAPTURE(max_num_seqs);
               CAPTURE(chunked);
@@ -143,8 +143,8 @@ TEST_CASE("answers do not depend on radix, page size, memory, batch, chunking or
                                  .max_num_batched_tokens = chunked ? 24 : 96,
                                  .chunked_prefill = chunked,
                                  .radix = radix,
-                                 .num_pages = positions / page_size,
-                                 .page_size = page_size};
+                                 .num_pages = positions / page_span,
+                                 .page_span = page_span};
               Simulation sim(o, lag, true);
               for (int64_t id = 0; id < 25; ++id) {
                 int32_t n = max_num_seqs >= 3 && id % 5 == 0 ? 3 : 1;
@@ -162,7 +162,7 @@ TEST_CASE("random arrivals and cancellations keep every invariant") {
                        .max_num_batched_tokens = 40,
                        .busy_scale = round % 2 ? 0.5 : 1.0,
                        .num_pages = 60,
-                       .page_size = 4};
+                       .page_span = 4};
     Simulation sim(o, 1, true);
     int64_t id = 0;
     for (int i = 0; i < 600; ++i) {
@@ -184,7 +184,7 @@ TEST_CASE("random arrivals and cancellations keep every invariant") {
 TEST_CASE("a hundred thousand requests take seconds and leak no page") {
   std::mt19937 rng(3);
   SchedulerOptions o{
-      .max_num_seqs = 256, .max_num_batched_tokens = 8192, .num_pages = 4000, .page_size = 64};
+      .max_num_seqs = 256, .max_num_batched_tokens = 8192, .num_pages = 4000, .page_span = 64};
   Simulation sim(o, 1, false);
   auto start = std::chrono::steady_clock::now();
   for (int64_t id = 0; id < 100'000; ++id) {
@@ -205,7 +205,7 @@ TEST_CASE("a hundred thousand requests take seconds and leak no page") {
 
 TEST_CASE("a shared prefix is computed once, from the very first step") {
   SchedulerOptions o{
-      .max_num_seqs = 64, .max_num_batched_tokens = 8192, .num_pages = 400, .page_size = 16};
+      .max_num_seqs = 64, .max_num_batched_tokens = 8192, .num_pages = 400, .page_span = 16};
   Simulation sim(o, 1, true);
   for (int64_t id = 0; id < 32; ++id) {
     std::vector<int32_t> prompt(160, 3);
@@ -225,7 +225,7 @@ TEST_CASE("n answers share their prompt's pages") {
                      .max_num_batched_tokens = 512,
                      .radix = false,
                      .num_pages = 40,
-                     .page_size = 16};
+                     .page_span = 16};
   Simulation sim(o, 1, true);
   sim.add(make_request(1, std::vector<int32_t>(200, 5), 10, 8));
   sim.run_to_end();
@@ -234,7 +234,7 @@ TEST_CASE("n answers share their prompt's pages") {
 
 TEST_CASE("a match inside a page is copied, not recomputed") {
   SchedulerOptions o{
-      .max_num_seqs = 4, .max_num_batched_tokens = 512, .num_pages = 40, .page_size = 64};
+      .max_num_seqs = 4, .max_num_batched_tokens = 512, .num_pages = 40, .page_span = 64};
   Simulation sim(o, 0, true);
   sim.add(make_request(0, std::vector<int32_t>(100, 7), 4));
   sim.run_to_end();
@@ -245,7 +245,7 @@ TEST_CASE("a match inside a page is copied, not recomputed") {
 
 TEST_CASE("the copy of a page is not in the way of its own sequence when memory is just enough") {
   SchedulerOptions o{
-      .max_num_seqs = 2, .max_num_batched_tokens = 64, .num_pages = 2, .page_size = 4};
+      .max_num_seqs = 2, .max_num_batched_tokens = 64, .num_pages = 2, .page_span = 4};
   for (size_t lag : {0, 1}) {
     Simulation sim(o, lag, true);
     sim.add(make_request(0, {1, 2, 3, 4, 5, 6}, 2));
@@ -270,7 +270,7 @@ TEST_CASE("a page that was copied from in a step is not copied to in the same st
                        .max_num_batched_tokens = 512,
                        .radix = false,
                        .num_pages = 60,
-                       .page_size = 16};
+                       .page_span = 16};
     Simulation sim(o, lag, true);
     int64_t id = 0;
     for (int i = 0; i < 4; ++i) sim.add(make_forking_request(id, std::vector<int32_t>(21, 1 + i)));
@@ -283,7 +283,7 @@ TEST_CASE("short prompts do not overtake a long one for ever when prompts are no
                      .max_num_batched_tokens = 64,
                      .chunked_prefill = false,
                      .num_pages = 200,
-                     .page_size = 16};
+                     .page_span = 16};
   Simulation sim(o, 0, true);
   auto add = [&](int64_t id, size_t length, int32_t max_tokens) {
     auto r = make_request(id, std::vector<int32_t>(length, static_cast<int32_t>(id % 40 + 1)),
@@ -305,15 +305,15 @@ TEST_CASE("short prompts do not overtake a long one for ever when prompts are no
 TEST_CASE("memory that the longest request just fills is enough, whatever ran before") {
   std::mt19937 rng(4);
   for (int round = 0; round < 300; ++round) {
-    auto page_size = static_cast<int64_t>(1 + rng() % 8);
+    auto page_span = static_cast<int64_t>(1 + rng() % 8);
     auto num_pages = static_cast<int64_t>(1 + rng() % 6);
-    auto capacity = static_cast<int32_t>(page_size * num_pages);
+    auto capacity = static_cast<int32_t>(page_span * num_pages);
     SchedulerOptions o{.max_num_seqs = static_cast<int32_t>(1 + rng() % 4),
                        .max_num_batched_tokens = capacity + 4,
                        .chunked_prefill = rng() % 2 == 0,
                        .radix = rng() % 4 != 0,
                        .num_pages = num_pages,
-                       .page_size = page_size};
+                       .page_span = page_span};
     CAPTURE(round);
     Simulation sim(o, rng() % 2, true);
     for (int64_t id = 0; id < 30; ++id) {
@@ -330,15 +330,15 @@ TEST_CASE("memory that the longest request just fills is enough, whatever ran be
 TEST_CASE("prompts that are scored, and so computed again, leave memory to those that run") {
   std::mt19937 rng(6);
   for (int round = 0; round < 600; ++round) {
-    auto page_size = static_cast<int64_t>(1 + rng() % 8);
+    auto page_span = static_cast<int64_t>(1 + rng() % 8);
     auto num_pages = static_cast<int64_t>(1 + rng() % 10);
-    auto capacity = static_cast<int32_t>(page_size * num_pages);
+    auto capacity = static_cast<int32_t>(page_span * num_pages);
     auto max_num_seqs = static_cast<int32_t>(1 + rng() % 4);
     SchedulerOptions o{.max_num_seqs = max_num_seqs,
                        .max_num_batched_tokens = max_num_seqs + static_cast<int32_t>(rng() % 24),
                        .radix = rng() % 8 != 0,
                        .num_pages = num_pages,
-                       .page_size = page_size};
+                       .page_span = page_span};
     CAPTURE(round);
     Simulation sim(o, rng() % 2, true);
     std::vector<std::vector<int32_t>> prompts;
@@ -359,7 +359,7 @@ TEST_CASE("prompts that are scored, and so computed again, leave memory to those
 
 TEST_CASE("two scored prompts that are the same are both answered") {
   SchedulerOptions o{
-      .max_num_seqs = 16, .max_num_batched_tokens = 64, .num_pages = 10, .page_size = 64};
+      .max_num_seqs = 16, .max_num_batched_tokens = 64, .num_pages = 10, .page_span = 64};
   for (size_t lag : {0, 1}) {
     Simulation sim(o, lag, true);
     for (int64_t id : {0, 1}) {
@@ -376,7 +376,7 @@ TEST_CASE("what can never run is refused at once") {
                      .max_num_batched_tokens = 64,
                      .chunked_prefill = false,
                      .num_pages = 10,
-                     .page_size = 16};
+                     .page_span = 16};
   Scheduler s(o);
   CHECK_THROWS_WITH_AS(s.add(make_request(0, {}, 1)), "the prompt has no tokens", Error);
   CHECK_THROWS_AS(s.add(make_request(0, std::vector<int32_t>(150, 1), 12)), Error);
@@ -386,7 +386,7 @@ TEST_CASE("what can never run is refused at once") {
 }
 
 TEST_CASE("the state in words") {
-  Scheduler s({.max_num_seqs = 4, .max_num_batched_tokens = 24, .num_pages = 10, .page_size = 16});
+  Scheduler s({.max_num_seqs = 4, .max_num_batched_tokens = 24, .num_pages = 10, .page_span = 16});
   CHECK(s.describe_state() ==
         "0 waiting, 0 running; 10 KV pages of 16 positions: 10 free, 0 held by running sequences, "
         "0 kept by the cache alone");
