@@ -1,6 +1,7 @@
 #include "base/json_fields.h"
 
 #include <charconv>
+#include <cmath>
 
 #include "base/nearest_name.h"
 #include "base/printable.h"
@@ -8,6 +9,15 @@
 namespace ll {
 
 std::string shown(const JsonTree& value) { return printable(value.python_dump(), 60); }
+
+std::optional<int64_t> whole_number_of(const JsonTree& value) {
+  if (!value.is(JsonTree::Kind::kNumber)) return {};
+  if (auto integer = value.integer()) return integer;
+  double v = 0;
+  auto [end, error] = std::from_chars(value.text.data(), value.text.data() + value.text.size(), v);
+  if (error != std::errc() || std::abs(v) > 0x1p53 || std::trunc(v) != v) return {};
+  return static_cast<int64_t>(v);
+}
 
 double number_of(const JsonTree& value, const std::string& name) {
   check(value.is(JsonTree::Kind::kNumber), "{}: {} is not a number", name, shown(value));
@@ -39,7 +49,7 @@ void JsonFields::refuse_kind(std::string_view name, const JsonTree& value,
 int64_t JsonFields::whole(std::string_view name, const JsonTree& value, int64_t low,
                           int64_t high) const {
   if (!value.is(JsonTree::Kind::kNumber)) refuse_kind(name, value, "is not a whole number");
-  auto v = value.integer();
+  auto v = whole_number_of(value);
   if (!v || *v < low || *v > high)
     refuse_kind(name, value, fmt::format("is not a whole number from {} to {}", low, high));
   return *v;

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <initializer_list>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -66,6 +67,9 @@ class JsonFields {
 
 // A value as an error shows it.
 std::string shown(const JsonTree& value);
+// A JSON number without a fraction, however it is written: 8, 8.0. None for all else, and for 8.0's
+// beyond 2^53, which stand for several whole numbers.
+std::optional<int64_t> whole_number_of(const JsonTree& value);
 // The number of a JSON number; throws Error that names the field otherwise.
 double number_of(const JsonTree& value, const std::string& name);
 

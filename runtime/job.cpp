@@ -34,7 +34,8 @@ void follow(LocalModel& local, const EngineConfig& config, const MpiEnvironment&
 
 void run_batch(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
                LineReader& input, OutputFile& output) {
-  ApiContext api(config, local.files(), local.limits().max_length);
+  ApiContext api(config, local.files(), local.limits().max_length,
+                 local.budget().num_pages * local.budget().page_span);
   Engine engine = engine_of(local, config);
   ReplicaPool pool(engine, local.grid().leaders(), pool_options(config, mpi));
   BatchJob(config, api.context, pool, output).run(input);

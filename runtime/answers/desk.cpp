@@ -30,14 +30,15 @@ std::vector<std::shared_ptr<const Request>> Desk::open(int64_t key, CompletionRe
   job->scores.resize(r.prompts.size());
   for (int32_t i = 0; i < r.num_choices(); ++i) {
     job->answer.choices.push_back({.index = i});
-    job->texts.emplace_back(std::in_place, tokenizer_, r.text, r.params.min_tokens);
+    auto prompt = static_cast<size_t>(i / r.params.n);
+    job->texts.emplace_back(std::in_place, tokenizer_, r.text, r.params_of(prompt).min_tokens);
   }
   std::vector<std::shared_ptr<const Request>> to_run;
   for (size_t i = 0; i < r.prompts.size(); ++i) {
     auto one = std::make_shared<Request>();
     one->id = next_id_++;
     one->prompt = r.prompts[i];
-    one->params = r.params;
+    one->params = r.params_of(i);
     one->eos_token_ids = eos_token_ids_;
     job->answer.usage.prompt_tokens += static_cast<int64_t>(one->prompt.size());
     job->engine_requests.push_back(one->id);

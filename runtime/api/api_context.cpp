@@ -21,7 +21,8 @@ std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::str
 
 }  // namespace
 
-ApiContext::ApiContext(const EngineConfig& config, const ModelFiles& files, int64_t max_length) {
+ApiContext::ApiContext(const EngineConfig& config, const ModelFiles& files, int64_t max_length,
+                       int64_t num_kv_positions) {
   if (!files.texts.tokenizer_json.empty())
     tokenizer = Tokenizer::from_json(files.texts.tokenizer_json, "tokenizer.json");
   check(
@@ -43,6 +44,10 @@ ApiContext::ApiContext(const EngineConfig& config, const ModelFiles& files, int6
   context.max_input_length = limit(config.scheduler.max_input_length);
   context.max_output_length = limit(config.scheduler.max_output_length);
   context.max_length = max_length;
+  context.num_kv_positions = num_kv_positions;
+  if (!config.scheduler.chunked_prefill)  // a sequence that starts over runs in one step
+    context.num_kv_positions =
+        std::min<int64_t>(num_kv_positions, config.scheduler.max_num_batched_tokens);
 }
 
 }  // namespace ll

@@ -10,8 +10,9 @@ namespace ll {
 
 // Owns what the context refers to.
 struct ApiContext {
-  // `max_length`: positions a sequence may have.
-  ApiContext(const EngineConfig& config, const ModelFiles& files, int64_t max_length);
+  // `max_length`: positions a sequence may have; `num_kv_positions`: those of all pages.
+  ApiContext(const EngineConfig& config, const ModelFiles& files, int64_t max_length,
+             int64_t num_kv_positions);
   ApiContext(const ApiContext&) = delete;
   ApiContext& operator=(const ApiContext&) = delete;
 

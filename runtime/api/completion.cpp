@@ -11,13 +11,13 @@
 namespace ll {
 namespace {
 
-constexpr int64_t kMaxN = 1024;
+constexpr int64_t kMaxN = 1024, kMaxChoices = 16384;
 constexpr size_t kMaxStops = 64, kMaxBiases = 1024;
 
 using Kind = JsonTree::Kind;
 
 int32_t token_id(const JsonTree& value, const char* name, const CompletionContext& context) {
-  auto id = value.is(Kind::kNumber) ? value.integer() : std::nullopt;
+  auto id = whole_number_of(value);
   check(id.has_value(), "{}: {} is not a token id", name, shown(value));
   check(*id >= 0 && *id < context.vocab_size, "{}: token id {} is outside the vocabulary of {}",
         name, *id, context.vocab_size);
@@ -122,7 +122,7 @@ void read_logprobs(const JsonFields& body, CompletionRequest& r) {
   if (r.endpoint == Endpoint::kChatCompletions) {
     auto top = static_cast<int32_t>(body.integer("top_logprobs", 0, 20, 0));
     bool wanted = body.flag("logprobs", false);
-    check(wanted || !body.find("top_logprobs"), "top_logprobs: needs logprobs: true");
+    check(wanted || top == 0, "top_logprobs: needs logprobs: true");
     r.params.logprobs = wanted ? top : -1;
   } else {
     r.params.logprobs = static_cast<int32_t>(body.integer("logprobs", 0, 20, -1));
@@ -140,11 +140,14 @@ void read_sampling(const JsonFields& body, const CompletionContext& context, uin
   };
   p.n = static_cast<int32_t>(body.integer("n", 1, kMaxN, 1));
   check(body.integer("best_of", 1, kMaxN, p.n) == p.n, "best_of: only the value of n is supported");
+  check(r.num_choices() <= kMaxChoices,
+        "n: {} prompts times n = {} are {} choices, at most {} are taken in a request",
+        r.prompts.size(), p.n, r.num_choices(), kMaxChoices);
   p.temperature = number("temperature", 0, 100, d.temperature);
   p.top_p = number("top_p", 0, 1, d.top_p);
-  check(p.top_p > 0, "top_p: must be above 0");
   p.top_k =
       static_cast<int32_t>(std::max<int64_t>(0, body.integer("top_k", -1, INT32_MAX, d.top_k)));
+  if (p.top_p == 0) p.top_p = 1, p.top_k = 1;  // no share at all: the likeliest alone
   p.min_p = number("min_p", 0, 1, 0);
   p.repetition_penalty = number("repetition_penalty", 0.01, 100, d.repetition_penalty);
   p.presence_penalty = number("presence_penalty", -2, 2, 0);
@@ -160,31 +163,39 @@ void read_sampling(const JsonFields& body, const CompletionContext& context, uin
   read_logprobs(body, r);
 }
 
-// max_tokens counts against what the longest prompt leaves of the model's positions.
-void read_lengths(const JsonFields& body, const CompletionContext& context, CompletionRequest& r) {
-  size_t longest = 0;
-  for (const auto& prompt : r.prompts) {
-    check(!prompt.empty(), "prompt: has no tokens");
-    longest = std::max(longest, prompt.size());
-  }
-  auto length = static_cast<int64_t>(longest);
+void check_length(int64_t length, bool needs_room, const CompletionContext& context) {
+  check(length > 0, "prompt: has no tokens");
   check(
       length <= context.max_input_length,
       "prompt: {} tokens, at most {} fit (scheduler.max_input_length and the model's {} positions)",
       length, context.max_input_length, context.max_length);
-  int64_t room = std::min(context.max_output_length, context.max_length - length);
-  bool is_chat = r.endpoint == Endpoint::kChatCompletions;
-  int64_t wanted = body.integer("max_tokens", 0, INT32_MAX, is_chat ? room : 16);
-  wanted = body.integer("max_completion_tokens", 0, INT32_MAX, wanted);
-  r.drop_output = wanted == 0;
-  r.params.max_tokens =
-      static_cast<int32_t>(std::clamp<int64_t>(wanted, 1, std::max<int64_t>(room, 1)));
-  check(length < context.max_length || r.drop_output,
+  check(length < context.max_length || !needs_room,
         "prompt: {} tokens leave no room for an answer in the model's {} positions", length,
         context.max_length);
-  r.params.min_tokens = static_cast<int32_t>(body.integer("min_tokens", 0, INT32_MAX, 0));
-  check(r.params.min_tokens <= std::max<int64_t>(wanted, 0), "min_tokens: {} exceeds max_tokens",
-        r.params.min_tokens);
+}
+
+// What a body asks for counts against the model's positions: too much is clipped. A default that
+// nobody asked for is clipped to the KV cache as well, instead of being refused for its size.
+void read_lengths(const JsonFields& body, const CompletionContext& context, CompletionRequest& r) {
+  bool is_chat = r.endpoint == Endpoint::kChatCompletions;
+  bool is_asked = body.has("max_completion_tokens") || body.has("max_tokens");
+  int64_t min_tokens = body.integer("min_tokens", 0, INT32_MAX, 0);
+  int64_t wanted = body.integer("max_tokens", 0, INT32_MAX, is_chat ? INT32_MAX : 16);
+  wanted = body.integer("max_completion_tokens", 0, INT32_MAX, wanted);
+  if (!is_asked) wanted = std::max(wanted, min_tokens);
+  check(min_tokens <= wanted, "min_tokens: {} exceeds max_tokens", min_tokens);
+  r.params.min_tokens = static_cast<int32_t>(min_tokens);
+  r.drop_output = wanted == 0;
+  for (const auto& prompt : r.prompts) {
+    auto length = static_cast<int64_t>(prompt.size());
+    check_length(length, !r.drop_output, context);
+    int64_t room = std::min(context.max_output_length, context.max_length - length);
+    // The last token of an answer needs no position.
+    if (!is_asked) room = std::min(room, context.num_kv_positions - length + 1);
+    r.max_tokens.push_back(
+        static_cast<int32_t>(std::clamp<int64_t>(wanted, 1, std::max<int64_t>(room, 1))));
+  }
+  r.params.max_tokens = *std::max_element(r.max_tokens.begin(), r.max_tokens.end());
   r.params.min_tokens = std::min(r.params.min_tokens, r.params.max_tokens);
 }
 
@@ -206,6 +217,13 @@ std::optional<Endpoint> endpoint_of(std::string_view path) {
   if (path == "/v1/completions") return Endpoint::kCompletions;
   if (path == "/v1/chat/completions") return Endpoint::kChatCompletions;
   return std::nullopt;
+}
+
+SamplingParams CompletionRequest::params_of(size_t prompt) const {
+  SamplingParams own = params;
+  if (!max_tokens.empty()) own.max_tokens = max_tokens.at(prompt);
+  own.min_tokens = std::min(own.min_tokens, own.max_tokens);
+  return own;
 }
 
 CompletionRequest parse_completion(const JsonTree& json, Endpoint endpoint, uint64_t seed,

@@ -1,5 +1,6 @@
 #pragma once
 // OpenAI's completion requests: what the body of one asks for.
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ struct CompletionRequest {
   std::string model;
   std::vector<std::vector<int32_t>> prompts;  // chat has one
   SamplingParams params;
+  // Of each prompt: what was asked for, clipped to the room behind it. Empty: params' for all.
+  std::vector<int32_t> max_tokens;
   TextParams text;
   bool echo = false;
   bool return_token_ids = false;
@@ -38,6 +41,7 @@ struct CompletionRequest {
   bool stream = false;       // piece by piece
 
   int64_t num_choices() const { return static_cast<int64_t>(prompts.size()) * params.n; }
+  SamplingParams params_of(size_t prompt) const;
 };
 
 // What a model brings to requests. The pointers may be null: a model without tokenizer takes token
@@ -51,6 +55,8 @@ struct CompletionContext {
   GenerationConfig defaults;
   int32_t vocab_size = 0;
   int64_t max_input_length = 0, max_output_length = 0, max_length = 0;
+  // That a sequence alone may come to need; longer defaults are clipped to it.
+  int64_t num_kv_positions = INT64_MAX;
 };
 
 // `seed` is for bodies that name none. Throws Error that says what is wrong.

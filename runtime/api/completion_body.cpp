@@ -109,7 +109,9 @@ Json completion_choice(const CompletionRequest& r, const Choice& c, const Tokeni
   return choice;
 }
 
-Json chat_choice(const CompletionRequest& r, const Choice& c, const Tokenizer* tokenizer) {
+Json chat_choice(const CompletionRequest& r, const Choice& answered, const Tokenizer* tokenizer) {
+  Choice none{.index = answered.index, .finish_reason = FinishReason::kLength};
+  const Choice& c = r.drop_output ? none : answered;
   Json choice{{"index", c.index},
               {"message", {{"role", "assistant"}, {"content", c.text}}},
               {"logprobs", r.params.logprobs >= 0 ? chat_logprobs(c, tokenizer) : Json(nullptr)},

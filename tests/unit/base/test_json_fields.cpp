@@ -44,6 +44,20 @@ TEST_CASE("JSON fields: values, and what stands for those that are absent or nul
   CHECK(JsonFields(*f.find("deep"), "a.json: deep").integer("n", 0, 9) == 7);
 }
 
+TEST_CASE("JSON fields: whole numbers may have a fraction of zero") {
+  JsonTree tree = JsonTree::parse(
+      R"({"a": 8.0, "b": 8e0, "c": -0.0, "d": 8.5, "e": 9007199254740994.0, "g": "8"})", "test");
+  JsonFields f(tree);
+  CHECK(f.integer("a", 8, 8) == 8);
+  CHECK(f.integer("b", 8, 8) == 8);
+  CHECK(f.integer("c", 0, 0) == 0);
+  CHECK(f.integers("a", 0, 9) == std::vector<int64_t>{8});
+  for (const char* name : {"d", "e", "g"})
+    CHECK(error_of([&] { f.integer(name, INT64_MIN, INT64_MAX, 1); }).find("whole number") !=
+          std::string::npos);
+  CHECK(!whole_number_of(*tree.find("e")));
+}
+
 TEST_CASE("JSON fields: errors name the field and the value") {
   CHECK(error_with([](const JsonFields& f) { f.integer("n", 6, 9, 6); }) ==
         "n: 5 is not a whole number from 6 to 9");

@@ -187,7 +187,7 @@ TEST_CASE("model config: what is not supported is refused by name") {
       {"hidden_size", "", "hidden_size is missing"},
       {"hidden_size", "-896", "hidden_size: -896 is not a whole number from 1"},
       {"hidden_size", "0", "hidden_size: 0"},
-      {"hidden_size", "896.0", "hidden_size: 896.0"},
+      {"hidden_size", "896.5", "hidden_size: 896.5"},
       {"hidden_size", "true", "hidden_size: true"},
       {"hidden_size", "\"896\"", "hidden_size: \"896\""},
       {"hidden_size", "18446744073709551615", "hidden_size: 18446744073709551615"},

@@ -90,6 +90,19 @@ TEST_CASE("desk: a request becomes one engine request a prompt, in the order of 
   CHECK(error_of([&] { desk.open(70, request_of({{1}})); }).find("in use") != std::string::npos);
 }
 
+TEST_CASE("desk: each prompt has its own length") {
+  Desk desk(nullptr, {kEnd});
+  CompletionRequest r = request_of({{1, 2}, {3}});
+  r.params.max_tokens = 9;
+  r.params.min_tokens = 5;
+  r.max_tokens = {4, 9};
+  auto requests = desk.open(1, r);
+  CHECK(requests[0]->params.max_tokens == 4);
+  CHECK(requests[0]->params.min_tokens == 4);
+  CHECK(requests[1]->params.max_tokens == 9);
+  CHECK(requests[1]->params.min_tokens == 5);
+}
+
 TEST_CASE("desk: an answer is its tokens' text, and the token that ends it is not part of it") {
   Rig rig;
   int64_t id = rig.open(1, request_of({{1, 2, 3}}))[0];

@@ -125,6 +125,9 @@ TEST_CASE("completion: sampling fields") {
       {R"("n": 3, "best_of": 3)", [](const R& r) { return r.num_choices() == 3; }},
       {R"("temperature": 0)", [](const R& r) { return r.params.temperature == 0; }},
       {R"("temperature": 1e2)", [](const R& r) { return r.params.temperature == 100; }},
+      {R"("top_p": 0)", [](const R& r) { return r.params.top_p == 1 && r.params.top_k == 1; }},
+      {R"("n": 3.0, "top_k": 8.0, "seed": 5e0)",
+       [](const R& r) { return r.params.n == 3 && r.params.top_k == 8 && r.params.seed == 5; }},
       {R"("top_p": 0.25)", [](const R& r) { return r.params.top_p == 0.25f; }},
       {R"("top_k": 40)", [](const R& r) { return r.params.top_k == 40; }},
       {R"("min_p": 0.5)", [](const R& r) { return r.params.min_p == 0.5f; }},
@@ -157,7 +160,6 @@ TEST_CASE("completion: sampling fields") {
       {R"("n": 2, "best_of": 3)", "best_of: only the value of n is supported"},
       {R"("temperature": -0.1)", "temperature: -0.1 is outside 0 to 100"},
       {R"("temperature": "hot")", "temperature: \"hot\" is not a number"},
-      {R"("top_p": 0)", "top_p: must be above 0"},
       {R"("top_p": 1.01)", "top_p: 1.01 is outside 0 to 1"},
       {R"("top_k": -2)", "top_k: -2 is not a whole number from -1 to 2147483647"},
       {R"("min_p": 2)", "min_p: 2 is outside 0 to 1"},
@@ -222,6 +224,7 @@ TEST_CASE("completion: logprobs, and echo of the prompt's") {
   check_accepted({{R"("logprobs": true)", [](const R& r) { return r.params.logprobs == 0; }},
                   {R"("logprobs": true, "top_logprobs": 20)",
                    [](const R& r) { return r.params.logprobs == 20; }},
+                  {R"("top_logprobs": 0)", [](const R& r) { return r.params.logprobs == -1; }},
                   {R"("logprobs": false)", [](const R& r) { return r.params.logprobs == -1; }}},
                  true);
   check_refused({{R"("top_logprobs": 5)", "top_logprobs: needs logprobs: true"},
@@ -274,9 +277,50 @@ TEST_CASE("completion: limits of the model and of the configuration") {
   R r = parse(of(10, R"("max_tokens": 0, "echo": true, "logprobs": 1)"), context);
   CHECK(r.drop_output);  // scoring a prompt needs no room behind it
   CHECK(r.params.max_tokens == 1);
-  // The longest of several prompts decides.
-  CHECK(parse(completion_of(R"("max_tokens": 9)", "[[1], [1,2,3,4,5,6,7,8,9]]"), context)
-            .params.max_tokens == 1);
+  // Each of several prompts has its own room.
+  using Lengths = std::vector<int32_t>;
+  auto list = [&](const std::string& fields) {
+    return parse(completion_of(fields, "[[1,2,3,4,5,6,7,8,9], [1], [1,2,3,4,5,6,7,8]]"), context);
+  };
+  CHECK(list(R"("max_tokens": 9)").max_tokens == Lengths{1, 3, 2});
+  CHECK(list("").max_tokens == Lengths{1, 3, 2});
+  r = list(R"("max_tokens": 2, "min_tokens": 2)");
+  CHECK(r.max_tokens == Lengths{1, 2, 2});
+  CHECK(r.params_of(0).max_tokens == 1);
+  CHECK(r.params_of(0).min_tokens == 1);
+  CHECK(r.params_of(1).max_tokens == 2);
+  CHECK(r.params_of(1).min_tokens == 2);
+}
+
+TEST_CASE("completion: a default length is clipped to what fits, and one that was sent is not") {
+  CompletionContext context = make_context();
+  context.num_kv_positions = 20;
+  auto length = [&](const Asked& asked) { return parse(asked, context).params.max_tokens; };
+  auto prompt = static_cast<int32_t>(parse(chat_of("")).prompts[0].size());
+  REQUIRE(prompt < 20);
+  CHECK(length(chat_of("")) == 21 - prompt);  // the last token needs no position
+  CHECK(length(chat_of(R"("max_tokens": null)")) == 21 - prompt);
+  CHECK(length(chat_of(R"("max_tokens": 100)")) == 100);  // for the scheduler to refuse
+  CHECK(length(chat_of(R"("max_completion_tokens": 100)")) == 100);
+  CHECK(length(completion_of("", "[1,2,3,4,5,6,7,8,9,10]")) == 11);
+  CHECK(length(completion_of("", "[1]")) == 16);
+  // Nor is the default what a min_tokens can exceed.
+  CHECK(length(completion_of(R"("min_tokens": 18)", "[1]")) == 18);
+  R r = parse(completion_of(R"("min_tokens": 30)", "[1]"), context);
+  CHECK(r.params.max_tokens == 20);
+  CHECK(r.params.min_tokens == 20);
+  CHECK(parse(chat_of(R"("min_tokens": 30)"), context).params.min_tokens == 21 - prompt);
+}
+
+TEST_CASE("completion: choices of a request are limited") {
+  auto of = [](int prompts) {
+    std::string list = "[[5]";
+    for (int i = 1; i < prompts; ++i) list += ", [5]";
+    return completion_of(R"("n": 1024)", list + "]");
+  };
+  CHECK(parse(of(16)).num_choices() == 16384);
+  CHECK(refusal(of(17)) ==
+        "n: 17 prompts times n = 1024 are 17408 choices, at most 16384 are taken in a request");
 }
 
 TEST_CASE("completion: a model without a tokenizer takes and gives token ids") {

@@ -144,6 +144,18 @@ TEST_CASE("body: max_tokens 0 scores the prompt only") {
   CHECK(body["usage"]["total_tokens"] == 2);
 }
 
+TEST_CASE("body: chat with max_tokens 0 answers nothing") {
+  auto r = parse(chat_of(R"("max_tokens": 0, "return_token_ids": true, "logprobs": true)"));
+  Json body = body_of(r, {make_choice("x", true)}, {9, 1, 0});
+  Json choice = body["choices"][0];
+  CHECK(choice["message"]["content"] == "");
+  CHECK(choice["finish_reason"] == "length");
+  CHECK(choice["token_ids"].empty());
+  CHECK(choice["prompt_token_ids"] == r.prompts[0]);
+  CHECK(choice["logprobs"]["content"].empty());
+  CHECK(body["usage"]["completion_tokens"] == 0);
+}
+
 TEST_CASE("body: each choice echoes its own prompt") {
   auto r = parse(completion_of(R"("echo": true, "n": 2)", "[\"one\", \"two\"]"));
   Choice c = make_choice("!");
