@@ -200,13 +200,15 @@ GenerationConfig parse_generation_config(std::string_view json_text, std::string
   JsonFields keys(json, std::string(where));
   GenerationConfig g;
   g.eos_token_ids = tokens_of(keys, "eos_token_id");
-  g.do_sample = keys.flag("do_sample", g.do_sample);
   g.temperature = static_cast<float>(keys.number("temperature", 0, 1e6, g.temperature));
-  g.top_p = static_cast<float>(keys.number("top_p", 1e-30, 1, g.top_p));
+  if (!keys.flag("do_sample", true)) g.temperature = 0;
+  g.top_p = static_cast<float>(keys.number("top_p", 0, 1, g.top_p));
+  g.min_p = static_cast<float>(keys.number("min_p", 0, 1, g.min_p));
   g.top_k =
       static_cast<int32_t>(std::max<int64_t>(keys.integer("top_k", -1, kMaxToken, g.top_k), 0));
   g.repetition_penalty =
       static_cast<float>(keys.number("repetition_penalty", 1e-6, 1e6, g.repetition_penalty));
+  g.max_new_tokens = static_cast<int32_t>(keys.integer("max_new_tokens", 1, kMaxToken, 0));
   return g;
 }
 

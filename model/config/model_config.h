@@ -57,12 +57,14 @@ struct ModelConfig {
 // its sizes overflows int64_t.
 ModelConfig parse_model_config(std::string_view config_json, std::string_view where);
 
-// The defaults a model asks for in generation_config.json ("{}" when it has none).
+// The defaults a model asks for in generation_config.json ("{}" when it has none), as transformers
+// means them.
 struct GenerationConfig {
   std::vector<int32_t> eos_token_ids;  // empty: the config's
-  bool do_sample = false;
-  float temperature = 1, top_p = 1, repetition_penalty = 1;
-  int32_t top_k = 0;  // 0: off
+  float temperature = 1;               // 0 where do_sample is false
+  float top_p = 1, min_p = 0, repetition_penalty = 1;
+  int32_t top_k = 0;           // 0: off
+  int32_t max_new_tokens = 0;  // 0: names none
 };
 GenerationConfig parse_generation_config(std::string_view json, std::string_view where);
 

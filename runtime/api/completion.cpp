@@ -148,7 +148,7 @@ void read_sampling(const JsonFields& body, const CompletionContext& context, uin
   p.top_k =
       static_cast<int32_t>(std::max<int64_t>(0, body.integer("top_k", -1, INT32_MAX, d.top_k)));
   if (p.top_p == 0) p.top_p = 1, p.top_k = 1;  // no share at all: the likeliest alone
-  p.min_p = number("min_p", 0, 1, 0);
+  p.min_p = number("min_p", 0, 1, d.min_p);
   p.repetition_penalty = number("repetition_penalty", 0.01, 100, d.repetition_penalty);
   p.presence_penalty = number("presence_penalty", -2, 2, 0);
   p.frequency_penalty = number("frequency_penalty", -2, 2, 0);
@@ -180,7 +180,9 @@ void read_lengths(const JsonFields& body, const CompletionContext& context, Comp
   bool is_chat = r.endpoint == Endpoint::kChatCompletions;
   bool is_asked = body.has("max_completion_tokens") || body.has("max_tokens");
   int64_t min_tokens = body.integer("min_tokens", 0, INT32_MAX, 0);
-  int64_t wanted = body.integer("max_tokens", 0, INT32_MAX, is_chat ? INT32_MAX : 16);
+  int64_t wanted = context.defaults.max_new_tokens;
+  if (wanted == 0) wanted = is_chat ? INT32_MAX : 16;
+  wanted = body.integer("max_tokens", 0, INT32_MAX, wanted);
   wanted = body.integer("max_completion_tokens", 0, INT32_MAX, wanted);
   if (!is_asked) wanted = std::max(wanted, min_tokens);
   check(min_tokens <= wanted, "min_tokens: {} exceeds max_tokens", min_tokens);

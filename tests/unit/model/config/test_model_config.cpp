@@ -236,24 +236,33 @@ TEST_CASE("model config: text that is no config") {
 
 TEST_CASE("generation config") {
   GenerationConfig none = parse_generation_config("{}", "here");
-  CHECK_FALSE(none.do_sample);
   CHECK(none.temperature == 1);
   CHECK(none.top_k == 0);
+  CHECK(none.min_p == 0);
+  CHECK(none.max_new_tokens == 0);
   CHECK(none.eos_token_ids.empty());
   GenerationConfig g =
       parse_generation_config(R"({"do_sample": true, "eos_token_id": [151645, 151643],
-    "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.05, "bos_token_id": null})",
+    "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.05, "bos_token_id": null,
+    "min_p": 0.25, "max_new_tokens": 2048})",
                               "here");
-  CHECK(g.do_sample);
   CHECK(g.eos_token_ids == std::vector<int32_t>{151645, 151643});
   CHECK(g.temperature == 0.7f);
   CHECK(g.top_p == 0.8f);
   CHECK(g.top_k == 20);
   CHECK(g.repetition_penalty == 1.05f);
+  CHECK(g.min_p == 0.25f);
+  CHECK(g.max_new_tokens == 2048);
   CHECK(parse_generation_config(R"({"top_k": -1, "top_p": null})", "here").top_k == 0);
+  CHECK(parse_generation_config(R"({"top_p": 0, "top_k": 20.0})", "here").top_k == 20);
+  // Without do_sample the likeliest token is taken, whatever the temperature.
+  CHECK(
+      parse_generation_config(R"({"do_sample": false, "temperature": 0.7})", "here").temperature ==
+      0);
   for (const char* bad :
-       {R"({"top_p": 0})", R"({"top_p": 1.5})", R"({"temperature": -1})",
-        R"({"repetition_penalty": 0})", R"({"top_k": 1.5})", R"({"do_sample": 1})"}) {
+       {R"({"top_p": -1})", R"({"min_p": 1.5})", R"({"max_new_tokens": 0})", R"({"top_p": 1.5})",
+        R"({"temperature": -1})", R"({"repetition_penalty": 0})", R"({"top_k": 1.5})",
+        R"({"do_sample": 1})"}) {
     CAPTURE(bad);
     CHECK(error_of([&] { parse_generation_config(bad, "here"); }).starts_with("here: "));
   }

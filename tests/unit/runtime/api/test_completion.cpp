@@ -97,12 +97,18 @@ TEST_CASE("completion: defaults are OpenAI's, and the model's own where it has s
   context.defaults.temperature = 0.7f;
   context.defaults.top_p = 0.8f;
   context.defaults.top_k = 20;
+  context.defaults.min_p = 0.25f;
+  context.defaults.max_new_tokens = 40;
   context.defaults.repetition_penalty = 1.1f;
   SamplingParams own = parse(completion_of(""), context).params;
   CHECK(own.temperature == 0.7f);
   CHECK(own.top_p == 0.8f);
   CHECK(own.top_k == 20);
   CHECK(own.repetition_penalty == 1.1f);
+  CHECK(own.min_p == 0.25f);
+  CHECK(own.max_tokens == 40);
+  CHECK(parse(chat_of(""), context).params.max_tokens == 40);
+  CHECK(parse(chat_of(R"("max_tokens": 50)"), context).params.max_tokens == 50);
   own = parse(completion_of(R"("temperature": 0, "top_k": -1, "top_p": 1)"), context).params;
   CHECK(own.temperature == 0);
   CHECK(own.top_k == 0);
