@@ -54,6 +54,17 @@ std::vector<std::vector<int32_t>> read_prompts(const JsonTree& prompt,
   return prompts;
 }
 
+std::vector<std::optional<std::string>> sent_texts(const JsonTree& prompt) {
+  auto text_of = [](const JsonTree& one) {
+    return one.is(Kind::kString) ? std::optional(one.text) : std::nullopt;
+  };
+  if (prompt.is(Kind::kString) || prompt.members[0].value.is(Kind::kNumber))
+    return {text_of(prompt)};
+  std::vector<std::optional<std::string>> texts;
+  for (const auto& [key, one] : prompt.members) texts.push_back(text_of(one));
+  return texts;
+}
+
 bool has_text(const JsonTree& object, const char* key) {
   const JsonTree* value = object.find(key);
   return value && value->is(Kind::kString);
@@ -158,6 +169,7 @@ void read_sampling(const JsonFields& body, const CompletionContext& context, uin
   r.text.skip_special_tokens = body.flag("skip_special_tokens", true);
   r.text.include_stop_str_in_output = body.flag("include_stop_str_in_output", false);
   r.return_token_ids = body.flag("return_token_ids", false) || !context.tokenizer;
+  r.return_tokens_as_token_ids = body.flag("return_tokens_as_token_ids", false);
   read_stops(body, context, r);
   read_biases(body, context, p);
   read_logprobs(body, r);
@@ -242,6 +254,7 @@ CompletionRequest parse_completion(const JsonTree& json, Endpoint endpoint, uint
     r.prompts = read_prompts(*prompt, context, body.flag("add_special_tokens", true));
   }
   read_sampling(body, context, seed, r);
+  if (r.echo) r.sent_texts = sent_texts(*body.find("prompt"));
   read_lengths(body, context, r);
   r.stream = body.flag("stream", false);
   refuse_unsupported(body);

@@ -36,9 +36,11 @@ struct CompletionRequest {
   std::vector<int32_t> max_tokens;
   TextParams text;
   bool echo = false;
+  std::vector<std::optional<std::string>> sent_texts;  // of prompts to echo, those sent as text
   bool return_token_ids = false;
-  bool drop_output = false;  // max_tokens 0: only the prompt is scored
-  bool stream = false;       // piece by piece
+  bool return_tokens_as_token_ids = false;  // "token_id:7" for a token's text among logprobs
+  bool drop_output = false;                 // max_tokens 0: only the prompt is scored
+  bool stream = false;                      // piece by piece
 
   int64_t num_choices() const { return static_cast<int64_t>(prompts.size()) * params.n; }
   SamplingParams params_of(size_t prompt) const;

@@ -2,8 +2,11 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
+
+#include "runtime/api/token_names.h"
+#include "runtime/api/token_places.h"
 
 namespace ll {
 namespace {
@@ -21,11 +24,6 @@ const char* name_of(FinishReason reason) {
   }
 }
 
-std::string text_of(int32_t token, const Tokenizer* tokenizer) {
-  return tokenizer ? tokenizer->decode(std::vector{token}, false)
-                   : fmt::format("token_id:{}", token);
-}
-
 Json bytes_of(int32_t token, const Tokenizer* tokenizer) {
   Json bytes = Json::array();
   if (tokenizer)
@@ -36,24 +34,16 @@ Json bytes_of(int32_t token, const Tokenizer* tokenizer) {
 // /v1/completions: parallel lists.
 class LogprobLists {
  public:
-  explicit LogprobLists(const Tokenizer* tokenizer) : tokenizer_(tokenizer) {}
+  LogprobLists(const CompletionRequest& request, const Tokenizer* tokenizer)
+      : tokenizer_(request.return_tokens_as_token_ids ? nullptr : tokenizer) {}
 
-  void add(int32_t token, const TokenLogprob* scored) {
-    std::string text = text_of(token, tokenizer_);
-    tokens_.push_back(text);
-    offsets_.push_back(offset_);
-    offset_ += std::count_if(text.begin(), text.end(),
-                             [](char c) { return (c & 0xc0) != 0x80; });  // characters
-    if (!scored) {  // the first prompt token has no probability
-      logprobs_.push_back(nullptr);
-      top_.push_back(nullptr);
-      return;
-    }
-    logprobs_.push_back(scored->logprob);
-    Json top = Json::object();
-    for (auto [id, logprob] : scored->top) top[text_of(id, tokenizer_)] = logprob;
-    top[text] = scored->logprob;
-    top_.push_back(std::move(top));
+  // `place`: characters in front of the token.
+  void add(int32_t token, const TokenLogprob* scored, int64_t place) {
+    tokens_.push_back(name_of_token(token, tokenizer_));
+    offsets_.push_back(place);
+    // The first prompt token has no probability.
+    logprobs_.push_back(scored ? Json(scored->logprob) : Json(nullptr));
+    top_.push_back(scored ? top_of(*scored) : Json(nullptr));
   }
   Json json() && {
     return {{"tokens", std::move(tokens_)},
@@ -63,16 +53,35 @@ class LogprobLists {
   }
 
  private:
+  // An entry for each token, the drawn one under the name it has in tokens; another one that
+  // spells the same has its number for a name.
+  Json top_of(const TokenLogprob& scored) const {
+    std::string drawn = name_of_token(scored.token, tokenizer_);
+    Json top = Json::object();
+    for (auto [id, logprob] : scored.top) {
+      std::string name = name_of_token(id, tokenizer_);
+      bool is_taken = id != scored.token && (name == drawn || top.contains(name));
+      top[is_taken ? number_name(id) : name] = logprob;
+    }
+    top[drawn] = scored.logprob;
+    return top;
+  }
+
   const Tokenizer* tokenizer_;
   Json tokens_ = Json::array(), logprobs_ = Json::array(), top_ = Json::array(),
        offsets_ = Json::array();
-  int64_t offset_ = 0;
 };
 
-Json chat_logprobs(const Choice& c, const Tokenizer* tokenizer) {
+// A token's text, with U+FFFD for parts of characters: its bytes stand beside it.
+std::string text_of(int32_t token, const CompletionRequest& r, const Tokenizer* tokenizer) {
+  if (!tokenizer || r.return_tokens_as_token_ids) return number_name(token);
+  return tokenizer->decode(std::vector{token}, false);
+}
+
+Json chat_logprobs(const CompletionRequest& r, const Choice& c, const Tokenizer* tokenizer) {
   Json content = Json::array();
   auto entry = [&](int32_t token, float logprob) {
-    return Json{{"token", text_of(token, tokenizer)},
+    return Json{{"token", text_of(token, r, tokenizer)},
                 {"logprob", logprob},
                 {"bytes", bytes_of(token, tokenizer)}};
   };
@@ -85,25 +94,44 @@ Json chat_logprobs(const Choice& c, const Tokenizer* tokenizer) {
   return {{"content", std::move(content)}};
 }
 
+// What echo puts in front: the prompt as it was sent, or all of its tokens' text.
+std::string echo_of(const CompletionRequest& r, size_t prompt, const Tokenizer* tokenizer) {
+  if (!r.echo || !tokenizer) return {};
+  if (!r.sent_texts.empty() && r.sent_texts.at(prompt)) return *r.sent_texts[prompt];
+  return tokenizer->decode(r.prompts[prompt], false);
+}
+
+Json completion_logprobs(const CompletionRequest& r, const Choice& c, std::string_view echo,
+                         const Tokenizer* tokenizer) {
+  LogprobLists lists(r, tokenizer);
+  int64_t front = 0;
+  if (r.echo) {
+    const auto& prompt = r.prompts[static_cast<size_t>(c.index / r.params.n)];
+    std::optional<TokenPlaces> places;
+    if (tokenizer) places.emplace(*tokenizer, echo, false);
+    for (size_t i = 0; i < prompt.size(); ++i)
+      lists.add(prompt[i], i == 0 ? nullptr : &c.prompt_logprobs.at(i - 1),
+                places ? places->push(prompt[i]) : 0);
+    if (places) front = places->length();
+  }
+  if (r.drop_output) return std::move(lists).json();
+  std::optional<TokenPlaces> places;
+  if (tokenizer) places.emplace(*tokenizer, c.text, r.text.skip_special_tokens);
+  for (const TokenLogprob& t : c.logprobs)
+    lists.add(t.token, &t, places ? front + places->push(t.token) : 0);
+  return std::move(lists).json();
+}
+
 Json completion_choice(const CompletionRequest& r, const Choice& c, const Tokenizer* tokenizer) {
-  const auto& prompt = r.prompts[static_cast<size_t>(c.index / r.params.n)];
-  std::string text = r.drop_output ? "" : c.text;
-  if (r.echo && tokenizer) text.insert(0, tokenizer->decode(prompt, r.text.skip_special_tokens));
+  auto prompt = static_cast<size_t>(c.index / r.params.n);
+  std::string echo = echo_of(r, prompt, tokenizer);
   Json choice{{"index", c.index},
-              {"text", std::move(text)},
+              {"text", r.drop_output ? echo : echo + c.text},
               {"logprobs", nullptr},
               {"finish_reason", name_of(r.drop_output ? FinishReason::kLength : c.finish_reason)}};
-  if (r.params.logprobs >= 0) {
-    LogprobLists lists(tokenizer);
-    if (r.echo)
-      for (size_t i = 0; i < prompt.size(); ++i)
-        lists.add(prompt[i], i == 0 ? nullptr : &c.prompt_logprobs.at(i - 1));
-    if (!r.drop_output)
-      for (const TokenLogprob& t : c.logprobs) lists.add(t.token, &t);
-    choice["logprobs"] = std::move(lists).json();
-  }
+  if (r.params.logprobs >= 0) choice["logprobs"] = completion_logprobs(r, c, echo, tokenizer);
   if (r.return_token_ids) {
-    choice["prompt_token_ids"] = prompt;
+    choice["prompt_token_ids"] = r.prompts[prompt];
     choice["token_ids"] = r.drop_output ? std::vector<int32_t>() : c.token_ids;
   }
   return choice;
@@ -114,7 +142,7 @@ Json chat_choice(const CompletionRequest& r, const Choice& answered, const Token
   const Choice& c = r.drop_output ? none : answered;
   Json choice{{"index", c.index},
               {"message", {{"role", "assistant"}, {"content", c.text}}},
-              {"logprobs", r.params.logprobs >= 0 ? chat_logprobs(c, tokenizer) : Json(nullptr)},
+              {"logprobs", r.params.logprobs >= 0 ? chat_logprobs(r, c, tokenizer) : Json(nullptr)},
               {"finish_reason", name_of(c.finish_reason)}};
   if (r.return_token_ids) {
     choice["prompt_token_ids"] = r.prompts[0];

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "runtime/api/token_names.h"
 #include "tests/unit/runtime/api/completion_context.h"
 
 using namespace ll;
@@ -99,17 +100,71 @@ TEST_CASE("body: a completion's logprobs as parallel lists, offsets in character
   size_t n = c.token_ids.size();
   for (const char* name : {"tokens", "token_logprobs", "top_logprobs", "text_offset"})
     CHECK(lists[name].size() == n);
-  int64_t offset = 0;
+  // A token a byte of the first character, then " and" and " b".
+  REQUIRE(n == 4);
+  CHECK(lists["text_offset"] == Json({0, 0, 1, 5}));
+  CHECK(lists["tokens"] == Json({"bytes:\\xc3", "bytes:\\xa9", " and", " b"}));
   for (size_t i = 0; i < n; ++i) {
     std::string token = lists["tokens"][i];
-    CHECK(token == tiny_docs().decode(std::vector{c.token_ids[i]}, false));
     CHECK(lists["token_logprobs"][i] == c.logprobs[i].logprob);
-    CHECK(lists["text_offset"][i] == offset);
-    offset += std::count_if(token.begin(), token.end(), [](char b) { return (b & 0xc0) != 0x80; });
     // The drawn token stands among the largest even when it is none of them.
     CHECK(lists["top_logprobs"][i][token] == c.logprobs[i].logprob);
     if (token != "a") CHECK(lists["top_logprobs"][i]["a"] == -0.125f);
   }
+}
+
+TEST_CASE("body: offsets fit the text, and parts of characters are named by their bytes") {
+  auto r = parse(completion_of(R"("echo": true, "logprobs": 0, "max_tokens": 0)", "\"日本語 ok\""));
+  Choice c = make_choice("x");
+  for (size_t i = 1; i < r.prompts[0].size(); ++i)
+    c.prompt_logprobs.push_back({r.prompts[0][i], -2.0f, {}});
+  Json choice = body_of(r, {c})["choices"][0], lists = choice["logprobs"];
+  CHECK(choice["text"] == "日本語 ok");
+  size_t n = r.prompts[0].size();
+  REQUIRE(n == 11);  // one a byte
+  CHECK(lists["text_offset"] == Json({0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 5}));
+  CHECK(lists["tokens"][0] == "bytes:\\xe6");
+  CHECK(lists["tokens"][n - 2] == " o");
+  CHECK(lists["top_logprobs"][1] == Json({{"bytes:\\x97", -2.0}}));
+}
+
+TEST_CASE("body: no entry of top_logprobs hides another") {
+  auto byte = [](char c) {
+    int32_t id = 0;
+    while (tiny_docs().token_bytes(id) != std::string(1, c)) ++id;
+    return id;
+  };
+  int32_t first = byte('\xe6'), second = byte('\xe7');
+  auto r = parse(completion_of(R"("logprobs": 4)"));
+  Choice c{.token_ids = {first}, .text = "\xEF\xBF\xBD"};
+  // 8190 and 8191 pad the vocabulary.
+  c.logprobs = {{first, -3, {{second, -1}, {8190, -2}, {8191, -2.5f}, {id_of("<|im_end|>"), -4}}}};
+  Json top = body_of(r, {c})["choices"][0]["logprobs"]["top_logprobs"][0];
+  CHECK(top == Json({{"bytes:\\xe6", -3.0},
+                     {"bytes:\\xe7", -1.0},
+                     {"token_id:8190", -2.0},
+                     {"token_id:8191", -2.5},
+                     {"<|im_end|>", -4.0}}));
+  r.return_tokens_as_token_ids = true;
+  Json lists = body_of(r, {c})["choices"][0]["logprobs"];
+  CHECK(lists["tokens"][0] == number_name(first));
+  CHECK(lists["top_logprobs"][0][number_name(second)] == -1);
+}
+
+TEST_CASE("body: echo is the prompt that was sent") {
+  for (const char* sent : {"<|im_start|>user\nHi<|im_end|>", "cafe\u0301 au lait"}) {
+    std::string json = Json(sent).dump();
+    auto r = parse(completion_of(R"("echo": true)", json));
+    CHECK(body_of(r, {make_choice("!")})["choices"][0]["text"] == std::string(sent) + "!");
+  }
+  auto r = parse(completion_of(R"("echo": true)", "[[8001, 39], \"two\", [40]]"));
+  auto echo = [&](int32_t index) -> Json {
+    Choice c = make_choice("!");
+    c.index = index;
+    return body_of(r, {c})["choices"][0]["text"];
+  };
+  CHECK(echo(0) == tiny_docs().decode(std::vector{8001, 39}, false) + "!");
+  CHECK(echo(1) == "two!");
 }
 
 TEST_CASE("body: echo puts the prompt in front, with its own logprobs") {
