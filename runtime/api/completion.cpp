@@ -87,6 +87,11 @@ std::vector<int32_t> read_chat(const JsonFields& body, const CompletionContext& 
                 body.flag("add_special_tokens", false));
 }
 
+bool has_special_token(const std::string& text, const Tokenizer& tokenizer) {
+  std::vector<int32_t> ids = tokenizer.encode(text);
+  return std::any_of(ids.begin(), ids.end(), [&](int32_t id) { return tokenizer.is_special(id); });
+}
+
 void read_stops(const JsonFields& body, const CompletionContext& context, CompletionRequest& r) {
   std::vector<std::string>& stops = r.text.stop;
   auto add = [&](const JsonTree& s) {
@@ -103,6 +108,8 @@ void read_stops(const JsonFields& body, const CompletionContext& context, Comple
           kMaxStops);
     check(stops.empty() || context.tokenizer != nullptr,
           "stop: this model has no tokenizer; use stop_token_ids");
+    for (const std::string& s : stops)
+      if (has_special_token(s, *context.tokenizer)) r.text.special_stops.push_back(s);
   }
   if (const JsonTree* ids = body.find("stop_token_ids")) {
     check(ids->is(Kind::kArray) && ids->members.size() <= kMaxStops,

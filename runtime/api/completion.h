@@ -23,6 +23,7 @@ std::optional<Endpoint> endpoint_of(std::string_view path);
 // How tokens become text, and what text ends an answer.
 struct TextParams {
   std::vector<std::string> stop;
+  std::vector<std::string> special_stops;  // those of stop with special tokens in them
   bool include_stop_str_in_output = false;
   bool skip_special_tokens = true;
 };

@@ -196,6 +196,8 @@ TEST_CASE("completion: stops") {
       {R"("stop": "end")",
        [](const R& r) { return r.text.stop == std::vector<std::string>{"end"}; }},
       {R"("stop": ["a", "b"])", [](const R& r) { return r.text.stop.size() == 2; }},
+      {R"("stop": ["a", "b<|im_end|>"])",
+       [](const R& r) { return r.text.special_stops == std::vector<std::string>{"b<|im_end|>"}; }},
       {R"("stop": [])", [](const R& r) { return r.text.stop.empty(); }},
       {R"("stop_token_ids": [5, 6])",
        [](const R& r) {

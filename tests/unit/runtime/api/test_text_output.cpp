@@ -178,3 +178,33 @@ TEST_CASE("random texts and stops: as a search over the whole text finds them") 
     if (!o.is_stopped) REQUIRE(o.text == text);
   }
 }
+
+TEST_CASE("a special token's text ends an answer, whether or not special tokens are skipped") {
+  auto ids = encode("one two<|im_end|>three<|im_start|>four");
+  auto of = [](std::vector<std::string> list) {
+    TextParams p = stops(list);
+    p.special_stops = std::move(list);
+    return p;
+  };
+  Outcome o = run(ids, of({"<|im_end|>"}));
+  CHECK(o.text == "one two");
+  CHECK(o.is_stopped);
+  CHECK(o.num_tokens == encode("one two").size() + 1);
+  CHECK(run(ids, of({"<|im_start|>"})).text == "one twothree");
+  CHECK(run(ids, of({"wo<|im_end|>th"})).text == "one t");
+  CHECK(run(ids, of({"<|im_end|>three<|im_start|>f"})).text == "one two");
+  CHECK(run(ids, of({"e<|im_start|>"})).text == "one twothre");
+  CHECK(run(ids, of({"three<|im_end|>"})).text == "one twothreefour");
+  CHECK(run(ids, of({"<|im_start|>", "thr"})).text == "one two");
+  auto bytes = bytes_of("ab");
+  bytes.insert(bytes.begin() + 1, 8002);
+  CHECK(run(bytes, of({"a<|im_end|>b"})).text == "");
+  CHECK(run(bytes, of({"a<|im_end|>bc"})).text == "ab");
+  TextParams kept = of({"o<|im_end|>"});
+  kept.include_stop_str_in_output = true;
+  CHECK(run(ids, kept).text == "one two<|im_end|>");
+  TextParams shown = of({"<|im_start|>"});
+  shown.skip_special_tokens = false;
+  CHECK(run(ids, shown).text == "one two<|im_end|>three");
+  CHECK(run(ids, of({"<|im_end|>"}), 6).is_stopped == (encode("one two").size() + 1 >= 6));
+}
