@@ -70,9 +70,22 @@ bool has_text(const JsonTree& object, const char* key) {
   return value && value->is(Kind::kString);
 }
 
+// Whether the model sees the tools of a body. A call cannot be forced, so who asks for one is told.
+bool offers_tools(const JsonFields& body) {
+  for (const char* name : {"tool_choice", "function_call"}) {
+    const JsonTree* choice = body.find(name);
+    if (!choice) continue;
+    bool is_kept = choice->is(Kind::kString) && (choice->text == "auto" || choice->text == "none");
+    check(is_kept, "{}: {} is not supported; use auto or none", name, shown(*choice));
+    if (choice->text == "none") return false;
+  }
+  return true;
+}
+
 std::vector<int32_t> read_chat(const JsonFields& body, const CompletionContext& context) {
   check(context.chat_template != nullptr, "{}", context.no_chat_reason);
   ChatRequest chat = read_chat_request(body);
+  if (!offers_tools(body)) chat.tools = nullptr;
   for (const auto& [key, message] : chat.messages.members) {
     const std::string& role = message.find("role")->text;
     bool is_known = role == "system" || role == "developer" || role == "user" ||

@@ -382,6 +382,12 @@ TEST_CASE("chat: tools") {
   R r = parse(chat_of(tools + R"(, "tool_choice": "auto")"), context);
   std::string text = tiny_docs().decode(r.prompts[0], false);
   CHECK(text.find(R"({"type": "function", "function": {"name": "f"}})") != std::string::npos);
+  for (const char* none : {R"(, "tool_choice": "none")", R"(, "function_call": "none")"})
+    CHECK(parse(chat_of(tools + none), context).prompts == parse(chat_of(""), context).prompts);
+  CHECK(refusal(chat_of(tools + R"(, "tool_choice": "required")"), context) ==
+        "tool_choice: \"required\" is not supported; use auto or none");
+  CHECK(refusal(chat_of(tools + R"(, "tool_choice": {"type": "function"})"), context) ==
+        "tool_choice: {\"type\": \"function\"} is not supported; use auto or none");
   // A call's arguments come as a string of JSON and go into the template as what they are.
   std::string call = R"([{"role": "user", "content": "u"},
     {"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function",
