@@ -125,6 +125,23 @@ TEST_CASE("n answers, several prompts in a request, max_tokens 0, chat") {
   CHECK(a.choice("chat")["logprobs"]["content"][0]["top_logprobs"].size() == 2);
 }
 
+TEST_CASE("lengths that nobody asked for are clipped to what fits, for each prompt on its own") {
+  Json ignoring = {{"ignore_eos", true}, {"return_token_ids", true}};
+  Answers small = answer({.sets = {"kv_cache.memory_bytes=1MB"}},
+                         {chat("chat", "Hi", with(ignoring, {{"temperature", 0}}))});
+  Json usage = small.by_id["chat"]["usage"];
+  CHECK(small.choice("chat")["finish_reason"] == "length");
+  // All pages, and a last token that needs no place in one.
+  CHECK((usage["total_tokens"].get<int>() - 1) % 64 == 0);
+  CHECK(usage["completion_tokens"].get<int>() > 64);
+
+  Json long_prompt = std::vector<int>(4090, 5);
+  Answers a = answer(
+      {}, {completion("list", {long_prompt, {411, 727}}, with(ignoring, {{"max_tokens", 100}}))});
+  CHECK(a.choice("list", 0)["token_ids"].size() == 6);
+  CHECK(a.choice("list", 1)["token_ids"].size() == 100);
+}
+
 TEST_CASE("lines that cannot be run become error records, in the middle of others") {
   std::string good = completion("good", "The kernel", kGreedy).dump();
   auto line = [](const std::string& id, const Json& body) {
