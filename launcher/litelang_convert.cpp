@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "base/check.h"
+#include "base/write_signals.h"
 #include "model/files/converter.h"
 
 namespace {
@@ -133,6 +134,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Error& e) {
     ll::fail_usage("{}; --help tells how to use it", e.what());
   }
+  ll::ignore_write_signals();
   catch_signals();
   return convert(source, target, options, quiet);
 }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/write_signals.h"
 #include "launcher/config_file.h"
 #include "parallel/mpi/mpi_environment.h"
 #include "runtime/job.h"
@@ -82,6 +83,7 @@ ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
 
 int main(int argc, char** argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives mpirun's daemon
+  ll::ignore_write_signals();
   ll::MpiEnvironment mpi(&argc, &argv);
   try {
     if (auto arguments = parse_arguments(argc, argv, mpi.world().rank() == 0)) {

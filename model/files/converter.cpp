@@ -39,7 +39,8 @@ class OutputFile {
   // Claims the whole file's blocks, so that a full disk shows before the work is done.
   void reserve() {
     auto size = static_cast<off_t>(fs::file_size(path_));
-    bool full = ::fallocate(fd_, 0, 0, size) != 0 && (errno == ENOSPC || errno == EDQUOT);
+    bool full =
+        ::fallocate(fd_, 0, 0, size) != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG);
     check(!full, "{}: cannot be written: {} ({} bytes are needed)", path_, std::strerror(errno),
           size);
   }

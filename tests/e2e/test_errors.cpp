@@ -151,6 +151,38 @@ TEST_CASE("an output that is an input or the model is refused") {
   CHECK(read_file(folder.path("linked")) == tiny("config.json"));
 }
 
+// Limits in kilobytes; they hold for the ranks' other files, too.
+TEST_CASE("a limit on the size of files ends a job with whole lines, and a conversion") {
+  TempFolder folder;
+  std::vector<Json> requests;
+  for (int i = 0; i < 16; ++i)
+    requests.push_back(completion(
+        fmt::format("{}", i), "The kernel",
+        {{"max_tokens", 16}, {"n", 64}, {"logprobs", 20}, {"seed", i}, {"ignore_eos", true}}));
+  std::string out = folder.path("out");
+  auto limited = [](int kilobytes, const std::vector<std::string>& command) {
+    std::string line = fmt::format("ulimit -c 0; ulimit -f {}; exec", kilobytes);
+    for (const std::string& word : command) line += " '" + word + "'";
+    return std::vector<std::string>{"bash", "-c", line};
+  };
+  Outcome o = run(limited(7000, batch_command({}, folder.write("in", jsonl(requests)), out)));
+  INFO(o.err);
+  CHECK(o.exit_code == 1);
+  CHECK(o.err.find(out + ": cannot write: File too large; the lines before are whole") !=
+        o.err.npos);
+  auto lines = lines_of(read_file(out));
+  CHECK(!lines.empty());
+  for (const std::string& line : lines) CHECK(Json::accept(line));
+
+  Outcome convert = run(limited(1000, {program("litelang"), "convert", "--quiet",
+                                       model_folder("tiny-qwen2-docs"), folder.path("m.h5")}));
+  INFO(convert.err);
+  CHECK(convert.exit_code == 1);
+  CHECK(lines_of(convert.err).size() == 1);
+  CHECK(convert.err.starts_with("litelang-convert: "));
+  CHECK_FALSE(std::filesystem::exists(folder.path("m.h5")));
+}
+
 TEST_CASE("weight files that are missing, cut short or damaged") {
   TempFolder folder;
   std::string sound = read_file(model_file("tiny-qwen2-docs"));
