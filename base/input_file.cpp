@@ -4,22 +4,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "base/check.h"
+#include "base/foreign_format.h"
 
 namespace ll {
 
 InputFile::InputFile(std::string path) : path_(std::move(path)) {
-  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without waiting for a writer, should it be a pipe.
+  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   check(fd_ >= 0, "{}: cannot be opened: {}", path_, std::strerror(errno));
   struct stat status = {};
   bool regular = ::fstat(fd_, &status) == 0 && S_ISREG(status.st_mode);
   if (!regular) ::close(fd_);
   check(regular, "{}: is not a regular file", path_);
   size_ = static_cast<uint64_t>(status.st_size);
+  try {
+    std::string start(std::min<uint64_t>(size_, kFormatBytes), '\0');
+    read(0, std::as_writable_bytes(std::span(start)));
+    check_no_lfs_pointer(start, path_);
+  } catch (const Error&) {
+    ::close(fd_);
+    throw;
+  }
 }
 
 InputFile::~InputFile() { ::close(fd_); }

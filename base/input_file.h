@@ -9,7 +9,8 @@ namespace ll {
 
 class InputFile {
  public:
-  explicit InputFile(std::string path);  // a regular file, through links
+  // A regular file, through links, that is no Git LFS pointer.
+  explicit InputFile(std::string path);
   ~InputFile();
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;

@@ -19,20 +19,26 @@ class LineReader {
     std::string text;    // without its end; empty when the line is too long
     bool is_too_long = false;
   };
-  // False at the end, and after cancel().
+  // False at the end, and after cancel(). Throws Error where the file is shorter than it was when
+  // it was opened, and where its start shows that it is no UTF-8.
   bool next(Line& line);
   // From any thread: no more lines, not even for a next() that waits for input.
   void cancel();
+  int64_t num_lines() const { return number_; }  // that next() has given
 
   // Lines of a regular file, counted ahead; -1 where they cannot be.
   static int64_t count_lines(const std::string& path);
 
  private:
   bool fill();
+  void look_ahead(int64_t size);
+  void check_end() const;
 
   std::string path_;
   int fd_ = -1, cancel_fd_ = -1;
   bool is_cancelled_ = false;  // as next() has seen it
+  int64_t num_bytes_ = 0;      // read so far
+  int64_t min_bytes_ = 0;      // what a regular file held when it was opened
   size_t max_bytes_;
   std::string buffer_;
   size_t begin_ = 0, end_ = 0;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "base/check.h"
 #include "runtime/api/completion_body.h"
 #include "runtime/batch/batch_envelope.h"
 
@@ -44,6 +45,9 @@ void BatchJob::run(LineReader& input) {
     take(pool_.step());
     progress.update(count());
   }
+  check(input.num_lines() >= counts_.total,
+        "{}: has {} lines, it had {} when the job began: was it replaced?", config_.job.input,
+        input.num_lines(), counts_.total);
   output_.close();
   counts_.total = counts_.done;
   progress.finish(counts_);

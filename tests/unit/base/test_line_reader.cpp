@@ -143,6 +143,49 @@ TEST_CASE("lines: what cannot be read is said at once") {
   CHECK(contains(error_of([] { LineReader("/tmp", 10); }), "/tmp: is a folder"));
 }
 
+TEST_CASE("lines: a file that shrinks while it is read is no shorter file") {
+  TemporaryFolder folder;
+  std::string path = folder / "in";
+  std::string text;
+  while (text.size() < 3 * kMegabyte) text += "a line\n";
+  write_text(path, text);
+  LineReader reader(path, kMegabyte);
+  LineReader::Line line;
+  REQUIRE(reader.next(line));
+  fs::resize_file(path, 2 * kMegabyte + 3);
+  std::string message = error_of([&] {
+    while (reader.next(line)) CHECK(line.text == "a line");  // never half of one
+  });
+  CHECK(contains(message, path + ": ends at byte 2097155, it was 3145730 bytes long"));
+}
+
+TEST_CASE("lines: what is no UTF-8 text is named") {
+  using namespace std::string_view_literals;
+  struct {
+    std::string_view text, says;
+  } cases[] = {{"\xff\xfe{\0\"\0"sv, "UTF-16"},
+               {"\xfe\xff\0{\0\""sv, "UTF-16"},
+               {"{\0\"\0"sv, "UTF-16"},
+               {"\x1f\x8b\x08\0"sv, "gzip data, not text: unpack it, or pipe zcat into -"},
+               {"\x28\xb5\x2f\xfd"sv, "Zstandard"},
+               {"version https://git-lfs.github.com/spec/v1\n"sv, "Git LFS pointer"}};
+  TemporaryFolder folder;
+  for (const auto& [text, says] : cases) {
+    CAPTURE(says);
+    CHECK(contains(error_of([&, text = text] { texts_of(std::string(text)); }), std::string(says)));
+    std::string path = folder / "pipe";
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    int both_ends = ::open(path.c_str(), O_RDWR);
+    REQUIRE(::write(both_ends, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    LineReader reader(path, kMegabyte);
+    LineReader::Line line;
+    CHECK(contains(error_of([&] { reader.next(line); }), std::string(says)));
+    ::close(both_ends);
+    fs::remove(path);
+  }
+  CHECK(texts_of("\xef\xbb\xbf{}\n").size() == 1);  // a mark of UTF-8 is none of another
+}
+
 TEST_CASE("lines: a pipe gives them as they come, and waiting can be cancelled") {
   TemporaryFolder folder;
   std::string path = folder / "pipe";
