@@ -44,14 +44,12 @@ std::vector<char*> pointers(const std::vector<std::string>& command) {
 }
 
 // In the child; does not return.
-[[noreturn]] void start(const std::vector<std::string>& command, ChildInput input, pid_t parent,
+[[noreturn]] void start(const std::vector<std::string>& command, int input, pid_t parent,
                         const sigset_t& mask) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);  // mpirun then ends its ranks
   if (getppid() != parent) _exit(kNotFound);
-  if (input == ChildInput::kNone) {
-    int nothing = ::open("/dev/null", O_RDONLY);
-    if (nothing >= 0) ::dup2(nothing, STDIN_FILENO);
-  }
+  if (input == kNoInput) input = ::open("/dev/null", O_RDONLY);
+  if (input > STDIN_FILENO) ::dup2(input, STDIN_FILENO);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   execv(command[0].c_str(), pointers(command).data());
   _exit(kNotFound);
@@ -62,7 +60,7 @@ bool is_from_terminal(const siginfo_t& info) { return info.si_code == SI_KERNEL;
 
 }  // namespace
 
-int run_child(const std::vector<std::string>& command, ChildInput input) {
+int run_child(const std::vector<std::string>& command, int input) {
   sigset_t mask;
   sigset_t waited_for = block_signals(mask);
   pid_t self = getpid(), child = fork();

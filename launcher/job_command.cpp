@@ -1,6 +1,12 @@
 #include "launcher/job_command.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
 
 #include "base/check.h"
 #include "launcher/child_process.h"
@@ -22,6 +28,19 @@ std::string help_of(const KeyOption& option, const std::vector<std::string>& def
   if (value.empty()) value = row.default_text;
   return fmt::format("{}{}", option.help ? option.help : row.help,
                      value.empty() ? "" : fmt::format(" [{}]", value));
+}
+
+// Of "-", and of the names that the system and shells have for open descriptors.
+std::optional<int> descriptor_of(const std::string& path) {
+  if (path == "-" || path == "/dev/stdin") return STDIN_FILENO;
+  for (std::string_view folder : {"/dev/fd/", "/proc/self/fd/"}) {
+    if (!path.starts_with(folder)) continue;
+    int fd = -1;
+    const char* end = path.data() + path.size();
+    auto [stop, error] = std::from_chars(path.data() + folder.size(), end, fd);
+    if (error == std::errc() && stop == end && fd >= 0) return fd;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -69,15 +88,23 @@ int run_job_command(const JobArguments& a, int num_ranks) {
   auto config = read_job_config(read_config_file(a.config), where(a), a.overrides);
   if (num_ranks == 0 && !config.bench.grids.empty()) num_ranks = config.bench.grids[0].num_ranks();
   if (num_ranks == 0) num_ranks = config.grid ? config.grid->num_ranks() : 1;
+  std::vector<std::string> overrides = a.overrides;
   std::vector<std::string> program = {program_beside("litelang-run")};
   if (!a.config.empty()) program.push_back(a.config);
-  for (const std::string& o : a.overrides) program.insert(program.end(), {"--set", o});
+  // mpirun closes all descriptors but the standard ones, so the rank reads this one as its input.
+  std::optional<int> input = descriptor_of(config.job.input);
+  check(!input || ::fcntl(*input, F_GETFD) >= 0, "{}: cannot open: {}; check job.input",
+        config.job.input, std::strerror(errno));
+  if (input && config.job.input != "-") overrides.emplace_back("job.input=-");
+  for (const std::string& o : overrides) program.insert(program.end(), {"--set", o});
+  check(descriptor_of(config.job.output).value_or(STDOUT_FILENO) <= STDERR_FILENO,
+        "{}: mpirun hands no descriptors on; give - as output and pipe it on", config.job.output);
   auto command = mpirun_command(num_ranks, program);
   if (a.prints_command) {
     fmt::print("{}\n", shell_quoted(command));
     return static_cast<int>(ExitCode::kDone);
   }
-  return run_child(command, config.job.input == "-" ? ChildInput::kInherited : ChildInput::kNone);
+  return run_child(command, input.value_or(kNoInput));
 }
 
 }  // namespace ll

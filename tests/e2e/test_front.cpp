@@ -140,6 +140,25 @@ TEST_CASE("standard input goes to the ranks only when it is the job's input") {
   CHECK(run(batch({"-m", "x", "-i", "i", "-o", "o"}), mpirun.options("text")).out == "");
 }
 
+TEST_CASE("an input that is an open descriptor reaches the ranks by whatever name") {
+  FakeMpirun mpirun("cat; echo \"$@\"");
+  for (const char* name : {"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}) {
+    CAPTURE(name);
+    Outcome o = run(batch({"-m", "x", "-i", name, "-o", "o"}), mpirun.options("text "));
+    CHECK(o.out.starts_with("text "));
+    CHECK(o.out.ends_with("--set job.input=-\n"));
+  }
+  std::string front = program("litelang") + " batch -m x";
+  Outcome o = run({"bash", "-c", front + " -i <(echo piped) -o o"}, mpirun.options());
+  CHECK(o.out.starts_with("piped\n"));
+  Outcome closed = run(batch({"-m", "x", "-i", "/dev/fd/77", "-o", "o"}), mpirun.options());
+  CHECK(closed.exit_code == 1);
+  CHECK(closed.err.find("/dev/fd/77: cannot open: Bad file descriptor") != closed.err.npos);
+  Outcome output = run({"bash", "-c", front + " -i i -o >(cat)"}, mpirun.options());
+  CHECK(output.exit_code == 1);
+  CHECK(output.err.find("give - as output and pipe it on") != output.err.npos);
+}
+
 TEST_CASE("signals go on to mpirun") {
   FakeMpirun mpirun(
       "for s in INT TERM HUP USR1 USR2; do trap \"echo $s; last=$s\" $s; done\n"
