@@ -11,10 +11,8 @@ struct Packing {
   std::string_view start, name, unpacker;
 };
 constexpr Packing kPackings[] = {
-    {"\x1f\x8b"sv, "gzip", "zcat"},
-    {"\x28\xb5\x2f\xfd"sv, "Zstandard", "zstdcat"},
-    {"\xfd\x37zXZ\0"sv, "xz", "xzcat"},
-    {"BZh"sv, "bzip2", "bzcat"},
+    {"\x1f\x8b"sv, "gzip", "zcat"},      {"\x28\xb5\x2f\xfd"sv, "Zstandard", "zstdcat"},
+    {"\xfd\x37zXZ\0"sv, "xz", "xzcat"},  {"BZh"sv, "bzip2", "bzcat"},
     {"PK\x03\x04"sv, "ZIP", "unzip -p"},
 };
 

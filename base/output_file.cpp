@@ -59,7 +59,8 @@ OutputFile::~OutputFile() {
 
 void OutputFile::replace_old() {
   if (!std::exchange(holds_old_, false)) return;
-  check(::ftruncate(fd_, 0) == 0, "{}: cannot write: {}", path_, std::strerror(errno));
+  bool is_empty = ::ftruncate(fd_, 0) == 0;
+  check(is_empty, "{}: cannot write: {}", path_, std::strerror(errno));
 }
 
 void OutputFile::write_line(std::string_view text) {

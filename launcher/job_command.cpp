@@ -93,8 +93,8 @@ int run_job_command(const JobArguments& a, int num_ranks) {
   if (!a.config.empty()) program.push_back(a.config);
   // mpirun closes all descriptors but the standard ones, so the rank reads this one as its input.
   std::optional<int> input = descriptor_of(config.job.input);
-  check(!input || ::fcntl(*input, F_GETFD) >= 0, "{}: cannot open: {}; check job.input",
-        config.job.input, std::strerror(errno));
+  bool is_open = !input || ::fcntl(*input, F_GETFD) >= 0;
+  check(is_open, "{}: cannot open: {}; check job.input", config.job.input, std::strerror(errno));
   if (input && config.job.input != "-") overrides.emplace_back("job.input=-");
   for (const std::string& o : overrides) program.insert(program.end(), {"--set", o});
   check(descriptor_of(config.job.output).value_or(STDOUT_FILENO) <= STDERR_FILENO,
