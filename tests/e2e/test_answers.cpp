@@ -127,8 +127,8 @@ TEST_CASE("n answers, several prompts in a request, max_tokens 0, chat") {
 
 TEST_CASE("lengths that nobody asked for are clipped to what fits, for each prompt on its own") {
   Json ignoring = {{"ignore_eos", true}, {"return_token_ids", true}};
-  Answers small = answer({.sets = {"kv_cache.memory_bytes=1MB"}},
-                         {chat("chat", "Hi", with(ignoring, {{"temperature", 0}}))});
+  std::vector<Json> one = {chat("chat", "Hi", with(ignoring, {{"temperature", 0}}))};
+  Answers small = answer({.sets = {"kv_cache.memory_bytes=1MB"}}, one);
   Json usage = small.by_id["chat"]["usage"];
   CHECK(small.choice("chat")["finish_reason"] == "length");
   // All pages, and a last token that needs no place in one.
@@ -136,8 +136,9 @@ TEST_CASE("lengths that nobody asked for are clipped to what fits, for each prom
   CHECK(usage["completion_tokens"].get<int>() > 64);
 
   Json long_prompt = std::vector<int>(4090, 5);
-  Answers a = answer(
-      {}, {completion("list", {long_prompt, {411, 727}}, with(ignoring, {{"max_tokens", 100}}))});
+  std::vector<Json> two = {
+      completion("list", Json{long_prompt, {411, 727}}, with(ignoring, {{"max_tokens", 100}}))};
+  Answers a = answer({}, two);
   CHECK(a.choice("list", 0)["token_ids"].size() == 6);
   CHECK(a.choice("list", 1)["token_ids"].size() == 100);
 }

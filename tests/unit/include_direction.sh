@@ -38,7 +38,7 @@ parallel/process_grid       process_grid.h
 
 model/config                model_config.h | layer_table.h model_texts.h
 model/text/jinja            | template.h white_space.h
-model/text                  chat_template.h stream_decoder.h tokenizer.h
+model/text                  chat_template.h pre_tokenizer_unicode.h stream_decoder.h tokenizer.h
 model/files                 converter.h weight_store.h
 model/shard                 decoder_weights.h model_shard.h reshard.h
 model/decoder               decoder.h sampler.h
