@@ -13,7 +13,8 @@ namespace {
 
 constexpr int kTag = 1;
 
-// Of a message. Open MPI sends 4 kB unasked through shared memory, with its own header.
+// The most bytes of a message in a piece. Open MPI sends 4 kB unasked through shared memory, its
+// own header included.
 constexpr size_t kPieceBytes = 3584;
 // The first byte of a piece.
 constexpr char kMore = '+', kLast = '.';

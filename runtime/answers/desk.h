@@ -45,7 +45,7 @@ class Desk {
   std::vector<int64_t> close(int64_t key);
 
   int64_t num_open() const { return static_cast<int64_t>(jobs_.size()); }
-  // Of all requests so far.
+  // Tokens of all answers so far.
   int64_t num_output_tokens() const { return num_output_tokens_; }
 
  private:

@@ -33,7 +33,7 @@ struct CompletionRequest {
   std::string model;
   std::vector<std::vector<int32_t>> prompts;  // chat has one
   SamplingParams params;
-  // Of each prompt: what was asked for, clipped to the room behind it. Empty: params' for all.
+  // What was asked for, clipped to the room behind each prompt. Empty: params' for all.
   std::vector<int32_t> max_tokens;
   TextParams text;
   bool echo = false;

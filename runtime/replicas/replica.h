@@ -42,7 +42,7 @@ class Replica {
   void cancel(int64_t request);
 
   bool has_work() const { return !waiting_.empty() || engine_.has_work(); }
-  // Of the engine; its waiting include those that have not begun.
+  // The engine's numbers; requests that have not begun count as waiting.
   SchedulerStats stats() const;
   // Begins as much as the engine has room for, and runs a step.
   StepEvents step();

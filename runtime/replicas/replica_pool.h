@@ -36,11 +36,12 @@ class ReplicaPool {
   // of life for the other ranks. Throws Error when a replica no longer speaks.
   StepEvents step();
 
-  // Of all replicas together, as they were last heard of.
+  // Sums over all replicas, as they were last heard of.
   SchedulerStats stats() const;
   // What all of them have run so far.
   const StepWork& work() const { return work_; }
-  // Of the time since the first step, what share each replica had something to do; empty of one.
+  // The share of the time since the first step in which each replica had something to do; empty
+  // where there is one engine.
   std::vector<double> busy_shares() const;
 
  private:

@@ -42,7 +42,7 @@ class RequestQueue {
   // So much time went by; replicas that had something to do were busy.
   void note_busy(double seconds);
   double seconds() const { return seconds_; }
-  // Of that time, of each replica.
+  // The share of that time in which each replica was busy.
   std::vector<double> busy_shares() const;
 
  private:

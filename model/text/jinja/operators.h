@@ -36,7 +36,7 @@ std::optional<int> compare(const Value& a, const Value& b, Operator op, int dept
 bool contains(const Value& container, const Value& item);
 bool holds(Operator op, const Value& a, const Value& b);  // of the comparing operators
 
-// Of the computing operators.
+// What the computing operators give.
 Value compute(Operator op, const Value& a, const Value& b, Arena& arena);
 Value negate(const Value& value);
 Value positive(const Value& value);

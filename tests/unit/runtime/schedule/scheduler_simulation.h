@@ -18,8 +18,8 @@ namespace ll::test {
 
 constexpr int32_t kVocab = 50;
 
-inline std::shared_ptr<Request> make_request(int64_t id, std::vector<int32_t> prompt, int32_t max_tokens,
-                                      int32_t n = 1) {
+inline std::shared_ptr<Request> make_request(int64_t id, std::vector<int32_t> prompt,
+                                             int32_t max_tokens, int32_t n = 1) {
   auto r = std::make_shared<Request>();
   r->id = id;
   r->prompt = std::move(prompt);
