@@ -1,5 +1,7 @@
 #include "model/text/jinja/python_text.h"
 
+#include <fmt/format.h>
+
 #include <utf8proc.h>
 
 #include "base/check.h"
