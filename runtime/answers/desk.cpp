@@ -75,7 +75,7 @@ void Desk::take_token(DrawnToken drawn, Taken& taken) {
   auto [job, prompt_index] = find(drawn.sequence.request);
   if (!job) return;
   const CompletionRequest& r = job->answer.request;
-  auto index = static_cast<size_t>(prompt_index * r.params.n + drawn.sequence.index);
+  auto index = static_cast<size_t>(int64_t{prompt_index} * r.params.n + drawn.sequence.index);
   std::optional<TextOutput>& text = job->texts.at(index);
   if (!text) return;  // behind its end
   ++num_output_tokens_;

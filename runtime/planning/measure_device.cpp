@@ -213,7 +213,7 @@ class DeviceMeter {
 }  // namespace
 
 DeviceTimes measure_best(const Backend& backend, Stream stream) {
-  const int64_t kRows = 131072, kCpuSide = 2048;
+  constexpr int64_t kRows = 131072, kCpuSide = 2048;
   bool is_cpu = backend.kind == BackendKind::kCpu;
   int64_t rows = is_cpu ? kRows : 2 * kRows, cols = is_cpu ? 2048 : 4096,
           side = is_cpu ? kCpuSide : 4 * kCpuSide;
