@@ -7,13 +7,6 @@ namespace ll::jinja {
 
 namespace {
 
-const Builtin* find(std::initializer_list<std::span<const Builtin>> tables, std::string_view name) {
-  for (std::span<const Builtin> table : tables)
-    for (const Builtin& row : table)
-      if (row.name == name) return &row;
-  return nullptr;
-}
-
 size_t num_parameters(const Builtin& builtin) {
   size_t n = 0;
   while (n < kMaxParameters && !builtin.parameters[n].empty()) ++n;
@@ -21,25 +14,6 @@ size_t num_parameters(const Builtin& builtin) {
 }
 
 }  // namespace
-
-const Builtin* find_filter(std::string_view name) {
-  return find({sequence_filters(), selecting_filters(), text_filters()}, name);
-}
-
-const Builtin* find_test(std::string_view name) { return find({tests()}, name); }
-
-const Builtin* find_function(std::string_view name) { return find({functions()}, name); }
-
-const Builtin* find_loop_method(std::string_view name) { return find({loop_methods()}, name); }
-
-MethodsOfName methods_of(std::string_view name) {
-  const Builtin* of_list = find({list_methods()}, name);
-  bool of_tuple = name == "index" || name == "count";
-  return {.of_text = find({text_methods(), text_search_methods()}, name),
-          .of_list = of_list,
-          .of_tuple = of_tuple ? of_list : nullptr,
-          .of_dict = find({dict_methods()}, name)};
-}
 
 const Builtin* method_of(const Value& value, const MethodsOfName& methods) {
   if (value.is(Kind::kDict)) return methods.of_dict;

@@ -1,5 +1,5 @@
 #pragma once
-// Filters, tests, methods and functions: rows of tables.
+// A filter, test, method or function of Jinja or Python: a row of a table.
 #include <array>
 #include <span>
 #include <string_view>
@@ -44,25 +44,8 @@ struct Method {
   const Builtin* builtin;
 };
 
-// nullptr when there is none of that name.
-const Builtin* find_filter(std::string_view name);
-const Builtin* find_test(std::string_view name);
-const Builtin* find_function(std::string_view name);
-MethodsOfName methods_of(std::string_view name);
-const Builtin* find_loop_method(std::string_view name);
+// The value's method, of those of one name; nullptr when it has none.
 const Builtin* method_of(const Value& value, const MethodsOfName& methods);
-
-// The tables.
-std::span<const Builtin> sequence_filters();
-std::span<const Builtin> selecting_filters();
-std::span<const Builtin> text_filters();
-std::span<const Builtin> tests();
-std::span<const Builtin> functions();
-std::span<const Builtin> loop_methods();
-std::span<const Builtin> text_methods();
-std::span<const Builtin> text_search_methods();
-std::span<const Builtin> list_methods();
-std::span<const Builtin> dict_methods();
 
 // Throws Error where the arguments do not fit the row's parameters.
 Bound bind(const Builtin& builtin, const Arguments& arguments);

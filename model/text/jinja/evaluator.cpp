@@ -32,7 +32,7 @@ Evaluator::Evaluator(const Program& program, const JsonTree& variables)
     Value value;
     if (const JsonTree* given = variables.member(name))
       value = value_of_json(*given, arena_);
-    else if (const Builtin* function = find_function(name))
+    else if (const Builtin* function = program.builtins.function(name))
       value = Value::of(function);
     context_.push_back(value);
   }

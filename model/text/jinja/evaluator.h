@@ -17,11 +17,6 @@ struct Activation {
   Activation* parent;
 };
 
-struct MacroValue {
-  const Macro* macro;
-  Activation* closure;
-};
-
 class Evaluator {
  public:
   // Both outlive this.
@@ -34,7 +29,7 @@ class Evaluator {
   void charge(size_t steps);
   Value attribute(const Value& object, std::string_view name, const MethodsOfName& methods);
   Value attribute(const Value& object, std::string_view name) {
-    return attribute(object, name, methods_of(name));
+    return attribute(object, name, program_.builtins.methods(name));
   }
   Value item(const Value& object, const Value& index);
   Value call(const Value& callee, const Arguments& arguments);
@@ -108,6 +103,9 @@ class Evaluator {
   Value eval_items(const Expr& expr, Sequence::Flavor flavor);
   Value eval_dict(const Expr& expr);
   Value call_with(const Value& callee, const Expr& expr, const Value& caller = {});
+  Value macro_value(const Macro& macro) {
+    return Value::of(arena_.make<MacroValue>(macro.name, &macro, here_));
+  }
   Value call_macro(const MacroValue& macro, const Arguments& arguments);
   void bind_macro(const Macro& macro, const Arguments& arguments);
   Value& slot(SlotRef ref);

@@ -44,12 +44,12 @@ const Builtin& known(const Builtin* builtin, std::string_view kind, std::string_
 
 const Builtin& Evaluator::filter_named(const Value& name) {
   std::string_view text = text_argument(name);
-  return known(find_filter(text), "filter", text);
+  return known(program_.builtins.filter(text), "filter", text);
 }
 
 const Builtin& Evaluator::test_named(const Value& name) {
   std::string_view text = text_argument(name);
-  return known(find_test(text), "test", text);
+  return known(program_.builtins.test(text), "test", text);
 }
 
 Value Evaluator::call_with(const Value& callee, const Expr& expr, const Value& caller) {

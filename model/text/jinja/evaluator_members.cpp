@@ -94,7 +94,7 @@ Value Evaluator::loop_attribute(LoopState& loop, std::string_view name) {
     return loop.index0 == 0 ? undefined("there is no previous item") : loop.previous;
   if (name == "nextitem") return loop.is_last() ? undefined("there is no next item") : loop.peek();
   if (name == "cycle" || name == "changed")
-    return Value::of(arena_.make<Method>(Value::of(&loop), find_loop_method(name)));
+    return Value::of(arena_.make<Method>(Value::of(&loop), program_.builtins.loop_method(name)));
   return Value();
 }
 

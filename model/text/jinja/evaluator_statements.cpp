@@ -55,7 +55,7 @@ Evaluator::Flow Evaluator::run(const Stmt& stmt) {
       assign(*stmt.target, eval(*stmt.value));
       break;
     case Stmt::Kind::kMacro:
-      slot(stmt.target->slot) = Value::of(arena_.make<MacroValue>(stmt.macro, here_));
+      slot(stmt.target->slot) = macro_value(*stmt.macro);
       break;
     case Stmt::Kind::kCallBlock:
       run_call_block(stmt);
@@ -130,7 +130,7 @@ void Evaluator::run_with(const Stmt& stmt) {
 }
 
 void Evaluator::run_call_block(const Stmt& stmt) {
-  print(eval_call(*stmt.value, Value::of(arena_.make<MacroValue>(stmt.macro, here_))));
+  print(eval_call(*stmt.value, macro_value(*stmt.macro)));
 }
 
 void Evaluator::assign(const Expr& target, const Value& value) {

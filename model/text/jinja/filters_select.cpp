@@ -1,6 +1,7 @@
 // Filters that give what passes, or what becomes of items, one at a time.
 #include "base/check.h"
 #include "model/text/jinja/attribute_path.h"
+#include "model/text/jinja/builtin_tables.h"
 #include "model/text/jinja/cursor.h"
 #include "model/text/jinja/evaluator.h"
 #include "model/text/jinja/letter_case.h"

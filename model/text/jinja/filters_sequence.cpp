@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "model/text/jinja/attribute_path.h"
+#include "model/text/jinja/builtin_tables.h"
 #include "model/text/jinja/cursor.h"
 #include "model/text/jinja/evaluator.h"
 #include "model/text/jinja/json_writer.h"

@@ -1,6 +1,7 @@
 // Filters of texts. Like Jinja's they take any value by its printed form.
 #include "base/check.h"
 #include "base/utf8.h"
+#include "model/text/jinja/builtin_tables.h"
 #include "model/text/jinja/evaluator.h"
 #include "model/text/jinja/letter_case.h"
 #include "model/text/jinja/operators.h"

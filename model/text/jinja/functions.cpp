@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/printable.h"
+#include "model/text/jinja/builtin_tables.h"
 #include "model/text/jinja/clock.h"
 #include "model/text/jinja/cursor.h"
 #include "model/text/jinja/evaluator.h"

@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "base/printable.h"
-#include "model/text/jinja/builtin.h"
 #include "model/text/jinja/parser.h"
 
 namespace ll::jinja {
@@ -288,7 +287,7 @@ std::string_view Parser::dotted_name() {
 Expr* Parser::filter(Expr* value) {
   Expr* applied = make(Expr::Kind::kFilter, value);
   applied->name = dotted_name();
-  applied->builtin = find_filter(applied->name);
+  applied->builtin = program_.builtins.filter(applied->name);
   if (applied->builtin == nullptr && !soft_)
     fail_here(fmt::format("No filter named '{}'.", printable(applied->name, 40)));
   if (is_operator("(")) call_arguments(*applied);
@@ -305,7 +304,7 @@ Expr* Parser::test(Expr* value) {
   bool negated = take_name("not");
   Expr* tested = make(Expr::Kind::kTest, value);
   tested->name = dotted_name();
-  tested->builtin = find_test(tested->name);
+  tested->builtin = program_.builtins.test(tested->name);
   if (tested->builtin == nullptr && !soft_)
     fail_here(fmt::format("No test named '{}'.", printable(tested->name, 40)));
   bool has_value =
@@ -326,7 +325,7 @@ Expr* Parser::subscript(Expr* value) {
     if (token().is(Kind::kInteger)) return make(Expr::Kind::kItem, value, number());
     Expr* attribute = make(Expr::Kind::kAttribute, value);
     attribute->name = expect(Kind::kName, "a name or a number").text;
-    attribute->methods = methods_of(attribute->name);
+    attribute->methods = program_.builtins.methods(attribute->name);
     return attribute;
   }
   take();

@@ -7,7 +7,9 @@
 #include "base/check.h"
 #include "base/json_tree.h"
 #include "base/utf8.h"
-#include "model/text/jinja/evaluator.h"
+#include "model/text/jinja/dict.h"
+#include "model/text/jinja/loop_state.h"
+#include "model/text/jinja/number_format.h"
 
 namespace ll::jinja {
 
@@ -94,7 +96,7 @@ void append_dict(std::string& out, const Dict& dict, int depth) {
   out += '}';
 }
 
-std::string macro_name(const Macro& macro) {
+std::string printed_name(const MacroValue& macro) {
   std::string name;
   append_repr(name, macro.name);
   return macro.name.empty() ? "anonymous" : name;
@@ -160,7 +162,7 @@ void append_repr(std::string& out, const Value& value, int depth) {
       out += fmt::format("<LoopContext {}/{}>", value.loop().index(), value.loop().length());
       break;
     case Kind::kMacro:
-      out += fmt::format("<Macro {}>", macro_name(*value.macro().macro));
+      out += fmt::format("<Macro {}>", printed_name(value.macro()));
       break;
     case Kind::kIterator:
     case Kind::kFunction:

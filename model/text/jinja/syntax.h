@@ -20,6 +20,15 @@ struct MethodsOfName {
   const Builtin *of_text = nullptr, *of_list = nullptr, *of_tuple = nullptr, *of_dict = nullptr;
 };
 
+// What a template's names mean, each nullptr when there is none of that name.
+struct Builtins {
+  const Builtin* (*filter)(std::string_view name);
+  const Builtin* (*test)(std::string_view name);
+  const Builtin* (*function)(std::string_view name);
+  const Builtin* (*loop_method)(std::string_view name);
+  MethodsOfName (*methods)(std::string_view name);
+};
+
 // A variable: so many functions outward, and its place there.
 struct SlotRef {
   int depth = 0;
@@ -127,9 +136,12 @@ struct Stmt {
 };
 
 struct Program {
-  explicit Program(std::string text) : source(std::move(text)), arena(size_t{64} << 20) {}
+  // The builtins outlive this.
+  Program(std::string text, const Builtins& builtins)
+      : source(std::move(text)), builtins(builtins), arena(size_t{64} << 20) {}
 
   std::string source;
+  const Builtins& builtins;
   Arena arena;
   std::string name;  // in errors
   std::deque<Expr> expressions;

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
+#include "model/text/jinja/builtin_tables.h"
 #include "model/text/jinja/evaluator.h"
 #include "model/text/jinja/lexer.h"
 #include "model/text/jinja/parser.h"
@@ -21,7 +22,7 @@ std::unique_ptr<const Program> compile(std::string_view source, std::string_view
         name, source.size(), kMaxSourceBytes);
   size_t invalid = find_invalid_utf8(source);
   check(invalid == source.npos, "{}: byte {} is not valid UTF-8", name, invalid);
-  auto program = std::make_unique<Program>(normalize_lines(source));
+  auto program = std::make_unique<Program>(normalize_lines(source), all_builtins());
   program->name = name;
   try {
     Parser(tokenize(program->source, program->arena), *program).run();

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
+#include "model/text/jinja/builtin_tables.h"
 #include "model/text/jinja/cursor.h"
 #include "model/text/jinja/evaluator.h"
 #include "model/text/jinja/letter_case.h"

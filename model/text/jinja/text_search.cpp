@@ -1,6 +1,7 @@
 // Methods of str that look at a text, and those of lists and dicts.
 #include "base/check.h"
 #include "base/utf8.h"
+#include "model/text/jinja/builtin_tables.h"
 #include "model/text/jinja/cursor.h"
 #include "model/text/jinja/evaluator.h"
 #include "model/text/jinja/letter_case.h"

@@ -9,9 +9,11 @@ namespace ll::jinja {
 
 class Arena;
 class Dict;
+struct Activation;
 struct Builtin;
 struct Iterator;
 struct LoopState;
+struct Macro;
 struct MacroValue;
 struct Method;
 struct NamespaceValue;
@@ -136,6 +138,13 @@ struct Sequence {
   bool is_list() const { return flavor == Flavor::kList; }
   bool is_tuple() const { return flavor == Flavor::kTuple; }
   bool is_view() const { return flavor >= Flavor::kItems; }  // of a dict: it has no subscripts
+};
+
+// A macro, and the variables around its definition.
+struct MacroValue {
+  std::string_view name;  // none for the body of a call block
+  const Macro* macro;
+  Activation* closure;
 };
 
 // An instance of a class with state that a template cannot change but by `next`.
