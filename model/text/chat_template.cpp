@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/printable.h"
-#include "model/text/jinja/white_space.h"
+#include "model/text/jinja/values/white_space.h"
 
 namespace ll {
 

@@ -4,12 +4,12 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
-#include "model/text/jinja/builtin_tables.h"
-#include "model/text/jinja/evaluator.h"
-#include "model/text/jinja/lexer.h"
-#include "model/text/jinja/parser.h"
-#include "model/text/jinja/scopes.h"
-#include "model/text/jinja/syntax.h"
+#include "model/text/jinja/builtins/builtin_tables.h"
+#include "model/text/jinja/evaluator/evaluator.h"
+#include "model/text/jinja/syntax/lexer.h"
+#include "model/text/jinja/syntax/parser.h"
+#include "model/text/jinja/syntax/scopes.h"
+#include "model/text/jinja/syntax/syntax.h"
 
 namespace ll::jinja {
 
