@@ -11,4 +11,6 @@ Backend open_backend(BackendKind kind, int local_rank, int num_threads) {
 
 bool has_cuda() { return cuda::has_device(); }
 
+std::vector<std::string> describe_gpus() { return cuda::describe_devices(); }
+
 }  // namespace ll

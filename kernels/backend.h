@@ -2,6 +2,7 @@
 // A backend: a device's memory, its ops, and what it can do.
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/device_api.h"
 #include "kernels/fused_decode.h"
@@ -15,6 +16,9 @@ enum class BackendKind : uint8_t { kCpu, kCuda };
 struct Backend {
   BackendKind kind;
   std::string device_name;  // "NVIDIA H200", "CPU, 2 threads, avx512_bf16"
+  std::string device_id;    // of this GPU in the world; "": ranks may share it
+  std::string
+      kernel_family;  // "sm80", "sm90": which of the GPU's kernels serve it; "": there is one
   const DeviceApi& device;
   const Ops& ops;
   const GraphApi* graphs = nullptr;              // null: launch every op
@@ -33,5 +37,9 @@ Backend open_backend(BackendKind kind, int local_rank, int num_threads);
 
 // Whether this build has CUDA and the machine a GPU.
 bool has_cuda();
+
+// A line for each GPU that this process sees: what it is, and which kernels serve it. None where
+// the build or the machine has no CUDA.
+std::vector<std::string> describe_gpus();
 
 }  // namespace ll

@@ -7,6 +7,7 @@
 #include "kernels/cuda/device/cuda_check.h"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/cuda_ops.h"
+#include "kernels/cuda/device/visible_gpus.h"
 #include "kernels/cuda/linear/linear_choices.h"
 
 namespace ll::cuda {
@@ -16,9 +17,12 @@ namespace {
 
 }  // namespace
 
-bool has_device() {
-  int count = 0;
-  return cudaGetDeviceCount(&count) == cudaSuccess && count > 0;
+bool has_device() { return num_visible_gpus() > 0; }
+
+std::vector<std::string> describe_devices() {
+  std::vector<std::string> lines;
+  for (int gpu = 0; gpu < num_visible_gpus(); ++gpu) lines.push_back(describe(gpu_facts(gpu)));
+  return lines;
 }
 
 Backend open(int local_rank) {
@@ -26,18 +30,19 @@ Backend open(int local_rank) {
   prepare_attention();
   int gpu = 0;
   check(cudaGetDevice(&gpu));
-  cudaDeviceProp properties;
-  check(cudaGetDeviceProperties(&properties, gpu));
+  GpuFacts facts = gpu_facts(gpu);
   return {.kind = BackendKind::kCuda,
-          .device_name = properties.name,
+          .device_name = title(facts),
+          .device_id = may_share_gpus() ? "" : facts.uuid,
+          .kernel_family = name_of(kernel_family()),
           .device = cuda_device(),
           .ops = op_table(),
           .graphs = &cuda_graphs(),
-          .fused_decode = &fused_decode_api(),
+          .fused_decode = fused_decode_api(),
           .fixed_page_size = kPagePositions,
           .max_sequences = max_attention_sequences(),
           .linear_tuning = &linear_tuning(),
-          .defers_norms = true};
+          .defers_norms = serves(KernelFamily::kSm90)};
 }
 
 }  // namespace ll::cuda

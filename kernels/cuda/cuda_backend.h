@@ -7,6 +7,9 @@ namespace ll::cuda {
 // Whether the build has CUDA and the machine a GPU.
 bool has_device();
 
+// A line for each GPU that this process sees: what it is, and which kernels serve it.
+std::vector<std::string> describe_devices();
+
 // Throws Error when the build or the machine has no CUDA, or there is no GPU `local_rank`.
 Backend open(int local_rank);
 

@@ -4,6 +4,8 @@ namespace ll::cuda {
 
 bool has_device() { return false; }
 
+std::vector<std::string> describe_devices() { return {}; }
+
 Backend open(int) {
   fail_usage(
       "backend: cuda, but this program was built without CUDA; use backend: cpu, or build with "

@@ -10,6 +10,7 @@
 #include "runtime/planning/measure_device.h"
 #include "runtime/process/cpu_threads.h"
 #include "runtime/process/launch_clock.h"
+#include "runtime/rank/own_device.h"
 #include "runtime/version.h"
 
 namespace ll {
@@ -19,6 +20,13 @@ BackendKind choose_backend(const EngineConfig& config, const MpiGroup& world) {
   if (config.backend == EngineConfig::BackendChoice::kCpu) return BackendKind::kCpu;
   if (config.backend == EngineConfig::BackendChoice::kCuda) return BackendKind::kCuda;
   return world.min(has_cuda()) > 0 ? BackendKind::kCuda : BackendKind::kCpu;
+}
+
+Backend open_own_device(const EngineConfig& config, const MpiEnvironment& mpi, int num_threads) {
+  Backend backend =
+      open_backend(choose_backend(config, mpi.world()), mpi.local_rank(), num_threads);
+  refuse_shared_devices(backend, mpi.world());
+  return backend;
 }
 
 // The ranks' device as the grid planner sees it.
@@ -44,7 +52,7 @@ LocalModel::LocalModel(const EngineConfig& config, const MpiEnvironment& mpi)
       on_terminate_(SIGTERM, [this]() -> bool { watchdog_.words().end_asked(watchdog_.where()); }),
       files_(config.model),
       dtype_(config.model.dtype.value_or(model_dtype(files_.config.dtype))),
-      backend_(open_backend(choose_backend(config, mpi.world()), mpi.local_rank(), num_threads())),
+      backend_(open_own_device(config, mpi, num_threads())),
       machine_(machine_of(backend_, mpi)),
       stream_(backend_.device.create_stream()) {}
 
@@ -52,6 +60,13 @@ LocalModel::~LocalModel() = default;
 
 int LocalModel::num_threads() const {
   return config_.threads > 0 ? config_.threads : share_of_processors(mpi_.local_size());
+}
+
+// "NVIDIA H200, sm90 kernels".
+std::string LocalModel::device_and_kernels() const {
+  const Backend& b = backend_;
+  return b.kernel_family.empty() ? b.device_name
+                                 : b.device_name + ", " + b.kernel_family + " kernels";
 }
 
 void LocalModel::say(const std::string& line) const {
@@ -128,7 +143,7 @@ void LocalModel::load(const GridShape& shape, const KvWish& wish) {
   plan_pages(wish, 0);
   say(fmt::format("litelang {}: {}, {}, {} rank{} ({}), {}", kVersion, config_.model.path,
                   name_of(dtype_), world().size(), world().size() == 1 ? "" : "s", shape.str(),
-                  backend_.device_name));
+                  device_and_kernels()));
   say("memory of a rank: " + budget_.str());
   DecoderWeights loaded = weights();
   backend_.device.synchronize(stream_);

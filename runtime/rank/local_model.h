@@ -70,6 +70,7 @@ class LocalModel {
   ModelPart part() const { return {model(), *shard_, dtype_}; }
   void start(DecoderWeights weights);
   int32_t gather_tokens() const;
+  std::string device_and_kernels() const;
   void say(const std::string& line) const;
 
   const EngineConfig& config_;

@@ -19,10 +19,12 @@ kernels/cpu/simd            | simd.h
 kernels/cpu                 | cpu_backend.h
 kernels/cuda/device         cuda_device.h launch.cuh workspace.h
                             | cuda_check.h cuda_ops.h device_math.cuh kernel_family.h
+                            visible_gpus.h
 kernels/cuda/ptx            | barriers.cuh bulk_copy.cuh clusters.cuh portable.cuh registers.cuh tensor_map.h wgmma.cuh
 kernels/cuda/rows           | rope.cuh silu.h
 kernels/cuda/sampling       |
 kernels/cuda/linear         | linear_choices.h linear_kernels.h linear_output.cuh
+kernels/cuda/linear/sm80    |
 kernels/cuda/linear/sm90    |
 kernels/cuda/attention      | attention.cuh attention_kernels.h
 kernels/cuda/attention/sm90 |

@@ -187,9 +187,9 @@ void run(Stream stream, void* handle, const FusedDecodeStep& step) {
 
 }  // namespace
 
-const FusedDecodeApi& fused_decode_api() {
+const FusedDecodeApi* fused_decode_api() {
   static const FusedDecodeApi api{create, destroy, max_positions, run};
-  return api;
+  return serves(KernelFamily::kSm90) ? &api : nullptr;
 }
 
 }  // namespace ll::cuda

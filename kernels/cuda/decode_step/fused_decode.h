@@ -4,7 +4,7 @@
 namespace ll::cuda {
 
 // Kernels for the shapes of Qwen2.5 0.5B, 1.5B, 3B and 7B in bfloat16, of any number of layers.
-// LITELANG_FUSED_DECODE=name=number,... changes how they run, see FusedOptions.
-const FusedDecodeApi& fused_decode_api();
+// Null where they do not serve the GPU.
+const FusedDecodeApi* fused_decode_api();
 
 }  // namespace ll::cuda

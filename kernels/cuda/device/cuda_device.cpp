@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "kernels/cuda/device/cuda_check.h"
+#include "kernels/cuda/device/visible_gpus.h"
 #include "kernels/cuda/device/workspace.h"
 
 namespace ll::cuda {
@@ -108,12 +109,15 @@ void launch(Graph graph, Stream stream) {
 void destroy(Graph graph) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph.handle)); }
 
 // What the GPU of the process is.
-int g_num_sms = 0, g_compute_major = 0, g_gpu_round = 0;
-KernelFamily g_family = KernelFamily::kAny;
+struct Gpu {
+  KernelFamily family = KernelFamily::kAny;
+  int num_sms = 0, major = 0, shared_bytes = 0, round = 0;
+};
+Gpu g_gpu;
 
-bool shares_gpus() {
-  const char* value = std::getenv("LITELANG_SHARE_GPUS");
-  return value && std::string_view(value) == "1";
+std::string_view environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
 }
 
 }  // namespace
@@ -146,10 +150,18 @@ const GraphApi& cuda_graphs() {
   return api;
 }
 
-int num_sms() { return g_num_sms; }
-int gpu_round() { return g_gpu_round; }
-int compute_major() { return g_compute_major; }
-bool serves(KernelFamily family) { return family == KernelFamily::kAny || family == g_family; }
+int num_sms() { return g_gpu.num_sms; }
+int most_shared_bytes() { return g_gpu.shared_bytes; }
+int gpu_round() { return g_gpu.round; }
+int compute_major() { return g_gpu.major; }
+bool starts_early() {
+  constexpr int kHopper = 9;
+  return g_gpu.major > kHopper || g_gpu.family == KernelFamily::kSm90;
+}
+KernelFamily kernel_family() { return g_gpu.family; }
+bool serves(KernelFamily family) { return family == KernelFamily::kAny || family == g_gpu.family; }
+
+bool may_share_gpus() { return environment("LITELANG_SHARE_GPUS") == "1"; }
 
 void open_device(int local_rank) {
   int count = 0;
@@ -159,21 +171,14 @@ void open_device(int local_rank) {
         "backend: cuda, but no GPU is usable here ({}); check nvidia-smi and the driver, or use "
         "backend: cpu",
         cudaGetErrorString(error));
-  if (local_rank >= count && !shares_gpus())
-    fail_usage("{} ranks on this host, but it has {} GPU{}; start at most one rank for each",
-               local_rank + 1, count, count == 1 ? "" : "s");
-  int gpu = local_rank % count;
-  g_gpu_round = local_rank / count;
-  check(cudaSetDevice(gpu));
-  cudaDeviceProp properties;
-  check(cudaGetDeviceProperties(&properties, gpu));
-  std::optional<KernelFamily> family = family_for(properties.major, properties.minor);
-  if (!family)
-    fail("{}: compute capability {}.{}, but the kernels are built for {}", properties.name,
-         properties.major, properties.minor, served_gpus());
-  g_family = *family;
-  g_num_sms = properties.multiProcessorCount;
-  g_compute_major = properties.major;
+  int number = gpu_of(local_rank, count);
+  GpuFacts gpu = gpu_facts(number);
+  g_gpu = {.family = choose_family(environment("LITELANG_CUDA_FAMILY"), title(gpu), gpu.capability),
+           .num_sms = gpu.num_sms,
+           .major = gpu.capability.major,
+           .shared_bytes = static_cast<int>(gpu.shared_bytes),
+           .round = may_share_gpus() ? local_rank / count : 0};
+  check(cudaSetDevice(number));
 }
 
 }  // namespace ll::cuda

@@ -13,15 +13,25 @@ const GraphApi& cuda_graphs();
 // What the GPU that open_device has picked is.
 int num_sms();
 int compute_major();
-// Whether kernels of this family run on it.
+// Dynamic shared memory that a block may have, once allow_shared has allowed it.
+int most_shared_bytes();
+// Whether a kernel may start while the one before it drains. Not where sm80's kernels run on
+// Hopper, as they are then to run as on GPUs before it.
+bool starts_early();
+// The family of kernels that serves it, and whether that is this one (kAny: always).
+KernelFamily kernel_family();
 bool serves(KernelFamily family);
 
 // DeviceApi::upload.
 void upload(Stream stream, void* dst, const void* src, size_t bytes);
 
-// Picks the GPU; called once by open(). Local rank r has GPU r; with LITELANG_SHARE_GPUS=1 a host
-// may have more ranks than GPUs, and they go around: for tests, as ranks of one GPU take turns of
-// milliseconds. Throws Error where no family of kernels serves the GPU.
+// Whether ranks may have the same GPU (LITELANG_SHARE_GPUS=1): for tests, as they take turns of
+// milliseconds.
+bool may_share_gpus();
+
+// Picks the GPU, gpu_of(local_rank); called once by open(). Who starts ranks sees to it that no two
+// have the same. Throws Error where no family of kernels serves the GPU, or not the one that
+// LITELANG_CUDA_FAMILY names.
 void open_device(int local_rank);
 // How often the GPUs had been given out before this process got its own.
 int gpu_round();

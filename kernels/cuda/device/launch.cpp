@@ -8,6 +8,7 @@
 namespace ll::cuda {
 
 bool waits_for_previous(std::span<const int> architectures) {
+  if (!starts_early()) return false;
   for (int architecture : architectures)
     if (architecture >= 900 && architecture / 100 == compute_major()) return true;
   return false;

@@ -5,9 +5,9 @@
 // between.
 //
 // LITELANG_LINEAR=NAME takes the first way whose name begins so (stream, tile, tile4 and so on,
-// gate, block, library, plain) and measures nothing; LITELANG_LINEAR=first takes the first of all.
-// Either makes a run's arithmetic the same on every start. LITELANG_LINEAR_LOG=1 prints what was
-// measured.
+// gate, block, direct1 and so on, library, plain) and measures nothing; LITELANG_LINEAR=first takes
+// the first of all. Either makes a run's arithmetic the same on every start. LITELANG_LINEAR_LOG=1
+// prints what was measured.
 #include "kernels/cuda/linear/linear.h"
 
 #include <cuda_runtime_api.h>

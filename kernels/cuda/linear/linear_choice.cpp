@@ -20,7 +20,7 @@ constexpr float kLongUs = 500;     // longer than this is timed once
 constexpr float kHopeless = 1.3f;  // and so is what takes so many times the best so far
 constexpr int64_t kMostWithMiddle = 1024;
 // The library's kernels neither load weights before their predecessor ends nor let their successor:
-// in a step of few rows that costs about so much more than alone.
+// in a step of few rows that costs about so much more than alone, where ours do.
 constexpr float kLibraryGapUs = 5;
 // Our own kernels stand in the order in which they do better in a step than alone: a later one has
 // to be faster by so much, and the library by a share.
@@ -66,7 +66,7 @@ float time_way(Stopwatch& watch, Stream stream, const LinearArgs& a, const Linea
     best = std::min(best, watch.microseconds(stream, a, way));
     if (best > kLongUs || best > kHopeless * best_so_far) break;
   }
-  return best + (way.kernel ? 0 : kLibraryGapUs);
+  return best + (way.kernel || !starts_early() ? 0 : kLibraryGapUs);
 }
 
 struct TimedWay {

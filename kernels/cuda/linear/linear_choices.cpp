@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/workspace.h"
 #include "kernels/cuda/linear/linear.h"
 
@@ -11,7 +10,6 @@ namespace {
 
 void add_other_kernels(LinearChoice& choice, const LinearArgs& a) {
   choice.is_final = true;
-  if (!serves(KernelFamily::kSm90)) return;
   for (const LinearKernel* k : other_tile_kernels(a)) choice.ways.push_back({k->name, k});
 }
 

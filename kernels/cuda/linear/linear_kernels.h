@@ -30,14 +30,21 @@ constexpr int64_t tile_columns(int64_t num_x) {
 // Tensor cores on tiles of W, K split over blocks; at most 64 rows of x.
 std::span<const LinearKernel> tile_kernels();
 // The same kernel with other numbers of blocks a multiprocessor and other rings, which differ in
-// what of them overlaps with the kernels around them: those that take `a`, all different.
+// what of them overlaps with the kernels around them: those that take `a`, all different; none
+// where they do not serve the GPU.
 std::vector<const LinearKernel*> other_tile_kernels(const LinearArgs& a);
 // Tensor cores with the rows of x on their lines, K split over blocks; 33 to 256 rows of x.
 std::span<const LinearKernel> block_kernels();
 // Products that end with SiLU-and-mul, without parts of K; more than 32 rows of x.
 std::span<const LinearKernel> gate_kernels();
+// Ampere's: rows of W straight to registers; at most 4 rows of x.
+std::span<const LinearKernel> direct_kernels();
 // Any shape and alignment, slowly.
 const LinearKernel& plain_kernel();
+
+// Those of the above, and of other families, that serve the GPU, likely winners first; without the
+// plain one.
+std::vector<std::span<const LinearKernel>> served_kernels();
 
 // Reads all of the scratch memory, which is more than the L2 cache holds.
 void evict_cache(Stream stream);

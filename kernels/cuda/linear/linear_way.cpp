@@ -17,7 +17,8 @@ struct FamilyKernels {
 constexpr FamilyKernels kFamilyKernels[] = {{KernelFamily::kSm90, stream_kernels},
                                             {KernelFamily::kSm90, tile_kernels},
                                             {KernelFamily::kSm90, gate_kernels},
-                                            {KernelFamily::kSm90, block_kernels}};
+                                            {KernelFamily::kSm90, block_kernels},
+                                            {KernelFamily::kSm80, direct_kernels}};
 
 // The half of the scratch memory that SiLU-and-mul does not take.
 char* spare_memory(Stream stream) {
@@ -38,14 +39,20 @@ bool run_bare(Stream stream, const LinearArgs& a, const LinearWay& way) {
 
 }  // namespace
 
+std::vector<std::span<const LinearKernel>> served_kernels() {
+  std::vector<std::span<const LinearKernel>> served;
+  for (const FamilyKernels& f : kFamilyKernels)
+    if (serves(f.family)) served.push_back(f.kernels());
+  return served;
+}
+
 std::vector<LinearWay> linear_ways(const LinearArgs& a) {
   std::vector<LinearWay> ways;
   auto add = [&](const LinearKernel& k) {
     if (k.takes(a)) ways.push_back({k.name, &k, {}});
   };
-  for (const FamilyKernels& f : kFamilyKernels)
-    if (serves(f.family))
-      for (const LinearKernel& k : f.kernels()) add(k);
+  for (std::span<const LinearKernel> kernels : served_kernels())
+    for (const LinearKernel& k : kernels) add(k);
   if (library_takes(a)) {
     int number = 0;
     for (const LibraryAlgorithm& algorithm : library_algorithms(a, kLibraryCandidates))

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/linear/linear.h"
 #include "kernels/cuda/linear/linear_kernels.h"
 #include "tests/support/compare.h"
@@ -47,8 +48,7 @@ struct Product {
 
 std::vector<const cuda::LinearKernel*> kernels_for(const LinearArgs& a) {
   std::vector<const cuda::LinearKernel*> kernels;
-  for (auto list :
-       {cuda::stream_kernels(), cuda::tile_kernels(), cuda::block_kernels(), cuda::gate_kernels()})
+  for (auto list : cuda::served_kernels())
     for (const cuda::LinearKernel& k : list)
       if (k.takes(a)) kernels.push_back(&k);
   for (const cuda::LinearKernel* k : cuda::other_tile_kernels(a)) kernels.push_back(k);
@@ -143,7 +143,7 @@ TEST_CASE("linear: every kernel over rows of x and shapes of W") {
 }
 
 TEST_CASE("linear: every ring of the tile kernel") {
-  if (backend().kind != BackendKind::kCuda) return;
+  if (backend().kind != BackendKind::kCuda || !cuda::serves(cuda::KernelFamily::kSm90)) return;
   for (int64_t m : {8, 40, 64})
     for (Shape2 s : {Shape2{896, 1536}, Shape2{20000, 256}}) {
       CAPTURE(m);

@@ -185,6 +185,7 @@ std::span<const LinearKernel> tile_kernels() {
 }
 
 std::vector<const LinearKernel*> other_tile_kernels(const LinearArgs& a) {
+  if (!serves(KernelFamily::kSm90)) return {};
   static const std::vector<TileShape> shapes = shapes_of(kOtherRings);
   static const LinearKernels kernels(shapes, kernel);
   std::vector<decltype(work_of(a, shapes[0]))> known;
