@@ -13,6 +13,7 @@
 #include "launcher/plan_command.h"
 #include "launcher/render_command.h"
 #include "launcher/tokenize_command.h"
+#include "launcher/version_report.h"
 #include "runtime/version.h"
 
 namespace {
@@ -23,6 +24,18 @@ int convert_command(const Arguments& arguments) {
   Arguments command = {ll::program_beside("litelang-convert")};
   command.insert(command.end(), arguments.begin(), arguments.end());
   ll::become(command);
+}
+
+// This program is linked with few of the libraries; the one that runs models has them all.
+int version_command(const Arguments& arguments) {
+  if (arguments.empty()) ll::become({ll::program_beside("litelang-run"), "--version"});
+  if (arguments[0] != "--help" && arguments[0] != "-h")
+    ll::fail_usage("version: {}: takes no arguments", arguments[0]);
+  fmt::print(
+      "Prints what litelang was built with, and which libraries, processor and GPUs it finds "
+      "here.\n"
+      "Usage: litelang version\n");
+  return static_cast<int>(ll::ExitCode::kDone);
 }
 
 struct Command {
@@ -37,12 +50,13 @@ constexpr std::array kCommands = {
     Command{"plan", ll::plan_command, "which grid of ranks to run a model on"},
     Command{"render", ll::render_command, "what a chat template makes of chat requests"},
     Command{"tokenize", ll::tokenize_command, "text to token ids and back"},
+    Command{"version", version_command, "what the programs were built with and find here"},
 };
 
 int print_help() {
   fmt::print("litelang {}: Qwen2 and Qwen2.5 on CPUs and GPUs, as a plain MPI program\n\n",
              ll::kVersion);
-  fmt::print("usage: litelang COMMAND OPTIONS\n\n");
+  fmt::print("Usage: litelang COMMAND OPTIONS\n\n");
   for (const Command& c : kCommands) fmt::print("  {:<10} {}\n", c.name, c.help);
   fmt::print(
       "\nlitelang COMMAND --help lists a command's options. litelang-run runs a YAML file "
@@ -55,7 +69,7 @@ int run(const Arguments& arguments) {
   const std::string& name = arguments[0];
   if (name == "--help" || name == "-h" || name == "help") return print_help();
   if (name == "--version") {
-    fmt::print("litelang {}\n", ll::kVersion);
+    fmt::print("{}\n", ll::version_line());
     return static_cast<int>(ll::ExitCode::kDone);
   }
   Arguments names;

@@ -9,7 +9,9 @@
 
 #include "base/check.h"
 #include "base/write_signals.h"
+#include "launcher/version_report.h"
 #include "model/files/converter.h"
+#include "model/files/hdf5_version.h"
 
 namespace {
 
@@ -127,6 +129,9 @@ int run(int argc, char** argv) {
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
   app.add_flag("--verify", options.verify, "read the file back and compare it with the source");
   app.add_flag("--quiet", quiet, "no progress");
+  app.set_version_flag(
+      "--version", [] { return ll::version_report({ll::hdf5_version()}); },
+      "what this program was built with");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {

@@ -8,11 +8,14 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <optional>
 #include <thread>
 
 #include "base/write_signals.h"
+#include "kernels/backend_versions.h"
 #include "launcher/config_file.h"
+#include "launcher/version_report.h"
+#include "model/files/hdf5_version.h"
+#include "parallel/make_communicator.h"
 #include "parallel/mpi/mpi_environment.h"
 #include "runtime/job.h"
 #include "runtime/job_config.h"
@@ -23,33 +26,51 @@ namespace {
 struct Arguments {
   std::string config;
   std::vector<std::string> overrides;
-  bool prints_reference = false;
+  std::string answer;  // to print instead of running anything
 };
 
-// Nothing when the user asked for help or the reference, which rank 0 prints.
-std::optional<Arguments> parse_arguments(int argc, char** argv, bool prints) {
+std::string version() {
+  std::vector<ll::VersionRow> rows = ll::backend_versions();
+  for (ll::VersionRow& row : ll::communicator_versions()) rows.push_back(std::move(row));
+  rows.push_back(ll::hdf5_version());
+  return ll::version_report(rows);
+}
+
+Arguments parse_arguments(int argc, char** argv) {
   CLI::App app("Runs Qwen2 and Qwen2.5 models on the ranks mpirun or srun starts.", "litelang-run");
   Arguments a;
   app.add_option("CONFIG", a.config, "YAML file; see configs/reference.yaml for its keys");
   app.add_option("--set", a.overrides, "key.path=value, over the file's; may be repeated")
       ->allow_extra_args(false);
-  app.add_flag("--print_reference", a.prints_reference, "print all keys with their defaults");
+  bool asks_reference = false, asks_version = false;
+  app.add_flag("--print_reference", asks_reference, "print all keys with their defaults");
+  app.add_flag("--version", asks_version, "what this program was built with and finds here");
   app.footer([] { return "\nKeys and their defaults:\n\n" + ll::job_reference(); });
   try {
     app.parse(argc, argv);
-  } catch (const CLI::Success& e) {
-    if (prints) app.exit(e);
-    return std::nullopt;
+  } catch (const CLI::Success&) {
+    a.answer = app.help();
+    return a;
   } catch (const CLI::Error& e) {
     ll::fail_usage("{}; --help tells how to use it", e.what());
   }
-  if (a.prints_reference) {
-    if (prints) fmt::print("{}", ll::job_reference());
-    return std::nullopt;
-  }
-  if (a.config.empty() && a.overrides.empty())
+  if (asks_version) a.answer = version();
+  if (asks_reference) a.answer = ll::job_reference();
+  if (a.answer.empty() && a.config.empty() && a.overrides.empty())
     ll::fail_usage("CONFIG is missing; --help tells how to use it");
   return a;
+}
+
+// Those who only ask are answered before MPI starts, which it may not do where no job runs. What is
+// wrong with the arguments waits until the ranks know each other.
+bool print_answer(int argc, char** argv) {
+  std::string answer;
+  try {
+    answer = parse_arguments(argc, argv).answer;
+  } catch (const ll::Error&) {
+  }
+  if (ll::MpiEnvironment::launch_rank() == 0) fmt::print("{}", answer);
+  return !answer.empty();
 }
 
 // Rank 0 reads the file, so the others need not see it.
@@ -84,12 +105,11 @@ ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
 int main(int argc, char** argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives mpirun's daemon
   ll::ignore_write_signals();
+  if (print_answer(argc, argv)) return static_cast<int>(ll::ExitCode::kDone);
   ll::MpiEnvironment mpi(&argc, &argv);
   try {
-    if (auto arguments = parse_arguments(argc, argv, mpi.world().rank() == 0)) {
-      ll::EngineConfig config = load_config(*arguments, mpi.world());
-      ll::run_job(config, mpi);
-    }
+    ll::EngineConfig config = load_config(parse_arguments(argc, argv), mpi.world());
+    ll::run_job(config, mpi);
   } catch (const ll::Error& e) {
     end_job(mpi, e.what(), e.code());
   } catch (const std::exception& e) {

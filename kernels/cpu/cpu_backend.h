@@ -1,10 +1,16 @@
 #pragma once
 // The door to the CPU backend.
+#include <vector>
+
+#include "base/version_row.h"
 #include "kernels/backend.h"
 
 namespace ll::cpu {
 
 // With `num_threads` threads; 0: as many as OpenMP has.
 Backend open(int num_threads);
+
+// Of the CPU and oneDNN.
+std::vector<VersionRow> versions();
 
 }  // namespace ll::cpu

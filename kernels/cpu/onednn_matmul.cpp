@@ -68,4 +68,11 @@ bool onednn_matmul(TensorView out, TensorView x, const Weight& weight, const Ten
   return true;
 }
 
+VersionRow onednn_version() {
+  const dnnl_version_t* here = dnnl_version();
+  return {"oneDNN",
+          fmt::format("{}.{}.{}", DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH),
+          fmt::format("{}.{}.{}", here->major, here->minor, here->patch)};
+}
+
 }  // namespace ll::cpu

@@ -1,5 +1,8 @@
 #pragma once
 // The door to the CUDA backend; a build without CUDA links no_cuda.cpp instead.
+#include <vector>
+
+#include "base/version_row.h"
 #include "kernels/backend.h"
 
 namespace ll::cuda {
@@ -12,5 +15,8 @@ std::vector<std::string> describe_devices();
 
 // Throws Error when the build or the machine has no CUDA, or there is no GPU `local_rank`.
 Backend open(int local_rank);
+
+// Of CUDA and its driver.
+std::vector<VersionRow> versions();
 
 }  // namespace ll::cuda

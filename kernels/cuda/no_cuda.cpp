@@ -12,4 +12,6 @@ Backend open(int) {
       "LITELANG_CUDA=ON");
 }
 
+std::vector<VersionRow> versions() { return {{"CUDA", "no", ""}}; }
+
 }  // namespace ll::cuda

@@ -7,6 +7,22 @@
 #include "parallel/mpi/mpi_handle.h"
 
 namespace ll {
+namespace {
+
+// The headers name the library by macros of its own.
+std::string built_library() {
+  std::string standard = fmt::format("MPI {}.{}", MPI_VERSION, MPI_SUBVERSION);
+#if defined(OMPI_MAJOR_VERSION)
+  return fmt::format("Open MPI {}.{}.{}, {}", OMPI_MAJOR_VERSION, OMPI_MINOR_VERSION,
+                     OMPI_RELEASE_VERSION, standard);
+#elif defined(MPICH_VERSION)
+  return fmt::format("MPICH {}, {}", MPICH_VERSION, standard);
+#else
+  return standard;
+#endif
+}
+
+}  // namespace
 
 MpiEnvironment::MpiEnvironment(int* argc, char*** argv) {
   // Open MPI's ranks wait by spinning; those that share cores are to let each other run.
@@ -35,6 +51,20 @@ std::string MpiEnvironment::host_name() {
   int length = 0;
   MPI_Get_processor_name(name, &length);
   return {name, static_cast<size_t>(length)};
+}
+
+VersionRow MpiEnvironment::version() {
+  char library[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  MPI_Get_library_version(library, &length);
+  std::string found(library, static_cast<size_t>(length));
+  return {"MPI", built_library(), found.substr(0, found.find('\n'))};
+}
+
+int MpiEnvironment::launch_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"})
+    if (const char* rank = std::getenv(name)) return std::atoi(rank);
+  return 0;
 }
 
 void MpiEnvironment::abort(ExitCode code) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "base/version_row.h"
 #include "parallel/mpi/local_peers.h"
 #include "parallel/mpi/mpi_group.h"
 
@@ -21,6 +22,11 @@ class MpiEnvironment {
   int local_size() const { return local_size_; }
   const LocalPeers& local_peers() const { return local_peers_; }
   static std::string host_name();
+
+  // What can be known before MPI starts: its library, and the rank that mpirun or srun gave this
+  // process, 0 without them.
+  static VersionRow version();
+  static int launch_rank();
 
   // Ends the job on all ranks with this exit code; does not return.
   [[noreturn]] static void abort(ExitCode code);

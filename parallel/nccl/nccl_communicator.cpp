@@ -13,6 +13,15 @@
 
 namespace ll {
 
+VersionRow nccl_version() {
+  auto name = [](int version) {
+    return fmt::format("{}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
+  };
+  int found = 0;
+  bool is_known = ncclGetVersion(&found) == ncclSuccess;
+  return {"NCCL", name(NCCL_VERSION_CODE), is_known ? name(found) : ""};
+}
+
 void nccl_check(ncclResult_t result, std::source_location where) {
   if (result == ncclSuccess) return;
   fail("NCCL: {}; {} ({}:{})", ncclGetErrorString(result), ncclGetLastError(nullptr),

@@ -7,4 +7,6 @@ std::unique_ptr<Communicator> make_nccl_communicator(const Backend&, const MpiGr
   fail("this program was built without CUDA and NCCL");
 }
 
+VersionRow nccl_version() { return {"NCCL", "no", ""}; }
+
 }  // namespace ll

@@ -9,6 +9,7 @@
 #include "tests/e2e/batch.h"
 
 using namespace ll::test;
+using namespace std::string_literals;
 
 namespace {
 
@@ -45,7 +46,26 @@ void check_usage(const std::vector<std::string>& command, const std::string& par
 
 TEST_CASE("help and versions") {
   CHECK(run({program("litelang"), "--help"}).out.find("tokenize") != std::string::npos);
-  CHECK(run({program("litelang"), "--version"}).out.starts_with("litelang "));
+  std::string line = run({program("litelang"), "--version"}).out;
+  CHECK(line.starts_with("litelang "));
+  CHECK(lines_of(line).size() == 1);
+  for (const std::vector<std::string>& command : {std::vector{program("litelang"), "version"s},
+                                                  {program("litelang-run"), "--version"},
+                                                  {program("litelang-convert"), "--version"}}) {
+    Outcome o = run(command);
+    INFO(o.out);
+    CHECK(o.exit_code == 0);
+    CHECK(o.out.starts_with(line));
+    CHECK(o.out.find("\nHDF5 ") != std::string::npos);
+  }
+  // One of the ranks answers, without MPI.
+  Outcome ranks = run({"mpirun", "--allow-run-as-root", "--quiet", "--oversubscribe", "-np", "2",
+                       program("litelang-run"), "--version"});
+  CHECK(ranks.exit_code == 0);
+  std::string alone = run({program("litelang-run"), "--version"}).out;
+  CHECK(lines_of(ranks.out).size() == lines_of(alone).size());
+  CHECK(ranks.out.find("\nMPI ") != std::string::npos);
+  check_usage({program("litelang"), "version", "-m"}, "takes no arguments");
   for (std::string command : {"batch", "convert", "tokenize"}) {
     CAPTURE(command);
     Outcome o = run({program("litelang"), command, "--help"});

@@ -10,7 +10,7 @@ cd "$1" || exit 1
 # room above it. A file, or a pair of .h and .cpp, that stands higher than the rest of its folder has a line of its own.
 rooms='
 base                        check.h hash.h input_file.h json_fields.h json_tree.h line_reader.h nearest_name.h numbers.h
-                            output_file.h output_stage.h printable.h random.h sha256.h utf8.h write_signals.h
+                            output_file.h output_stage.h printable.h random.h sha256.h utf8.h version_row.h write_signals.h
 
 kernels                     backend.h call_timer.h draw.h dtype.h few_rows.h ops.h pages.h position_split.h
                             tensor.h fused_decode.h
@@ -31,6 +31,7 @@ kernels/cuda/attention/sm90 |
 kernels/cuda/decode_step    | fused_decode.h
 kernels/cuda                | cuda_backend.h
 kernels/backend.cpp
+kernels/backend_versions    backend_versions.h
 
 parallel                    communicator.h grid_shape.h shard_spec.h
 parallel/mpi                local_peers.h mpi_environment.h mpi_group.h mpi_mailbox.h | mpi_communicator.h
@@ -46,7 +47,7 @@ model/text/jinja/evaluator  | builtin.h evaluator.h
 model/text/jinja/builtins   | builtin_tables.h
 model/text/jinja            | template.h
 model/text                  chat_template.h pre_tokenizer_unicode.h stream_decoder.h tokenizer.h
-model/files                 converter.h weight_store.h
+model/files                 converter.h hdf5_version.h weight_store.h
 model/shard                 decoder_weights.h model_shard.h reshard.h
 model/decoder               decoder.h sampler.h
 

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <iterator>
+#include <string>
 #include <string_view>
 
 #include "base/check.h"
@@ -37,11 +39,13 @@ bool runs_here(const Simd& table) {
   return true;
 }
 
+// The best first.
+constexpr const Simd* kTables[] = {&amx::kSimd, &avx512_bf16::kSimd, &avx512::kSimd, &avx2::kSimd,
+                                   &generic::kSimd};
+
 const Simd& choose() {
-  const Simd* tables[] = {&amx::kSimd, &avx512_bf16::kSimd, &avx512::kSimd, &avx2::kSimd,
-                          &generic::kSimd};
   const char* wanted = std::getenv("LITELANG_SIMD");
-  for (const Simd* table : tables)
+  for (const Simd* table : kTables)
     if (runs_here(*table) && (!wanted || std::string_view(wanted) == table->name)) return *table;
   fail_usage(
       "LITELANG_SIMD={}: this machine does not have it; unset it, or set generic, avx2, avx512, "
@@ -54,6 +58,16 @@ const Simd& choose() {
 const Simd& simd() {
   static const Simd& table = choose();
   return table;
+}
+
+const char* simd_names() {
+  static const std::string names = [] {
+    std::string all;
+    for (size_t i = std::size(kTables); i-- > 0;)
+      (all += all.empty() ? "" : " ") += kTables[i]->name;
+    return all;
+  }();
+  return names.c_str();
 }
 
 }  // namespace ll::cpu

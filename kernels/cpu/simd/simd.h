@@ -66,6 +66,9 @@ struct Simd {
 // a lower one.
 const Simd& simd();
 
+// Of all tables of the build: "generic avx2 avx512 avx512_bf16 amx".
+const char* simd_names();
+
 namespace generic {
 extern const Simd kSimd;
 }

@@ -1,0 +1,9 @@
+#pragma once
+#include "base/version_row.h"
+
+namespace ll {
+
+// Of the library that weight files are read and written with.
+VersionRow hdf5_version();
+
+}  // namespace ll
