@@ -2,6 +2,7 @@
 # missing (Debian packages) and need nothing else. PRESET=release builds for GPUs, too, where nvcc is.
 PRESET ?= cpu
 JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
 BUILD = build/$(PRESET)
 CONFIGURE = cmake --preset $(PRESET) --log-level=WARNING
 MAKE_ALL = cmake --build --preset $(PRESET) -j $(JOBS)
@@ -12,6 +13,7 @@ help:
 	@echo 'make demo        convert a small trained model and answer prompts with it on two ranks'
 	@echo 'make test        build and run all tests (make test-mpi: those of several ranks)'
 	@echo 'make build       build everything in build/$$PRESET; PRESET=release builds for GPUs, too'
+	@echo 'make install     build the programs alone and install them to $$PREFIX (/usr/local)'
 	@echo 'make bench       speed on this CPU, beside what the hardware allows'
 	@echo 'make asan        unit tests under AddressSanitizer and UBSan; make fuzz: the fuzz targets'
 	@echo 'make format tidy clang-format all sources; run clang-tidy'
@@ -28,6 +30,12 @@ demo: deps
 	$(CONFIGURE)
 	$(MAKE_ALL) --target litelang litelang-run litelang-convert
 	@configs/demo.sh $(BUILD)
+
+# For use, not for work on it: without tests, and without a warning that stops it.
+install: deps
+	cmake -S . -B build/install -G Ninja --log-level=WARNING -DBUILD_TESTING=OFF
+	cmake --build build/install -j $(JOBS)
+	cmake --install build/install --prefix $(PREFIX)
 
 test: build
 	$(TESTS)
@@ -63,4 +71,4 @@ tidy: deps
 clean:
 	rm -rf build
 
-.PHONY: help deps build demo test test-mpi bench asan fuzz format tidy clean
+.PHONY: help deps build install demo test test-mpi bench asan fuzz format tidy clean

@@ -4,7 +4,7 @@
 set -euo pipefail
 build=(g++ cmake ninja-build pkg-config git openmpi-bin libopenmpi-dev libhdf5-dev libfmt-dev
        libyaml-cpp-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libcli11-dev doctest-dev
-       libdnnl-dev jq)
+       libdnnl-dev help2man jq)
 format=(git clang-format-14)
 tidy=(clang-tidy-16 libomp-16-dev)
 fuzz=(clang-16 libclang-rt-16-dev libomp-16-dev)

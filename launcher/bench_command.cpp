@@ -143,7 +143,7 @@ const Preset& find_preset(const std::string& name, const Kind& kind) {
 
 int print_help() {
   fmt::print(
-      "Measures speed, beside the floor that the device sets. Usage: litelang bench KIND OPTIONS\n"
+      "Measures speed, beside the floor that the device sets.\nUsage: litelang bench KIND OPTIONS\n"
       "\n");
   for (const Kind& k : kKinds) fmt::print("  {:<14} {}\n", k.name, k.help);
   fmt::print("\nWorkloads for --preset:\n");
