@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
   std::string path = argc > 1 ? argv[1] : "perf/models/qwen2.5-0.5b";
   int32_t prompt = argc > 2 ? std::atoi(argv[2]) : 512, steps = argc > 3 ? std::atoi(argv[3]) : 32;
   ModelConfig config = load_config_only(path);
-  Backend backend = open_backend(BackendKind::kCpu, 0, share_of_processors(1));
+  Backend backend = open_backend(BackendKind::kCpu, 0, threads_of_rank(MpiGroup(), 0));
   ProcessGrid grid(backend, MpiGroup(), {});
   ModelShard shard = shard_of(config, {}, {});
   RunnerOptions options{.max_num_seqs = 1,

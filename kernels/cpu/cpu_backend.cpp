@@ -12,7 +12,8 @@ namespace ll::cpu {
 Backend open(int num_threads) {
   if (num_threads > 0) omp_set_num_threads(num_threads);
   return {.kind = BackendKind::kCpu,
-          .device_name = fmt::format("CPU, {} threads, {}", omp_get_max_threads(), simd().name),
+          .device_name = fmt::format("CPU, {} thread{}, {}", omp_get_max_threads(),
+                                     omp_get_max_threads() == 1 ? "" : "s", simd().name),
           .device = cpu_device(),
           .ops = op_table()};
 }

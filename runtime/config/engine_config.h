@@ -22,7 +22,7 @@ struct EngineConfig {
   BackendChoice backend = BackendChoice::kAuto;
   std::optional<GridShape> grid;  // empty: auto
   int gather_tokens = 0;  // rows from which a step of a grid with z > 1 gathers weights; 0: auto
-  int threads = 0;        // of a CPU rank; 0: the machine's, shared by its ranks
+  int threads = 0;        // of a CPU rank; 0: as many as processors are its own
 
   struct KvCache {
     int page_size = 64;

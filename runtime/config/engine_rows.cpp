@@ -100,7 +100,7 @@ std::vector<ConfigRow> machine_rows() {
                              {"cpu", C::BackendChoice::kCpu},
                              {"cuda", C::BackendChoice::kCuda}})},
        {"threads", whole(&C::threads, 0, 4096),
-        "of a CPU rank; 0: the machine's, shared by its ranks"},
+        "of a CPU rank; 0: the processors it may use, shared with the host's other ranks"},
        {"cuda_graph_max_bs", whole(&C::cuda_graph_max_bs, 0, 4096),
         "decode steps of up to so many sequences replay a CUDA graph; 0: none"},
        {"enforce_eager", flag(&C::enforce_eager), "true: no CUDA graphs at all"},

@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -53,8 +52,6 @@ void LastWords::end_asked(const std::string& where) const {
         "ended {}: {}", where,
         fault.empty() ? "the job was cancelled, or a rank on another host died" : fault));
   std::this_thread::sleep_for(kGrace);  // the peers still look who lives
-  std::signal(SIGTERM, SIG_DFL);
-  std::raise(SIGTERM);
   std::_Exit(static_cast<int>(ExitCode::kError));
 }
 

@@ -17,8 +17,8 @@ class LastWords {
 
   // Nothing happened for `limit`; `where` says what the process was doing: "in step 17".
   [[noreturn]] void end_silent(std::chrono::seconds limit, const std::string& where) const;
-  // Asked to end by SIGTERM, as mpirun and srun do when another rank died or the user cancelled the
-  // job.
+  // Asked to end by a signal, as mpirun and srun do when another rank died or the user cancelled
+  // the job.
   [[noreturn]] void end_asked(const std::string& where) const;
 
  private:

@@ -44,10 +44,12 @@ class Listeners {
     bool is_first = !has(signal);
     list_.push_back(std::move(listener));
     if (!is_first) return;
+    sigaction(signal, nullptr, &before_[signal]);
+    if (before_[signal].sa_handler == SIG_IGN) return;
     struct sigaction action = {};
     action.sa_flags = SA_RESTART;
     action.sa_handler = pass_on;
-    sigaction(signal, &action, &before_[signal]);
+    sigaction(signal, &action, nullptr);
   }
 
   void remove(const OnSignal* owner, int signal) {

@@ -8,7 +8,8 @@ namespace ll {
 // While this lives, `act` is called whenever `signal` arrives: on a thread of its own, so that it
 // may lock, allocate and wait. Of several for one signal the newest is asked first; one that
 // returns true has seen to it, and the older are not asked. The last to go restores what the signal
-// did before. `act` must not destroy any of these.
+// did before. What this process was started to ignore, as nohup has it, stays ignored. `act` must
+// not destroy any of these.
 class OnSignal {
  public:
   OnSignal(int signal, std::function<bool()> act);

@@ -49,18 +49,19 @@ LocalModel::LocalModel(const EngineConfig& config, const MpiEnvironment& mpi)
       watchdog_(std::chrono::seconds(config.step_timeout_s),
                 fmt::format("rank {} on {}", mpi.world().rank(), MpiEnvironment::host_name()),
                 mpi.local_peers()),
-      on_terminate_(SIGTERM, [this]() -> bool { watchdog_.words().end_asked(watchdog_.where()); }),
+      on_terminate_(SIGTERM, [this] { return end_asked(); }),
+      on_interrupt_(SIGINT, [this] { return end_asked(); }),
+      on_hangup_(SIGHUP, [this] { return end_asked(); }),
       files_(config.model),
       dtype_(config.model.dtype.value_or(model_dtype(files_.config.dtype))),
-      backend_(open_own_device(config, mpi, num_threads())),
+      backend_(open_own_device(config, mpi,
+                               threads_of_rank(mpi.world().same_host(), config.threads))),
       machine_(machine_of(backend_, mpi)),
       stream_(backend_.device.create_stream()) {}
 
 LocalModel::~LocalModel() = default;
 
-int LocalModel::num_threads() const {
-  return config_.threads > 0 ? config_.threads : share_of_processors(mpi_.local_size());
-}
+bool LocalModel::end_asked() { watchdog_.words().end_asked(watchdog_.where()); }
 
 // "NVIDIA H200, sm90 kernels".
 std::string LocalModel::device_and_kernels() const {

@@ -61,7 +61,6 @@ class LocalModel {
   double weights_loaded() const { return weights_loaded_; }
 
  private:
-  int num_threads() const;
   GridShape planned_grid();
   DecoderWeights weights();
   void enter(const GridShape& shape);
@@ -71,12 +70,13 @@ class LocalModel {
   void start(DecoderWeights weights);
   int32_t gather_tokens() const;
   std::string device_and_kernels() const;
+  [[noreturn]] bool end_asked();
   void say(const std::string& line) const;
 
   const EngineConfig& config_;
   const MpiEnvironment& mpi_;
   Watchdog watchdog_;
-  OnSignal on_terminate_;
+  OnSignal on_terminate_, on_interrupt_, on_hangup_;
   ModelFiles files_;
   DType dtype_;
   Backend backend_;
