@@ -1,11 +1,13 @@
 #include "base/output_file.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -15,8 +17,7 @@ namespace ll {
 
 OutputFile::OutputFile(const std::string& path, bool overwrite) : path_(path) {
   if (path == "-") {
-    path_ = "standard output";
-    fd_ = STDOUT_FILENO;
+    open_standard_output();
     return;
   }
   try {
@@ -25,6 +26,21 @@ OutputFile::OutputFile(const std::string& path, bool overwrite) : path_(path) {
     if (fd_ >= 0) ::close(fd_);
     throw;
   }
+}
+
+// A pipe is opened anew: not to wait for its reader is then this process's choice alone.
+void OutputFile::open_standard_output() {
+  path_ = "standard output";
+  is_standard_ = true;
+  fd_ = STDOUT_FILENO;
+  const char* pipe = std::getenv(kStandardOutputVariable);
+  struct stat info = {};
+  bool is_open = pipe || ::fstat(STDOUT_FILENO, &info) == 0;
+  check(is_open, "standard output: cannot write: {}; check job.output", std::strerror(errno));
+  if (!pipe && !S_ISFIFO(info.st_mode)) return;
+  int fd = ::open(pipe ? pipe : "/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+  check(fd >= 0 || !pipe, "standard output: cannot write: {}", std::strerror(errno));
+  if (fd >= 0) fd_ = fd;
 }
 
 bool OutputFile::open(bool overwrite) {
@@ -36,6 +52,7 @@ bool OutputFile::open(bool overwrite) {
   check(fd_ >= 0 && ::fstat(fd_, &info) == 0, "{}: cannot write: {}; check job.output", path_,
         std::strerror(errno));
   is_regular_ = S_ISREG(info.st_mode);
+  if (S_ISFIFO(info.st_mode)) ::fcntl(fd_, F_SETFL, O_NONBLOCK);  // it had to wait for a reader
   if (!is_regular_) return true;
   // A file system without locks is no reason not to run.
   check(::flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
@@ -63,25 +80,49 @@ void OutputFile::replace_old() {
   check(is_empty, "{}: cannot write: {}", path_, std::strerror(errno));
 }
 
+void OutputFile::fail_write(int reason) {
+  if (is_standard_ && reason == EPIPE)
+    throw ReaderGone("standard output: its reader has closed it");
+  bool is_cut = is_regular_ && ::ftruncate(fd_, num_bytes_) == 0;
+  fail("{}: cannot write: {}{}", path_, std::strerror(reason),
+       is_cut ? "; the lines before are whole" : "");
+}
+
+bool OutputFile::write_some(std::string_view& bytes) {
+  while (!bytes.empty()) {
+    ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) return false;
+    if (n <= 0) fail_write(errno);
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return true;
+}
+
 void OutputFile::write_line(std::string_view text) {
   replace_old();
+  if (is_waiting()) {
+    waiting_.append(text) += '\n';
+    return flush(std::chrono::milliseconds(0));
+  }
   std::string line(text);
   line += '\n';
-  for (size_t written = 0; written < line.size();) {
-    ssize_t n = ::write(fd_, line.data() + written, line.size() - written);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      int reason = errno;
-      bool is_cut = is_regular_ && ::ftruncate(fd_, num_bytes_) == 0;
-      fail("{}: cannot write: {}{}", path_, std::strerror(reason),
-           is_cut ? "; the lines before are whole" : "");
-    }
-    written += static_cast<size_t>(n);
-  }
+  std::string_view rest = line;
+  if (!write_some(rest)) waiting_ = rest;
   num_bytes_ += static_cast<int64_t>(line.size());
 }
 
+void OutputFile::flush(std::chrono::milliseconds patience) {
+  if (!is_waiting()) return;
+  pollfd pipe = {fd_, POLLOUT, 0};
+  if (::poll(&pipe, 1, static_cast<int>(patience.count())) <= 0) return;
+  std::string_view rest = waiting_;
+  write_some(rest);
+  waiting_.erase(0, waiting_.size() - rest.size());
+}
+
 void OutputFile::close() {
+  while (is_waiting()) flush(std::chrono::seconds(1));
   if (fd_ <= STDOUT_FILENO) return;
   replace_old();
   int fd = std::exchange(fd_, -1);

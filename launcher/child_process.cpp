@@ -17,7 +17,7 @@ namespace ll {
 namespace {
 
 constexpr int kForwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
-constexpr int kNotFound = 127;  // as shells have it
+constexpr int kNotFound = 127, kSignalled = 128;  // as shells have it
 
 bool is_ignored(int signal) {
   struct sigaction action = {};
@@ -50,6 +50,7 @@ std::vector<char*> pointers(const std::vector<std::string>& command) {
   if (getppid() != parent) _exit(kNotFound);
   if (input == kNoInput) input = ::open("/dev/null", O_RDONLY);
   if (input > STDIN_FILENO) ::dup2(input, STDIN_FILENO);
+  for (int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_DFL);  // what is ignored stays so
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   execv(command[0].c_str(), pointers(command).data());
   _exit(kNotFound);
@@ -60,21 +61,25 @@ bool is_from_terminal(const siginfo_t& info) { return info.si_code == SI_KERNEL;
 
 }  // namespace
 
-int run_child(const std::vector<std::string>& command, int input) {
+ChildEnd run_child(const std::vector<std::string>& command, int input) {
   sigset_t mask;
   sigset_t waited_for = block_signals(mask);
   pid_t self = getpid(), child = fork();
   check(child >= 0, "{}: cannot be started: {}", command[0], std::strerror(errno));
   if (child == 0) start(command, input, self, mask);
   int status = 0;
+  ChildEnd end;
   for (;;) {
     siginfo_t info;
     int signal = sigwaitinfo(&waited_for, &info);
     if (signal == SIGCHLD && waitpid(child, &status, WNOHANG) == child) break;
-    if (signal > 0 && signal != SIGCHLD && !is_from_terminal(info)) kill(child, signal);
+    if (signal <= 0 || signal == SIGCHLD) continue;
+    end.was_asked |= signal != SIGUSR1 && signal != SIGUSR2;
+    if (!is_from_terminal(info)) kill(child, signal);
   }
   sigprocmask(SIG_SETMASK, &mask, nullptr);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  end.code = WIFEXITED(status) ? WEXITSTATUS(status) : kSignalled + WTERMSIG(status);
+  return end;
 }
 
 void become(const std::vector<std::string>& command) {

@@ -7,11 +7,15 @@ namespace ll {
 
 constexpr int kNoInput = -1;
 
-// Runs a program to its end and returns its exit code, or 128 plus the signal that ended it.
-// Signals that ask this process to end or that users define go to the child; the child ends with
-// this process. Its standard input is the open descriptor `input`, or nothing (kNoInput). Throws
-// Error when the program cannot be started.
-int run_child(const std::vector<std::string>& command, int input);
+struct ChildEnd {
+  int code = 0;            // its exit code, or 128 plus the signal that ended it
+  bool was_asked = false;  // a signal asked this process to end; the child got it, too
+};
+
+// Runs a program to its end. Signals that ask this process to end or that users define go to the
+// child; the child ends with this process. Its standard input is the open descriptor `input`, or
+// nothing (kNoInput). Throws Error when the program cannot be started.
+ChildEnd run_child(const std::vector<std::string>& command, int input);
 
 // The program takes this process's place.
 [[noreturn]] void become(const std::vector<std::string>& command);

@@ -12,7 +12,12 @@ std::string read_config_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::stringstream text;
   text << in.rdbuf();
-  if (!in) fail_usage("{}: cannot read the configuration; check the path", path);
+  bool is_descriptor = path.starts_with("/dev/fd/") || path.starts_with("/proc/self/fd/");
+  if (!in)
+    fail_usage("{}: cannot read the configuration; {}", path,
+               is_descriptor ? "mpirun hands no descriptors on: write it to a file, or start "
+                               "litelang batch, which reads it first"
+                             : "check the path");
   return text.str();
 }
 

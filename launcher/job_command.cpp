@@ -1,16 +1,20 @@
 #include "launcher/job_command.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 
 #include "base/check.h"
+#include "launcher/answer_pipe.h"
 #include "launcher/child_process.h"
 #include "launcher/config_file.h"
+#include "launcher/exit_code.h"
 #include "launcher/mpirun_command.h"
 #include "launcher/options.h"
 #include "runtime/job_config.h"
@@ -30,9 +34,13 @@ std::string help_of(const KeyOption& option, const std::vector<std::string>& def
                      value.empty() ? "" : fmt::format(" [{}]", value));
 }
 
-// Of "-", and of the names that the system and shells have for open descriptors.
-std::optional<int> descriptor_of(const std::string& path) {
-  if (path == "-" || path == "/dev/stdin") return STDIN_FILENO;
+// Of "-", which is `standard`, and of the names that the system and shells have for open
+// descriptors.
+std::optional<int> descriptor_of(const std::string& path, int standard) {
+  if (path == "-") return standard;
+  if (path == "/dev/stdin") return STDIN_FILENO;
+  if (path == "/dev/stdout") return STDOUT_FILENO;
+  if (path == "/dev/stderr") return STDERR_FILENO;
   for (std::string_view folder : {"/dev/fd/", "/proc/self/fd/"}) {
     if (!path.starts_with(folder)) continue;
     int fd = -1;
@@ -42,6 +50,39 @@ std::optional<int> descriptor_of(const std::string& path) {
   }
   return std::nullopt;
 }
+
+void check_open(std::optional<int> fd, const std::string& path, const char* key) {
+  bool is_open = !fd || ::fcntl(*fd, F_GETFD) >= 0;
+  std::string name = path != "-"           ? path
+                     : *fd == STDIN_FILENO ? "standard input"
+                                           : "standard output";
+  check(is_open, "{}: cannot open: {}; check {}", name, std::strerror(errno), key);
+}
+
+// A configuration, as a file that the ranks of this host can open as often as they like: what a
+// shell makes of <(command) can be read only once, and here.
+class SharedConfig {
+ public:
+  SharedConfig(const std::string& path, const std::string& text) : path_(path) {
+    std::error_code none;
+    if (path.empty() || std::filesystem::is_regular_file(path, none)) return;
+    fd_ = ::memfd_create("litelang configuration", MFD_CLOEXEC);
+    bool is_written = fd_ >= 0 && ::write(fd_, text.data(), text.size()) == std::ssize(text);
+    check(is_written, "{}: cannot be handed on: {}", path, std::strerror(errno));
+    path_ = fmt::format("/proc/{}/fd/{}", ::getpid(), fd_);
+  }
+  ~SharedConfig() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  SharedConfig(const SharedConfig&) = delete;
+  SharedConfig& operator=(const SharedConfig&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+};
 
 }  // namespace
 
@@ -85,26 +126,33 @@ std::optional<JobArguments> parse_job(CLI::App& app, std::span<const KeyOption> 
 
 int run_job_command(const JobArguments& a, int num_ranks) {
   // Read here too: what is wrong with it shows at once, and it tells how many ranks to start.
-  auto config = read_job_config(read_config_file(a.config), where(a), a.overrides);
+  std::string text = read_config_file(a.config);
+  auto config = read_job_config(text, where(a), a.overrides);
   if (num_ranks == 0 && !config.bench.grids.empty()) num_ranks = config.bench.grids[0].num_ranks();
   if (num_ranks == 0) num_ranks = config.grid ? config.grid->num_ranks() : 1;
-  std::vector<std::string> overrides = a.overrides;
-  std::vector<std::string> program = {program_beside("litelang-run")};
-  if (!a.config.empty()) program.push_back(a.config);
-  // mpirun closes all descriptors but the standard ones, so the rank reads this one as its input.
-  std::optional<int> input = descriptor_of(config.job.input);
-  bool is_open = !input || ::fcntl(*input, F_GETFD) >= 0;
-  check(is_open, "{}: cannot open: {}; check job.input", config.job.input, std::strerror(errno));
+  // mpirun closes all descriptors but the standard ones: the rank reads this one as its input, and
+  // what it writes comes back through a pipe.
+  auto input = descriptor_of(config.job.input, STDIN_FILENO),
+       output = descriptor_of(config.job.output, STDOUT_FILENO);
+  check_open(input, config.job.input, "job.input");
+  check_open(output, config.job.output, "job.output");
+  SharedConfig shared(a.config, text);
+  std::vector<std::string> overrides = a.overrides, program = {program_beside("litelang-run")};
+  if (!a.config.empty()) program.push_back(shared.path());
   if (input && config.job.input != "-") overrides.emplace_back("job.input=-");
+  if (output && config.job.output != "-") overrides.emplace_back("job.output=-");
   for (const std::string& o : overrides) program.insert(program.end(), {"--set", o});
-  check(descriptor_of(config.job.output).value_or(STDOUT_FILENO) <= STDERR_FILENO,
-        "{}: mpirun hands no descriptors on; give - as output and pipe it on", config.job.output);
   auto command = mpirun_command(num_ranks, program);
   if (a.prints_command) {
     fmt::print("{}\n", shell_quoted(command));
     return static_cast<int>(ExitCode::kDone);
   }
-  return run_child(command, input.value_or(kNoInput));
+  std::optional<AnswerPipe> answers;
+  if (output)
+    answers.emplace(*output, *output == STDOUT_FILENO ? "standard output" : config.job.output);
+  int code = explained_exit(run_child(command, input.value_or(kNoInput)));
+  bool are_written = !answers || answers->finish();
+  return are_written ? code : static_cast<int>(ExitCode::kError);
 }
 
 }  // namespace ll

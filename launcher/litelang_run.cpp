@@ -7,19 +7,23 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <thread>
 
+#include "base/output_file.h"
 #include "base/write_signals.h"
 #include "kernels/backend_versions.h"
 #include "launcher/config_file.h"
 #include "launcher/version_report.h"
 #include "model/files/hdf5_version.h"
 #include "parallel/make_communicator.h"
+#include "parallel/mpi/launch_claim.h"
 #include "parallel/mpi/mpi_environment.h"
 #include "runtime/job.h"
 #include "runtime/job_config.h"
 #include "runtime/process/progress.h"
+#include "runtime/process/spin_limit.h"
 
 namespace {
 
@@ -100,16 +104,40 @@ ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
   ll::MpiEnvironment::abort(code);
 }
 
+// Alone where the launcher started several tasks, each would do the whole job.
+void check_launch(const ll::LaunchClaim& claim, const ll::MpiGroup& world) {
+  if (world.size() > 1) return;
+  if (claim.num_tasks > 1) {
+    if (claim.index > 0) std::_Exit(static_cast<int>(ll::ExitCode::kUsage));  // the first says it
+    ll::fail_usage("MPI sees one rank: {}", claim.advice);
+  }
+  if (claim.num_allocated > 1)
+    fmt::print(stderr,
+               "litelang-run: one rank in an allocation of {0} tasks; for all of them type srun "
+               "--mpi=pmix -n {0} litelang-run ..., or mpirun\n",
+               claim.num_allocated);
+}
+
+void run(int argc, char** argv, const ll::LaunchClaim& claim, const ll::MpiEnvironment& mpi) {
+  Arguments arguments = parse_arguments(argc, argv);
+  check_launch(claim, mpi.world());
+  ll::run_job(load_config(arguments, mpi.world()), mpi);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  ll::limit_spinning(argv);
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives mpirun's daemon
   ll::ignore_write_signals();
   if (print_answer(argc, argv)) return static_cast<int>(ll::ExitCode::kDone);
+  auto claim = ll::LaunchClaim::read(std::getenv);
   ll::MpiEnvironment mpi(&argc, &argv);
   try {
-    ll::EngineConfig config = load_config(parse_arguments(argc, argv), mpi.world());
-    ll::run_job(config, mpi);
+    run(argc, argv, claim, mpi);
+  } catch (const ll::ReaderGone&) {
+    mpi.local_peers().send_explained();
+    ll::MpiEnvironment::abort(ll::ExitCode::kError);
   } catch (const ll::Error& e) {
     end_job(mpi, e.what(), e.code());
   } catch (const std::exception& e) {

@@ -40,8 +40,12 @@ void BatchJob::run(LineReader& input) {
   counts_.total = LineReader::count_lines(config_.job.input);
   RequestFeed feed(input, context_, config_.seed, static_cast<size_t>(read_ahead(config_)));
   Progress progress;
-  while (pool_.has_work() || !feed.is_done()) {
-    read(feed);
+  while (pool_.has_work() || !feed.is_done() || output_.is_waiting()) {
+    // No more is begun than the reader of a pipe takes; to the other ranks that is a rest.
+    if (output_.is_waiting())
+      output_.flush(pool_.has_work() ? std::chrono::milliseconds(0) : kIdlePatience);
+    else
+      read(feed);
     take(pool_.step());
     progress.update(count());
   }

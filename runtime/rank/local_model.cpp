@@ -54,8 +54,8 @@ LocalModel::LocalModel(const EngineConfig& config, const MpiEnvironment& mpi)
       on_hangup_(SIGHUP, [this] { return end_asked(); }),
       files_(config.model),
       dtype_(config.model.dtype.value_or(model_dtype(files_.config.dtype))),
-      backend_(open_own_device(config, mpi,
-                               threads_of_rank(mpi.world().same_host(), config.threads))),
+      backend_(
+          open_own_device(config, mpi, threads_of_rank(mpi.world().same_host(), config.threads))),
       machine_(machine_of(backend_, mpi)),
       stream_(backend_.device.create_stream()) {}
 

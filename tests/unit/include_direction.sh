@@ -34,7 +34,7 @@ kernels/backend.cpp
 kernels/backend_versions    backend_versions.h
 
 parallel                    communicator.h grid_shape.h shard_spec.h
-parallel/mpi                local_peers.h mpi_environment.h mpi_group.h mpi_mailbox.h | mpi_communicator.h
+parallel/mpi                launch_claim.h local_peers.h mpi_environment.h mpi_group.h mpi_mailbox.h | mpi_communicator.h
 parallel/nccl               | nccl_communicator.h
 parallel/make_communicator  make_communicator.h
 parallel/process_grid       process_grid.h
@@ -55,7 +55,7 @@ runtime/version             version.h
 runtime/config              engine_config.h
                             | bench_options.h config_reader.h config_rows.h engine_rows.h model_files.h
                             output_conflict.h
-runtime/process             progress.h | cpu_threads.h launch_clock.h signals.h watchdog.h
+runtime/process             progress.h spin_limit.h | cpu_threads.h launch_clock.h signals.h watchdog.h
 runtime/schedule            | request.h scheduler.h step_events.h step_plan.h step_result.h step_work.h
 runtime/engine              | engine.h model_runner.h runner_options.h
 runtime/planning            grid_planner.h | grid_cost.h machine_rates.h measure_device.h memory_budget.h

@@ -155,3 +155,45 @@ TEST_CASE("output: a line that does not fit leaves none of itself behind") {
   CHECK(WEXITSTATUS(status) == 0);
   CHECK(read_text(path) == std::string(60, 'a') + "\n");
 }
+
+TEST_CASE("output: what the reader of a pipe does not take waits, in order") {
+  TemporaryFolder folder;
+  std::string path = folder / "pipe", block(1 << 20, 'x');
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  int reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  OutputFile file(path, false);
+  file.write_line("one");
+  CHECK_FALSE(file.is_waiting());
+  file.write_line(block);
+  file.write_line("three");
+  CHECK(file.is_waiting());
+  file.flush(std::chrono::milliseconds(10));
+  CHECK(file.is_waiting());
+  std::string text, buffer(1 << 16, '\0');
+  for (int i = 0; i < 1000 && file.is_waiting(); ++i) {
+    ssize_t n = ::read(reader, buffer.data(), buffer.size());
+    if (n > 0) text.append(buffer, 0, static_cast<size_t>(n));
+    file.flush(std::chrono::milliseconds(0));
+  }
+  CHECK_FALSE(file.is_waiting());
+  file.close();
+  for (ssize_t n; (n = ::read(reader, buffer.data(), buffer.size())) > 0;)
+    text.append(buffer, 0, static_cast<size_t>(n));
+  CHECK(text == "one\n" + block + "\nthree\n");
+  ::close(reader);
+}
+
+TEST_CASE("output: a pipe without a reader") {
+  std::signal(SIGPIPE, SIG_IGN);
+  TemporaryFolder folder;
+  std::string path = folder / "pipe";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  int reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  OutputFile named(path, false);
+  ::setenv(kStandardOutputVariable, path.c_str(), 1);
+  OutputFile standard("-", false);
+  ::unsetenv(kStandardOutputVariable);
+  ::close(reader);
+  CHECK(contains(error_of([&] { named.write_line("lost"); }), "cannot write: Broken pipe"));
+  CHECK_THROWS_AS(standard.write_line("lost"), ReaderGone);
+}

@@ -1,0 +1,72 @@
+#include "launcher/answer_pipe.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/output_file.h"
+#include "base/write_signals.h"
+
+namespace ll {
+namespace {
+
+constexpr size_t kBufferBytes = 1 << 16;
+
+// 0, or errno.
+int write_all(int fd, const char* data, size_t size) {
+  while (size > 0) {
+    ssize_t n = ::write(fd, data, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    data += n, size -= static_cast<size_t>(n);
+  }
+  return 0;
+}
+
+}  // namespace
+
+AnswerPipe::AnswerPipe(int to, std::string name) : to_(to), name_(std::move(name)) {
+  ignore_write_signals();
+  int ends[2];
+  check(::pipe2(ends, O_CLOEXEC) == 0, "no pipe for the answers: {}", std::strerror(errno));
+  read_end_ = ends[0], write_end_ = ends[1];
+  ::setenv(kStandardOutputVariable, fmt::format("/proc/{}/fd/{}", ::getpid(), write_end_).c_str(),
+           /*overwrite=*/1);
+  thread_ = std::thread([this] { copy(); });
+}
+
+AnswerPipe::~AnswerPipe() {
+  if (write_end_ >= 0) ::close(write_end_);
+  if (thread_.joinable()) thread_.join();
+  ::unsetenv(kStandardOutputVariable);
+}
+
+// Closes its end when nobody takes more: the rank that writes learns it that way.
+void AnswerPipe::copy() {
+  std::vector<char> buffer(kBufferBytes);
+  for (;;) {
+    ssize_t n = ::read(read_end_, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    reason_ = write_all(to_, buffer.data(), static_cast<size_t>(n));
+    if (reason_ != 0) break;
+  }
+  ::close(read_end_);
+}
+
+bool AnswerPipe::finish() {
+  ::close(std::exchange(write_end_, -1));
+  thread_.join();
+  // Some file systems find out late.
+  if (reason_ == 0 && ::fsync(to_) != 0 && errno != EINVAL && errno != EROFS) reason_ = errno;
+  check(reason_ == 0 || reason_ == EPIPE, "{}: cannot write: {}", name_, std::strerror(reason_));
+  return reason_ == 0;
+}
+
+}  // namespace ll
