@@ -1,6 +1,8 @@
 #include "launcher/plan_command.h"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <filesystem>
 #include <optional>
@@ -33,7 +35,9 @@ std::optional<Arguments> parse(const std::vector<std::string>& arguments) {
       ->required();
   app.add_option("-n,--gpus,--ranks", q.num_ranks, "devices to run on")
       ->check(CLI::Range(1, kMaxRanks));
-  app.add_option("--device", a.device, "h200, h100, a100, l40s or cpu");
+  app.add_option("--device", a.device,
+                 fmt::format("{}; all but h200, h100 and cpu are computed from data sheets",
+                             fmt::join(known_machines(), ", ")));
   app.add_option("--memory_gb", a.memory_gb, "of a device, where it has other than usual");
   app.add_option("--mem_usage", a.memory_share, "share of it to use")->check(CLI::Range(0.01, 1.0));
   app.add_option("--dtype", a.dtype, "bfloat16 or float32");

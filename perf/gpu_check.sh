@@ -1,5 +1,5 @@
 #!/bin/bash
-# All that can be said of this program on a machine with Hopper GPUs: builds it, runs the GPU tests,
+# All that can be said of this program on a machine with GPUs, Hopper's preferably: builds it, runs the GPU tests,
 # the sanitizers on small cases, the micro-benchmarks and the benchmarks of README.md's numbers.
 # Prints a table last, and writes it to a file. Fails when anything did.
 # usage: perf/gpu_check.sh [--quick] [--build DIR] [--output FILE]
@@ -69,13 +69,20 @@ fi
 # --- tests and sanitizers ----------------------------------------------------------------------
 # Where there are half as many GPUs as ranks, two of these take turns on each.
 $quick || export LITELANG_SHARE_GPUS=1
-gpu_test() { step 900 "$1, $2 rank(s)" tests/support/gpurun.sh "$2" "$build/tests/$1"; }
+gpu_test() { step 900 "$1, $2 rank(s)$family" tests/support/gpurun.sh "$2" "$build/tests/$1"; }
+# portable COMMAND...: with the kernels of any GPU.
+family=
+portable() { LITELANG_CUDA_FAMILY=sm80 family=', sm80' "$@"; }
 if $quick || $is_built; then
-  gpu_test test_ops 1
-  gpu_test test_golden 1
+  for kernels in '' portable; do
+    $kernels gpu_test test_ops 1
+    $kernels gpu_test test_golden 1
+  done
   if ! $quick; then
-    for np in 1 2 4; do gpu_test test_gpu "$np"; done
-    for np in 2 4; do gpu_test test_golden "$np"; done
+    for kernels in '' portable; do
+      for np in 1 2 4; do $kernels gpu_test test_gpu "$np"; done
+      for np in 2 4; do $kernels gpu_test test_golden "$np"; done
+    done
   fi
 else
   step 3000 'ctest -L gpu' ctest --test-dir "$build" -L gpu --output-on-failure
@@ -110,7 +117,9 @@ if $quick; then
   step 15 'bench_fused_decode' "$build/perf/bench_fused_decode" --models 1.5b --contexts 600
 else
   step 300 'bench_attention' "$build/perf/bench_attention"
+  portable step 300 'bench_attention, sm80' "$build/perf/bench_attention"
   step 300 'bench_linear' "$build/perf/bench_linear" --models 1.5b,7b --rows 1,8,64,256,2048
+  portable step 300 'bench_linear, sm80' "$build/perf/bench_linear" --models 1.5b,7b --rows 1,8,64,256,2048
   step 300 'bench_fused_decode' "$build/perf/bench_fused_decode"
 fi
 for np in 2 4; do
@@ -127,7 +136,7 @@ field() { sed -n "s/.*\"$1\":\([-+0-9.eE]*\).*/\1/p" "$2"; }
 # what is to be reached; - where there is none.
 row() {
   local np=$1 model=$2 preset=$3 peer=$4 goal=$5 kind unit value floor seconds
-  local json=$results/$model-$preset-$np.json more=() parallel=(--tp "$np")
+  local json=$results/$model-$preset-$np$family.json more=() parallel=(--tp "$np")
   [ "$np" -le "$gpus" ] || return 0
   case $preset in
     single) kind=one-batch unit='tok/s' value=median_decode_throughput floor=decode_floor seconds=median_decode_latency ;;
@@ -143,12 +152,12 @@ row() {
     more+=(--preset "$preset")
   fi
   $quick && [ "$preset" = seed-decode ] && more+=(--num-iters 1)
-  step 300 "bench $preset, $model, $np GPU(s)" "$build/launcher/litelang" bench "$kind" \
+  step 300 "bench $preset, $model, $np GPU(s)$family" "$build/launcher/litelang" bench "$kind" \
     --model "perf/models/qwen2.5-$model" --load-format dummy --backend cuda "${parallel[@]}" \
     --output-json "$json" "${more[@]}" || return 0
   [ -s "$json" ] || return 0
   awk -v value="$(field "$value" "$json")" -v unit="$unit" -v floor="$(field "${floor:-none}" "$json")" \
-    -v seconds="$(field "${seconds:-none}" "$json")" -v name="$preset|$model|$np" -v peer="$peer" -v goal="$goal" '
+    -v seconds="$(field "${seconds:-none}" "$json")" -v name="$preset$family|$model|$np" -v peer="$peer" -v goal="$goal" '
     BEGIN {
       if (unit == "ms") value *= 1e3
       digits = value < 100 ? "%.2f" : "%.0f"
@@ -176,8 +185,22 @@ row 1 0.5b shared-prefix 24300 35000
 row 1 7b seed-decode 6200 7400
 row 1 7b nano 12100 13000
 row 1 7b shared-prefix 8450 10000
+portable row 1 1.5b nano 28000 22400
+portable row 1 7b nano 12100 9680
+portable row 1 1.5b single 509 509
+portable row 1 7b single 212 212
+portable row 1 0.5b single 631 631
+portable row 1 1.5b prefill 91 -
 if ! $quick; then
   for model in 0.5b 1.5b 7b; do row 1 $model seed-prefill - -; done
+  portable row 1 0.5b nano 34500 -
+  portable row 1 0.5b seed-decode 17200 -
+  portable row 1 1.5b seed-decode 11500 -
+  portable row 1 7b seed-decode 6200 -
+  portable row 1 7b prefill 350 -
+  portable row 1 1.5b shared-prefix 13800 -
+  portable row 2 7b single 311 -
+  portable row 2 7b nano 18600 -
   row 2 1.5b single - -
   row 4 1.5b single 492 -
   row 2 7b nano 18600 -
@@ -203,8 +226,8 @@ print_table() {
   echo "replicas (replicas); bf16, random weights"
   echo
   awk -F'|' '
-    BEGIN { printf "%-14s %-5s %3s %14s %9s %10s %9s\n", "workload", "model", "np", "measured", "of floor", "vLLM 0.26", "to reach" }
-    { printf "%-14s %-5s %3s %14s %9s %10s %9s\n", $1, $2, $3, $4, $5, $6, $7 }' <(sort -t'|' -k1,1 -k3,3n -k2,2 "$results/rows")
+    BEGIN { printf "%-20s %-5s %3s %14s %9s %10s %9s\n", "workload", "model", "np", "measured", "of floor", "vLLM 0.26", "to reach" }
+    { printf "%-20s %-5s %3s %14s %9s %10s %9s\n", $1, $2, $3, $4, $5, $6, $7 }' <(sort -t'|' -k1,1 -k3,3n -k2,2 "$results/rows")
   echo
   awk -F'|' '{ printf "%-24s %s%s\n", $1, $2, $3 == "" ? "" : " (" $3 ")" }' <(grep -v '^passed|bench ' "$results/steps")
   echo "$SECONDS s"

@@ -201,6 +201,9 @@ std::string describe_plan(const ModelConfig& config, const std::string& model,
       model, name_of(q.dtype), q.num_ranks, machine.name,
       static_cast<double>(machine.memory_bytes) / 1e9, machine.device.bytes_per_s / 1e12,
       machine.device.flops_per_s / 1e12, q.sequences, q.prompt_tokens, q.output_tokens);
+  if (!machine.computed_from.empty())
+    text += fmt::format("times are computed from the data sheet ({}), not measured\n\n",
+                        machine.computed_from);
   text +=
       fmt::format("{:<34} {:>8} {:>8} {:>11} {:>9} {:>10} {:>10} {:>8} {:>10}\n", "grid", "weights",
                   "buffers", "KV tokens", "decode", "decode", "prefill", "gathers", "tokens/s");

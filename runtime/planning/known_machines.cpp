@@ -1,9 +1,12 @@
-// Machines by name, for plans without ranks. The H200's times are those of perf/RESULTS.md and of
-// the cuBLAS products behind its floors; the other devices have its times, stretched by their
-// memory and matrix rates.
+// Machines by name, for plans without ranks. The H200's times are those of perf/RESULTS.md, with
+// Hopper's kernels and with the portable ones; an H100 has the former, GPUs of other families the
+// latter, stretched by their memory and matrix rates.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 
+#include "runtime/planning/data_sheets.h"
 #include "runtime/planning/machine_rates.h"
 
 namespace ll {
@@ -14,31 +17,45 @@ constexpr double kPromptAttention = 0.5;  // of the matrix rate: between 0.4 of 
 
 struct Rates {
   double bytes_per_s, flops_per_s;
-  double small_op_s;
 };
 
-// The H200's as `bench grids` measured them, stretched: of few rows by the memory's rate, of many
-// by the matrix units'.
-DeviceTimes gpu(const Rates& r) {
-  const std::vector<DeviceTimes::Product> measured{
-      {1, {{{1.57e6, 1.7e-6}, {7.86e6, 3.7e-6}, {32e6, 10.1e-6}, {128e6, 35e-6}, {512e6, 127e-6}}}},
-      {16,
-       {{{1.57e6, 3.9e-6}, {7.86e6, 4.5e-6}, {32e6, 11.8e-6}, {128e6, 36.6e-6}, {512e6, 129e-6}}}},
-      {double{kFewRows},
-       {{{1.57e6, 4.7e-6}, {7.86e6, 5.4e-6}, {32e6, 11e-6}, {128e6, 37.7e-6}, {512e6, 136e-6}}}},
-      {512,
-       {{{1.57e6, 5.8e-6}, {7.86e6, 8.9e-6}, {32e6, 25.4e-6}, {128e6, 93e-6}, {512e6, 345e-6}}}},
-      {8192, {{{1.57e6, 21e-6}, {7.86e6, 86e-6}, {32e6, 326e-6}, {128e6, 1463e-6}}}}};
+// What `bench grids` measured on an H200.
+struct Measured {
+  std::vector<DeviceTimes::Product> products;
+  TimeTable attention_read;
+  double small_op_s;
+};
+const Measured& with_hopper_kernels() {
+  static const Measured measured{
+      {{1,
+        {{{1.57e6, 1.7e-6}, {7.86e6, 3.7e-6}, {32e6, 10.1e-6}, {128e6, 35e-6}, {512e6, 127e-6}}}},
+       {16,
+        {{{1.57e6, 3.9e-6}, {7.86e6, 4.5e-6}, {32e6, 11.8e-6}, {128e6, 36.6e-6}, {512e6, 129e-6}}}},
+       {double{kFewRows},
+        {{{1.57e6, 4.7e-6}, {7.86e6, 5.4e-6}, {32e6, 11e-6}, {128e6, 37.7e-6}, {512e6, 136e-6}}}},
+       {512,
+        {{{1.57e6, 5.8e-6}, {7.86e6, 8.9e-6}, {32e6, 25.4e-6}, {128e6, 93e-6}, {512e6, 345e-6}}}},
+       {8192, {{{1.57e6, 21e-6}, {7.86e6, 86e-6}, {32e6, 326e-6}, {128e6, 1463e-6}}}}},
+      TimeTable({{1.05e6, 6.9e-6}, {67.1e6, 22.4e-6}, {134e6, 39.1e-6}}),
+      1.5e-6};
+  return measured;
+}
+const Measured& with_portable_kernels() {
+  static const Measured measured = with_hopper_kernels();
+  return measured;
+}
+
+// Stretched: of few rows by the memory's rate, of many by the matrix units'.
+DeviceTimes gpu(const Rates& r, const Measured& measured) {
   DeviceTimes d{.bytes_per_s = r.bytes_per_s, .flops_per_s = r.flops_per_s};
   double memory = kH200Read / r.bytes_per_s, matrix = kH200Matrix / r.flops_per_s;
-  for (const auto& p : measured)
+  for (const auto& p : measured.products)
     d.products.push_back(
         {p.rows,
          p.by_bytes.stretched(1, p.rows <= double{kFewRows} ? memory : std::max(memory, matrix))});
-  const TimeTable attention({{1.05e6, 6.9e-6}, {67.1e6, 22.4e-6}, {134e6, 39.1e-6}});
-  d.attention_read = attention.stretched(1, memory);
+  d.attention_read = measured.attention_read.stretched(1, memory);
   d.attention_flops_per_s = kPromptAttention * r.flops_per_s;
-  d.small_op_s = r.small_op_s;
+  d.small_op_s = measured.small_op_s;
   return d;
 }
 
@@ -97,14 +114,26 @@ DeviceTimes two_cores() {
   return d;
 }
 
+size_t gigabytes(double n) { return static_cast<size_t>(n * 1e9); }
+
+MachineRates computed(const DataSheet& sheet) {
+  return {
+      .name = sheet.name,
+      .device = gpu({expected_read(sheet), expected_matrix_rate(sheet)}, with_portable_kernels()),
+      .links = sheet.has_nvlink ? stretched(1.2, 1.6) : plain(14e-6, 20e9),
+      .memory_bytes = gigabytes(sheet.gigabytes),
+      .computed_from = fmt::format("{:.2f} TB/s, {:.0f} TFLOP/s, {} SMs with {} KB each",
+                                   sheet.bytes_per_s / 1e12, sheet.flops_per_s / 1e12,
+                                   sheet.num_sms, sheet.shared_bytes >> 10)};
+}
+
 std::vector<MachineRates> machines() {
-  auto gigabytes = [](double n) { return static_cast<size_t>(n * 1e9); };
   std::vector<MachineRates> list{
-      {"h200", gpu({kH200Read, kH200Matrix, 1.5e-6}), stretched(1, 1), gigabytes(141)},
-      {"h100", gpu({3.0e12, 750e12, 1.5e-6}), stretched(1, 1), gigabytes(80)},
-      {"a100", gpu({1.8e12, 270e12, 2.5e-6}), stretched(1.2, 1.6), gigabytes(80)},
-      {"l40s", gpu({0.8e12, 280e12, 2.5e-6}), plain(14e-6, 20e9), gigabytes(46)},
-      {"cpu", two_cores(), plain(10e-6, 2e9), gigabytes(32)}};
+      {"h200", gpu({kH200Read, kH200Matrix}, with_hopper_kernels()), stretched(1, 1),
+       gigabytes(141)},
+      {"h100", gpu({3.0e12, 750e12}, with_hopper_kernels()), stretched(1, 1), gigabytes(80)}};
+  for (const DataSheet& sheet : data_sheets()) list.push_back(computed(sheet));
+  list.push_back({"cpu", two_cores(), plain(10e-6, 2e9), gigabytes(32)});
   list.back().links.hides_gathers = false;
   // RESULTS.md, a decode step as one kernel: 11 to 15 us a layer beside the reads.
   for (MachineRates& m : list)
@@ -120,8 +149,11 @@ std::vector<MachineRates> machines() {
 std::optional<MachineRates> known_machine(const std::string& name) {
   std::string lower = name;
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  auto has = [&](const char* word) { return lower.find(word) != std::string::npos; };
+  for (const DataSheet& sheet : data_sheets())
+    if (has(sheet.word) && has(sheet.other_word)) return computed(sheet);
   for (const MachineRates& m : machines())
-    if (lower == m.name || lower.find(" " + m.name) != std::string::npos) return m;
+    if (lower == m.name || has((" " + m.name).c_str())) return m;
   return std::nullopt;
 }
 

@@ -78,6 +78,9 @@ struct MachineRates {
   DeviceTimes device;
   LinkTimes links;
   size_t memory_bytes = 0;
+  // The data sheet that the times are computed from; "": they were measured, on this kind of
+  // machine or, stretched by measured rates, on a near one.
+  std::string computed_from;
 };
 
 // "h200", "NVIDIA H200", ...; nothing for an unknown name.

@@ -222,7 +222,7 @@ DeviceTimes measure_best(const Backend& backend, Stream stream) {
   DeviceTimes best{
       .bytes_per_s = 2.0 * static_cast<double>(rows * cols) / product.seconds(1, rows, cols, 1, 1),
       .flops_per_s = 2.0 * size * size * size / product.seconds(side, side, side, 1, 1)};
-  if (auto known = known_machine(backend.device_name)) {
+  if (auto known = known_machine(backend.device_name); known && known->computed_from.empty()) {
     best.bytes_per_s = std::max(best.bytes_per_s, known->device.bytes_per_s);
     best.flops_per_s = std::max(best.flops_per_s, known->device.flops_per_s);
   }

@@ -36,7 +36,9 @@ TEST_CASE("plan: mistakes are told in a line") {
   std::string model = std::string(LITELANG_SOURCE) + "/perf/models/qwen2.5-7b";
   Outcome o = run(plan({"--model", model, "--device", "abacus"}));
   CHECK(o.exit_code == 2);
-  CHECK(has(o.err, "--device abacus: not known; known are h200, h100, a100, l40s, cpu"));
+  CHECK(has(
+      o.err,
+      "--device abacus: not known; known are h200, h100, a100-40, a100, l40s, rtx4090, a10, cpu"));
   CHECK(run(plan({})).exit_code == 2);
   CHECK(run(plan({"--model", model, "--gpus", "0"})).exit_code == 2);
   CHECK(run(plan({"--model", "/nowhere"})).exit_code == 1);

@@ -5,10 +5,13 @@ For every token that litelang chose, transformers sees the same prompt and the t
 below the best logit the token's own is there, and how far its log-probability is from litelang's, beside the
 latter for transformers in bfloat16. Fails where either is more than 0.15. Needs torch and transformers; runs them
 on the GPU where there is one.
-usage: against_transformers.py LITELANG [MODEL...]     LITELANG: build/release/launcher/litelang
+usage: against_transformers.py [--family sm80,sm90] LITELANG [MODEL...]     LITELANG: build/release/launcher/litelang
+--family: the kernels to ask for, one after the other; without it those that serve the GPU.
 """
+import itertools
 import json
 import math
+import os
 import pathlib
 import random
 import subprocess
@@ -91,7 +94,7 @@ def make_requests(vocab, rng):
     return requests
 
 
-def answer(litelang, folder, requests, settings):
+def answer(litelang, family, folder, requests, settings):
     """Tokens and log-probabilities of each request."""
     body = {"temperature": 0, "logprobs": 1, "return_token_ids": True, "ignore_eos": True}
     lines = [{"custom_id": str(i), "method": "POST", "url": "/v1/completions",
@@ -101,7 +104,8 @@ def answer(litelang, folder, requests, settings):
                "--mem_usage", "0.5"]
     for setting in settings:
         command += ["--set", setting]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=300)
+    environment = dict(os.environ, LITELANG_CUDA_FAMILY=family) if family else None
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=300, env=environment)
     answers = {}
     for line in open(folder / "out.jsonl"):
         one = json.loads(line)
@@ -135,30 +139,35 @@ def compare(model, rounded, requests, answers):
 
 
 def main():
-    if len(sys.argv) < 2:
+    arguments, families = sys.argv[1:], [None]
+    if arguments[:1] == ["--family"]:
+        families, arguments = arguments[1].split(",") if arguments[1:] else [], arguments[2:]
+    if not arguments or not families:
         sys.exit(__doc__.strip())
-    litelang, names = sys.argv[1], sys.argv[2:] or list(SHAPES)
+    litelang, names = arguments[0], arguments[1:] or list(SHAPES)
     if unknown := [name for name in names if name not in SHAPES]:
         sys.exit(f"against_transformers: unknown model {unknown[0]}; known are {', '.join(SHAPES)}")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     failed = False
-    print(f"{'model':14} {'run':12} tokens  not best  worst gap  logprobs off  (transformers' bfloat16)")
+    family_column = "" if families == [None] else "     "
+    print(f"{'model':14} {'run':12}{family_column} tokens  not best  worst gap  logprobs off  (transformers' bfloat16)")
     for name in names:
         with tempfile.TemporaryDirectory() as path:
             folder = pathlib.Path(path)
             model, pages = make_model(name, folder)
             rounded = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).to(DEVICE).eval()
             requests = make_requests(SHAPES[name][6], random.Random(name))
-            for run, settings in RUNS.items():
+            for family, (run, settings) in itertools.product(families, RUNS.items()):
+                title = f"{name:14} {run:12}" + (f" {family}" if family else "")
                 try:
-                    answers = answer(litelang, folder, requests, [s.format(pages=pages) for s in settings])
+                    answers = answer(litelang, family, folder, requests, [s.format(pages=pages) for s in settings])
                 except subprocess.CalledProcessError as error:
-                    print(f"{name:14} {run:12} {error.stderr.decode()[-300:]}")
+                    print(f"{title} {error.stderr.decode()[-300:]}")
                     failed = True
                     continue
                 count, differ, gap, off, theirs = compare(model, rounded, requests, answers)
                 failed |= max(gap, off) > MARGIN
-                print(f"{name:14} {run:12} {count:6} {differ:9} {gap:10.3f} {off:13.3f}  ({theirs:.3f})", flush=True)
+                print(f"{title} {count:6} {differ:9} {gap:10.3f} {off:13.3f}  ({theirs:.3f})", flush=True)
     sys.exit("some differ" if failed else 0)
 
 

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kWarps = 8, kThreads = 32 * kWarps;
 constexpr int kPair = 2;   // rows of W
-constexpr int kBatch = 4;  // vectors of each that a lane has under way
+constexpr int kBatch = 2;  // vectors of each that a lane has under way; more only cost registers
 
 struct DirectArgs {
   const uint4 *weight, *x;  // [rows, vectors], [num_x, vectors]

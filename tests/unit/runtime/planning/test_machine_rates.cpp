@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "runtime/planning/data_sheets.h"
 #include "tests/support/errors.h"
 
 using namespace ll;
@@ -62,4 +63,35 @@ TEST_CASE("machines: the tables in words") {
   MachineRates m = known_machine("h200").value();
   CHECK(contains(describe(m.device), "product, 64 rows"));
   CHECK(contains(describe(m.links), "exchanges among 2:\n  all-reduce"));
+}
+
+TEST_CASE("machines: drivers' names are found, and what is computed says from what") {
+  auto name = [](const char* driver) {
+    auto known = known_machine(driver);
+    return known ? known->name : "";
+  };
+  CHECK(name("NVIDIA H200") == "h200");
+  CHECK(name("NVIDIA H100 80GB HBM3") == "h100");
+  CHECK(name("NVIDIA A100-SXM4-80GB") == "a100");
+  CHECK(name("NVIDIA A100 80GB PCIe") == "a100");
+  CHECK(name("NVIDIA A100-SXM4-40GB") == "a100-40");
+  CHECK(name("NVIDIA A100-PCIE-40GB") == "a100-40");
+  CHECK(name("NVIDIA A10") == "a10");
+  CHECK(name("NVIDIA A10G") == "a10");
+  CHECK(name("NVIDIA L40S") == "l40s");
+  CHECK(name("NVIDIA GeForce RTX 4090") == "rtx4090");
+  CHECK(name("Tesla T4") == "");
+  for (const std::string& known : known_machines()) CHECK(name(known.c_str()) == known);
+  for (const char* computed : {"a100", "a100-40", "a10", "l40s", "rtx4090"})
+    CHECK(contains(known_machine(computed)->computed_from, " TB/s, "));
+  for (const char* measured : {"h200", "cpu"})
+    CHECK(known_machine(measured)->computed_from.empty());
+}
+
+TEST_CASE("machines: a computed one has a share of its sheet, or what it can have on the way") {
+  DataSheet gpu{"x", "", "", 2e12, 300e12, 100, 100 << 10, 40, false};
+  CHECK(expected_read(gpu) == doctest::Approx(1.82e12));
+  CHECK(expected_matrix_rate(gpu) == doctest::Approx(240e12));
+  gpu.num_sms = 10;
+  CHECK(expected_read(gpu) == doctest::Approx(0.768e12));
 }
