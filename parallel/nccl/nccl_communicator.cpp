@@ -41,13 +41,19 @@ void set_environment() {
   setenv("NCCL_HOSTID", fmt::format("{}-{}", host, cuda::gpu_round()).c_str(), /*overwrite=*/0);
 }
 
-ncclComm_t connect(const MpiGroup& group) {
+ncclComm_t connect(const Backend& backend, const MpiGroup& group) {
   set_environment();
   ncclUniqueId id;
   if (group.rank() == 0) nccl_check(ncclGetUniqueId(&id));
   group.broadcast(&id, sizeof id, 0);
   ncclComm_t comm;
-  nccl_check(ncclCommInitRank(&comm, group.size(), id, group.rank()));
+  ncclResult_t result = ncclCommInitRank(&comm, group.size(), id, group.rank());
+  if (result != ncclSuccess && backend.device_name.find("(a ") != std::string::npos)
+    fail(
+        "NCCL: {}; it has not connected this rank's {}: take whole GPUs, or replicas of a slice "
+        "each (grid.dp)",
+        ncclGetErrorString(result), backend.device_name);
+  nccl_check(result);
   return comm;
 }
 
@@ -71,7 +77,7 @@ class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(const Backend& backend, const MpiGroup& group)
       : Communicator(backend.ops, group.rank(), group.size()),
-        comm_(connect(group)),
+        comm_(connect(backend, group)),
         fused_(NcclFused::create(comm_, group, kFewRows)) {
     if (fused_)
       fused_rows_ = fused_rows(backend, group, *fused_, [&](Stream stream, const auto& args) {

@@ -41,7 +41,18 @@ const Measured& with_hopper_kernels() {
   return measured;
 }
 const Measured& with_portable_kernels() {
-  static const Measured measured = with_hopper_kernels();
+  static const Measured measured{
+      {{1,
+        {{{1.57e6, 3.2e-6}, {7.86e6, 4.4e-6}, {32e6, 9.9e-6}, {128e6, 32.5e-6}, {512e6, 116e-6}}}},
+       {16,
+        {{{1.57e6, 5.6e-6}, {7.86e6, 5.8e-6}, {32e6, 10.2e-6}, {128e6, 35.3e-6}, {512e6, 127e-6}}}},
+       {double{kFewRows},
+        {{{1.57e6, 5.5e-6}, {7.86e6, 5.9e-6}, {32e6, 10.6e-6}, {128e6, 36.7e-6}, {512e6, 135e-6}}}},
+       {512,
+        {{{1.57e6, 5.5e-6}, {7.86e6, 8.7e-6}, {32e6, 25.1e-6}, {128e6, 92.1e-6}, {512e6, 346e-6}}}},
+       {8192, {{{1.57e6, 19.5e-6}, {7.86e6, 86.2e-6}, {32e6, 327e-6}, {128e6, 1573e-6}}}}},
+      TimeTable({{2.1e6, 7.8e-6}, {134e6, 43.7e-6}}),
+      1.7e-6};
   return measured;
 }
 
