@@ -26,7 +26,8 @@ kernels/cuda/sampling       |
 kernels/cuda/linear         | linear_choices.h linear_kernels.h linear_output.cuh
 kernels/cuda/linear/sm80    |
 kernels/cuda/linear/sm90    |
-kernels/cuda/attention      | attention.cuh attention_kernels.h
+kernels/cuda/attention      | attention_kernels.h attention_merge.cuh attention_outputs.cuh
+                            attention_plan.cuh
 kernels/cuda/attention/sm90 |
 kernels/cuda/decode_step    | fused_decode.h
 kernels/cuda                | cuda_backend.h

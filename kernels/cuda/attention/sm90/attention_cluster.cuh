@@ -2,7 +2,7 @@
 // Merging inside a cluster of decode CTAs, where groups have many parts: member h sums up head h of
 // every such group that the cluster has parts of, which the others store into its shared memory.
 // One part a cluster is left to go through device memory, in one round.
-#include "kernels/cuda/attention/sm90/attention_outputs.cuh"
+#include "kernels/cuda/attention/attention_outputs.cuh"
 #include "kernels/cuda/ptx/clusters.cuh"
 #include "kernels/cuda/ptx/portable.cuh"
 

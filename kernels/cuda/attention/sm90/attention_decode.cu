@@ -7,10 +7,10 @@
 //
 // What earlier steps have stored is loaded before the step's queries, keys and values are there, as
 // far as the ring goes.
+#include "kernels/cuda/attention/attention_merge.cuh"
 #include "kernels/cuda/attention/sm90/attention_decode_producer.cuh"
 #include "kernels/cuda/attention/sm90/attention_decode_stage.cuh"
 #include "kernels/cuda/attention/sm90/attention_maps.h"
-#include "kernels/cuda/attention/sm90/attention_merge.cuh"
 #include "kernels/cuda/attention/sm90/attention_sm90.h"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/launch.cuh"

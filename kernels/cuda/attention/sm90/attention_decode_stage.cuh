@@ -2,9 +2,9 @@
 // The arithmetic of a decode CTA's warpgroup: a stage of keys and values into a running softmax.
 #include <type_traits>
 
+#include "kernels/cuda/attention/attention_merge.cuh"
+#include "kernels/cuda/attention/attention_outputs.cuh"
 #include "kernels/cuda/attention/sm90/attention_cluster.cuh"
-#include "kernels/cuda/attention/sm90/attention_merge.cuh"
-#include "kernels/cuda/attention/sm90/attention_outputs.cuh"
 #include "kernels/cuda/ptx/bulk_copy.cuh"
 #include "kernels/cuda/ptx/clusters.cuh"
 #include "kernels/cuda/ptx/portable.cuh"

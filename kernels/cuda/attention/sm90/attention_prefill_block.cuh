@@ -1,7 +1,7 @@
 #pragma once
 // The arithmetic of a prefill CTA's warpgroups: a block of 128 keys and values into a running
 // softmax of 64 rows. A thread has two rows, eight apart, and of each two columns in eight.
-#include "kernels/cuda/attention/sm90/attention_outputs.cuh"
+#include "kernels/cuda/attention/attention_outputs.cuh"
 #include "kernels/cuda/ptx/portable.cuh"
 #include "kernels/cuda/ptx/wgmma.cuh"
 

@@ -1,7 +1,7 @@
 #include "kernels/cuda/attention/sm90/attention_sm90.h"
 
 #include "kernels/cuda/attention/attention_kernels.h"
-#include "kernels/cuda/attention/sm90/attention_plan.cuh"
+#include "kernels/cuda/attention/attention_plan.cuh"
 
 namespace ll::cuda {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 // What the decode kernel and the prefill kernel share.
 #include "kernels/cuda/attention/attention.cuh"
-#include "kernels/cuda/attention/sm90/attention_plan.cuh"
+#include "kernels/cuda/attention/attention_plan.cuh"
 
 namespace ll::cuda {
 

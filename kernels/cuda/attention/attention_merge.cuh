@@ -1,6 +1,6 @@
 #pragma once
 // Parts of a softmax over one group of heads, and their sum [Milakov & Gimelshein 2018].
-#include "kernels/cuda/attention/sm90/attention_outputs.cuh"
+#include "kernels/cuda/attention/attention_outputs.cuh"
 #include "kernels/cuda/ptx/portable.cuh"
 
 namespace ll::cuda {

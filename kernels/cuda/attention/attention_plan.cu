@@ -1,4 +1,4 @@
-#include "kernels/cuda/attention/sm90/attention_plan.cuh"
+#include "kernels/cuda/attention/attention_plan.cuh"
 
 #include "kernels/cuda/device/device_math.cuh"
 #include "kernels/cuda/device/launch.cuh"
