@@ -1,5 +1,7 @@
 #pragma once
-// Parts of a softmax over one group of heads, and their sum [Milakov & Gimelshein 2018].
+// Parts of a softmax over one group of heads, and their sum [Milakov & Gimelshein 2018]. 128
+// threads of a CTA merge; all that finish a part of a group come here, and the last one does the
+// work.
 #include "kernels/cuda/attention/attention_outputs.cuh"
 #include "kernels/cuda/ptx/portable.cuh"
 
@@ -74,5 +76,88 @@ struct Merged {
       pairs[i] = pack_pair(out[2 * i] * inverse, out[2 * i + 1] * inverse);
   }
 };
+
+constexpr int kFanIn = 16;  // parts one CTA merges
+
+// Device memory of the parts: what CTAs leave, and what inner merges make of it.
+template <int kHeadDim>
+struct PartsMemory {
+  Part<kHeadDim>*parts, *merged;  // [2 CTAs] each, by slot (GroupParts)
+  AttentionCounters* counters;
+
+  static constexpr size_t kBytes = 2 * kMaxDecodeCtas * sizeof(Part<kHeadDim>);  // of each
+
+  // Of the merge of parts that `first_part` begins.
+  __device__ uint32_t& node_counter(const GroupParts& g, int first_part) const {
+    return counters->nodes[g.slot_of(first_part)];
+  }
+};
+
+// What one CTA of a group merges first: parts [first, first + count); with nodes.pieces > 1 the
+// group has more such nodes, whose sums are merged by the last CTA to make one.
+struct MergeNode {
+  NodeCut nodes;
+  int first, count;
+
+  __device__ static MergeNode of(const GroupParts& g) {
+    if (g.num_parts <= kFanIn) return {{g.num_parts, 1}, 0, g.num_parts};
+    NodeCut nodes = merge_nodes(g.num_parts, kFanIn);
+    int node = nodes.piece_of(static_cast<int>(blockIdx.x) - g.first_cta);
+    return {nodes, nodes.begin(node), nodes.size(node)};
+  }
+};
+
+// One thread says that the CTA has come to a merge of `count`; what all its threads stored before a
+// barrier is then visible to the last one. Whether all others had come before; the counter is left
+// zero.
+__device__ inline bool arrive_last(uint32_t* counter, int count) {
+  bool is_last = add_ordered(counter, 1) == static_cast<uint32_t>(count - 1);
+  if (is_last) *counter = 0;
+  return is_last;
+}
+
+// The same, for all threads. `sync` waits for the 128 threads, which share `is_last`.
+template <class Sync>
+__device__ bool come_last(uint32_t* counter, int count, bool& is_last, Sync sync) {
+  sync();
+  if (threadIdx.x == 0) is_last = arrive_last(counter, count);
+  sync();
+  return is_last;
+}
+
+// By the CTA that came last to its node: makes the node's sum, and the group's from all nodes if it
+// comes last there too.
+template <int kHeadDim, class Sync>
+__device__ void merge_node(const PartsMemory<kHeadDim>& memory, const GroupParts& g,
+                           const MergeNode& node, const GroupOut& out, int group, bool& is_last,
+                           Sync sync) {
+  using Own = Merged<kHeadDim>;
+  bool has_head = Own::head() < group;
+  int inputs = node.count;
+  Own own;
+#pragma unroll 1
+  for (bool is_root = false;; is_root = true) {  // one loop: its code is there once
+    own = Own();
+    if (has_head)
+      own.fold(inputs, out.scale_log2, [&](int i) {
+        return is_root ? memory.merged + g.slot_of(node.nodes.begin(i))
+                       : memory.parts + g.slot_of(node.first + i);
+      });
+    if (is_root || node.nodes.pieces == 1) break;
+    if (has_head) own.store_part(memory.merged[g.slot_of(node.first)]);
+    inputs = node.nodes.pieces;
+    if (!come_last(&memory.counters->groups[g.first_slot], inputs, is_last, sync)) return;
+  }
+  if (has_head) own.store_whole(out);
+}
+
+// After this CTA's part of a group is stored.
+template <int kHeadDim, class Sync>
+__device__ void merge_parts(const PartsMemory<kHeadDim>& memory, const GroupParts& g,
+                            const GroupOut& out, int group, bool& is_last, Sync sync) {
+  auto node = MergeNode::of(g);
+  if (come_last(&memory.node_counter(g, node.first), node.count, is_last, sync))
+    merge_node(memory, g, node, out, group, is_last, sync);
+}
 
 }  // namespace ll::cuda

@@ -6,11 +6,10 @@
 namespace ll::cuda {
 
 // The zeroed counters of the workspace: the prefill's ticket, then the decode's merges: inner nodes
-// and groups, by slot of their first part; with clusters, by first cluster and head.
+// and groups, by slot of their first part.
 struct AttentionCounters {
   uint32_t ticket;
   uint32_t nodes[2 * kMaxDecodeCtas], groups[2 * kMaxDecodeCtas];
-  uint32_t heads[kMaxDecodeClusters][kMaxGroup];
 };
 AttentionCounters* attention_counters(Stream stream);
 

@@ -1,5 +1,6 @@
 #include "kernels/cuda/attention/attention_plan.cuh"
 
+#include "kernels/cuda/attention/attention_outputs.cuh"
 #include "kernels/cuda/device/device_math.cuh"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/device/workspace.h"
@@ -18,8 +19,8 @@ struct PlanArgs {
   int64_t page_table_stride;
   const Chunk* chunks;
   int num_decode, num_chunks, num_kv_heads, pack;
-  int decode_blocks;
-  DecodeGrid grid;
+  int decode_blocks;  // of this kernel
+  PlanShape shape;
   PositionSplit split;
   AttentionPlan* plan;
 
@@ -71,15 +72,28 @@ __device__ int holder_of(int x, const int* first, int n) {
   return low;
 }
 
-// A place in the flat list of decode tiles.
-struct TilePlace {
+// A tile of the flat list.
+struct DecodeTile {
   int row, length, pages, kv_head, page;
 };
 
-__device__ TilePlace place_of(int tile, const PlanArgs& a, const int* first) {
-  int row = holder_of(tile, first, a.num_decode), length = a.length_of(row);
-  int pages = pages_of(length), within = tile - first[row];
+__device__ DecodeTile tile_at(int index, const PlanArgs& a, const int* first) {
+  int row = holder_of(index, first, a.num_decode), length = a.length_of(row);
+  int pages = pages_of(length), within = index - first[row];
   return {row, length, pages, within / pages, within % pages};
+}
+
+// One block writes all of them.
+__device__ void write_rows(const PlanArgs& a, const int* first) {
+  for (int row = threadIdx.x; row <= a.num_decode; row += kThreads) {
+    bool is_end = row == a.num_decode;
+    a.plan->rows[row] = {first[row], is_end ? 0 : a.length_of(row), is_end ? 0 : a.slots[row], 0};
+  }
+}
+
+__device__ int32_t place_of(const DecodeTile& t, const PlanArgs& a) {
+  int id = a.page_table[a.slots[t.row] * a.page_table_stride + t.page];
+  return TilePlace::pack(id, a.num_kv_heads, t.kv_head, t.length - t.page * kPagePositions);
 }
 
 // A warp writes one CTA's start. Each block sums up all rows for itself, which is faster than
@@ -87,66 +101,64 @@ __device__ TilePlace place_of(int tile, const PlanArgs& a, const int* first) {
 __device__ void plan_decode(const PlanArgs& a, PlanShared& shared) {
   auto tiles_of = [&](int row) { return pages_of(a.length_of(row)) * a.num_kv_heads; };
   scan(a.num_decode, tiles_of, shared.first, shared.warp_sums);
+  if (blockIdx.x == 0) write_rows(a, shared.first);
   int total = shared.first[a.num_decode], lane = threadIdx.x % 32;
-  TileCut cut{total, num_decode_ctas(total, a.grid.ctas, kMinTiles)};
+  TileCut cut{total, num_decode_ctas(total, a.shape.decode)};
   int cta = blockIdx.x * kWarps + threadIdx.x / 32;
-  if (cta >= a.grid.ctas) return;
+  if (cta >= a.shape.decode.ctas) return;
   DecodeStart& start = a.plan->starts[cta];
   if (cta >= cut.pieces) {
     if (lane == 0) start.num_tiles = 0;
     return;
   }
   int begin = cut.begin(cta), last = cut.begin(cta + 1) - 1;
-  TilePlace from = place_of(begin, a, shared.first), to = place_of(last, a, shared.first);
-  int slot = a.slots[from.row];
-  if (lane == 0) {
-    start.num_tiles = last - begin + 1;
-    start.row = from.row;
-    start.kv_head = from.kv_head;
-    start.page = from.page;
-    start.kv_length = from.length;
-    start.slot = slot;
-    start.head = group_parts(cut, begin - from.page, from.pages);
-    start.tail = group_parts(cut, last - to.page, to.pages);
-  }
-  int page = from.page + lane;
-  if (lane < DecodeStart::kPages && page < from.pages)
-    start.pages[lane] = a.page_table[slot * a.page_table_stride + page];
+  if (lane < DecodeStart::kPlaces && begin + lane <= last)
+    start.places[lane] = place_of(tile_at(begin + lane, a, shared.first), a);
+  if (lane > 0) return;
+  DecodeTile from = tile_at(begin, a, shared.first), to = tile_at(last, a, shared.first);
+  start.num_tiles = last - begin + 1;
+  start.row = from.row;
+  start.kv_head = from.kv_head;
+  start.page = from.page;
+  start.kv_length = from.length;
+  start.slot = a.slots[from.row];
+  start.last_row = to.row;
+  start.head = group_parts(cut, begin - from.page, from.pages);
+  start.tail = group_parts(cut, last - to.page, to.pages);
 }
 
 // All tiles, most blocks first: a counting sort. Which of two tiles of equal length comes first is
 // left to chance, as each tile's result depends on nothing but the tile.
-__device__ void plan_prefill(const PlanArgs& a, int rows_per_tile, PrefillTile* tiles,
-                             PlanShared& shared) {
-  int tokens = rows_per_tile / a.pack;
+__device__ void plan_prefill(const PlanArgs& a, PlanShared& shared) {
+  int tokens = a.shape.prefill.tile_rows / a.pack;
   for (int i = threadIdx.x; i < kBins; i += kThreads) shared.bins[i] = 0;
   auto tiles_of = [&](int c) { return num_tiles_of(a.chunks[c], tokens); };
   scan(a.num_chunks, tiles_of, shared.first, shared.warp_sums);
   int total = shared.first[a.num_chunks];
-  auto tile_at = [&](int i) {
+  auto make_tile = [&](int i) {
     int c = holder_of(i, shared.first, a.num_chunks);
-    return prefill_tile(a.chunks[c], i - shared.first[c], tokens, a.split);
+    return prefill_tile(a.chunks[c], i - shared.first[c], tokens, a.shape.prefill.block_positions,
+                        a.split);
   };
   auto bin_of = [](const PrefillTile& t) { return kBins - smaller(t.num_blocks, kBins); };
   for (int i = threadIdx.x; i < total; i += kThreads)
-    atomicAdd(&shared.bins[bin_of(tile_at(i))], 1);
+    atomicAdd(&shared.bins[bin_of(make_tile(i))], 1);
   __syncthreads();
   scan(
       kBins, [&](int bin) { return shared.bins[bin]; }, shared.bins, shared.warp_sums);
   for (int i = threadIdx.x; i < total; i += kThreads) {
-    PrefillTile tile = tile_at(i);
-    tiles[atomicAdd(&shared.bins[bin_of(tile)], 1)] = tile;
+    PrefillTile tile = make_tile(i);
+    a.plan->tiles[atomicAdd(&shared.bins[bin_of(tile)], 1)] = tile;
   }
 }
 
 __global__ void __launch_bounds__(kThreads, 1) plan_step(const PlanArgs a) {
   __shared__ PlanShared shared;
   wait_for_previous();
-  int list = static_cast<int>(blockIdx.x) - a.decode_blocks;
-  if (list < 0)
+  if (static_cast<int>(blockIdx.x) < a.decode_blocks)
     plan_decode(a, shared);
   else
-    plan_prefill(a, tile_rows(list), a.plan->tiles[list], shared);
+    plan_prefill(a, shared);
   // Whatever starts from now on may read the plan, and the page table it was made from, before its
   // own wait_for_previous.
   __threadfence();
@@ -156,21 +168,27 @@ __global__ void __launch_bounds__(kThreads, 1) plan_step(const PlanArgs a) {
 
 }  // namespace
 
+AttentionCounters* attention_counters(Stream stream) {
+  static_assert(sizeof(AttentionCounters) <= Workspace::kCounterBytes);
+  return static_cast<AttentionCounters*>(workspace_of(stream).zeroed_counters.data);
+}
+
 AttentionPlan* attention_plan(Stream stream) {
   return static_cast<AttentionPlan*>(workspace_of(stream).attention_plan.data);
 }
 
-void launch_attention_plan(Stream stream, const BatchView& batch, const AttentionShape& shape) {
-  int pack = shape.num_heads / shape.num_kv_heads;
+void launch_attention_plan(Stream stream, const BatchView& batch, const AttentionShape& attention,
+                           const PlanShape& shape) {
+  int pack = attention.num_heads / attention.num_kv_heads;
   int num_chunks = static_cast<int>(batch.chunks.size()), num_tiles = 0;
   require(batch.num_decode <= kMaxSequences && batch.chunks.size() <= kMaxSequences,
           "attention: more than 4096 sequences in a step");
-  for (const Chunk& c : batch.chunks) num_tiles += num_tiles_of(c, tile_rows(0) / pack);
+  require(shape.decode.ctas <= kMaxDecodeCtas, "attention: more SMs than the plan has room for");
+  for (const Chunk& c : batch.chunks) num_tiles += num_tiles_of(c, shape.prefill.tile_rows / pack);
   require(num_tiles <= kMaxPrefillTiles, "attention: more rows of prompts than a step may have");
-  DecodeGrid grid = decode_grid(batch.num_decode * shape.num_kv_heads);
-  int decode_blocks = batch.num_decode > 0 ? ceil_div(grid.ctas, kWarps) : 0;
-  int num_lists = num_chunks > 0 ? kNumTileLists : 0;
-  if (decode_blocks + num_lists == 0) return;
+  int decode_blocks = batch.num_decode > 0 ? ceil_div(shape.decode.ctas, kWarps) : 0;
+  int blocks = decode_blocks + (num_chunks > 0 ? 1 : 0);
+  if (blocks == 0) return;
   PlanArgs args{.positions = batch.positions,
                 .slots = batch.slots,
                 .page_table = batch.page_table,
@@ -178,14 +196,13 @@ void launch_attention_plan(Stream stream, const BatchView& batch, const Attentio
                 .chunks = batch.device_chunks,
                 .num_decode = batch.num_decode,
                 .num_chunks = num_chunks,
-                .num_kv_heads = shape.num_kv_heads,
+                .num_kv_heads = attention.num_kv_heads,
                 .pack = pack,
                 .decode_blocks = decode_blocks,
-                .grid = grid,
-                .split = shape.split,
+                .shape = shape,
+                .split = attention.split,
                 .plan = attention_plan(stream)};
-  launch(stream, {dim3(static_cast<unsigned>(decode_blocks + num_lists)), dim3(kThreads)},
-         plan_step, args);
+  launch(stream, {dim3(static_cast<unsigned>(blocks)), dim3(kThreads)}, plan_step, args);
 }
 
 }  // namespace ll::cuda

@@ -7,7 +7,7 @@
 // one a CTA, so that no mix of lengths leaves an SM idle. The tiles of one (row, KV head) are a
 // group; where a cut falls inside a group, its CTAs leave parts, and the last CTA to finish merges
 // them, in their order, over at most two levels. Of few groups each may have so many parts that
-// merging takes most of the time: then the CTAs form clusters, which merge theirs first.
+// merging takes most of the time: a family may have fewer CTAs then, or ones that form clusters.
 //
 // Chunks: tiles of consecutive tokens of one chunk, each with `pack` query heads of one KV head as
 // its rows, the most work first.
@@ -22,16 +22,27 @@
 
 namespace ll::cuda {
 
-// A page is a box of the copy engine, and wgmma's M in the decode kernel.
+// A page is a box of the copy engine, and wgmma's M in the decode kernel for it.
 static_assert(kPagePositions == 64);
-constexpr int kBlockPositions = 128;  // positions a prefill tile takes at a time
-constexpr int kMaxGroup = 8;          // query heads of a KV head: wgmma's smallest N
-constexpr int kMaxSequences = 4096;   // decode rows, and chunks, of a step
-constexpr int kMinTiles = 2;          // pages that a decode CTA gets at least
+constexpr int kMaxGroup = 8;         // query heads of a KV head: the smallest N of matrix products
+constexpr int kMaxSequences = 4096;  // decode rows, and chunks, of a step
 constexpr int kMaxDecodeCtas = 512;
-constexpr int kDecodeCluster = kMaxGroup;  // a member for each head of a group
-constexpr int kMaxDecodeClusters = kMaxDecodeCtas / kDecodeCluster;
 constexpr int kMaxPrefillTiles = 1 << 16;
+
+// How a family's kernels want their work.
+struct DecodeCut {
+  int ctas;                 // of the kernel, whatever the lengths
+  int few_ctas, few_tiles;  // of them get all tiles where these are less
+  int min_tiles;            // of a CTA that gets any, unless there are too few for one
+};
+struct PrefillCut {
+  int tile_rows;        // each a query head of a token
+  int block_positions;  // that a tile takes at a time
+};
+struct PlanShape {
+  DecodeCut decode;
+  PrefillCut prefill;
+};
 
 constexpr int smaller(int a, int b) { return a < b ? a : b; }
 constexpr int pages_of(int length) { return ceil_div(length, kPagePositions); }
@@ -55,11 +66,11 @@ struct EvenCut {
 
 using TileCut = EvenCut<int64_t>;  // the flat list over the CTAs
 
-// CTAs that get tiles: each at least `min_tiles` (so that one CTA's loads overlap), unless there
-// are too few for one.
-constexpr int num_decode_ctas(int total_tiles, int max_ctas, int min_tiles) {
-  int enough = total_tiles / min_tiles;
-  return total_tiles == 0 ? 0 : smaller(max_ctas, enough > 0 ? enough : 1);
+// CTAs that get tiles, the first ones.
+constexpr int num_decode_ctas(int total_tiles, const DecodeCut& cut) {
+  int most = total_tiles < cut.few_tiles ? cut.few_ctas : cut.ctas;
+  int enough = total_tiles / cut.min_tiles;
+  return total_tiles == 0 ? 0 : smaller(most, enough > 0 ? enough : 1);
 }
 
 // The CTAs that share a group; one: it is not cut. A CTA leaves at most two parts, in slots 2 cta
@@ -82,18 +93,34 @@ constexpr NodeCut merge_nodes(int num_parts, int fan_in) {
   return {num_parts, ceil_div(num_parts, fan_in)};
 }
 
+// The line of a pool's rows where a page of a KV head begins, and how many positions of it are
+// there, in one number. The pool has less than 2^31 rows.
+struct TilePlace {
+  static constexpr int32_t pack(int page_id, int num_kv_heads, int kv_head, int positions) {
+    return (page_id * num_kv_heads + kv_head) * kPagePositions +
+           smaller(positions, kPagePositions) - 1;
+  }
+  static constexpr int line(int32_t place) { return place & ~(kPagePositions - 1); }
+  static constexpr int positions(int32_t place) { return place % kPagePositions + 1; }
+};
+
 // Where a CTA starts, in one line of memory that a warp reads at once; num_tiles 0: nothing to do.
 struct alignas(128) DecodeStart {
-  static constexpr int kPages = 19;
+  static constexpr int kPlaces = 19;
 
   int32_t num_tiles;
   int32_t row, kv_head, page;  // of the first tile
   int32_t kv_length, slot;     // of its row
-  int32_t unused;
-  GroupParts head, tail;  // of the groups of the first tile and of the last
-  int32_t pages[kPages];  // ids of the first pages
+  int32_t last_row;            // of the last tile
+  GroupParts head, tail;       // of the groups of the first tile and of the last
+  int32_t places[kPlaces];     // of the first tiles
 };
 static_assert(sizeof(DecodeStart) == 128);
+
+// A decode row; tiles [first_tile, next row's first_tile) of the flat list are its own.
+struct alignas(16) DecodeRow {
+  int32_t first_tile, kv_length, slot, unused;
+};
 
 // ---- prefill
 
@@ -102,7 +129,7 @@ struct alignas(32) PrefillTile {
   int32_t first_position;         // of the first token, of all positions
   int32_t kv_length;              // of the chunk's sequence: beyond it a page holds anything
   int32_t slot;
-  int32_t num_blocks;  // of kBlockPositions, up to the last token's; at least one
+  int32_t num_blocks;  // of block_positions, up to the last token's; at least one
   int32_t unused[2];
 };
 
@@ -111,9 +138,9 @@ constexpr int num_tiles_of(const Chunk& c, int tokens_per_tile) {
 }
 
 constexpr PrefillTile prefill_tile(const Chunk& c, int index, int tokens_per_tile,
-                                   const PositionSplit& split) {
+                                   int block_positions, const PositionSplit& split) {
   int first = index * tokens_per_tile, count = smaller(tokens_per_tile, c.num_rows - first);
-  int blocks = ceil_div(split.count(c.first_position + first + count), kBlockPositions);
+  int blocks = ceil_div(split.count(c.first_position + first + count), block_positions);
   return {c.first_row + first,
           count,
           c.first_position + first,
@@ -125,29 +152,19 @@ constexpr PrefillTile prefill_tile(const Chunk& c, int index, int tokens_per_til
 
 // ---- the plan in device memory
 
-// Rows of a prefill tile in each of the two lists: those of two or three warpgroups.
-constexpr int kNumTileLists = 2;
-constexpr int tile_rows(int list) { return list == 0 ? 128 : 192; }
-
 struct AttentionPlan {
   DecodeStart starts[kMaxDecodeCtas];
-  PrefillTile tiles[kNumTileLists][kMaxPrefillTiles];
+  DecodeRow rows[kMaxSequences + 1];  // the last one begins where all end
+  PrefillTile tiles[kMaxPrefillTiles];
 };
 
 // The plan of the step under way on this stream, in device memory.
 AttentionPlan* attention_plan(Stream stream);
 
-// CTAs of the decode kernel for so many groups (decode rows times KV heads), whatever the lengths:
-// all are resident at once.
-struct DecodeGrid {
-  int ctas;
-  bool has_clusters;
-};
-DecodeGrid decode_grid(int num_groups);
-
 // Writes the plan of a step; both parts may be empty. The page table must be the step's already:
-// the plan holds the ids of each CTA's first pages. The query heads of a KV head share the tiles of
-// prompts.
-void launch_attention_plan(Stream stream, const BatchView& batch, const AttentionShape& shape);
+// the plan holds the places of each CTA's first pages. The query heads of a KV head share the tiles
+// of prompts.
+void launch_attention_plan(Stream stream, const BatchView& batch, const AttentionShape& attention,
+                           const PlanShape& shape);
 
 }  // namespace ll::cuda

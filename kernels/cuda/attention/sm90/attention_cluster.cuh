@@ -8,6 +8,14 @@
 
 namespace ll::cuda {
 
+constexpr int kDecodeCluster = kMaxGroup;  // a member for each head of a group
+constexpr int kMaxDecodeClusters = kMaxDecodeCtas / kDecodeCluster;
+
+// Merges of clusters are counted by first cluster and head.
+struct ClusterCounters : AttentionCounters {
+  uint32_t heads[kMaxDecodeClusters][kMaxGroup];
+};
+
 // Parts that the CTAs of a cluster leave. A CTA has two at most: one of the group its first tile
 // belongs to, and one of a group that begins later.
 constexpr int kClusterParts = 2 * kDecodeCluster;

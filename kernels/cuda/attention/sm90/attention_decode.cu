@@ -23,7 +23,7 @@
 namespace ll::cuda {
 namespace {
 
-constexpr int kFanIn = 16;     // parts one CTA merges
+constexpr int kMinTiles = 2;   // pages that a CTA gets at least
 constexpr int kFewGroups = 8;  // up to so many, CTAs form clusters
 // A cluster starts when there is room for all of it, which CTAs of the kernel before that still
 // merge take away from some: so much room stays free.
@@ -42,54 +42,7 @@ __device__ void set_up(DecodeShared<S>& shared) {
   publish_barriers();
 }
 
-// ---- merging
-
-// Whether all other `count - 1` CTAs of a merge have come here before; what they stored is then
-// visible. Leaves the counter zero.
-template <class S>
-__device__ bool come_last(DecodeShared<S>& shared, uint32_t* counter, int count) {
-  sync_consumers();
-  if (threadIdx.x == 0) {
-    shared.is_last = add_ordered(counter, 1) == static_cast<uint32_t>(count - 1);
-    if (shared.is_last) *counter = 0;
-  }
-  sync_consumers();
-  return shared.is_last;
-}
-
-// After this CTA's part of a group is stored.
-template <class S>
-__device__ void merge(DecodeShared<S>& shared, const DecodeArgs& a, const GroupParts& g,
-                      const GroupOut& out, int group) {
-  using Own = Merged<S::kHeadDim>;
-  auto* parts = static_cast<Part<S::kHeadDim>*>(a.parts);
-  auto* merged = static_cast<Part<S::kHeadDim>*>(a.merged);
-  bool has_head = Own::head() < group;
-  NodeCut nodes{g.num_parts, 1};
-  int first = 0, count = g.num_parts;
-  if (g.num_parts > kFanIn) {
-    nodes = merge_nodes(g.num_parts, kFanIn);
-    int node = nodes.piece_of(static_cast<int>(blockIdx.x) - g.first_cta);
-    first = nodes.begin(node);
-    count = nodes.size(node);
-  }
-  int slot = g.slot_of(first);
-  Own own;
-#pragma unroll 1
-  for (bool is_root = false;; is_root = true) {  // one loop: its code is there once
-    uint32_t* counter = is_root ? &a.counters->groups[g.first_slot] : &a.counters->nodes[slot];
-    int inputs = is_root ? nodes.pieces : count;
-    if (!come_last(shared, counter, inputs)) return;
-    own = Own();
-    if (has_head)
-      own.fold(inputs, a.scale_log2, [&](int i) {
-        return is_root ? merged + g.slot_of(nodes.begin(i)) : parts + g.slot_of(first + i);
-      });
-    if (is_root || nodes.pieces == 1) break;
-    if (has_head) own.store_part(merged[slot]);
-  }
-  if (has_head) own.store_whole(out);
-}
+// ---- merging in clusters
 
 // One group's parts of this cluster, of the head this member merges; they are where `slots` has
 // bits. The group has more parts than a cluster has members, so other clusters have some too.
@@ -109,7 +62,9 @@ __device__ void merge_in_cluster(DecodeShared<S>& shared, const DecodeArgs& a, u
       static_cast<ClusterParts<kDim>*>(a.cluster_parts)[clusters.first * kMaxGroup + head];
   if (threadIdx.x < kDim) __stcg(&parts.out[clusters.own()][dim], own.out);
   if (threadIdx.x == 0) __stcg(&parts.max_and_sum[clusters.own()], make_float2(own.max, own.sum));
-  if (!come_last(shared, &a.counters->heads[clusters.first][head], clusters.count)) return;
+  if (!come_last(&a.counters->heads[clusters.first][head], clusters.count, shared.is_last,
+                 sync_consumers))
+    return;
   HeadSum all;
   for (int i = 0; i < clusters.count; i += HeadSum::kBatch)
     all.fold(
@@ -181,9 +136,12 @@ __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
         send_part<S>(running, shared, of, 2 * cluster_member() + order, group);
       }
     } else {
+      using Parts = Part<S::kHeadDim>;
+      PartsMemory<S::kHeadDim> memory{static_cast<Parts*>(a.parts), static_cast<Parts*>(a.merged),
+                                      a.counters};
       int slot = cut_group.slot_of(static_cast<int>(blockIdx.x) - cut_group.first_cta);
-      store_part<S>(running, static_cast<Part<S::kHeadDim>*>(a.parts)[slot], group);
-      merge<S>(shared, a, cut_group, out, group);
+      store_part<S>(running, memory.parts[slot], group);
+      merge_parts(memory, cut_group, out, group, shared.is_last, sync_consumers);
     }
     cut_group = tail;  // only the first group and the last can be cut
   }
@@ -230,10 +188,11 @@ constexpr size_t shared_bytes() {
 
 template <class S>
 void launch_decode(Stream stream, const AttentionArgs& a, int ctas) {
-  constexpr size_t kPartsBytes = 2 * kMaxDecodeCtas * sizeof(Part<S::kHeadDim>);
+  constexpr size_t kPartsBytes = PartsMemory<S::kHeadDim>::kBytes;
   static_assert(2 * kPartsBytes +
                     kMaxDecodeClusters * kMaxGroup * sizeof(ClusterParts<S::kHeadDim>) <=
                 Workspace::kScratchBytes);
+  static_assert(sizeof(ClusterCounters) <= Workspace::kCounterBytes);
   auto* parts = static_cast<char*>(workspace_of(stream).scratch.data);
   DecodeArgs args{.starts = attention_plan(stream)->starts,
                   .positions = a.batch.positions,
@@ -245,7 +204,7 @@ void launch_decode(Stream stream, const AttentionArgs& a, int ctas) {
                   .parts = parts,
                   .merged = parts + kPartsBytes,
                   .cluster_parts = parts + 2 * kPartsBytes,
-                  .counters = attention_counters(stream),
+                  .counters = static_cast<ClusterCounters*>(attention_counters(stream)),
                   .num_decode = a.batch.num_decode,
                   .num_heads = a.num_heads,
                   .num_kv_heads = a.num_kv_heads,
@@ -277,6 +236,20 @@ using Shape64 = DecodeShape<64, 2, kClusters>;
 // How many CTAs run at once in clusters on the GPU of the process.
 int g_ctas_in_clusters = 0;
 
+// CTAs for so many groups (decode rows times KV heads), whatever the lengths: all are resident at
+// once.
+struct DecodeGrid {
+  int ctas;
+  bool has_clusters;
+};
+
+DecodeGrid decode_grid(int num_groups) {
+  int in_clusters = g_ctas_in_clusters;
+  bool has_clusters = num_groups <= kFewGroups && in_clusters >= num_sms();
+  return {has_clusters ? smaller(in_clusters - kSpareCtas, 2 * num_sms()) : 2 * num_sms(),
+          has_clusters};
+}
+
 template <template <bool> class Shape>
 void launch_decode(Stream stream, const AttentionArgs& a) {
   DecodeGrid grid = decode_grid(a.batch.num_decode * a.num_kv_heads);
@@ -297,17 +270,9 @@ void prepare_decode() {
       smaller(resident_in_clusters<Shape128<true>>(), resident_in_clusters<Shape64<true>>());
 }
 
-DecodeGrid decode_grid(int num_groups) {
-  int in_clusters = g_ctas_in_clusters;
-  require(2 * num_sms() <= kMaxDecodeCtas, "attention: more SMs than the plan has room for");
-  bool has_clusters = num_groups <= kFewGroups && in_clusters >= num_sms();
-  return {has_clusters ? smaller(in_clusters - kSpareCtas, 2 * num_sms()) : 2 * num_sms(),
-          has_clusters};
-}
-
-AttentionCounters* attention_counters(Stream stream) {
-  static_assert(sizeof(AttentionCounters) <= Workspace::kCounterBytes);
-  return static_cast<AttentionCounters*>(workspace_of(stream).zeroed_counters.data);
+DecodeCut decode_cut(int num_groups) {
+  int ctas = decode_grid(num_groups).ctas;
+  return {.ctas = ctas, .few_ctas = ctas, .few_tiles = 0, .min_tiles = kMinTiles};
 }
 
 void attention_decode(Stream stream, const AttentionArgs& a) {

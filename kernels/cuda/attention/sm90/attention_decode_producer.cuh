@@ -1,6 +1,6 @@
 #pragma once
 // The producer of a decode CTA: one warp, in step, that streams pages by the copy engine; its lanes
-// hold 32 page ids.
+// hold the places of 32 pages.
 #include "kernels/cuda/attention/sm90/attention_decode_stage.cuh"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/ptx/barriers.cuh"
@@ -14,9 +14,9 @@ struct DecodeArgs {
   int64_t page_table_stride;
   bf16* out;             // [T, H D]
   float* log_sums;       // [T, H], or null
-  void *parts, *merged;  // Part[2 * CTAs] each: what CTAs leave, what inner merges make of it
+  void *parts, *merged;  // PartsMemory's
   void* cluster_parts;   // ClusterParts[kMaxDecodeClusters][kMaxGroup], by first cluster
-  AttentionCounters* counters;
+  ClusterCounters* counters;
   int num_decode, num_heads, num_kv_heads;
   float scale_log2;
   PositionSplit split;
@@ -24,15 +24,18 @@ struct DecodeArgs {
   __device__ int length_of(int row) const { return split.count(__ldcg(positions + row) + 1); }
 };
 
-struct PageIds {
-  int id;  // of page first + lane
+// Where pages of one KV head begin in the pools.
+struct PageLines {
+  int line;  // of page first + lane
   int first;
 
-  __device__ int operator[](int page) const { return __shfl_sync(kFullWarp, id, page - first); }
+  __device__ int operator[](int page) const { return __shfl_sync(kFullWarp, line, page - first); }
   __device__ bool has(int page) const { return page - first < 32; }
-  __device__ static PageIds load(const int32_t* table, int page, int num_pages) {
+  __device__ static PageLines load(const int32_t* table, int page, int num_pages, int num_kv_heads,
+                                   int kv_head) {
     int mine = page + static_cast<int>(threadIdx.x % 32);
-    return {mine < num_pages ? __ldcg(table + mine) : 0, page};
+    int id = mine < num_pages ? __ldcg(table + mine) : 0;
+    return {(id * num_kv_heads + kv_head) * kPagePositions, page};
   }
 };
 
@@ -74,7 +77,8 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
   int row = field(offsetof(DecodeStart, row)), kv_head = field(offsetof(DecodeStart, kv_head));
   int page = field(offsetof(DecodeStart, page)), length = field(offsetof(DecodeStart, kv_length));
   const int32_t* table = a.page_table + field(offsetof(DecodeStart, slot)) * a.page_table_stride;
-  PageIds ids{word, page - static_cast<int>(offsetof(DecodeStart, pages) / 4)};
+  PageLines places{TilePlace::line(word),
+                   page - static_cast<int>(offsetof(DecodeStart, places) / 4)};
   int group = a.num_heads / a.num_kv_heads;
   RingPosition ring, queries;
   bool is_early = true;
@@ -104,8 +108,9 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
 #pragma unroll
       for (int i = 0; i < S::kStagePages; ++i) {
         int next = page + smaller(done + i, num_pages - 1);
-        if (!ids.has(next)) ids = PageIds::load(table, next, pages_of(length));
-        lines[i] = (ids[next] * a.num_kv_heads + kv_head) * kPagePositions;
+        if (!places.has(next))
+          places = PageLines::load(table, next, pages_of(length), a.num_kv_heads, kv_head);
+        lines[i] = places[next];
       }
       if (lane == 0) {
         wait_barrier(&shared.empty[ring.stage], ring.parity ^ 1);
@@ -124,7 +129,7 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
       while (length == 0);
       table = a.page_table + __ldcg(a.slots + row) * a.page_table_stride;
     }
-    ids = PageIds::load(table, 0, pages_of(length));
+    places = PageLines::load(table, 0, pages_of(length), a.num_kv_heads, kv_head);
   }
   if (lane == 0) {
     wait_barrier(&shared.query_empty[queries.stage], queries.parity ^ 1);

@@ -349,7 +349,7 @@ void launch_prefill(Stream stream, const AttentionArgs& a) {
   for (const Chunk& c : a.batch.chunks) tiles += num_tiles_of(c, tokens);
   int items_per_tile = a.num_heads / pack, items = tiles * items_per_tile;
   if (items == 0) return;
-  PrefillArgs args{.tiles = attention_plan(stream)->tiles[S::kTileList],
+  PrefillArgs args{.tiles = attention_plan(stream)->tiles,
                    .page_table = a.batch.page_table,
                    .page_table_stride = a.batch.page_table_stride,
                    .out = a.out.as<bf16>(),
@@ -368,13 +368,20 @@ void launch_prefill(Stream stream, const AttentionArgs& a) {
          query_map(a, pack, tokens), kv_map(a.kv.k), kv_map(a.kv.v), args);
 }
 
+using Shape128 = PrefillShape<128, 2>;
+using Shape64 = PrefillShape<64, 3>;
+
 }  // namespace
+
+PrefillCut prefill_cut(int head_dim) {
+  return {head_dim == 128 ? Shape128::kRows : Shape64::kRows, kBlockPositions};
+}
 
 void attention_prefill(Stream stream, const AttentionArgs& a) {
   if (a.kv.k.dim(3) == 128)
-    launch_prefill<PrefillShape<128, 2>>(stream, a);
+    launch_prefill<Shape128>(stream, a);
   else
-    launch_prefill<PrefillShape<64, 3>>(stream, a);
+    launch_prefill<Shape64>(stream, a);
 }
 
 }  // namespace ll::cuda

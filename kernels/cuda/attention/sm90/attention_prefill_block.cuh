@@ -2,6 +2,7 @@
 // The arithmetic of a prefill CTA's warpgroups: a block of 128 keys and values into a running
 // softmax of 64 rows. A thread has two rows, eight apart, and of each two columns in eight.
 #include "kernels/cuda/attention/attention_outputs.cuh"
+#include "kernels/cuda/attention/sm90/attention_sm90.h"
 #include "kernels/cuda/ptx/portable.cuh"
 #include "kernels/cuda/ptx/wgmma.cuh"
 
@@ -11,8 +12,6 @@ template <int kDim, int kNumConsumers>
 struct PrefillShape {
   static constexpr int kHeadDim = kDim, kConsumers = kNumConsumers;
   static constexpr int kRows = 64 * kConsumers, kThreads = 128 * (kConsumers + 1);
-  static constexpr int kTileList = kConsumers - 2;
-  static_assert(kRows == tile_rows(kTileList));
   static constexpr int kHalves = kHeadDim / 64;  // lines of 64 dims of one row or position
   static constexpr int kStages = kHeadDim == 128 ? 2 : 4;
   // What is left of 65,536 registers when the producer keeps few.
