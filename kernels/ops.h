@@ -168,15 +168,15 @@ struct AttentionShape {
 };
 
 // out = softmax(q k^T / sqrt(D)) v, causal, over the pages of each row's sequence (positions 0 to
-// the row's own). Where ranks share the positions: over this rank's, with the log of the sum of
-// exp(q k^T / sqrt(D)); of no position at all, zeros and -inf.
+// the row's own), and where it is wanted the log of the sum of exp(q k^T / sqrt(D)). Where ranks
+// share the positions: over this rank's; of no position at all, zeros and -inf.
 struct AttentionArgs {
   TensorView out;  // [T, H D]
   TensorView qkv;  // [T, (H + 2 KH) D], q rotated
   KvPages kv;
   BatchView batch;
   int32_t num_heads, num_kv_heads;
-  float* log_sums = nullptr;  // [T, H]; given exactly when kv.split.parts > 1
+  float* log_sums = nullptr;  // [T, H] or null; needed when kv.split.parts > 1
 };
 
 // Attention over parts of the positions, on its way between the ranks that hold them: for each rank

@@ -272,7 +272,7 @@ void attention(Stream, const AttentionArgs& a) {
   int64_t dim = a.kv.k.dim(3);
   Shape2 s{a.num_heads, a.num_kv_heads, dim, round_up(dim, kPanelCols)};
   ensure(dim % 2 == 0 && s.heads % s.kv_heads == 0, "attention: head shapes");
-  ensure((a.log_sums != nullptr) == (a.kv.split.parts > 1), "attention: log-sums");
+  ensure(a.kv.split.parts == 1 || a.log_sums, "attention: log-sums");
   ensure(a.qkv.dim(1) == s.qkv() && a.out.dim(1) == s.heads * dim, "attention: widths");
   if (a.out.dtype == DType::f32)
     attend<float>(a, s);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "tests/support/attention_batch.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
 
@@ -13,58 +14,23 @@ using namespace ll::test;
 
 namespace {
 
-// Sequences of a step: `rows` new positions after `cached` ones. Decode sequences (rows == 1,
-// decode) come first.
-struct Piece {
-  int32_t cached, rows;
-  bool decode = false;
-};
-
-struct Batch {
-  std::vector<int32_t> positions, slots, table;
-  std::vector<Chunk> chunks;
-  int32_t num_decode = 0;
-  int64_t stride = 0, num_pages = 0;
-};
-
-Batch make_batch(const std::vector<Piece>& pieces, int page_size) {
-  Batch b;
-  for (const Piece& p : pieces)
-    b.stride = std::max<int64_t>(b.stride, (p.cached + p.rows + page_size - 1) / page_size);
-  b.num_pages = b.stride * static_cast<int64_t>(pieces.size()) + 1;
-  std::vector<int32_t> pages(static_cast<size_t>(b.num_pages));
-  std::iota(pages.begin(), pages.end(), 0);
-  std::mt19937 rng(7);
-  std::shuffle(pages.begin(), pages.end(), rng);
-  b.table.assign(pages.begin(), pages.end() - 1);
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    auto slot = static_cast<int32_t>(i), row = static_cast<int32_t>(b.positions.size());
-    if (pieces[i].decode)
-      ++b.num_decode;
-    else
-      b.chunks.push_back({slot, row, pieces[i].rows, pieces[i].cached});
-    for (int32_t r = 0; r < pieces[i].rows; ++r) {
-      b.positions.push_back(pieces[i].cached + r);
-      b.slots.push_back(slot);
-    }
-  }
-  return b;
-}
-
 struct Heads {
   int32_t heads, kv_heads;
   int64_t dim;
 };
 
+struct Result {
+  std::vector<float> out, log_sums;
+};
 struct Run {
-  std::vector<float> out, want;
+  Result got, want;
 };
 
-std::vector<float> reference(const Batch& b, const Heads& h, int page_size,
-                             const std::vector<float>& qkv, const std::vector<float>& keys,
-                             const std::vector<float>& values) {
+Result reference(const AttentionBatch& b, const Heads& h, int page_size,
+                 const std::vector<float>& qkv, const std::vector<float>& keys,
+                 const std::vector<float>& values) {
   int64_t width = (h.heads + 2 * h.kv_heads) * h.dim;
-  std::vector<float> out;
+  Result result;
   for (size_t row = 0; row < b.positions.size(); ++row)
     for (int32_t head = 0; head < h.heads; ++head) {
       int32_t kv_head = head / (h.heads / h.kv_heads);
@@ -91,14 +57,15 @@ std::vector<float> reference(const Batch& b, const Heads& h, int page_size,
         for (int64_t d = 0; d < h.dim; ++d)
           o[static_cast<size_t>(d)] += p * values[at(j) + static_cast<size_t>(d)];
       }
-      for (double x : o) out.push_back(static_cast<float>(x / sum));
+      for (double x : o) result.out.push_back(static_cast<float>(x / sum));
+      result.log_sums.push_back(static_cast<float>(highest + std::log(sum)));
     }
-  return out;
+  return result;
 }
 
 Run run(const std::vector<Piece>& pieces, const Heads& h, int page_size, DType dtype) {
-  Batch b = make_batch(pieces, page_size);
-  auto tokens = static_cast<int64_t>(b.positions.size());
+  AttentionBatch b(pieces, page_size);
+  int64_t tokens = b.num_rows();
   int64_t width = (h.heads + 2 * h.kv_heads) * h.dim,
           pool = b.num_pages * h.kv_heads * page_size * h.dim;
   auto qkv = random_floats(tokens * width, 1, 3), keys = random_floats(pool, 2, 2),
@@ -119,22 +86,28 @@ Run run(const std::vector<Piece>& pieces, const Heads& h, int page_size, DType d
   Tensor q = upload_floats(qkv, {tokens, width}, dtype),
          k = upload_floats(spoil(keys), shape, dtype),
          v = upload_floats(spoil(values), shape, dtype);
-  Tensor p = upload_ints(b.positions), s = upload_ints(b.slots), t = upload_ints(b.table),
-         c = upload_structs(b.chunks);
-  BatchView batch{static_cast<int32_t>(tokens),
-                  b.num_decode,
-                  data_of<int32_t>(p),
-                  data_of<int32_t>(s),
-                  data_of<int32_t>(t),
-                  b.stride,
-                  b.chunks,
-                  data_of<Chunk>(c),
-                  static_cast<int32_t>(b.stride * page_size)};
-  Tensor out = poisoned({tokens, h.heads * h.dim}, dtype);
-  backend().ops.begin_step(stream(), batch, {h.heads, h.kv_heads, static_cast<int32_t>(h.dim)});
-  backend().ops.attention(stream(), {out, q, {k, v}, batch, h.heads, h.kv_heads});
-  return {download_floats(out), reference(b, h, page_size, as_seen(qkv, dtype),
-                                          as_seen(keys, dtype), as_seen(values, dtype))};
+  DeviceBatch batch(b, page_size);
+  Tensor out = poisoned({tokens, h.heads * h.dim}, dtype),
+         log_sums = poisoned({tokens, h.heads}, DType::f32);
+  backend().ops.begin_step(stream(), batch.view(),
+                           {h.heads, h.kv_heads, static_cast<int32_t>(h.dim)});
+  backend().ops.attention(
+      stream(), {out, q, {k, v}, batch.view(), h.heads, h.kv_heads, data_of<float>(log_sums)});
+  return {{download_floats(out), download_floats(log_sums)},
+          reference(b, h, page_size, as_seen(qkv, dtype), as_seen(keys, dtype),
+                    as_seen(values, dtype))};
+}
+
+void check_run(const Run& r, DType dtype) {
+  using Span = std::span<const float>;
+  CHECK(relative_error(Span(r.got.out), Span(r.want.out)) < tolerance(dtype).op);
+  REQUIRE(r.got.log_sums.size() == r.want.log_sums.size());
+  double worst = 0;
+  for (size_t i = 0; i < r.want.log_sums.size(); ++i) {
+    double error = std::fabs(static_cast<double>(r.got.log_sums[i]) - r.want.log_sums[i]);
+    worst = std::isnan(error) ? INFINITY : std::max(worst, error);
+  }
+  CHECK(worst < 1e-3);
 }
 
 const std::vector<Heads> kHeads{{4, 4, 64},   {4, 1, 64},   {6, 1, 128}, {14, 2, 64}, {12, 2, 128},
@@ -150,9 +123,7 @@ void check_pieces(const std::vector<Piece>& pieces) {
         CAPTURE(h.heads);
         CAPTURE(h.kv_heads);
         CAPTURE(h.dim);
-        Run r = run(pieces, h, page_size, dtype);
-        CHECK(relative_error(std::span<const float>(r.out), std::span<const float>(r.want)) <
-              tolerance(dtype).op);
+        check_run(run(pieces, h, page_size, dtype), dtype);
       }
 }
 
@@ -183,11 +154,7 @@ TEST_CASE("one long sequence") {
       among_short[4].cached = 5000;
       std::vector<std::vector<Piece>> steps{
           {{5000, 1, true}}, {{700, 1, true}, {5000, 1, true}}, among_short, {{1500, 200}}};
-      for (const auto& pieces : steps) {
-        Run r = run(pieces, h, page_size, dtype);
-        CHECK(relative_error(std::span<const float>(r.out), std::span<const float>(r.want)) <
-              tolerance(dtype).op);
-      }
+      for (const auto& pieces : steps) check_run(run(pieces, h, page_size, dtype), dtype);
     }
 }
 
@@ -197,9 +164,9 @@ TEST_CASE("attention of other head dimensions") {
     for (DType dtype : model_dtypes()) {
       CAPTURE(dim);
       CAPTURE(name_of(dtype));
-      Run r = run({{0, 1, true}, {65, 1, true}, {70, 2}}, {4, 2, dim}, page_sizes().back(), dtype);
-      CHECK(relative_error(std::span<const float>(r.out), std::span<const float>(r.want)) <
-            tolerance(dtype).op);
+      check_run(
+          run({{0, 1, true}, {65, 1, true}, {70, 2}}, {4, 2, dim}, page_sizes().back(), dtype),
+          dtype);
     }
 }
 

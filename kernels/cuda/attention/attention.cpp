@@ -24,7 +24,7 @@ void check_args(const AttentionArgs& a) {
   require(a.qkv.dim(0) >= a.batch.num_tokens && a.out.dim(0) >= a.batch.num_tokens &&
               a.batch.num_decode >= 0 && a.batch.num_decode <= a.batch.num_tokens,
           "attention: rows");
-  require((a.kv.split.parts > 1) == (a.log_sums != nullptr), "attention: log-sums");
+  require(a.kv.split.parts == 1 || a.log_sums, "attention: log-sums");
   require(a.kv.split.parts == 1 || a.kv.split.block == kPagePositions, "attention: shared pages");
 }
 
