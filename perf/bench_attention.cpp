@@ -53,6 +53,7 @@ std::vector<Case> cases() {
       {"prefill 8 x 2048", false, 28, 4, 128, repeat(8, {0, 2048}), "540 TFLOP/s"},
       {"prefill 8 x 2048", false, 7, 1, 128, repeat(8, {0, 2048}), ""},
       {"prefill 40 x 600", false, 12, 2, 128, repeat(40, {0, 600}), "300 TFLOP/s"},
+      {"prefill 40 x 600", false, 28, 4, 128, repeat(40, {0, 600}), ""},
       {"prefill 2048 after 14336", false, 28, 4, 128, {{14336, 2048}}, ""},
       {"prefill 64 x (64 after 4096)", false, 12, 2, 128, repeat(64, {4096, 64}), ""},
       {"prefill 1 x 8192", false, 14, 2, 64, {{0, 8192}}, "370 TFLOP/s"},

@@ -20,7 +20,8 @@ kernels/cpu                 | cpu_backend.h
 kernels/cuda/device         cuda_device.h launch.cuh workspace.h
                             | cuda_check.h cuda_ops.h device_math.cuh kernel_family.h
                             visible_gpus.h
-kernels/cuda/ptx            | barriers.cuh bulk_copy.cuh clusters.cuh portable.cuh registers.cuh tensor_map.h wgmma.cuh
+kernels/cuda/ptx            | async_copy.cuh barriers.cuh bulk_copy.cuh clusters.cuh mma.cuh portable.cuh registers.cuh
+                            tensor_map.h wgmma.cuh
 kernels/cuda/rows           | rope.cuh silu.h
 kernels/cuda/sampling       |
 kernels/cuda/linear         | linear_choices.h linear_kernels.h linear_output.cuh
@@ -28,6 +29,7 @@ kernels/cuda/linear/sm80    |
 kernels/cuda/linear/sm90    |
 kernels/cuda/attention      | attention_kernels.h attention_merge.cuh attention_outputs.cuh
                             attention_plan.cuh
+kernels/cuda/attention/sm80 |
 kernels/cuda/attention/sm90 |
 kernels/cuda/decode_step    | fused_decode.h
 kernels/cuda                | cuda_backend.h

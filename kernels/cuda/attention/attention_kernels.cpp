@@ -7,7 +7,7 @@ namespace ll::cuda {
 namespace {
 
 // Those that are to be preferred first.
-constexpr const AttentionKernels& (*kRows[])() = {sm90_attention, plain_attention};
+constexpr const AttentionKernels& (*kRows[])() = {sm90_attention, sm80_attention, plain_attention};
 
 template <class Visit>
 void for_each_served(Visit&& visit) {

@@ -24,6 +24,7 @@ struct AttentionKernels {
 
 // The rows, each in its own file.
 const AttentionKernels& sm90_attention();
+const AttentionKernels& sm80_attention();
 const AttentionKernels& plain_attention();  // any even head dimension up to kMostPlainDim
 constexpr int kMostPlainDim = 1024;
 
