@@ -57,7 +57,7 @@ VersionRow MpiEnvironment::version() {
   char library[MPI_MAX_LIBRARY_VERSION_STRING] = "";
   int length = 0;
   MPI_Get_library_version(library, &length);
-  std::string found(library, static_cast<size_t>(length));
+  std::string found(library);  // some count the NUL in the length
   return {"MPI", built_library(), found.substr(0, found.find('\n'))};
 }
 
