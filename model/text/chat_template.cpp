@@ -146,7 +146,8 @@ const jinja::Template& ChatTemplate::choose(const ChatRequest& request) const {
   return found->second;
 }
 
-std::string ChatTemplate::render(const ChatRequest& request) const {
+std::string ChatTemplate::render(const ChatRequest& request,
+                                 const jinja::RenderLimits& limits) const {
   const jinja::Template& chosen = choose(request);
   JsonTree messages = request.messages;
   std::string continued;
@@ -174,7 +175,7 @@ std::string ChatTemplate::render(const ChatRequest& request) const {
   if (request.variables != nullptr)
     for (const auto& [name, value] : request.variables->members)
       if (name != "chat_template") put(variables, name, value);
-  std::string prompt = chosen.render(variables);
+  std::string prompt = chosen.render(variables, limits);
   return request.continued.empty() ? prompt : cut_at_tag(std::move(prompt), continued);
 }
 

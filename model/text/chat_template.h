@@ -22,7 +22,7 @@ class ChatTemplate {
   static ChatTemplate from_text(std::string_view jinja, std::string_view where);
 
   // The prompt. Throws Error where the template fails, be it by raise_exception.
-  std::string render(const ChatRequest& request) const;
+  std::string render(const ChatRequest& request, const jinja::RenderLimits& limits = {}) const;
 
   // Whether tools have a place in the text; others ignore them.
   bool has_tools() const;

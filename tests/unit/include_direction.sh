@@ -46,7 +46,7 @@ model/config                model_config.h | layer_table.h model_texts.h
 model/text/jinja/values     | arena.h cursor.h dict.h loop_state.h number_format.h operators.h percent_format.h
                             python_text.h text_index.h value.h white_space.h
 model/text/jinja/syntax     | lexer.h parser.h scopes.h syntax.h
-model/text/jinja/evaluator  | builtin.h evaluator.h
+model/text/jinja/evaluator  | builtin.h evaluator.h render_limits.h
 model/text/jinja/builtins   | builtin_tables.h
 model/text/jinja            | template.h
 model/text                  chat_template.h pre_tokenizer_unicode.h stream_decoder.h tokenizer.h

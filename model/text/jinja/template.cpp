@@ -48,8 +48,8 @@ bool Template::reads(std::string_view name) const {
 
 std::string_view Template::source() const { return program_->source; }
 
-std::string Template::render(const JsonTree& variables) const {
-  return Evaluator(*program_, variables).run();
+std::string Template::render(const JsonTree& variables, const RenderLimits& limits) const {
+  return Evaluator(*program_, variables, limits).run();
 }
 
 }  // namespace ll::jinja

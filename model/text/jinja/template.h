@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/json_tree.h"
+#include "model/text/jinja/evaluator/render_limits.h"
 
 namespace ll::jinja {
 
@@ -25,7 +26,7 @@ class Template {
   Template& operator=(Template&&) noexcept;
 
   // `variables` is an object. Throws Error where the template fails, be it by raise_exception.
-  std::string render(const JsonTree& variables) const;
+  std::string render(const JsonTree& variables, const RenderLimits& limits = {}) const;
 
   // Whether the template speaks of a variable that it does not set itself.
   bool reads(std::string_view name) const;

@@ -8,26 +8,19 @@
 
 namespace ll::jinja {
 
-namespace {
-
-// A template of 10,000 messages takes about 1% of each.
-constexpr size_t kMaxSteps = 100'000'000, kMaxMemory = size_t{1} << 30,
-                 kMaxOutput = size_t{256} << 20;
-
-}  // namespace
-
 void Evaluator::Level::refuse() {
   fail("macros or expressions are nested deeper than {} levels", kMaxDepth);
 }
 
 Value Evaluator::Capture::take() { return evaluator_.text(text_); }
 
-Evaluator::Evaluator(const Program& program, const JsonTree& variables)
+Evaluator::Evaluator(const Program& program, const JsonTree& variables, const RenderLimits& limits)
     : program_(program),
       variables_(variables),
-      arena_(kMaxMemory),
-      steps_left_(kMaxSteps),
-      output_left_(kMaxOutput) {
+      arena_(limits.memory_bytes),
+      limits_(limits),
+      steps_left_(limits.steps),
+      output_left_(limits.output_bytes) {
   for (std::string_view name : program.context_names) {
     Value value;
     if (const JsonTree* given = variables.member(name))
@@ -54,12 +47,12 @@ std::string Evaluator::run() {
 }
 
 void Evaluator::charge(size_t steps) {
-  check(steps <= steps_left_, "it takes more than {} steps", kMaxSteps);
+  check(steps <= steps_left_, "it takes more than {} steps", limits_.steps);
   steps_left_ -= steps;
 }
 
 void Evaluator::print(std::string_view text) {
-  check(text.size() <= output_left_, "it prints more than {} bytes", kMaxOutput);
+  check(text.size() <= output_left_, "it prints more than {} bytes", limits_.output_bytes);
   output_left_ -= text.size();
   out_->append(text);
 }

@@ -5,6 +5,7 @@
 
 #include "base/json_tree.h"
 #include "model/text/jinja/evaluator/builtin.h"
+#include "model/text/jinja/evaluator/render_limits.h"
 #include "model/text/jinja/syntax/syntax.h"
 #include "model/text/jinja/values/dict.h"
 #include "model/text/jinja/values/loop_state.h"
@@ -19,8 +20,8 @@ struct Activation {
 
 class Evaluator {
  public:
-  // Both outlive this.
-  Evaluator(const Program& program, const JsonTree& variables);
+  // The program and the variables outlive this.
+  Evaluator(const Program& program, const JsonTree& variables, const RenderLimits& limits);
 
   std::string run();
 
@@ -119,6 +120,7 @@ class Evaluator {
   std::vector<Value> context_;
   Activation* here_ = nullptr;
   std::string* out_ = nullptr;
+  RenderLimits limits_;
   size_t steps_left_;
   size_t output_left_;
   int depth_ = 0, num_loops_ = 0;

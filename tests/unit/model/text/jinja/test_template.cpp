@@ -86,6 +86,17 @@ TEST_CASE("a template takes a limited number of steps") {
   CHECK(error(find) == "t, line 1: it takes more than 100000000 steps");
 }
 
+TEST_CASE("a caller may set closer limits") {
+  ll::JsonTree none = ll::JsonTree::parse("{}", "variables");
+  Template t("{% for i in range(100) %}{{ 'abcd' * 10 }}{% endfor %}", "t");
+  CHECK(t.render(none, {.output_bytes = 4000}).size() == 4000);
+  CHECK(error_of([&] { t.render(none, {.output_bytes = 3999}); }) ==
+        "t, line 1: it prints more than 3999 bytes");
+  CHECK(error_of([&] { t.render(none, {.steps = 99}); }) ==
+        "t, line 1: it takes more than 99 steps");
+  CHECK(error_of([&] { t.render(none, {.memory_bytes = 1}); }).find("memory") != std::string::npos);
+}
+
 TEST_CASE("a template takes a limited depth") {
   CHECK(error("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}")
             .find("nested deeper than 1500 levels") != std::string::npos);
