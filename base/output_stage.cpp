@@ -1,6 +1,8 @@
 #include "base/output_stage.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -34,22 +36,58 @@ void check_free_space(const std::string& folder, uint64_t bytes_needed) {
         static_cast<double>(bytes_needed) / 1e9, static_cast<double>(free) / 1e9);
 }
 
+// The folder's descriptor with the lock on it, or -1: it is in use, or cannot be locked.
+int lock_folder(const std::string& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0 && ::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  if (fd >= 0) ::close(fd);
+  return -1;
+}
+
 }  // namespace
 
 OutputStage::OutputStage(const std::string& target, uint64_t bytes_needed) {
   fs::path parent = fs::path(target).parent_path();
   folder_ = parent.empty() ? "." : parent.string();
   check(fs::is_directory(folder_), "{}: no such folder, so {} cannot be written", folder_, target);
+  remove_left_behind(target);
   check_free_space(folder_, bytes_needed);
   stage_ = fmt::format("{}.tmp-{}", target, ::getpid());
+  create();
+}
+
+// Of processes that are no more, whichever host they were on.
+void OutputStage::remove_left_behind(const std::string& target) const {
   std::error_code error;
-  fs::remove_all(stage_, error);  // of a dead process that had this id
-  check(fs::create_directory(stage_, error), "{}: cannot be created: {}", stage_, error.message());
+  std::string prefix = fs::path(target).filename().string() + ".tmp-";
+  for (const auto& entry : fs::directory_iterator(folder_, error)) {
+    if (!entry.path().filename().string().starts_with(prefix)) continue;
+    int lock = lock_folder(entry.path());
+    if (lock < 0) continue;
+    std::error_code ignored;
+    fs::remove_all(entry.path(), ignored);
+    ::close(lock);
+  }
+}
+
+void OutputStage::create() {
+  for (;;) {
+    std::error_code error;
+    bool is_made = fs::create_directory(stage_, error);
+    check(is_made || !error, "{}: cannot be created: {}", stage_, error.message());
+    check(is_made, "{}: is there already; remove it", stage_);
+    lock_ = lock_folder(stage_);
+    struct stat info = {};
+    bool was_removed = lock_ >= 0 && ::fstat(lock_, &info) == 0 && info.st_nlink == 0;
+    if (!was_removed) return;  // by another process, before it was locked
+    ::close(lock_);
+  }
 }
 
 OutputStage::~OutputStage() {
   std::error_code ignored;
   fs::remove_all(stage_, ignored);
+  if (lock_ >= 0) ::close(lock_);
 }
 
 std::string OutputStage::path_of(const std::string& file) const { return fs::path(stage_) / file; }

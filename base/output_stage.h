@@ -1,7 +1,8 @@
 #pragma once
 // Files that appear under their final names only when all of them are whole. They are written in a
 // folder TARGET.tmp-PID beside the target, which commit() empties and the destructor removes; a
-// process that is killed leaves that folder behind and nothing else.
+// process that is killed leaves that folder behind and nothing else, and the next stage of that
+// target removes it.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -23,7 +24,11 @@ class OutputStage {
   void commit(const std::vector<std::string>& files);
 
  private:
+  void remove_left_behind(const std::string& target) const;
+  void create();
+
   std::string folder_, stage_;
+  int lock_ = -1;  // held while this lives: the stage is in use
 };
 
 }  // namespace ll

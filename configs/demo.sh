@@ -11,7 +11,7 @@ say() { printf '\n%s\n' "$*"; }
 run() { say "\$ $*"; "$@"; }
 
 say '1. A weight file of a small Qwen2, trained on the documentation of Linux, Git, PostgreSQL and others:'
-run litelang-convert tests/data/models/tiny-qwen2-docs build/demo/tiny-qwen2-docs.h5
+run litelang-convert --overwrite tests/data/models/tiny-qwen2-docs build/demo/tiny-qwen2-docs.h5
 
 say "2. Two ranks share the model and answer the $(wc -l <configs/demo.jsonl) requests of configs/demo.jsonl:"
 run mpirun -np 2 litelang-run configs/demo.yaml

@@ -13,6 +13,7 @@
 #include "launcher/plan_command.h"
 #include "launcher/render_command.h"
 #include "launcher/tokenize_command.h"
+#include "launcher/verify_command.h"
 #include "launcher/version_report.h"
 #include "runtime/version.h"
 
@@ -50,6 +51,7 @@ constexpr std::array kCommands = {
     Command{"plan", ll::plan_command, "which grid of ranks to run a model on"},
     Command{"render", ll::render_command, "what a chat template makes of chat requests"},
     Command{"tokenize", ll::tokenize_command, "text to token ids and back"},
+    Command{"verify", ll::verify_command, "compare a weight file with its checksums"},
     Command{"version", version_command, "what the programs were built with and find here"},
 };
 

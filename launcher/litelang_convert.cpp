@@ -128,6 +128,7 @@ int run(int argc, char** argv) {
          "split the weights into files of up to this size, e.g. 5GB, beside the index OUT.h5")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
   app.add_flag("--verify", options.verify, "read the file back and compare it with the source");
+  app.add_flag("--overwrite", options.overwrite, "replace a file that exists");
   app.add_flag("--quiet", quiet, "no progress");
   app.set_version_flag(
       "--version", [] { return ll::version_report({ll::hdf5_version()}); },

@@ -9,10 +9,7 @@
 namespace ll {
 
 std::string read_model_text(const std::string& path) {
-  std::string text = InputFile(path).read_all(kMaxTextBytes);
-  check(!text.starts_with("version https://git-lfs.github.com/spec/"),
-        "{}: is a Git LFS pointer, not the file itself: run git lfs pull", path);
-  return text;
+  return InputFile(path).read_all(kMaxTextBytes);
 }
 
 std::string read_tokenizer_json(const std::string& folder) {

@@ -15,6 +15,7 @@
 #include "model/files/file_hasher.h"
 #include "model/files/weight_store.h"
 #include "model/files/weight_store_writer.h"
+#include "model/text/tokenizer.h"
 
 namespace ll {
 
@@ -116,9 +117,13 @@ std::vector<std::string> names_of(const std::vector<WeightFilePlan>& files) {
   return names;
 }
 
-// One band of tiles at a time: its rows are read whole, then cut into the tiles.
-void write_tensor(const WeightStore& source, const std::string& name, const StoredTensor& place,
-                  OutputFile& file, Meter& meter) {
+using SumsByTensor = std::map<std::string, std::vector<uint64_t>>;
+
+// One band of tiles at a time: its rows are read whole, then cut into the tiles. Returns the sums
+// of the tiles.
+std::vector<uint64_t> write_tensor(const WeightStore& source, const std::string& name,
+                                   const StoredTensor& place, OutputFile& file, Meter& meter) {
+  std::vector<uint64_t> sums;
   auto element = static_cast<int64_t>(size_of(place.dtype));
   int64_t row_bytes = place.cols() * element, tile_row_bytes = place.tile_cols * element;
   std::vector<std::byte> band(static_cast<size_t>(place.tile_rows * row_bytes));
@@ -132,14 +137,21 @@ void write_tensor(const WeightStore& source, const std::string& name, const Stor
                     band.data() + r * row_bytes + j * tile_row_bytes,
                     static_cast<size_t>(tile_row_bytes));
       file.write(place.tiles[static_cast<size_t>(i * place.grid_cols() + j)], tile);
+      sums.push_back(sum_of_rows(
+          tile, place.is_vector() ? tile.size() : static_cast<size_t>(tile_row_bytes), 0));
     }
     meter.advance(band.size());
   }
+  return sums;
 }
 
-void write_tensors(const WeightStore& source, const std::vector<WeightFilePlan>& files,
-                   const OutputStage& stage, Meter& meter) {
+// Returns the sums of each file, in their order.
+std::vector<SumsByTensor> write_tensors(const WeightStore& source,
+                                        const std::vector<WeightFilePlan>& files,
+                                        const OutputStage& stage, Meter& meter) {
+  std::vector<SumsByTensor> all;
   for (const WeightFilePlan& plan : files) {
+    SumsByTensor& sums = all.emplace_back();
     if (plan.tensors.empty()) continue;
     auto places = weight_file_tensors(stage.path_of(plan.path));
     OutputFile file(stage.path_of(plan.path));
@@ -147,9 +159,10 @@ void write_tensors(const WeightStore& source, const std::vector<WeightFilePlan>&
     for (const PlannedTensor& tensor : plan.tensors) {
       const StoredTensor& place = places.at(tensor.info.name);
       ensure(!place.tiles.empty(), "the library laid a tensor out without tiles");
-      write_tensor(source, tensor.info.name, place, file, meter);
+      sums[tensor.info.name] = write_tensor(source, tensor.info.name, place, file, meter);
     }
   }
+  return all;
 }
 
 std::map<std::string, std::string> finish_hashes(FileHasher& hasher, const ModelTexts& texts,
@@ -224,7 +237,12 @@ ConvertReport convert(const std::string& source_path, const std::string& target,
                       const ConvertOptions& options) {
   if (!target.ends_with(".h5")) fail_usage("{}: the name of a weight file ends in .h5", target);
   check(!fs::is_directory(target), "{}: is a folder", target);
+  check(options.overwrite || !fs::exists(target),
+        "{}: exists already; remove it, choose another name, or give --overwrite", target);
   WeightStore source = WeightStore::open(source_path);
+  // What a job would refuse is said now.
+  if (!source.tokenizer_json().empty())
+    Tokenizer::from_json(source.tokenizer_json(), source_path + ": tokenizer.json");
   std::vector<WeightFilePlan> files = plan_files(source, target, options.shard_size);
   std::vector<std::string> names = names_of(files);
   uint64_t bytes = bytes_of(files);
@@ -237,10 +255,11 @@ ConvertReport convert(const std::string& source_path, const std::string& target,
     create_weight_file(staged);
   }
   Meter writing(options, "writing", bytes);
-  write_tensors(source, files, stage, writing);
+  std::vector<SumsByTensor> sums = write_tensors(source, files, stage, writing);
   std::map<std::string, std::string> hashes = finish_hashes(hasher, source.texts(), options);
   std::string set = name_of_set(hashes, files);
-  for (const std::string& name : names) seal_weight_file(stage.path_of(name), hashes, set);
+  for (size_t i = 0; i < names.size(); ++i)
+    seal_weight_file(stage.path_of(names[i]), {hashes, set, std::move(sums[i])});
   Meter syncing(options, "syncing", bytes);
   stage.sync(names);
   syncing.advance(bytes);

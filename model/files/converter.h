@@ -15,6 +15,7 @@ struct ConvertProgress {
 struct ConvertOptions {
   uint64_t shard_size = 0;  // split into files of up to so many bytes; 0: one file
   bool verify = false;      // compare what the disk holds with the source before the file appears
+  bool overwrite = false;   // an existing target is replaced
   // Called every few megabytes on the caller's thread. What it throws ends the conversion cleanly.
   std::function<void(const ConvertProgress&)> progress;
 };
@@ -27,7 +28,8 @@ struct ConvertReport {
 
 // Writes the model in `source`, a Hugging Face folder (or a weight file, to split or join it), to
 // `target`, a name that ends in .h5. Nothing appears under that name unless all of it is there; on
-// an error nothing is left behind. The same source gives the same bytes.
+// an error nothing is left behind. The same source gives the same bytes. Throws Error, too, where
+// the model's tokenizer is none that litelang knows.
 ConvertReport convert(const std::string& source, const std::string& target,
                       const ConvertOptions& options);
 

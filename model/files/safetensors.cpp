@@ -198,8 +198,6 @@ SafetensorsFile open_safetensors(const std::string& path) {
   check(file->size() >= 8, "{}: is not a safetensors file: {} bytes", path, file->size());
   uint64_t length = 0;
   file->read(0, std::as_writable_bytes(std::span(&length, 1)));
-  check(std::memcmp(&length, "version ", 8) != 0,
-        "{}: is a Git LFS pointer, not the file itself: run git lfs pull", path);
   check(length <= kMaxHeaderBytes, "{}: is not a safetensors file: a header of {} bytes", path,
         length);
   check(length <= file->size() - 8, "{}: truncated: {} bytes, the header alone is {}", path,

@@ -37,8 +37,8 @@ bool equal(const StoredTensor& a, const StoredTensor& b) {
   std::vector<std::byte> left(static_cast<size_t>(rows_at_once * row_bytes)), right(left.size());
   for (int64_t row = 0; row < a.rows(); row += rows_at_once) {
     ShardSpec band = {{row, std::min(rows_at_once, a.rows() - row)}, {0, a.cols()}};
-    read_stored(a, band, a.dtype, left.data());
-    read_stored(b, band, b.dtype, right.data());
+    read_stored(a, band, a.dtype, left.data(), nullptr);
+    read_stored(b, band, b.dtype, right.data(), nullptr);
     if (std::memcmp(left.data(), right.data(), static_cast<size_t>(band.rows.size * row_bytes)) !=
         0)
       return false;
@@ -120,9 +120,30 @@ const StoredTensor& WeightStore::tensor(std::string_view name) const {
 
 DType WeightStore::dtype(std::string_view name) const { return tensor(name).dtype; }
 
-void WeightStore::read(std::string_view name, const ShardSpec& part, DType as,
-                       void* host_out) const {
-  read_stored(tensor(name), part, as, host_out);
+void WeightStore::read(std::string_view name, const ShardSpec& part, DType as, void* host_out,
+                       TileSums* sums) const {
+  read_stored(tensor(name), part, as, host_out, sums);
+}
+
+WeightStore::Verified WeightStore::verify(
+    const std::function<void(uint64_t done, uint64_t total)>& progress) const {
+  Verified verified;
+  uint64_t total = 0;
+  for (const auto& [name, t] : stored_->tensors) total += t.bytes();
+  TileSums sums;
+  std::vector<std::byte> tile;
+  for (const auto& [name, t] : stored_->tensors) {
+    if (t.sums.empty()) ++verified.num_without_sum, total -= t.bytes();
+    for (size_t i = 0; i < t.sums.size(); ++i) {
+      auto row = static_cast<int64_t>(i) / t.grid_cols() * t.tile_rows,
+           col = static_cast<int64_t>(i) % t.grid_cols() * t.tile_cols;
+      tile.resize(static_cast<size_t>(t.tile_rows * t.tile_cols) * size_of(t.dtype));
+      read_stored(t, {{row, t.tile_rows}, {col, t.tile_cols}}, t.dtype, tile.data(), &sums);
+      verified.bytes += tile.size();
+      if (progress) progress(verified.bytes, total);
+    }
+  }
+  return verified;
 }
 
 ModelTexts load_model_texts(const std::string& path) {

@@ -8,18 +8,21 @@
 //       the dtype of its source. bfloat16 is an HDF5 float type of 1 sign, 8 exponent and 7
 //       mantissa bits, so any HDF5 program reads its values. There is no filter. The chunks are
 //       the tiles of weight_tiling.h; they are allocated at once, so that a dataset is one run of
-//       bytes, chunk after chunk in row-major order, on a page's boundary when above 64 KB.
+//       bytes, chunk after chunk in row-major order, on a page's boundary when above 64 KB. Its
+//       attribute litelang_xxh64 is a checksum of each chunk (tile_sums.h).
 //   /litelang/config.json, generation_config.json, tokenizer.json, tokenizer_config.json and
 //   /litelang/chat_template.jinja
 //       Those the model has, byte for byte, as vectors of uint8: an attribute ends at 64 KB.
 //   /litelang/sha256
-//       A group with an attribute for each source file: its name and its hash.
+//       A group with an attribute for each source file: its name and its hash. Those of the texts
+//       are checked whenever they are read.
 //   root attributes
 //       litelang_format (1), litelang_version, litelang_set; litelang_max_parts_x, _y and _vocab
 //       are what the tiles were cut for.
 //
 // A model split over several files is an index, which is such a file with external links in place
 // of the datasets, and NAME-00001-of-00003.h5 and so on beside it, of the same litelang_set.
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +31,7 @@
 #include "model/config/layer_table.h"
 #include "model/config/model_config.h"
 #include "model/config/model_texts.h"
+#include "model/files/tile_sums.h"
 #include "parallel/shard_spec.h"
 
 namespace ll {
@@ -58,7 +62,17 @@ class WeightStore {
 
   // Fills host_out, [part.rows.size, part.cols.size] dense and row-major, converted to `as` (bf16,
   // f32, or the stored dtype). A vector's cols are [0, 1). Reads those bytes and few others.
-  void read(std::string_view name, const ShardSpec& part, DType as, void* host_out) const;
+  // `sums`, unless null, throws Error as soon as a tile that was read whole is damaged.
+  void read(std::string_view name, const ShardSpec& part, DType as, void* host_out,
+            TileSums* sums = nullptr) const;
+
+  struct Verified {
+    uint64_t bytes = 0;           // that are what was converted
+    int64_t num_without_sum = 0;  // tensors that nothing can be said of
+  };
+  // Reads all weights and holds them against the file's checksums. `progress` gets bytes done, of
+  // how many. Throws Error that names the first damaged tensor.
+  Verified verify(const std::function<void(uint64_t done, uint64_t total)>& progress) const;
 
  private:
   const StoredTensor& tensor(std::string_view name) const;

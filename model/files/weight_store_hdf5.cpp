@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/printable.h"
+#include "base/sha256.h"
 #include "model/files/weight_store_format.h"
 #include "model/files/weight_store_hid.h"
 #include "model/files/weight_store_layout.h"
@@ -85,13 +86,25 @@ std::string read_text(const OpenedFile& file, const std::string& name) {
   return text;
 }
 
+// The hashes of the source files; a group that is not ok() where a file has none.
+Hid open_hashes(const OpenedFile& file) {
+  if (H5Lexists(file.hdf5, kHashGroup, H5P_DEFAULT) <= 0) return {};
+  return {H5Gopen2(file.hdf5, kHashGroup, H5P_DEFAULT), H5Gclose};
+}
+
 ModelTexts read_texts(const OpenedFile& file) {
   ModelTexts texts;
   if (H5Lexists(file.hdf5, kTextGroup, H5P_DEFAULT) > 0) {
+    Hid hashes = open_hashes(file);
     for (const ModelText& entry : kModelTexts) {
       std::string name = fmt::format("{}/{}", kTextGroup, entry.file);
-      if (H5Lexists(file.hdf5, name.c_str(), H5P_DEFAULT) > 0)
-        texts.*entry.text = read_text(file, name);
+      if (H5Lexists(file.hdf5, name.c_str(), H5P_DEFAULT) <= 0) continue;
+      std::string text = read_text(file, name),
+                  hash = hashes.ok() ? read_text_attribute(hashes, entry.file.data()) : "";
+      check(hash.empty() || sha256_hex(text) == hash,
+            "{}: damaged: {} is not what was converted; copy or convert it again", file.path(),
+            name);
+      texts.*entry.text = std::move(text);
     }
   }
   check(!texts.config_json.empty(),
@@ -182,11 +195,19 @@ StoredTensor describe(const OpenedFile& file, const std::string& name) {
   check(dtype.has_value(), "{}: tensor {} is not of the type bfloat16, float16 or float32",
         file.path(), printable(name));
   std::vector<int64_t> dims(extents.begin(), extents.end());
-  StoredTensor tensor = {*dtype, Shape(std::span<const int64_t>(dims)), file.bytes, 1, 1, {},
-                         nullptr};
+  StoredTensor tensor = {.dtype = *dtype,
+                         .shape = Shape(std::span<const int64_t>(dims)),
+                         .file = file.bytes,
+                         .tile_rows = 1,
+                         .tile_cols = 1,
+                         .name = name};
   find_tiles(dataset, tensor);
   if (!tensor.tiles.empty()) {
     tensor.check_tiles(name);
+    tensor.sums = read_list_attribute(dataset, kSumsAttribute);
+    check(tensor.sums.empty() || tensor.sums.size() == tensor.tiles.size(),
+          "{}: tensor {} has {} checksums of {} chunks; convert it again", file.path(),
+          printable(name), tensor.sums.size(), tensor.tiles.size());
   } else {
     StoredTensor facts = tensor;
     tensor.read_block = [dataset = shared(std::move(dataset)), facts](const ShardSpec& part,

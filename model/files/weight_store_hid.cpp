@@ -14,6 +14,7 @@ static_assert(std::is_same_v<hid_t, int64_t> && std::is_same_v<herr_t, int>);
 namespace {
 
 constexpr size_t kMaxAttributeText = 64 << 10;
+constexpr hssize_t kMaxAttributeNumbers = 1 << 20;
 
 std::recursive_mutex& hdf5_mutex() {
   static std::recursive_mutex mutex;
@@ -44,13 +45,14 @@ Hid two_byte_float(size_t exponent_bits, size_t mantissa_bits) {
   return type;
 }
 
-void write_attribute(const Hid& object, const std::string& name, const Hid& type,
+void write_attribute(const Hid& object, const std::string& name, const Hid& type, const Hid& space,
                      const void* value) {
-  Hid scalar(H5Screate(H5S_SCALAR), H5Sclose);
-  Hid attribute(H5Acreate2(object, name.c_str(), type, scalar, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  Hid attribute(H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
   if (!attribute.ok() || H5Awrite(attribute, type, value) < 0)
     fail_hdf5("attribute " + name, "cannot be written");
 }
+
+Hid scalar() { return {H5Screate(H5S_SCALAR), H5Sclose}; }
 
 // A scalar attribute, or one that is not ok().
 Hid open_scalar(const Hid& object, const char* name) {
@@ -108,7 +110,7 @@ Hid hdf5_type(DType dtype) {
 }
 
 void write_attribute(const Hid& object, const std::string& name, int64_t value) {
-  write_attribute(object, name, Hid(H5Tcopy(H5T_STD_I64LE), H5Tclose), &value);
+  write_attribute(object, name, Hid(H5Tcopy(H5T_STD_I64LE), H5Tclose), scalar(), &value);
 }
 
 void write_attribute(const Hid& object, const std::string& name, std::string_view text) {
@@ -116,7 +118,14 @@ void write_attribute(const Hid& object, const std::string& name, std::string_vie
   H5Tset_size(type, text.size());
   H5Tset_strpad(type, H5T_STR_NULLPAD);
   H5Tset_cset(type, H5T_CSET_UTF8);
-  write_attribute(object, name, type, text.data());
+  write_attribute(object, name, type, scalar(), text.data());
+}
+
+void write_attribute(const Hid& object, const std::string& name,
+                     const std::vector<uint64_t>& values) {
+  hsize_t size = values.size();
+  write_attribute(object, name, Hid(H5Tcopy(H5T_STD_U64LE), H5Tclose),
+                  Hid(H5Screate_simple(1, &size, nullptr), H5Sclose), values.data());
 }
 
 int64_t read_attribute(const Hid& object, const char* name, int64_t missing) {
@@ -137,6 +146,19 @@ std::string read_text_attribute(const Hid& object, const char* name) {
   if (size == 0 || size > kMaxAttributeText) return "";
   std::string text(size, '\0');
   return H5Aread(attribute, type, text.data()) >= 0 ? text : "";
+}
+
+std::vector<uint64_t> read_list_attribute(const Hid& object, const char* name) {
+  if (H5Aexists(object, name) <= 0) return {};
+  Hid attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose);
+  Hid space(H5Aget_space(attribute), H5Sclose), type(H5Aget_type(attribute), H5Tclose);
+  hssize_t size = H5Sget_simple_extent_npoints(space);
+  bool is_list = H5Sget_simple_extent_ndims(space) == 1 && H5Tget_class(type) == H5T_INTEGER &&
+                 size > 0 && size <= kMaxAttributeNumbers;
+  if (!is_list) return {};
+  std::vector<uint64_t> values(static_cast<size_t>(size));
+  bool is_read = H5Aread(attribute, H5T_NATIVE_UINT64, values.data()) >= 0;
+  return is_read ? values : std::vector<uint64_t>();
 }
 
 }  // namespace ll

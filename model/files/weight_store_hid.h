@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "kernels/dtype.h"
 
@@ -60,7 +61,10 @@ Hid hdf5_type(DType dtype);                             // bf16, f16, f32 or u8,
 // Attributes of a group or file; a reader gives `missing` or "" where there is none of that kind.
 void write_attribute(const Hid& object, const std::string& name, int64_t value);
 void write_attribute(const Hid& object, const std::string& name, std::string_view text);
+void write_attribute(const Hid& object, const std::string& name,
+                     const std::vector<uint64_t>& values);
 int64_t read_attribute(const Hid& object, const char* name, int64_t missing);
 std::string read_text_attribute(const Hid& object, const char* name);
+std::vector<uint64_t> read_list_attribute(const Hid& object, const char* name);
 
 }  // namespace ll

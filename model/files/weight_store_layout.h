@@ -12,6 +12,7 @@
 #include "base/input_file.h"
 #include "kernels/tensor.h"
 #include "model/config/model_texts.h"
+#include "model/files/tile_sums.h"
 #include "parallel/shard_spec.h"
 
 namespace ll {
@@ -22,11 +23,15 @@ struct StoredTensor {
   std::shared_ptr<const InputFile> file;
   int64_t tile_rows = 0, tile_cols = 0;
   std::vector<uint64_t> tiles;  // the offset of each, row by row of the grid
+  std::string name;
+  std::vector<uint64_t> sums;  // of the tiles (tile_sums.h); empty: the file has none
   // Instead of tiles where the file has an unusual layout: writes the block densely, in `dtype`.
   std::function<void(const ShardSpec& part, void* out)> read_block;
 
   int64_t rows() const { return shape[0]; }
   int64_t cols() const { return shape.rank() > 1 ? shape[1] : 1; }
+  uint64_t bytes() const { return static_cast<uint64_t>(shape.numel()) * size_of(dtype); }
+  bool is_vector() const { return shape.rank() == 1; }
   int64_t grid_rows() const { return (rows() + tile_rows - 1) / tile_rows; }
   int64_t grid_cols() const { return (cols() + tile_cols - 1) / tile_cols; }
   // Throws unless every tile lies inside the file.
@@ -46,7 +51,8 @@ ModelTexts read_weight_file_texts(const std::string& path);
 std::map<std::string, StoredTensor, std::less<>> weight_file_tensors(const std::string& path);
 
 // The block `part` of the tensor, dense and row-major, as bf16, f32 or its own dtype. From any
-// thread.
-void read_stored(const StoredTensor& tensor, const ShardSpec& part, DType as, void* out);
+// thread. `sums`, unless null, is shown the rows of tiles that are read whole.
+void read_stored(const StoredTensor& tensor, const ShardSpec& part, DType as, void* out,
+                 TileSums* sums);
 
 }  // namespace ll

@@ -80,9 +80,46 @@ Range intersect(Range a, Range b) {
   return {begin, std::min(a.end(), b.end()) - begin};
 }
 
-// The block [rows, cols] of a tile whose first element of the block is at `offset`.
-void read_from_tile(const StoredTensor& tensor, uint64_t offset, Range rows, Range cols,
-                    const Target& target) {
+// Of one tile: the block to read, where its first element lies, and who is shown it.
+struct TileBlock {
+  size_t tile;
+  int64_t first_row;  // of the tile
+  Range rows, cols;   // of the tensor
+  uint64_t offset;
+  TileSums* sums;  // null: nobody
+};
+
+// What is read of a block, piece by piece.
+class BlockSum {
+ public:
+  BlockSum(const StoredTensor& tensor, const TileBlock& block)
+      : tensor_(tensor),
+        block_(block),
+        counts_(block.sums && TileSums::takes(tensor, block.rows.size, block.cols.size)) {}
+
+  // Dense rows of the tile, from row `row` of the tensor on.
+  void add(const std::byte* data, int64_t row, int64_t count) {
+    if (!counts_) return;
+    auto row_bytes = static_cast<size_t>(tensor_.tile_cols) * size_of(tensor_.dtype);
+    std::span rows(data, static_cast<size_t>(count) * row_bytes);
+    sum_ +=
+        sum_of_rows(rows, tensor_.is_vector() ? rows.size() : row_bytes, row - block_.first_row);
+  }
+  void finish() const {
+    if (counts_) block_.sums->add(tensor_, block_.tile, block_.rows.size, sum_);
+  }
+
+ private:
+  const StoredTensor& tensor_;
+  const TileBlock& block_;
+  bool counts_;
+  uint64_t sum_ = 0;
+};
+
+void read_from_tile(const StoredTensor& tensor, const TileBlock& block, const Target& target) {
+  Range rows = block.rows, cols = block.cols;
+  uint64_t offset = block.offset;
+  BlockSum sum(tensor, block);
   auto element = static_cast<int64_t>(size_of(tensor.dtype));
   int64_t stride = tensor.tile_cols * element, width = cols.size * element;
   bool same = target.dtype == tensor.dtype;
@@ -91,22 +128,26 @@ void read_from_tile(const StoredTensor& tensor, uint64_t offset, Range rows, Ran
   };
 
   if (same && stride == width && cols == target.part.cols) {
-    tensor.file->read(offset, bytes_of(target.at(rows.begin, cols.begin), rows.size * width));
-    return;
+    std::byte* to = target.at(rows.begin, cols.begin);
+    tensor.file->read(offset, bytes_of(to, rows.size * width));
+    sum.add(to, rows.begin, rows.size);
+    return sum.finish();
   }
-  int64_t rows_at_once =
-      stride - width >= kSkipBytes ? 1 : std::max<int64_t>(1, kStripBytes / stride);
-  if (same && rows_at_once == 1) {
+  bool is_sparse = stride - width >= kSkipBytes;
+  if (same && is_sparse) {
     for (int64_t r = rows.begin; r < rows.end(); ++r, offset += static_cast<uint64_t>(stride))
       tensor.file->read(offset, bytes_of(target.at(r, cols.begin), width));
     return;
   }
+  int64_t rows_at_once = is_sparse ? 1 : std::max<int64_t>(1, kStripBytes / stride);
+  if (tensor.is_vector()) rows_at_once = rows.size;  // one row to its sum
   rows_at_once = std::min(rows_at_once, rows.size);
   std::byte* strip = scratch(rows_at_once * stride);
   for (int64_t first = rows.begin; first < rows.end(); first += rows_at_once) {
     int64_t count = std::min(rows_at_once, rows.end() - first);
     uint64_t at = offset + static_cast<uint64_t>((first - rows.begin) * stride);
     tensor.file->read(at, bytes_of(strip, (count - 1) * stride + width));
+    sum.add(strip, first, count);
     for (int64_t r = 0; r < count; ++r) {
       const std::byte* from = strip + r * stride;
       std::byte* to = target.at(first + r, cols.begin);
@@ -116,9 +157,10 @@ void read_from_tile(const StoredTensor& tensor, uint64_t offset, Range rows, Ran
         converter(tensor.dtype, target.dtype)(from, to, cols.size);
     }
   }
+  sum.finish();
 }
 
-void read_tiles(const StoredTensor& tensor, const Target& target) {
+void read_tiles(const StoredTensor& tensor, const Target& target, TileSums* sums) {
   const ShardSpec& part = target.part;
   auto element = static_cast<int64_t>(size_of(tensor.dtype));
   int64_t first_row = part.rows.begin / tensor.tile_rows,
@@ -129,8 +171,15 @@ void read_tiles(const StoredTensor& tensor, const Target& target) {
       Range cols = intersect(part.cols, {j * tensor.tile_cols, tensor.tile_cols});
       int64_t skipped = (rows.begin - i * tensor.tile_rows) * tensor.tile_cols + cols.begin -
                         j * tensor.tile_cols;
-      uint64_t tile = tensor.tiles[static_cast<size_t>(i * tensor.grid_cols() + j)];
-      read_from_tile(tensor, tile + static_cast<uint64_t>(skipped * element), rows, cols, target);
+      auto tile = static_cast<size_t>(i * tensor.grid_cols() + j);
+      read_from_tile(tensor,
+                     {.tile = tile,
+                      .first_row = i * tensor.tile_rows,
+                      .rows = rows,
+                      .cols = cols,
+                      .offset = tensor.tiles[tile] + static_cast<uint64_t>(skipped * element),
+                      .sums = sums},
+                     target);
     }
   }
 }
@@ -156,7 +205,8 @@ void StoredTensor::check_tiles(std::string_view name) const {
           file->path(), printable(name), file->size());
 }
 
-void read_stored(const StoredTensor& tensor, const ShardSpec& part, DType as, void* out) {
+void read_stored(const StoredTensor& tensor, const ShardSpec& part, DType as, void* out,
+                 TileSums* sums) {
   auto inside = [](Range r, int64_t extent) {
     return r.begin >= 0 && r.size >= 0 && r.begin <= extent && r.size <= extent - r.begin;
   };
@@ -164,7 +214,7 @@ void read_stored(const StoredTensor& tensor, const ShardSpec& part, DType as, vo
          "a shard reaches past its tensor");
   if (part.rows.size == 0 || part.cols.size == 0) return;
   Target target = {part, as, static_cast<std::byte*>(out)};
-  tensor.read_block ? read_unusual(tensor, target) : read_tiles(tensor, target);
+  tensor.read_block ? read_unusual(tensor, target) : read_tiles(tensor, target, sums);
 }
 
 }  // namespace ll

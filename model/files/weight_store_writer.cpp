@@ -95,16 +95,20 @@ void create_weight_file(const WeightFilePlan& plan) {
   if (!file.close()) fail_hdf5(plan.path, "cannot be written");
 }
 
-void seal_weight_file(const std::string& path, const std::map<std::string, std::string>& hashes,
-                      const std::string& set) {
+void seal_weight_file(const std::string& path, const WeightFileSeal& seal) {
   Hdf5Session session;
   Hid file = open_hdf5(path, /*writable=*/true);
   if (H5Lexists(file, kTextGroup, H5P_DEFAULT) > 0) {
     Hid group = create_group(file, path, kHashGroup);
-    for (const auto& [source, hash] : hashes)
+    for (const auto& [source, hash] : seal.hashes)
       write_attribute(group, source, std::string_view(hash));
   }
-  write_attribute(file, kSetAttribute, std::string_view(set));
+  for (const auto& [tensor, sums] : seal.sums) {
+    Hid dataset(H5Dopen2(file, tensor.c_str(), H5P_DEFAULT), H5Dclose);
+    if (!dataset.ok()) fail_hdf5(path, fmt::format("tensor {} cannot be opened", tensor));
+    write_attribute(dataset, kSumsAttribute, sums);
+  }
+  write_attribute(file, kSetAttribute, std::string_view(seal.set));
   if (!file.close()) fail_hdf5(path, "cannot be written");
 }
 

@@ -2,6 +2,7 @@
 // Makes weight files. The HDF5 library lays a file out, with room for every tensor; the tensors'
 // bytes then go straight to their tiles, which weight_file_tensors finds as it does for every
 // reader.
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -30,9 +31,12 @@ struct WeightFilePlan {
 
 void create_weight_file(const WeightFilePlan& plan);
 
-// Adds what is known only in the end: the hash of each source file, and the name of this set of
-// files.
-void seal_weight_file(const std::string& path, const std::map<std::string, std::string>& hashes,
-                      const std::string& set);
+// What is known only in the end.
+struct WeightFileSeal {
+  std::map<std::string, std::string> hashes;          // of the source files
+  std::string set;                                    // the name of this set of files
+  std::map<std::string, std::vector<uint64_t>> sums;  // of the file's tensors, by tile
+};
+void seal_weight_file(const std::string& path, const WeightFileSeal& seal);
 
 }  // namespace ll

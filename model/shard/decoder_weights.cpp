@@ -95,10 +95,11 @@ DType model_dtype(DType stored) { return stored == DType::f32 ? DType::f32 : DTy
 
 DecoderWeights load_weights(const WeightStore& store, const ModelShard& shard, DType dtype,
                             const Backend& backend, Stream stream, int num_threads,
-                            const LoadProgress& progress) {
+                            const LoadProgress& progress, bool verifies) {
   WeightPlacements placements = weight_placements(store.config(), shard);
   DecoderWeights weights = no_weights(store.config(), dtype);
-  WeightReader reader(store, dtype, backend, stream, num_threads);
+  WeightReader reader(store, dtype, backend, stream, num_threads, WeightReader::kStagingBytes,
+                      verifies);
   reader.read(
       placements,
       [&](size_t i, Tensor natural) {

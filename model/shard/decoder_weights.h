@@ -68,11 +68,11 @@ size_t weight_bytes(const WeightPlacements& placements, PackedBytes packed_bytes
 DType model_dtype(DType stored);
 
 // Reads this rank's part with `num_threads` readers. `progress`, if given, is called with bytes
-// read so far and in all.
+// read so far and in all. Throws Error where what is read is damaged, unless `verifies` is off.
 using LoadProgress = std::function<void(size_t done, size_t total)>;
 DecoderWeights load_weights(const WeightStore& store, const ModelShard& shard, DType dtype,
                             const Backend& backend, Stream stream, int num_threads,
-                            const LoadProgress& progress);
+                            const LoadProgress& progress, bool verifies = true);
 
 // Random weights that depend on the seed and the element only (load_format: dummy): any grid gives
 // the same model.

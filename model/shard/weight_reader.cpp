@@ -31,32 +31,43 @@ std::vector<Stretch> cut(const WeightPlacements& placements, DType dtype, size_t
   return stretches;
 }
 
+// Where rows come from, and who is shown them.
+struct Source {
+  const WeightStore& store;
+  DType dtype;
+  TileSums* sums;  // null: nobody
+
+  void read(const std::string& name, const ShardSpec& part, std::byte* out) const {
+    store.read(name, part, dtype, out, sums);
+  }
+};
+
 // Fills every second row of `out`.
-void read_alternate(const WeightStore& store, const std::string& name, const ShardSpec& part,
-                    DType dtype, std::byte* out) {
-  size_t row_bytes = static_cast<size_t>(part.cols.size) * size_of(dtype),
+void read_alternate(const Source& source, const std::string& name, const ShardSpec& part,
+                    std::byte* out) {
+  size_t row_bytes = static_cast<size_t>(part.cols.size) * size_of(source.dtype),
          rows = static_cast<size_t>(part.rows.size);
   std::vector<std::byte> half(rows * row_bytes);
-  store.read(name, part, dtype, half.data());
+  source.read(name, part, half.data());
   for (size_t r = 0; r < rows; ++r)
     std::memcpy(out + 2 * r * row_bytes, half.data() + r * row_bytes, row_bytes);
 }
 
 // `rows` of a piece as they are stored.
-void read_piece(const WeightStore& store, const WeightPlacement::Piece& piece, Range rows,
-                DType dtype, std::byte* out) {
+void read_piece(const Source& source, const WeightPlacement::Piece& piece, Range rows,
+                std::byte* out) {
   ShardSpec part = piece.part;
   if (piece.turned == 0) {
     part.rows = {part.rows.begin + rows.begin, rows.size};
-    return store.read(piece.name, part, dtype, out);
+    return source.read(piece.name, part, out);
   }
-  size_t row_bytes = static_cast<size_t>(part.cols.size) * size_of(dtype);
+  size_t row_bytes = static_cast<size_t>(part.cols.size) * size_of(source.dtype);
   for (int64_t row = rows.begin; row < rows.end();) {  // head by head; all are even
     int64_t within = row % piece.turned, count = std::min(piece.turned - within, rows.end() - row);
     for (int64_t half = 0; half < 2; ++half) {
       part.rows = {piece.part.rows.begin + row - within + (half * piece.turned + within) / 2,
                    count / 2};
-      read_alternate(store, piece.name, part, dtype,
+      read_alternate(source, piece.name, part,
                      out + static_cast<size_t>(row - rows.begin + half) * row_bytes);
     }
     row += count;
@@ -64,14 +75,14 @@ void read_piece(const WeightStore& store, const WeightPlacement::Piece& piece, R
 }
 
 // Fills `out` with the stretch's rows.
-void fill_stretch(const WeightStore& store, const WeightPlacement& p, const Stretch& stretch,
-                  DType dtype, std::byte* out) {
-  size_t row_bytes = static_cast<size_t>(p.cols) * size_of(dtype);
+void fill_stretch(const Source& source, const WeightPlacement& p, const Stretch& stretch,
+                  std::byte* out) {
+  size_t row_bytes = static_cast<size_t>(p.cols) * size_of(source.dtype);
   if (p.alternate()) {
     for (size_t b = 0; b < 2; ++b) {
       ShardSpec part = p.pieces[b].part;
       part.rows = {part.rows.begin + stretch.begin / 2, stretch.count / 2};
-      read_alternate(store, p.pieces[b].name, part, dtype, out + b * row_bytes);
+      read_alternate(source, p.pieces[b].name, part, out + b * row_bytes);
     }
     return;
   }
@@ -80,7 +91,7 @@ void fill_stretch(const WeightStore& store, const WeightPlacement& p, const Stre
     int64_t from = std::max(row, stretch.begin),
             to = std::min(row + piece.part.rows.size, stretch.begin + stretch.count);
     if (from < to)
-      read_piece(store, piece, {from - row, to - from}, dtype,
+      read_piece(source, piece, {from - row, to - from},
                  out + static_cast<size_t>(from - stretch.begin) * row_bytes);
     row += piece.part.rows.size;
   }
@@ -214,13 +225,15 @@ void WeightReader::read(const WeightPlacements& placements,
     largest = std::max(largest, bytes);
     total += bytes;
   }
+  TileSums sums;
+  Source source = {store_, dtype_, verifies_ ? &sums : nullptr};
   Staging staging(backend_, static_cast<size_t>(num_threads_) + 2, largest);
   Readers readers(staging);
   readers.start(num_threads_, [&] {
     size_t i = 0;
     while (std::byte* buffer = staging.next(stretches.size(), i)) {
       try {
-        fill_stretch(store_, placements[stretches[i].placement], stretches[i], dtype_, buffer);
+        fill_stretch(source, placements[stretches[i].placement], stretches[i], buffer);
         staging.fill(i, buffer);
       } catch (...) {
         staging.fail(std::current_exception());

@@ -24,7 +24,10 @@ std::vector<ConfigRow> model_rows() {
        {"dtype", choice(&M::dtype, {{"auto", std::nullopt, "the file's"},
                                     {"bfloat16", DType::bf16},
                                     {"float32", DType::f32}})},
-       {"seed", whole(&M::seed, 0, INT64_MAX), "of dummy weights"}});
+       {"seed", whole(&M::seed, 0, INT64_MAX), "of dummy weights"},
+       {"verify", flag(&M::verify),
+        "refuse a weight file whose chunks are not what was converted, as far as a rank reads "
+        "whole chunks"}});
 }
 
 // A map, or the word auto; a key of the map makes a shape of what was none.

@@ -14,6 +14,7 @@ struct ModelOptions {
   LoadFormat load_format = LoadFormat::kWeights;
   std::optional<DType> dtype;  // empty: the file's
   uint64_t seed = 0;           // of dummy weights
+  bool verify = true;          // weights that are read against the file's checksums
 
   bool operator==(const ModelOptions&) const = default;
 };

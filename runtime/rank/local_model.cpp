@@ -136,8 +136,9 @@ DecoderWeights LocalModel::weights() {
   if (!files_.store)
     return random_weights(model(), *shard_, dtype_, backend_, stream_, config_.model.seed);
   watchdog_.begin_phase("while loading weights");
-  return load_weights(*files_.store, *shard_, dtype_, backend_, stream_, config_.load_threads,
-                      [this](size_t, size_t) { watchdog_.beat(); });
+  return load_weights(
+      *files_.store, *shard_, dtype_, backend_, stream_, config_.load_threads,
+      [this](size_t, size_t) { watchdog_.beat(); }, config_.model.verify);
 }
 
 void LocalModel::load(const GridShape& shape, const KvWish& wish) {

@@ -10,8 +10,8 @@ TEST_CASE("litelang convert makes and verifies a weight file of every model") {
   for (std::string name : {"tiny-qwen2-docs", "random-hd64", "random-hd128"}) {
     CAPTURE(name);
     std::filesystem::remove(model_file(name));
-    Outcome o = run({program("litelang"), "convert", "--quiet", "--verify", model_folder(name),
-                     model_file(name)});
+    Outcome o = run({program("litelang"), "convert", "--quiet", "--verify", "--overwrite",
+                     model_folder(name), model_file(name)});
     INFO(o.err);
     CHECK(o.exit_code == 0);
     CHECK(o.err.empty());

@@ -11,6 +11,7 @@ cd "$1" || exit 1
 rooms='
 base                        check.h hash.h input_file.h json_fields.h json_tree.h line_reader.h nearest_name.h numbers.h
                             output_file.h output_stage.h printable.h random.h sha256.h utf8.h version_row.h write_signals.h
+                            xxh64.h
 
 kernels                     backend.h call_timer.h draw.h dtype.h few_rows.h ops.h pages.h position_split.h
                             tensor.h fused_decode.h

@@ -48,6 +48,7 @@ const std::vector<Example>& examples() {
        [](const C& c) { return c.model.load_format == C::LoadFormat::kDummy; }},
       {"model.dtype", "float32", [](const C& c) { return c.model.dtype == DType::f32; }},
       {"model.seed", "77", [](const C& c) { return c.model.seed == 77; }},
+      {"model.verify", "false", [](const C& c) { return !c.model.verify; }},
       {"backend", "cuda", [](const C& c) { return c.backend == C::BackendChoice::kCuda; }},
       {"grid.dp", "2", [](const C& c) { return c.grid == GridShape{.dp = 2}; }},
       {"grid.x", "2", [](const C& c) { return c.grid == GridShape{.x = 2}; }},

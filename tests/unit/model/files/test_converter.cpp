@@ -1,7 +1,9 @@
 #include "model/files/converter.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -50,8 +52,7 @@ void shard_source(const std::string& folder, const RawTensors& tensors, size_t p
 TEST_CASE("converter: the test models, verified, leave one file") {
   TemporaryFolder folder;
   for (const std::string& name : kModelNames) {
-    ConvertOptions options;
-    options.verify = true;
+    ConvertOptions options{.verify = true, .overwrite = true};
     std::vector<std::string> phases;
     uint64_t last = 0;
     options.progress = [&](const ConvertProgress& p) {
@@ -78,7 +79,7 @@ TEST_CASE("converter: sources of each dtype, tied and not, whole and sharded") {
       check_same(folder / "m.h5", tensors);
       shard_source(folder / "hf", tensors, 3);
       check_same(folder / "hf", tensors);
-      convert(folder / "hf", folder / "m.h5", {});
+      convert(folder / "hf", folder / "m.h5", {.overwrite = true});
       check_same(folder / "m.h5", tensors);
     }
   }
@@ -87,7 +88,7 @@ TEST_CASE("converter: sources of each dtype, tied and not, whole and sharded") {
 TEST_CASE("converter: the texts travel along") {
   TemporaryFolder folder;
   write_model(folder / "hf");
-  write_text(folder / "hf/tokenizer.json", "{\"big\": \"" + std::string(200000, 'x') + "\"}");
+  write_text(folder / "hf/tokenizer.json", read_text(kModels + "tiny-qwen2-docs/tokenizer.json"));
   write_text(folder / "hf/generation_config.json", "{\"temperature\": 0.5}");
   write_text(folder / "hf/chat_template.jinja", "{{ messages }}");
   convert(folder / "hf", folder / "m.h5", {});
@@ -201,7 +202,7 @@ TEST_CASE("converter: stopped in any phase, it leaves the old file alone and not
   write_text(folder / "m.h5", "old");
   for (const char* phase : {"writing", "hashing", "syncing", "verifying"}) {
     ConvertOptions options;
-    options.verify = true;
+    options.verify = options.overwrite = true;
     options.progress = [&](const ConvertProgress& p) {
       if (p.phase == phase && (p.done > 0 || p.phase == "hashing")) fail("stopped in {}", phase);
     };
@@ -262,4 +263,37 @@ TEST_CASE("converter: a file that may not grow is one clear line") {
     CHECK_FALSE(contains(error, "\n"));
     CHECK(folder.files() == std::vector<std::string>{"hf"});
   }
+}
+
+TEST_CASE("converter: a target that exists stays unless it may be replaced") {
+  TemporaryFolder folder;
+  write_model(folder / "hf");
+  write_text(folder / "m.h5", "precious");
+  CHECK(contains(convert_error(folder / "hf", folder / "m.h5"), "exists already"));
+  CHECK(read_text(folder / "m.h5") == "precious");
+  convert(folder / "hf", folder / "m.h5", {.overwrite = true});
+  CHECK(WeightStore::open(folder / "m.h5").weights().size() > 0);
+}
+
+TEST_CASE("converter: a tokenizer that no job could use is refused") {
+  TemporaryFolder folder;
+  write_model(folder / "hf");
+  for (const char* text : {R"({"model": {"type": "Unigram"}})", "{}", "[1"}) {
+    write_text(folder / "hf/tokenizer.json", text);
+    CHECK(contains(convert_error(folder / "hf", folder / "m.h5"), "hf: tokenizer.json"));
+    CHECK(!fs::exists(folder / "m.h5"));
+  }
+}
+
+TEST_CASE("converter: what a killed conversion left is removed, what runs is not") {
+  TemporaryFolder folder;
+  write_model(folder / "hf");
+  fs::create_directories(folder / "m.h5.tmp-1234567");
+  write_text(folder / "m.h5.tmp-1234567/m.h5", "half");
+  fs::create_directories(folder / "m.h5.tmp-7654321");
+  int running = ::open((folder / "m.h5.tmp-7654321").c_str(), O_RDONLY | O_DIRECTORY);
+  REQUIRE(::flock(running, LOCK_EX) == 0);
+  convert(folder / "hf", folder / "m.h5", {});
+  CHECK(folder.files() == std::vector<std::string>{"hf", "m.h5", "m.h5.tmp-7654321"});
+  ::close(running);
 }

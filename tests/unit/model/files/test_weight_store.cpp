@@ -67,7 +67,7 @@ TEST_CASE("weight store: a folder and its weight file read alike, in any block")
   TemporaryFolder folder;
   for (const std::string& name : kModelNames) {
     WeightStore source = WeightStore::open(kModels + name);
-    convert(kModels + name, folder / "model.h5", {});
+    convert(kModels + name, folder / "model.h5", {.overwrite = true});
     WeightStore file = WeightStore::open(folder / "model.h5");
     CHECK(file.config_json() == read_text(kModels + name + "/config.json"));
     CHECK(file.tokenizer_json() == source.tokenizer_json());

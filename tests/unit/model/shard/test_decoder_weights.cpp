@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "model/files/converter.h"
 #include "model/shard/weight_reader.h"
 #include "tests/support/device.h"
 #include "tests/unit/model/files/model_files.h"
@@ -308,6 +309,26 @@ TEST_CASE("a file that shrinks while it is read ends loading with an error and n
     CHECK(contains(message, "model.safetensors"));
     CHECK(contains(message, "ends at byte"));
     CHECK(num_threads() == before);
+  }
+}
+
+TEST_CASE("a rank that reads whole tiles sees that they are damaged, unless it is not to look") {
+  TemporaryFolder folder;
+  convert(kModels + "tiny-qwen2-docs", folder / "m.h5", {});
+  WeightStore store = WeightStore::open(folder / "m.h5");
+  ModelShard shard = shard_at(store.config(), 1, 0);
+  auto load = [&](bool verifies) {
+    load_weights(store, shard, DType::bf16, backend(), stream(), 2, {}, verifies);
+  };
+  load(true);
+  std::string whole = read_text(folder / "m.h5");
+  for (size_t at = whole.size() / 8; at < whole.size() * 9 / 10; at += whole.size() / 8) {
+    CAPTURE(at);
+    std::string damaged = whole;
+    for (size_t i = at; i < std::min(at + 4096, whole.size()); ++i) damaged[i] ^= 0x5a;
+    write_text(folder / "m.h5", damaged);
+    CHECK(contains(error_of([&] { load(true); }), "damaged: rows"));
+    CHECK(error_of([&] { load(false); }).empty());
   }
 }
 
