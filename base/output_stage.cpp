@@ -11,21 +11,13 @@
 #include <filesystem>
 
 #include "base/check.h"
+#include "base/durable_file.h"
 
 namespace ll {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-// Makes a file's bytes, or a folder's names, survive a power cut.
-void sync_path(const std::string& path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  bool ok = fd >= 0 && ::fsync(fd) == 0;
-  int error = errno;
-  if (fd >= 0) ::close(fd);
-  check(ok, "{}: cannot be synced to disk: {}", path, std::strerror(error));
-}
 
 void check_free_space(const std::string& folder, uint64_t bytes_needed) {
   struct statvfs space = {};
@@ -47,8 +39,7 @@ int lock_folder(const std::string& path) {
 }  // namespace
 
 OutputStage::OutputStage(const std::string& target, uint64_t bytes_needed) {
-  fs::path parent = fs::path(target).parent_path();
-  folder_ = parent.empty() ? "." : parent.string();
+  folder_ = folder_of(target);
   check(fs::is_directory(folder_), "{}: no such folder, so {} cannot be written", folder_, target);
   remove_left_behind(target);
   check_free_space(folder_, bytes_needed);

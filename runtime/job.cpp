@@ -2,6 +2,7 @@
 
 #include "runtime/api/api_context.h"
 #include "runtime/batch/batch_job.h"
+#include "runtime/batch/model_fingerprint.h"
 #include "runtime/bench/bench_grids.h"
 #include "runtime/bench/bench_job.h"
 #include "runtime/config/output_conflict.h"
@@ -33,7 +34,7 @@ void follow(LocalModel& local, const EngineConfig& config, const MpiEnvironment&
 }
 
 void run_batch(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
-               LineReader& input, OutputFile& output) {
+               LineReader& input, BatchOutput& output) {
   ApiContext api(config, local.files(), local.limits().max_length,
                  local.budget().num_pages * local.budget().page_span);
   Engine engine = engine_of(local, config);
@@ -49,24 +50,38 @@ void follow_batch(LocalModel& local, const EngineConfig& config, const MpiEnviro
   follow(local, config, mpi, engine);
 }
 
+ModelIdentity identity_of(const LocalModel& local, const EngineConfig& config) {
+  return {.path = config.model.path,
+          .fingerprint = model_fingerprint(local.files(), config.model),
+          .dtype = std::string(name_of(local.dtype())),
+          .seed = config.seed};
+}
+
 void batch(const EngineConfig& config, const MpiEnvironment& mpi) {
   if (config.job.input.empty() || config.job.output.empty())
     fail_usage("job.{} is missing; give a path, or - for standard {}",
                config.job.input.empty() ? "input" : "output",
                config.job.input.empty() ? "input" : "output");
-  auto loaded = [&](LocalModel& local) { local.load(local.wanted_grid()); };
+  // Whether rank 0 finds that there is nothing to do.
+  auto load = [&](LocalModel& local, bool is_complete) {
+    if (mpi.world().max(is_complete) > 0) return false;
+    local.load(local.wanted_grid());
+    return true;
+  };
   if (mpi.world().rank() > 0) {
     LocalModel local(config, mpi);
-    loaded(local);
-    return follow_batch(local, config, mpi);
+    if (load(local, false)) follow_batch(local, config, mpi);
+    return;
   }
   // What cannot be read or written shows before the model is loaded.
   LineReader input(config.job.input, config.job.max_line_bytes);
   check_output_is_no_input(config, "job.output", config.job.output);
-  OutputFile output(config.job.output, config.job.overwrite);
+  check_output_is_no_input(config, "job.error_file", config.job.error_file);
+  BatchOutput output(config, MpiEnvironment::host_name());
   LocalModel local(config, mpi);
-  loaded(local);
-  run_batch(local, config, mpi, input, output);
+  output.set_model(identity_of(local, config));
+  for (const std::string& line : output.news()) fmt::print(stderr, "{}\n", line);
+  if (load(local, output.is_complete())) run_batch(local, config, mpi, input, output);
 }
 
 void print_trace(StepTrace& trace, const std::string& path) {

@@ -23,7 +23,7 @@ constexpr auto kIdlePatience = std::chrono::milliseconds(200);
 }  // namespace
 
 BatchJob::BatchJob(const EngineConfig& config, const CompletionContext& context, ReplicaPool& pool,
-                   OutputFile& output)
+                   BatchOutput& output)
     : config_(config),
       context_(context),
       pool_(pool),
@@ -37,8 +37,12 @@ int64_t BatchJob::read_ahead(const EngineConfig& config) {
 }
 
 void BatchJob::run(LineReader& input) {
-  counts_.total = LineReader::count_lines(config_.job.input);
-  RequestFeed feed(input, context_, config_.seed, static_cast<size_t>(read_ahead(config_)));
+  const LineRange& lines = output_.lines();
+  counts_.total = output_.has_known_lines() ? lines.size() : -1;
+  counts_.before = counts_.done = output_.answered().size();
+  counts_.errors = output_.num_answered_errors();
+  RequestFeed feed(input, context_, config_.seed, static_cast<size_t>(read_ahead(config_)),
+                   {.range = lines, .without = &output_.answered()});
   Progress progress;
   while (pool_.has_work() || !feed.is_done() || output_.is_waiting()) {
     // No more is begun than the reader of a pipe takes; to the other ranks that is a rest.
@@ -47,12 +51,13 @@ void BatchJob::run(LineReader& input) {
     else
       read(feed);
     take(pool_.step());
+    output_.check_sound();
     progress.update(count());
   }
-  check(input.num_lines() >= counts_.total,
+  check(counts_.total < 0 || input.num_lines() >= lines.last,
         "{}: has {} lines, it had {} when the job began: was it replaced?", config_.job.input,
-        input.num_lines(), counts_.total);
-  output_.close();
+        input.num_lines(), lines.last);
+  output_.finish();
   counts_.total = counts_.done;
   progress.finish(counts_);
   print_shares();
@@ -89,12 +94,12 @@ void BatchJob::write(const Answer& answer) {
   auto custom_id = custom_ids_.extract(answer.key);
   std::string body = completion_body(answer.request, answer.choices, answer.usage,
                                      std::to_string(answer.key), created_, context_.tokenizer);
-  output_.write_line(batch_record(answer.key, custom_id.mapped(), body));
+  output_.write(batch_record(answer.key, custom_id.mapped(), body), /*is_error=*/false);
   ++counts_.done;
 }
 
 void BatchJob::fail(int64_t line, std::string_view custom_id, std::string_view message) {
-  output_.write_line(batch_error_record(line, custom_id, message));
+  output_.write(batch_error_record(line, custom_id, message), /*is_error=*/true);
   ++counts_.done;
   ++counts_.errors;
 }

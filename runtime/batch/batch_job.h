@@ -6,8 +6,8 @@
 #include <unordered_map>
 
 #include "base/line_reader.h"
-#include "base/output_file.h"
 #include "runtime/answers/desk.h"
+#include "runtime/batch/batch_output.h"
 #include "runtime/batch/request_feed.h"
 #include "runtime/config/engine_config.h"
 #include "runtime/process/progress.h"
@@ -19,9 +19,9 @@ class BatchJob {
  public:
   // All outlive the job. The input is config.job.input's.
   BatchJob(const EngineConfig& config, const CompletionContext& context, ReplicaPool& pool,
-           OutputFile& output);
+           BatchOutput& output);
 
-  // Runs the file to its end; a bad line becomes an error record.
+  // Answers what of the output's lines is not answered; a bad line becomes an error record.
   void run(LineReader& input);
 
   // Requests to have ready behind those that run.
@@ -39,7 +39,7 @@ class BatchJob {
   const EngineConfig& config_;
   const CompletionContext& context_;
   ReplicaPool& pool_;
-  OutputFile& output_;
+  BatchOutput& output_;
   Desk desk_;                                            // by line
   std::unordered_map<int64_t, std::string> custom_ids_;  // by line, of the open requests
   int64_t created_;

@@ -6,10 +6,13 @@
 namespace ll {
 
 RequestFeed::RequestFeed(LineReader& lines, const CompletionContext& context, uint64_t seed,
-                         size_t capacity)
-    : lines_(lines), context_(context), seed_(seed), capacity_(capacity), thread_([this] {
-        read_all();
-      }) {}
+                         size_t capacity, LineChoice choice)
+    : lines_(lines),
+      context_(context),
+      seed_(seed),
+      choice_(choice),
+      capacity_(capacity),
+      thread_([this] { read_all(); }) {}
 
 RequestFeed::~RequestFeed() {
   {
@@ -37,8 +40,9 @@ RequestFeed::Item RequestFeed::parse(const LineReader::Line& line) const {
 void RequestFeed::read_all() {
   try {
     LineReader::Line line;
-    while (lines_.next(line)) {
-      if (line.text.empty() && !line.is_too_long) continue;
+    while (lines_.num_lines() < choice_.range.last && lines_.next(line)) {
+      bool is_blank = line.text.empty() && !line.is_too_long;
+      if (is_blank || !choice_.has(line.number)) continue;
       Item item = parse(line);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return stopping_ || items_.size() < capacity_; });

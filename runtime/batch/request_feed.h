@@ -10,8 +10,20 @@
 
 #include "base/line_reader.h"
 #include "runtime/api/completion.h"
+#include "runtime/batch/line_set.h"
+#include "runtime/config/line_range.h"
 
 namespace ll {
+
+// Which lines of a file to read.
+struct LineChoice {
+  LineRange range;
+  const LineSet* without = nullptr;
+
+  bool has(int64_t line) const {
+    return range.contains(line) && !(without && without->contains(line));
+  }
+};
 
 class RequestFeed {
  public:
@@ -22,9 +34,10 @@ class RequestFeed {
     std::string error;
   };
 
-  // `lines` and `context` outlive the feed, which leaves no line to read behind it. `seed`: see
-  // parse_batch_line.
-  RequestFeed(LineReader& lines, const CompletionContext& context, uint64_t seed, size_t capacity);
+  // `lines`, `context` and the choice's set outlive the feed, which leaves no line to read behind
+  // it. `seed`: see parse_batch_line.
+  RequestFeed(LineReader& lines, const CompletionContext& context, uint64_t seed, size_t capacity,
+              LineChoice choice = {});
   ~RequestFeed();
   RequestFeed(const RequestFeed&) = delete;
   RequestFeed& operator=(const RequestFeed&) = delete;
@@ -41,6 +54,7 @@ class RequestFeed {
   LineReader& lines_;
   const CompletionContext& context_;
   uint64_t seed_;
+  LineChoice choice_;
   size_t capacity_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <string>
 
+#include "runtime/config/line_range.h"
+
 namespace ll {
 
 enum class JobType { kBatch, kBench };
@@ -11,6 +13,15 @@ struct BatchOptions {
   JobType type = JobType::kBatch;
   std::string input, output;  // "-": standard input or output
   bool overwrite = false;
+  // What becomes of answers that an earlier run left: gone on with if they are the same job's; of
+  // another model, dtype or seed, too; begun anew.
+  enum class Resume { kAuto, kForce, kRestart };
+  Resume resume = Resume::kAuto;
+  bool retry_errors = false;
+  enum class Order { kAsFinished, kInput };
+  Order order = Order::kAsFinished;
+  std::string error_file;  // empty: errors stand among the answers
+  LinePart part;
   int64_t max_line_bytes = 64 << 20;
 
   bool operator==(const BatchOptions&) const = default;

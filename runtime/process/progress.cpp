@@ -39,9 +39,9 @@ std::string status(const BatchCounts& c, double seconds) {
                   rate(c.prompt_tokens, seconds), rate(c.output_tokens, seconds),
                   percent(c.cached_tokens, c.prompt_tokens), c.running);
   if (c.errors > 0) text += fmt::format(", errors {}", c.errors);
-  if (c.total > c.done && c.done > 0)
+  if (int64_t own = c.done - c.before; c.total > c.done && own > 0)
     text += ", ETA " +
-            duration(seconds / static_cast<double>(c.done) * static_cast<double>(c.total - c.done));
+            duration(seconds / static_cast<double>(own) * static_cast<double>(c.total - c.done));
   return text;
 }
 
@@ -104,8 +104,8 @@ void Progress::finish(const BatchCounts& c) {
              "throughput     {:.2f} requests/s, {:.1f} total tokens/s, {:.1f} output tokens/s\n"
              "preemptions    {}\n",
              c.done, c.errors, c.prompt_tokens, percent(c.cached_tokens, c.prompt_tokens),
-             c.output_tokens, s, rate(c.done, s), rate(c.prompt_tokens + c.output_tokens, s),
-             rate(c.output_tokens, s), c.preemptions);
+             c.output_tokens, s, rate(c.done - c.before, s),
+             rate(c.prompt_tokens + c.output_tokens, s), rate(c.output_tokens, s), c.preemptions);
 }
 
 }  // namespace ll

@@ -8,6 +8,7 @@ namespace ll {
 
 struct BatchCounts {
   int64_t done = 0, total = -1;  // requests; total -1: not known
+  int64_t before = 0;            // of those that are done: by earlier runs
   int64_t errors = 0;
   int64_t prompt_tokens = 0, cached_tokens = 0, output_tokens = 0;
   int64_t preemptions = 0, running = 0, waiting = 0;

@@ -168,11 +168,15 @@ TEST_CASE("a limit on the size of files ends a job with whole lines, and a conve
   Outcome o = run(limited(7000, batch_command({}, folder.write("in", jsonl(requests)), out)));
   INFO(o.err);
   CHECK(o.exit_code == 1);
-  CHECK(o.err.find(out + ": cannot write: File too large; the lines before are whole") !=
+  CHECK(o.err.find(out + ".partial: cannot write: File too large; the lines before are whole") !=
         o.err.npos);
-  auto lines = lines_of(read_file(out));
+  auto lines = lines_of(read_file(out + ".partial"));
   CHECK(!lines.empty());
   for (const std::string& line : lines) CHECK(Json::accept(line));
+  Outcome rest = run(batch_command({}, folder.path("in"), out));  // with room again
+  INFO(rest.err);
+  CHECK(rest.exit_code == 0);
+  CHECK(lines_of(read_file(out)).size() == requests.size());
 
   Outcome convert = run(limited(1000, {program("litelang"), "convert", "--quiet",
                                        model_folder("tiny-qwen2-docs"), folder.path("m.h5")}));

@@ -35,7 +35,7 @@ struct Busy {
                                .sets = {fmt::format("step_timeout_s={}", kTimeoutSeconds),
                                         "scheduler.max_num_seqs=8", grid}},
                               folder.write("in", long_work()), folder.path("out"))) {
-    REQUIRE(wait_until([&] { return !read_file(folder.path("out")).empty(); },
+    REQUIRE(wait_until([&] { return !read_file(folder.path("out.partial")).empty(); },
                        std::chrono::seconds(30)));
   }
 
@@ -128,6 +128,6 @@ TEST_CASE("answers written before a rank died are whole lines") {
   Busy busy(2);
   kill(busy.process.rank(1), SIGKILL);
   busy.process.wait();
-  for (const std::string& line : lines_of(read_file(busy.folder.path("out"))))
+  for (const std::string& line : lines_of(read_file(busy.folder.path("out.partial"))))
     CHECK_NOTHROW([&] { return Json::parse(line); }());
 }

@@ -221,7 +221,7 @@ TEST_CASE("a real run that is told to end ends, and so do its ranks when the fro
     Process process(batch({"-m", model_file("tiny-qwen2-docs"), "-i",
                            folder.write("in", jsonl(requests)), "-o", folder.path("out"), "--tp",
                            "2", "--set", "threads=1", "--set", "kv_cache.memory_bytes=40MB"}));
-    REQUIRE(wait_until([&] { return !read_file(folder.path("out")).empty(); },
+    REQUIRE(wait_until([&] { return !read_file(folder.path("out.partial")).empty(); },
                        std::chrono::seconds(30)));
     process.signal(signal);
     Outcome o = process.wait(std::chrono::seconds(10));

@@ -9,9 +9,9 @@ cd "$1" || exit 1
 # its inner doors, behind the bar, for the rooms of its top folder alone. A folder that is not in the list belongs to the
 # room above it. A file, or a pair of .h and .cpp, that stands higher than the rest of its folder has a line of its own.
 rooms='
-base                        check.h hash.h input_file.h json_fields.h json_tree.h line_reader.h nearest_name.h numbers.h
-                            output_file.h output_stage.h printable.h random.h sha256.h utf8.h version_row.h write_signals.h
-                            xxh64.h
+base                        check.h durable_file.h hash.h input_file.h json_fields.h json_tree.h line_reader.h
+                            nearest_name.h numbers.h output_file.h output_stage.h printable.h random.h sha256.h utf8.h
+                            version_row.h write_signals.h xxh64.h
 
 kernels                     backend.h call_timer.h draw.h dtype.h few_rows.h ops.h pages.h position_split.h
                             tensor.h fused_decode.h
@@ -57,7 +57,7 @@ model/decoder               decoder.h sampler.h
 
 runtime/version             version.h
 runtime/config              engine_config.h
-                            | bench_options.h config_reader.h config_rows.h engine_rows.h model_files.h
+                            | bench_options.h config_reader.h config_rows.h engine_rows.h line_range.h model_files.h
                             output_conflict.h
 runtime/process             progress.h spin_limit.h | cpu_threads.h launch_clock.h signals.h watchdog.h
 runtime/schedule            | request.h scheduler.h step_events.h step_plan.h step_result.h step_work.h
@@ -67,7 +67,7 @@ runtime/rank                | local_model.h
 runtime/api                 | answer.h api_context.h completion.h completion_body.h text_output.h
 runtime/answers             | desk.h
 runtime/replicas            | replica_pool.h
-runtime/batch               | batch_job.h batch_rows.h
+runtime/batch               | batch_job.h batch_rows.h model_fingerprint.h
 runtime/bench               | bench_grids.h bench_job.h bench_rows.h
 runtime                     job.h job_config.h
 

@@ -80,6 +80,16 @@ const std::vector<Example>& examples() {
       {"job.input", "in.jsonl", [](const C& c) { return c.job.input == "in.jsonl"; }},
       {"job.output", "out.jsonl", [](const C& c) { return c.job.output == "out.jsonl"; }},
       {"job.overwrite", "true", [](const C& c) { return c.job.overwrite; }},
+      {"job.resume", "restart",
+       [](const C& c) { return c.job.resume == BatchOptions::Resume::kRestart; }},
+      {"job.retry_errors", "true", [](const C& c) { return c.job.retry_errors; }},
+      {"job.output_order", "input",
+       [](const C& c) { return c.job.order == BatchOptions::Order::kInput; }},
+      {"job.error_file", "errors", [](const C& c) { return c.job.error_file == "errors"; }},
+      {"job.part", "3/8",
+       [](const C& c) {
+         return c.job.part == LinePart{3, 8};
+       }},
       {"job.max_line_bytes", "2048", [](const C& c) { return c.job.max_line_bytes == 2048; }},
       {"cuda_graph_max_bs", "8", [](const C& c) { return c.cuda_graph_max_bs == 8; }},
       {"enforce_eager", "true", [](const C& c) { return c.enforce_eager; }},

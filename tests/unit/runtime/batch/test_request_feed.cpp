@@ -35,6 +35,23 @@ std::string line_with_id(int64_t i) {
 
 }  // namespace
 
+TEST_CASE("feed: the chosen lines alone, by their numbers in the file") {
+  TemporaryFolder folder;
+  std::string text;
+  for (int64_t i = 1; i <= 9; ++i) text += line_with_id(i) + "\n";
+  write_text(folder / "in", text);
+  LineReader lines(folder / "in", 4096);
+  CompletionContext context = make_context();
+  LineSet answered;
+  answered.insert(5);
+  RequestFeed feed(lines, context, 0, 2, {.range = {4, 7}, .without = &answered});
+  std::vector<int64_t> read;
+  while (!feed.is_done())
+    if (auto item = feed.pop(1s)) read.push_back(item->line);
+  CHECK(read == std::vector<int64_t>{4, 6, 7});
+  CHECK(lines.num_lines() == 7);
+}
+
 TEST_CASE("feed: good and bad lines in order, blank ones left out") {
   std::string text = line_with_id(1) + "\n\nnonsense\n" + line_with_id(4) + "\r\n\r\n" +
                      std::string(5000, ' ') + "\n" +

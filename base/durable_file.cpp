@@ -1,0 +1,52 @@
+#include "base/durable_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "base/check.h"
+
+namespace ll {
+
+void sync_path(const std::string& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  bool ok = fd >= 0 && ::fsync(fd) == 0;
+  int error = errno;
+  if (fd >= 0) ::close(fd);
+  check(ok, "{}: cannot be synced to disk: {}", path, std::strerror(error));
+}
+
+std::string folder_of(const std::string& path) {
+  std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+void write_durably(const std::string& path, std::string_view text) {
+  std::string stage = path + ".tmp";
+  int fd = ::open(stage.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  bool ok = fd >= 0;
+  while (ok && !text.empty()) {
+    ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    ok = n > 0;
+    if (ok) text.remove_prefix(static_cast<size_t>(n));
+  }
+  ok = ok && ::fsync(fd) == 0;
+  int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (!ok) ::unlink(stage.c_str());
+  check(ok, "{}: cannot write: {}", path, std::strerror(error));
+  rename_durably(stage, path);
+}
+
+void rename_durably(const std::string& from, const std::string& to) {
+  check(::rename(from.c_str(), to.c_str()) == 0, "{}: cannot be written: {}", to,
+        std::strerror(errno));
+  sync_path(folder_of(to));
+}
+
+}  // namespace ll

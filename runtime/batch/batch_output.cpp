@@ -1,0 +1,191 @@
+#include "runtime/batch/batch_output.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/check.h"
+#include "base/durable_file.h"
+#include "runtime/batch/answers_in_order.h"
+#include "runtime/batch/input_digest.h"
+
+namespace ll {
+namespace {
+
+namespace fs = std::filesystem;
+using Resume = BatchOptions::Resume;
+using Order = BatchOptions::Order;
+
+// A pipe, a device or a descriptor is none, nor what is not there.
+bool is_file(const std::string& path) {
+  std::error_code none;
+  return path != "-" && fs::is_regular_file(path, none);
+}
+
+bool may_be_file(const std::string& path) {
+  std::error_code none;
+  return path != "-" && (is_file(path) || !fs::exists(path, none));
+}
+
+std::string behind_link(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_symlink(path, error)) return path;
+  std::string target = fs::weakly_canonical(path, error);
+  return error ? path : target;
+}
+
+void check_plain(const BatchOptions& job) {
+  auto refuse = [&](const char* key) {
+    fail_usage("job.{}: needs an input and an output that are regular files, not {} and {}", key,
+               job.input, job.output);
+  };
+  if (job.order != Order::kAsFinished) refuse("output_order");
+  if (!job.error_file.empty()) refuse("error_file");
+  if (!job.part.is_all()) refuse("part");
+}
+
+}  // namespace
+
+BatchOutput::BatchOutput(const EngineConfig& config, const std::string& host)
+    : config_(config), output_(behind_link(config.job.output)) {
+  if (is_file(config.job.input) && may_be_file(output_)) {
+    open_journal(host);
+  } else {
+    check_plain(config.job);
+    plain_ = std::make_unique<OutputFile>(config.job.output, config.job.overwrite);
+  }
+}
+
+BatchOutput::~BatchOutput() = default;
+
+void BatchOutput::open_journal(const std::string& host) {
+  std::string job_path = output_ + ".job";
+  before_ = JobFile::read(job_path);
+  journal_ = std::make_unique<JournalFile>(output_ + ".partial",
+                                           [&] { return before_ ? before_->writer.text() : ""; });
+  // As it is now that nobody else writes it.
+  before_ = JobFile::read(job_path);
+  auto there = FinishedOutput::of(output_);
+  bool is_ours = there && before_ && before_->finished == there && !config_.job.overwrite;
+  check(!there || config_.job.overwrite || is_ours,
+        "{}: exists already; remove it, choose another job.output, or set job.overwrite: true",
+        output_);
+  job_.fingerprint.input_path = config_.job.input;
+  job_.fingerprint.input = digest_input(config_.job.input);
+  job_.fingerprint.part = config_.job.part;
+  job_.writer = JobWriter::self(host);
+  lines_ = config_.job.part.of(job_.fingerprint.input.lines);
+  is_complete_ = is_ours;
+  bool has_begun = is_ours || (journal_->size() > 0 && config_.job.resume != Resume::kRestart);
+  if (!has_begun) {
+    check_may_write_errors();
+    return before_.reset();
+  }
+  check(before_.has_value(),
+        "{}: is missing, so nobody knows whose answers are in {}; set job.resume: restart to "
+        "begin anew",
+        job_path, journal_->path());
+  check_same_input(before_->fingerprint, job_.fingerprint, is_ours ? output_ : journal_->path());
+  is_ours ? journal_->remove() : scan();  // of a run that was killed while it removed it
+}
+
+void BatchOutput::check_may_write_errors() const {
+  const std::string& path = config_.job.error_file;
+  if (path.empty()) return;
+  check(config_.job.overwrite || !FinishedOutput::of(path),
+        "{}: exists already; remove it, choose another job.error_file, or set job.overwrite: true",
+        path);
+  std::error_code none;
+  if (path == output_ || fs::equivalent(path, output_, none))
+    fail_usage("job.error_file: {} is job.output, too", path);
+}
+
+void BatchOutput::scan() {
+  scan_ = scan_journal(journal_->fd(), journal_->path(), lines_);
+  if (!drops_errors()) return;
+  // Errors are asked again, so they are not answered.
+  LineSet kept, seen;
+  for_each_line(journal_->fd(), journal_->path(), [&](const JournalLine& line) {
+    if (is_kept(line, seen)) kept.insert(read_record_head(line.text).value().line);
+  });
+  scan_.answered = std::move(kept);
+}
+
+bool BatchOutput::is_kept(const JournalLine& line, LineSet& seen) const {
+  RecordHead head = read_record_head(line.text).value();
+  bool is_first = seen.insert(head.line);
+  return is_first && !(head.is_error && config_.job.retry_errors);
+}
+
+void BatchOutput::set_model(const ModelIdentity& model) {
+  job_.fingerprint.model = model;
+  if (!before_ || config_.job.resume == Resume::kForce) return;
+  check_same_model(before_->fingerprint.model, model, is_complete_ ? output_ : journal_->path());
+}
+
+std::vector<std::string> BatchOutput::news() const {
+  if (is_complete_)
+    return {fmt::format("{}: is complete; all of its {} lines were answered before", output_,
+                        lines_.size())};
+  if (!before_) return {};
+  std::vector<std::string> news = {
+      fmt::format("resumed        {} of {} answered before", scan_.answered.size(), lines_.size())};
+  int64_t torn = journal_->size() - scan_.num_bytes;
+  if (torn > 0) news.push_back(fmt::format("               a torn line of {} bytes was cut", torn));
+  if (scan_.num_repeated > 0)
+    news.push_back(fmt::format("               {} answers of lines that have one were dropped",
+                               scan_.num_repeated));
+  if (drops_errors())
+    news.push_back(fmt::format("               {} errors are asked again", scan_.num_errors));
+  return news;
+}
+
+// From here on the journal is this run's.
+void BatchOutput::prepare() {
+  if (is_prepared_) return;
+  is_prepared_ = true;
+  // Of a job that begins anew, nothing is kept.
+  journal_->cut(scan_.num_bytes);
+  if (drops_errors() || scan_.num_repeated > 0) {
+    LineSet seen;
+    journal_->keep([&](const JournalLine& line) { return is_kept(line, seen); });
+  }
+  num_errors_ = drops_errors() ? 0 : scan_.num_errors;
+  job_.write(output_ + ".job");
+}
+
+void BatchOutput::write(std::string_view record, bool is_error) {
+  if (plain_) return plain_->write_line(record);
+  prepare();
+  journal_->append(record);
+  num_errors_ += is_error;
+}
+
+void BatchOutput::check_sound() {
+  if (journal_) journal_->check_sound();
+}
+
+void BatchOutput::sync() {
+  if (journal_ && is_prepared_) journal_->sync();
+}
+
+void BatchOutput::finish() {
+  if (plain_) return plain_->close();
+  prepare();
+  AnswerPlaces places{.output = output_,
+                      .errors = config_.job.error_file,
+                      .is_sorted = config_.job.order == Order::kInput};
+  bool is_copied = places.is_sorted || (!places.errors.empty() && num_errors_ > 0);
+  if (is_copied) copy_answers(journal_->fd(), journal_->path(), lines_, places);
+  std::string last = is_copied ? output_ + ".tmp" : journal_->path();
+  // Before the output has its name, so that whoever finds it there knows whose it is.
+  job_.finished = FinishedOutput::of(last);
+  job_.write(output_ + ".job");
+  if (!is_copied) return journal_->rename_to(output_);
+  if (!places.errors.empty()) rename_durably(places.errors + ".tmp", places.errors);
+  rename_durably(last, output_);
+  journal_->remove();
+}
+
+}  // namespace ll

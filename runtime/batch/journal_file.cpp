@@ -1,0 +1,185 @@
+#include "runtime/batch/journal_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "base/durable_file.h"
+
+namespace ll {
+namespace {
+
+constexpr auto kSyncPeriod = std::chrono::seconds(1);
+
+int open_to_append(const std::string& path, int flags) {
+  int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | flags, 0666);
+  check(fd >= 0, "{}: cannot write: {}; check job.output", path, std::strerror(errno));
+  return fd;
+}
+
+// A file system without locks is no reason not to run.
+bool lock(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
+
+}  // namespace
+
+JournalFile::JournalFile(std::string path, const std::function<std::string()>& owner)
+    : path_(std::move(path)) {
+  try {
+    open_and_lock(owner);
+  } catch (const Error&) {
+    if (fd_ >= 0) ::close(fd_);
+    throw;
+  }
+}
+
+void JournalFile::open_and_lock(const std::function<std::string()>& owner) {
+  for (;;) {
+    fd_ = open_to_append(path_, 0);
+    struct stat mine = {}, there = {};
+    check(::fstat(fd_, &mine) == 0 && S_ISREG(mine.st_mode), "{}: is not a regular file", path_);
+    if (!lock(fd_)) {
+      std::string who = owner();
+      fail("{}: is being written by another job{}{}; choose another job.output", path_,
+           who.empty() ? "" : ": ", who);
+    }
+    // Who held it before may have given it another name, or removed it.
+    bool is_same = ::fstat(fd_, &mine) == 0 && ::stat(path_.c_str(), &there) == 0 &&
+                   mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+    size_ = mine.st_size;
+    if (is_same) return;
+    ::close(std::exchange(fd_, -1));
+  }
+}
+
+JournalFile::~JournalFile() {
+  if (thread_.joinable()) {
+    {
+      std::lock_guard lock(mutex_);
+      stops_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  if (fd_ < 0) return;
+  // Before the lock goes, so that nobody's lines go with it.
+  if (size_ == 0) ::unlink(path_.c_str());
+  ::close(fd_);
+}
+
+void JournalFile::cut(int64_t size) {
+  if (size == size_) return;
+  check(::ftruncate(fd_, size) == 0, "{}: cannot write: {}", path_, std::strerror(errno));
+  size_ = size;
+}
+
+// The new file has the lock before it has the name.
+void JournalFile::keep(const std::function<bool(const JournalLine&)>& keeps) {
+  std::string stage = path_ + ".tmp";
+  int old = std::exchange(fd_, open_to_append(stage, O_TRUNC));
+  lock(fd_);
+  size_ = 0;
+  try {
+    std::string block;
+    for_each_line(old, path_, [&](const JournalLine& line) {
+      if (!keeps(line)) return;
+      block.append(line.text) += '\n';
+      if (block.size() < size_t{1} << 20) return;
+      write_all(block);
+      block.clear();
+    });
+    write_all(block);
+    check(::fsync(fd_) == 0, "{}: cannot be synced to disk: {}", stage, std::strerror(errno));
+    rename_durably(stage, path_);
+  } catch (const Error&) {
+    ::unlink(stage.c_str());
+    ::close(std::exchange(fd_, old));
+    size_ = ::lseek(old, 0, SEEK_END);
+    throw;
+  }
+  ::close(old);
+}
+
+void JournalFile::write_all(std::string_view text) {
+  int64_t at = size_;
+  while (!text.empty()) {
+    ssize_t n = ::pwrite(fd_, text.data(), text.size(), at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      int reason = errno;
+      bool is_cut = ::ftruncate(fd_, size_) == 0;
+      fail("{}: cannot write: {}{}", path_, std::strerror(reason),
+           is_cut ? "; the lines before are whole: make room and run again to go on" : "");
+    }
+    text.remove_prefix(static_cast<size_t>(n));
+    at += n;
+  }
+  size_ = at;
+}
+
+void JournalFile::check_sound() {
+  std::lock_guard lock(mutex_);
+  check(failure_.empty(), "{}", failure_);
+}
+
+void JournalFile::append(std::string_view line) {
+  std::string text(line);
+  text += '\n';
+  write_all(text);
+  if (!thread_.joinable()) thread_ = std::thread([this] { sync_every_second(); });
+  check_sound();
+  std::lock_guard lock(mutex_);
+  is_dirty_ = true;
+}
+
+// Of a file that was removed nobody will ever see a line.
+void JournalFile::check_is_there() const {
+  struct stat info = {};
+  check(::fstat(fd_, &info) == 0 && info.st_nlink > 0,
+        "{}: was removed while it was written; the answers in it are lost", path_);
+}
+
+void JournalFile::sync_now() {
+  check_is_there();
+  check(::fdatasync(fd_) == 0, "{}: cannot be synced to disk: {}", path_, std::strerror(errno));
+}
+
+void JournalFile::sync_every_second() {
+  std::unique_lock lock(mutex_);
+  while (!changed_.wait_for(lock, kSyncPeriod, [&] { return stops_; })) {
+    if (!failure_.empty()) continue;
+    bool is_dirty = std::exchange(is_dirty_, false);
+    lock.unlock();
+    std::string failure;
+    try {
+      is_dirty ? sync_now() : check_is_there();
+    } catch (const Error& e) {
+      failure = e.what();
+    }
+    lock.lock();
+    failure_ = failure;
+  }
+}
+
+void JournalFile::sync() {
+  sync_now();
+  check_sound();
+}
+
+void JournalFile::rename_to(const std::string& path) {
+  sync();
+  rename_durably(path_, path);
+  path_ = path;
+  // A job without a request has an empty output.
+  ::close(std::exchange(fd_, -1));
+}
+
+void JournalFile::remove() { cut(0); }
+
+}  // namespace ll

@@ -1,0 +1,182 @@
+// A batch that is ended in any way goes on where it was: every request is answered once, and with
+// float32 by the same lines as in one run.
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <csignal>
+#include <random>
+#include <set>
+
+#include "tests/e2e/batch.h"
+
+using namespace ll::test;
+
+namespace {
+
+std::string requests(int count, int max_tokens = 3) {
+  std::vector<Json> lines;
+  for (int i = 0; i < count; ++i)
+    lines.push_back(completion(fmt::format("r{}", i), fmt::format("The kernel {}", i),
+                               {{"max_tokens", max_tokens}, {"ignore_eos", true}}));
+  return jsonl(lines);
+}
+
+// The same answers have the same bytes: no cached tokens are counted, and all are of one second.
+const Process::Options kSameBytes = {.input = "", .env = {{"SOURCE_DATE_EPOCH", "0"}}};
+
+Batch batch_of(int np, std::vector<std::string> sets = {}) {
+  sets.insert(sets.begin(), {"kv_cache.radix=false", "scheduler.max_num_seqs=64"});
+  return {.np = np, .sets = sets};
+}
+
+struct Job {
+  TempFolder folder;
+  std::string in, out = folder.path("out"), partial = out + ".partial";
+
+  explicit Job(const std::string& text) : in(folder.write("in", text)) {}
+  Outcome run(const Batch& batch) const {
+    return ll::test::run(batch_command(batch, in, out), kSameBytes);
+  }
+  std::vector<std::string> sorted(const std::string& path) const {
+    auto lines = lines_of(read_file(path));
+    std::sort(lines.begin(), lines.end());
+    return lines;
+  }
+};
+
+// A rank that was killed, a while after its run had its first answer.
+void kill_a_rank(const Job& job, int np, std::mt19937& random) {
+  auto answered = [&] {
+    std::error_code none;
+    auto bytes = std::filesystem::file_size(job.partial, none);
+    return none ? 0 : bytes;
+  };
+  auto before = answered();
+  Process process(batch_command(batch_of(np), job.in, job.out), kSameBytes);
+  REQUIRE(wait_until([&] { return answered() > before; }, std::chrono::seconds(60)));
+  std::this_thread::sleep_for(std::chrono::milliseconds(random() % 150));
+  pid_t rank = process.rank(static_cast<int>(random() % static_cast<unsigned>(np)));
+  if (rank > 0) kill(rank, SIGKILL);
+  Outcome o = process.wait(std::chrono::seconds(60));
+  CHECK_FALSE(o.timed_out);
+  CHECK(o.exit_code != 0);
+  CHECK(wait_until([&] { return process.family().empty(); }, std::chrono::seconds(10)));
+}
+
+}  // namespace
+
+TEST_CASE("twenty times a random rank is killed") {
+  constexpr int kRequests = 5000, kKills = 20, kRanks = 2;
+  Job whole(requests(kRequests)), job(requests(kRequests));
+  Outcome o = whole.run(batch_of(kRanks));
+  REQUIRE(o.exit_code == 0);
+  std::mt19937 random(22);
+  for (int i = 0; i < kKills; ++i) {
+    kill_a_rank(job, kRanks, random);
+    REQUIRE_FALSE(std::filesystem::exists(job.out));
+  }
+  size_t before = lines_of(read_file(job.partial)).size();
+  Outcome last = job.run(batch_of(kRanks));
+  INFO(last.err);
+  REQUIRE(last.exit_code == 0);
+  auto lines = job.sorted(job.out);
+  std::set<std::string> distinct(lines.begin(), lines.end());
+  fmt::print("{} requests, {} kills: {} answers, {} distinct; {} before the last run\n", kRequests,
+             kKills, lines.size(), distinct.size(), before);
+  CHECK(lines.size() == kRequests);
+  CHECK(distinct.size() == kRequests);
+  CHECK(lines == whole.sorted(whole.out));
+}
+
+TEST_CASE("a torn line, another grid, other sizes, another order: the same answers") {
+  Job whole(requests(400)), job(requests(400));
+  REQUIRE(whole.run(batch_of(1, {"job.output_order=input"})).exit_code == 0);
+  CHECK(lines_of(read_file(whole.out)).at(6).starts_with(R"({"id":"batch_req_7",)"));
+  std::mt19937 random(1);
+  kill_a_rank(job, 1, random);
+  size_t answered = lines_of(read_file(job.partial)).size();
+  REQUIRE(answered > 1);
+  std::filesystem::resize_file(job.partial, std::filesystem::file_size(job.partial) - 5);
+
+  Outcome rest = job.run(batch_of(2, {"scheduler.max_num_seqs=5"}));
+  INFO(rest.err);
+  CHECK(rest.exit_code == 0);
+  CHECK(rest.err.find(fmt::format("resumed        {} of 400 answered before", answered - 1)) !=
+        rest.err.npos);
+  CHECK(rest.err.find("a torn line of") != rest.err.npos);
+  CHECK(job.sorted(job.out) == whole.sorted(whole.out));
+
+  Outcome again = job.run(batch_of(2));
+  CHECK(again.exit_code == 0);
+  CHECK(again.err.find("is complete; all of its 400 lines") != again.err.npos);
+  CHECK(job.sorted(job.out) == whole.sorted(whole.out));
+}
+
+TEST_CASE("another input, model, dtype or seed is refused") {
+  Job job(requests(3000));
+  {
+    Process process(batch_command(batch_of(1), job.in, job.out), kSameBytes);
+    REQUIRE(wait_until([&] { return !read_file(job.partial).empty(); }, std::chrono::seconds(30)));
+    // Two at a time.
+    Outcome second = job.run(batch_of(1));
+    CHECK(second.exit_code == 1);
+    CHECK(second.err.find("out.partial: is being written by another job: process") !=
+          second.err.npos);
+    process.signal(SIGKILL);
+    process.wait();
+    REQUIRE(wait_until([&] { return process.family().empty(); }, std::chrono::seconds(10)));
+  }
+  auto refuses = [&](const Batch& batch, const std::string& part) {
+    Outcome o = job.run(batch);
+    INFO(o.err);
+    CAPTURE(part);
+    CHECK(o.exit_code == 2);
+    CHECK(o.err.find(part) != o.err.npos);
+    CHECK(lines_of(o.err).size() == 1);
+  };
+  refuses(batch_of(1, {"seed=5"}), "another seed: 0, and now it is 5");
+  refuses(batch_of(1, {"model.dtype=bfloat16"}), "another dtype: float32, and now it is bfloat16");
+  Batch other = batch_of(1);
+  other.model = model_file("random-hd64");
+  refuses(other, "another model");
+  Batch same = batch_of(1);  // the folder that the weight file was made of
+  same.model = model_folder("tiny-qwen2-docs");
+  job.folder.write("in", requests(3000) + "\n");
+  refuses(batch_of(1), "holds answers to another input: sha256 ");
+  job.folder.write("in", requests(3000));
+  CHECK(job.run(same).exit_code == 0);
+  CHECK(lines_of(read_file(job.out)).size() == 3000);
+}
+
+TEST_CASE("a folder that vanishes under a job ends it") {
+  Job job(requests(200, 3000));
+  std::filesystem::create_directory(job.folder.path("gone"));
+  std::string first = requests(1, 2) + requests(200, 3000);
+  Process process(
+      batch_command(batch_of(1), job.folder.write("in2", first), job.folder.path("gone/out")));
+  REQUIRE(wait_until([&] { return !read_file(job.folder.path("gone/out.partial")).empty(); },
+                     std::chrono::seconds(30)));
+  std::filesystem::remove_all(job.folder.path("gone"));
+  Outcome o = process.wait(std::chrono::seconds(60));
+  INFO(o.err);
+  CHECK_FALSE(o.timed_out);
+  CHECK(o.exit_code == 1);
+  CHECK(o.err.find("gone/out.partial: was removed while it was written") != o.err.npos);
+}
+
+TEST_CASE("parts of one input, each with an output of its own, are the whole") {
+  Job whole(requests(100)), job(requests(100));
+  REQUIRE(whole.run(batch_of(1)).exit_code == 0);
+  std::vector<std::string> lines;
+  for (int i = 1; i <= 3; ++i) {
+    std::string out = job.folder.path(fmt::format("out{}", i));
+    Outcome o =
+        run(batch_command(batch_of(1, {fmt::format("job.part={}/3", i)}), job.in, out), kSameBytes);
+    INFO(o.err);
+    CHECK(o.exit_code == 0);
+    for (const std::string& line : lines_of(read_file(out))) lines.push_back(line);
+  }
+  std::sort(lines.begin(), lines.end());
+  CHECK(lines == whole.sorted(whole.out));
+}
