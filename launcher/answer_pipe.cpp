@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -38,7 +39,12 @@ AnswerPipe::AnswerPipe(int to, std::string name) : to_(to), name_(std::move(name
   read_end_ = ends[0], write_end_ = ends[1];
   ::setenv(kStandardOutputVariable, fmt::format("/proc/{}/fd/{}", ::getpid(), write_end_).c_str(),
            /*overwrite=*/1);
+  // The main thread waits for signals, SIGCHLD among them: one that this thread took would be lost.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
   thread_ = std::thread([this] { copy(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 AnswerPipe::~AnswerPipe() {
