@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "base/check.h"
 
@@ -61,7 +62,7 @@ bool is_from_terminal(const siginfo_t& info) { return info.si_code == SI_KERNEL;
 
 }  // namespace
 
-ChildEnd run_child(const std::vector<std::string>& command, int input) {
+ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_end) {
   sigset_t mask;
   sigset_t waited_for = block_signals(mask);
   pid_t self = getpid(), child = fork();
@@ -75,7 +76,8 @@ ChildEnd run_child(const std::vector<std::string>& command, int input) {
     if (signal == SIGCHLD && waitpid(child, &status, WNOHANG) == child) break;
     if (signal <= 0 || signal == SIGCHLD) continue;
     end.was_asked |= signal != SIGUSR1 && signal != SIGUSR2;
-    if (!is_from_terminal(info)) kill(child, signal);
+    if (is_from_terminal(info)) continue;
+    kill(child, signal == SIGTERM ? std::exchange(soft_end, SIGTERM) : signal);
   }
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   end.code = WIFEXITED(status) ? WEXITSTATUS(status) : kSignalled + WTERMSIG(status);

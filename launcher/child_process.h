@@ -1,5 +1,6 @@
 #pragma once
 // Other programs, run so that a caller of this one notices no difference.
+#include <csignal>
 #include <string>
 #include <vector>
 
@@ -13,9 +14,10 @@ struct ChildEnd {
 };
 
 // Runs a program to its end. Signals that ask this process to end or that users define go to the
-// child; the child ends with this process. Its standard input is the open descriptor `input`, or
-// nothing (kNoInput). Throws Error when the program cannot be started.
-ChildEnd run_child(const std::vector<std::string>& command, int input);
+// child, the first SIGTERM as `soft_end`; the child ends with this process. Its standard input is
+// the open descriptor `input`, or nothing (kNoInput). Throws Error when the program cannot be
+// started.
+ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_end = SIGTERM);
 
 // The program takes this process's place.
 [[noreturn]] void become(const std::vector<std::string>& command);

@@ -150,7 +150,10 @@ int run_job_command(const JobArguments& a, int num_ranks) {
   std::optional<AnswerPipe> answers;
   if (output)
     answers.emplace(*output, *output == STDOUT_FILENO ? "standard output" : config.job.output);
-  int code = explained_exit(run_child(command, input.value_or(kNoInput)));
+  // mpirun hands SIGUSR1 on to the ranks of a batch, which then stop so that they can be gone on
+  // with; at a SIGTERM of its own it would kill them.
+  int soft_end = config.job.type == JobType::kBatch ? SIGUSR1 : SIGTERM;
+  int code = explained_exit(run_child(command, input.value_or(kNoInput), soft_end));
   bool are_written = !answers || answers->finish();
   return are_written ? code : static_cast<int>(ExitCode::kError);
 }

@@ -118,10 +118,11 @@ void check_launch(const ll::LaunchClaim& claim, const ll::MpiGroup& world) {
                claim.num_allocated);
 }
 
-void run(int argc, char** argv, const ll::LaunchClaim& claim, const ll::MpiEnvironment& mpi) {
+ll::ExitCode run(int argc, char** argv, const ll::LaunchClaim& claim,
+                 const ll::MpiEnvironment& mpi) {
   Arguments arguments = parse_arguments(argc, argv);
   check_launch(claim, mpi.world());
-  ll::run_job(load_config(arguments, mpi.world()), mpi);
+  return ll::run_job(load_config(arguments, mpi.world()), mpi);
 }
 
 }  // namespace
@@ -134,7 +135,7 @@ int main(int argc, char** argv) {
   auto claim = ll::LaunchClaim::read(std::getenv);
   ll::MpiEnvironment mpi(&argc, &argv);
   try {
-    run(argc, argv, claim, mpi);
+    return static_cast<int>(run(argc, argv, claim, mpi));
   } catch (const ll::ReaderGone&) {
     mpi.local_peers().send_explained();
     ll::MpiEnvironment::abort(ll::ExitCode::kError);

@@ -7,6 +7,9 @@
 #include "runtime/bench/bench_job.h"
 #include "runtime/config/output_conflict.h"
 #include "runtime/planning/measure_device.h"
+#include "runtime/process/launch_clock.h"
+#include "runtime/process/stop_request.h"
+#include "runtime/process/time_limit.h"
 #include "runtime/rank/local_model.h"
 #include "runtime/replicas/replica_pool.h"
 
@@ -33,13 +36,13 @@ void follow(LocalModel& local, const EngineConfig& config, const MpiEnvironment&
               fmt::format("rank {} on {}", mpi.world().rank(), MpiEnvironment::host_name()));
 }
 
-void run_batch(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
-               LineReader& input, BatchOutput& output) {
+ExitCode run_batch(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
+                   LineReader& input, BatchOutput& output, const StopPolicy& policy) {
   ApiContext api(config, local.files(), local.limits().max_length,
                  local.budget().num_pages * local.budget().page_span);
   Engine engine = engine_of(local, config);
   ReplicaPool pool(engine, local.grid().leaders(), pool_options(config, mpi));
-  BatchJob(config, api.context, pool, output).run(input);
+  return BatchJob(config, api.context, pool, output, policy).run(input);
 }
 
 // Any rank but 0.
@@ -57,31 +60,53 @@ ModelIdentity identity_of(const LocalModel& local, const EngineConfig& config) {
           .seed = config.seed};
 }
 
-void batch(const EngineConfig& config, const MpiEnvironment& mpi) {
-  if (config.job.input.empty() || config.job.output.empty())
-    fail_usage("job.{} is missing; give a path, or - for standard {}",
-               config.job.input.empty() ? "input" : "output",
-               config.job.input.empty() ? "input" : "output");
-  // Whether rank 0 finds that there is nothing to do.
-  auto load = [&](LocalModel& local, bool is_complete) {
-    if (mpi.world().max(is_complete) > 0) return false;
-    local.load(local.wanted_grid());
-    return true;
-  };
-  if (mpi.world().rank() > 0) {
-    LocalModel local(config, mpi);
-    if (load(local, false)) follow_batch(local, config, mpi);
-    return;
-  }
-  // What cannot be read or written shows before the model is loaded.
+// When rank 0 stops before all is answered.
+StopPolicy::Options stop_options(const EngineConfig& config, const StopRequest& request) {
+  StopPolicy::Options options{.grace = std::chrono::seconds(config.job.grace),
+                              .time_limit = slurm_time_limit(slurm_questions()),
+                              .signal = [&request] { return request.signal(); }};
+  if (config.job.stop_after == 0) return options;
+  auto left = std::chrono::duration<double>(static_cast<double>(config.job.stop_after) -
+                                            seconds_since_launch());
+  options.stop_after = {.end = StopPolicy::Clock::now() +
+                               std::chrono::duration_cast<StopPolicy::Clock::duration>(left),
+                        .name = fmt::format("job.stop_after = {} s", config.job.stop_after)};
+  return options;
+}
+
+// Loads the model unless rank 0 finds that there is nothing to do.
+bool load_for_batch(LocalModel& local, const MpiEnvironment& mpi, StopRequest& stop,
+                    bool is_complete) {
+  if (mpi.world().max(is_complete) > 0) return false;
+  local.load(local.wanted_grid());
+  stop.begin();
+  return true;
+}
+
+// Of rank 0. What cannot be read or written shows before the model is loaded.
+ExitCode lead_batch(const EngineConfig& config, const MpiEnvironment& mpi, StopRequest& stop) {
   LineReader input(config.job.input, config.job.max_line_bytes);
   check_output_is_no_input(config, "job.output", config.job.output);
   check_output_is_no_input(config, "job.error_file", config.job.error_file);
   BatchOutput output(config, MpiEnvironment::host_name());
+  StopPolicy policy(stop_options(config, stop));
   LocalModel local(config, mpi);
   output.set_model(identity_of(local, config));
   for (const std::string& line : output.news()) fmt::print(stderr, "{}\n", line);
-  if (load(local, output.is_complete())) run_batch(local, config, mpi, input, output);
+  if (!load_for_batch(local, mpi, stop, output.is_complete())) return ExitCode::kDone;
+  return run_batch(local, config, mpi, input, output, policy);
+}
+
+ExitCode batch(const EngineConfig& config, const MpiEnvironment& mpi) {
+  if (config.job.input.empty() || config.job.output.empty())
+    fail_usage("job.{} is missing; give a path, or - for standard {}",
+               config.job.input.empty() ? "input" : "output",
+               config.job.input.empty() ? "input" : "output");
+  StopRequest stop(mpi.local_peers());
+  if (mpi.world().rank() == 0) return lead_batch(config, mpi, stop);
+  LocalModel local(config, mpi);
+  if (load_for_batch(local, mpi, stop, false)) follow_batch(local, config, mpi);
+  return ExitCode::kDone;
 }
 
 void print_trace(StepTrace& trace, const std::string& path) {
@@ -150,13 +175,10 @@ void bench(const EngineConfig& config, const MpiEnvironment& mpi) {
 
 }  // namespace
 
-void run_job(const EngineConfig& config, const MpiEnvironment& mpi) {
-  switch (config.job.type) {
-    case EngineConfig::JobType::kBatch:
-      return batch(config, mpi);
-    case EngineConfig::JobType::kBench:
-      return bench(config, mpi);
-  }
+ExitCode run_job(const EngineConfig& config, const MpiEnvironment& mpi) {
+  if (config.job.type == EngineConfig::JobType::kBatch) return batch(config, mpi);
+  bench(config, mpi);
+  return ExitCode::kDone;
 }
 
 }  // namespace ll

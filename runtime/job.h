@@ -6,7 +6,8 @@
 
 namespace ll {
 
-// Collective over the world. Throws Error; the caller ends the job.
-void run_job(const EngineConfig& config, const MpiEnvironment& mpi);
+// Collective over the world. Returns this rank's exit code: rank 0's is kResumable where the job
+// stopped before its end and can be gone on with. Throws Error; the caller ends the job.
+ExitCode run_job(const EngineConfig& config, const MpiEnvironment& mpi);
 
 }  // namespace ll

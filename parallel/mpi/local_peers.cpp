@@ -87,6 +87,11 @@ void LocalPeers::send_explained() const {
     if (state_of(peer) != State::kGone) kill(peer.pid, explained_signal());
 }
 
+void LocalPeers::signal_first(int signal) const {
+  for (const Peer& peer : peers_)
+    if (peer.rank == 0 && state_of(peer) != State::kGone) kill(peer.pid, signal);
+}
+
 bool LocalPeers::is_explained() { return was_explained; }
 
 }  // namespace ll

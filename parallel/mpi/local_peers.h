@@ -26,6 +26,8 @@ class LocalPeers {
   int num_running_below() const;
   // Tells the peers that the user knows why the job ends; whether a peer told this process.
   void send_explained() const;
+  // Sends a signal to rank 0 of the job, if that is another rank of this host.
+  void signal_first(int signal) const;
   static bool is_explained();
 
  private:

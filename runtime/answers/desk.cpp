@@ -1,5 +1,6 @@
 #include "runtime/answers/desk.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -110,6 +111,24 @@ void Desk::finish(Job& job, Taken& taken) {
   }
   taken.answers.push_back(std::move(answer));
   close(taken.answers.back().key);
+}
+
+std::vector<Desk::Progress> Desk::progress() const {
+  std::vector<Progress> all;
+  for (const auto& [key, job] : jobs_) {
+    Progress p{.key = key};
+    const CompletionRequest& r = job->answer.request;
+    for (const Choice& choice : job->answer.choices) {
+      auto drawn = static_cast<int64_t>(choice.token_ids.size());
+      p.num_drawn += drawn;
+      auto index = static_cast<size_t>(choice.index);
+      if (!job->texts[index]) continue;  // it has ended
+      auto prompt = index / static_cast<size_t>(r.params.n);
+      p.num_remaining = std::max(p.num_remaining, r.params_of(prompt).max_tokens - drawn);
+    }
+    all.push_back(p);
+  }
+  return all;
 }
 
 std::vector<int64_t> Desk::close(int64_t key) {

@@ -44,6 +44,14 @@ class Desk {
   // that come all the same are ignored.
   std::vector<int64_t> close(int64_t key);
 
+  // How far an open request is.
+  struct Progress {
+    int64_t key = 0;
+    int64_t num_drawn = 0;      // tokens of all its choices
+    int64_t num_remaining = 0;  // at most, of the choice that has most of them ahead
+  };
+  std::vector<Progress> progress() const;
+
   int64_t num_open() const { return static_cast<int64_t>(jobs_.size()); }
   // Tokens of all answers so far.
   int64_t num_output_tokens() const { return num_output_tokens_; }

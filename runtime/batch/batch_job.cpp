@@ -23,11 +23,12 @@ constexpr auto kIdlePatience = std::chrono::milliseconds(200);
 }  // namespace
 
 BatchJob::BatchJob(const EngineConfig& config, const CompletionContext& context, ReplicaPool& pool,
-                   BatchOutput& output)
+                   BatchOutput& output, const StopPolicy& policy)
     : config_(config),
       context_(context),
       pool_(pool),
       output_(output),
+      policy_(policy),
       desk_(context.tokenizer, context.eos_token_ids),
       created_(creation_time()) {}
 
@@ -36,31 +37,82 @@ int64_t BatchJob::read_ahead(const EngineConfig& config) {
                            4 * int64_t{config.scheduler.max_num_seqs});
 }
 
-void BatchJob::run(LineReader& input) {
+ExitCode BatchJob::run(LineReader& input) {
   const LineRange& lines = output_.lines();
   counts_.total = output_.has_known_lines() ? lines.size() : -1;
   counts_.before = counts_.done = output_.answered().size();
   counts_.errors = output_.num_answered_errors();
-  RequestFeed feed(input, context_, config_.seed, static_cast<size_t>(read_ahead(config_)),
-                   {.range = lines, .without = &output_.answered()});
-  Progress progress;
+  {
+    RequestFeed feed(input, context_, config_.seed, static_cast<size_t>(read_ahead(config_)),
+                     {.range = lines, .without = &output_.answered()});
+    answer(feed);
+  }
+  if (stop_) return stop(*stop_);
+  finish(input);
+  return ExitCode::kDone;
+}
+
+void BatchJob::answer(RequestFeed& feed) {
   while (pool_.has_work() || !feed.is_done() || output_.is_waiting()) {
+    stop_ = policy_.check(StopPolicy::Clock::now());
+    if (stop_) return;
     // No more is begun than the reader of a pipe takes; to the other ranks that is a rest.
     if (output_.is_waiting())
       output_.flush(pool_.has_work() ? std::chrono::milliseconds(0) : kIdlePatience);
     else
       read(feed);
-    take(pool_.step());
-    output_.check_sound();
-    progress.update(count());
+    step();
   }
+}
+
+void BatchJob::step() {
+  take(pool_.step());
+  output_.check_sound();
+  progress_.update(count());
+  rate_.update(TokenRate::Clock::now(), counts_.output_tokens, counts_.running);
+}
+
+void BatchJob::finish(const LineReader& input) {
+  const LineRange& lines = output_.lines();
   check(counts_.total < 0 || input.num_lines() >= lines.last,
         "{}: has {} lines, it had {} when the job began: was it replaced?", config_.job.input,
         input.num_lines(), lines.last);
   output_.finish();
   counts_.total = counts_.done;
-  progress.finish(counts_);
+  progress_.finish(counts_);
   print_shares();
+}
+
+// Lines that come later are not asked; of those that are, each ends in time or is given back.
+ExitCode BatchJob::stop(const Stop& stop) {
+  while (pool_.has_work() || output_.is_waiting()) {
+    give_back(stop);
+    if (output_.is_waiting()) output_.flush(std::chrono::milliseconds(0));
+    step();
+  }
+  output_.sync();
+  progress_.finish(counts_);
+  fmt::print(stderr, "given back     {} requests, {} of their tokens\n", num_given_back_,
+             num_tokens_lost_);
+  std::string of = counts_.total < 0 ? "" : fmt::format(" of {}", counts_.total);
+  fmt::print(stderr, "litelang-run: {}: {}{} answered; {}\n", stop.reason, counts_.done, of,
+             output_.has_known_lines() ? "run again to go on"
+                                       : "this input and output cannot be gone on with");
+  return output_.has_known_lines() ? ExitCode::kResumable : ExitCode::kError;
+}
+
+// What has no token yet costs least to begin anew.
+void BatchJob::give_back(const Stop& stop) {
+  double seconds = std::chrono::duration<double>(stop.end - StopPolicy::Clock::now()).count();
+  for (const Desk::Progress& p : desk_.progress()) {
+    bool ends_in_time =
+        p.num_drawn > 0 && static_cast<double>(p.num_remaining) <= seconds * rate_.per_answer();
+    if (ends_in_time) continue;
+    for (int64_t request : desk_.close(p.key)) pool_.cancel(request);
+    custom_ids_.erase(p.key);
+    ++num_given_back_;
+    num_tokens_lost_ += p.num_drawn;
+  }
 }
 
 void BatchJob::read(RequestFeed& feed) {

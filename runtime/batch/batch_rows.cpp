@@ -38,6 +38,11 @@ ConfigSection batch_rows() {
                 "of answers that are errors; else they are in the output"},
                {"part", part_field(),
                 "3/8: the third of eight parts of the input's lines, for a job of its own"},
+               {"stop_after", whole(&B::stop_after, 0, kMany),
+                "seconds after which the job stops, to be gone on with; 0: never"},
+               {"grace", whole(&B::grace, 0, kMany),
+                "seconds for what has begun, from SIGUSR1, SIGTERM, stop_after, or before Slurm's "
+                "time limit"},
                {"max_line_bytes", whole(&B::max_line_bytes, 1024, int64_t{1} << 32),
                 "longer input lines are answered with an error"}})};
 }

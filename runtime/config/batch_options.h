@@ -22,6 +22,8 @@ struct BatchOptions {
   Order order = Order::kAsFinished;
   std::string error_file;  // empty: errors stand among the answers
   LinePart part;
+  int64_t stop_after = 0;  // seconds; 0: never
+  int64_t grace = 20;      // seconds that a stop may take
   int64_t max_line_bytes = 64 << 20;
 
   bool operator==(const BatchOptions&) const = default;

@@ -4,15 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <initializer_list>
 #include <string>
 
 #include "base/numbers.h"
 #include "runtime/process/cpu_quota.h"
+#include "runtime/process/starter.h"
 
 namespace ll {
 namespace {
@@ -20,13 +19,6 @@ namespace {
 constexpr int kWordBits = 64, kNumWords = CPU_SETSIZE / kWordBits;
 
 bool has_variable(const char* name) { return std::getenv(name) != nullptr; }
-
-std::string program_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
-  std::string name;
-  std::getline(file, name);
-  return name;
-}
 
 // Whether the user told mpirun how to bind, in words of Open MPI 4 and 5.
 bool has_chosen_binding() {
@@ -42,10 +34,7 @@ bool has_chosen_binding() {
 
 // By itself mpirun gives each rank one processor, even one that its caller kept it from.
 void undo_default_binding() {
-  std::string parent = program_of(getppid());
-  constexpr std::array kLaunchers = {"mpirun", "mpiexec", "orterun", "orted", "prterun", "prted"};
-  bool is_of_mpirun = std::find(kLaunchers.begin(), kLaunchers.end(), parent) != kLaunchers.end();
-  if (!is_of_mpirun || has_chosen_binding()) return;
+  if (!is_started_by_mpirun() || has_chosen_binding()) return;
   cpu_set_t set;
   if (sched_getaffinity(getppid(), sizeof set, &set) == 0) sched_setaffinity(0, sizeof set, &set);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -19,10 +20,13 @@ namespace {
 
 std::atomic<int> write_end = -1;
 
+std::array<std::atomic<pid_t>, NSIG> senders = {};
+
 // All that a handler may do: the number goes to the thread that listens.
-void pass_on(int signal) {
+void pass_on(int signal, siginfo_t* info, void* /*context*/) {
   int saved_errno = errno;
   auto number = static_cast<unsigned char>(signal);
+  senders[number] = info->si_code == SI_USER || info->si_code == SI_TKILL ? info->si_pid : 0;
   [[maybe_unused]] ssize_t written = ::write(write_end, &number, 1);
   errno = saved_errno;
 }
@@ -47,8 +51,8 @@ class Listeners {
     sigaction(signal, nullptr, &before_[signal]);
     if (before_[signal].sa_handler == SIG_IGN) return;
     struct sigaction action = {};
-    action.sa_flags = SA_RESTART;
-    action.sa_handler = pass_on;
+    action.sa_flags = SA_RESTART | SA_SIGINFO;
+    action.sa_sigaction = pass_on;
     sigaction(signal, &action, nullptr);
   }
 
@@ -116,6 +120,8 @@ Listeners& listeners() {
 OnSignal::OnSignal(int signal, std::function<bool()> act) : signal_(signal) {
   listeners().add({this, signal, std::move(act)});
 }
+
+pid_t OnSignal::sender_of(int signal) { return senders[static_cast<size_t>(signal)]; }
 
 OnSignal::~OnSignal() { listeners().remove(this, signal_); }
 

@@ -1,6 +1,8 @@
 #pragma once
 // Signals, for those who must act on them: write down what is unsaved, let no new work begin, hand
 // the job back to the queue, say why the process ends.
+#include <sys/types.h>
+
 #include <functional>
 
 namespace ll {
@@ -17,6 +19,9 @@ class OnSignal {
   ~OnSignal();
   OnSignal(const OnSignal&) = delete;
   OnSignal& operator=(const OnSignal&) = delete;
+
+  // Who sent the last one that arrived; 0: none did, or the kernel itself.
+  static pid_t sender_of(int signal);
 
  private:
   int signal_;

@@ -126,7 +126,7 @@ TEST_CASE("input and output") {
               {"full: exists already", "job.overwrite: true"});
   CHECK(read_file(full) == "kept\n");
   check_fails(batch_command({.np = 2}, in, folder.path("no/folder/out")), kError,
-              {"no/folder/out: cannot write"});
+              {"no/folder/out.partial: cannot write"});
 }
 
 TEST_CASE("a job that fails before its first answer leaves the old answers") {

@@ -59,7 +59,8 @@ runtime/version             version.h
 runtime/config              engine_config.h
                             | bench_options.h config_reader.h config_rows.h engine_rows.h line_range.h model_files.h
                             output_conflict.h
-runtime/process             progress.h spin_limit.h | cpu_threads.h launch_clock.h signals.h watchdog.h
+runtime/process             progress.h spin_limit.h | cpu_threads.h launch_clock.h signals.h stop_request.h
+                            time_limit.h watchdog.h
 runtime/schedule            | request.h scheduler.h step_events.h step_plan.h step_result.h step_work.h
 runtime/engine              | engine.h model_runner.h runner_options.h
 runtime/planning            grid_planner.h | grid_cost.h machine_rates.h measure_device.h memory_budget.h

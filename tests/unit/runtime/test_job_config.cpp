@@ -90,6 +90,8 @@ const std::vector<Example>& examples() {
        [](const C& c) {
          return c.job.part == LinePart{3, 8};
        }},
+      {"job.stop_after", "60", [](const C& c) { return c.job.stop_after == 60; }},
+      {"job.grace", "5", [](const C& c) { return c.job.grace == 5; }},
       {"job.max_line_bytes", "2048", [](const C& c) { return c.job.max_line_bytes == 2048; }},
       {"cuda_graph_max_bs", "8", [](const C& c) { return c.cuda_graph_max_bs == 8; }},
       {"enforce_eager", "true", [](const C& c) { return c.enforce_eager; }},

@@ -90,6 +90,28 @@ TEST_CASE("desk: a request becomes one engine request a prompt, in the order of 
   CHECK(error_of([&] { desk.open(70, request_of({{1}})); }).find("in use") != std::string::npos);
 }
 
+TEST_CASE("desk: how far a request is") {
+  Rig rig;
+  CompletionRequest request = request_of({encode("one"), encode("two")}, 2);
+  request.params.max_tokens = 9;
+  auto ids = rig.open(5, std::move(request));
+  auto progress = [&] {
+    auto all = rig.desk.progress();
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].key == 5);
+    return std::pair(all[0].num_drawn, all[0].num_remaining);
+  };
+  CHECK(progress() == std::pair<int64_t, int64_t>(0, 9));
+  for (int64_t id : ids)
+    for (int32_t i : {0, 1}) rig.take(tokens_of({id, i}, encode("a")));
+  rig.take(tokens_of({ids[0], 0}, bytes_of("bc")));
+  CHECK(progress().second == 8);
+  // The one that has most ahead decides, of those that have not ended.
+  for (SequenceId s : {SequenceId{ids[0], 1}, SequenceId{ids[1], 0}, SequenceId{ids[1], 1}})
+    rig.take(tokens_of(s, encode("a"), FinishReason::kLength));
+  CHECK(progress() == std::pair<int64_t, int64_t>(9, 6));
+}
+
 TEST_CASE("desk: each prompt has its own length") {
   Desk desk(nullptr, {kEnd});
   CompletionRequest r = request_of({{1, 2}, {3}});
