@@ -6,10 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
-#include "base/check.h"
+#include "base/check_call.h"
 #include "base/foreign_format.h"
 
 namespace ll {
@@ -17,7 +16,7 @@ namespace ll {
 InputFile::InputFile(std::string path) : path_(std::move(path)) {
   // Without waiting for a writer, should it be a pipe.
   fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  check(fd_ >= 0, "{}: cannot be opened: {}", path_, std::strerror(errno));
+  check_call(fd_ >= 0, "{}: cannot be opened", path_);
   struct stat status = {};
   bool regular = ::fstat(fd_, &status) == 0 && S_ISREG(status.st_mode);
   if (!regular) ::close(fd_);
@@ -39,7 +38,7 @@ void InputFile::read(uint64_t offset, std::span<std::byte> out) const {
   while (!out.empty()) {
     ssize_t n = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    check(n >= 0, "{}: reading at byte {} failed: {}", path_, offset, std::strerror(errno));
+    check_call(n >= 0, "{}: reading at byte {} failed", path_, offset);
     check(n > 0, "{}: ends at byte {}, it was {} bytes long when opened: was it replaced?", path_,
           offset, size_);
     out = out.subspan(static_cast<size_t>(n));

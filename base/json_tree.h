@@ -14,7 +14,7 @@ class JsonTree {
   enum class Kind : uint8_t { kNull, kBool, kNumber, kString, kArray, kObject };
   struct Member;
 
-  // Of equal keys the last value stands, at the first one's place. `where` names the text in
+  // The last value of equal keys stands, at the first one's place. `where` names the text in
   // errors. Throws Error on anything that is not JSON, and on nesting deeper than kMaxDepth.
   static JsonTree parse(std::string_view text, std::string_view where);
   static constexpr size_t kMaxDepth = 256;

@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/check.h"
+#include "base/check_call.h"
 #include "base/foreign_format.h"
 
 namespace ll {
@@ -22,7 +22,7 @@ constexpr size_t kBufferBytes = size_t{1} << 20;
 bool wait_readable(int fd, int cancel_fd, const std::string& path) {
   pollfd fds[] = {{cancel_fd, POLLIN, 0}, {fd, POLLIN, 0}};
   while (::poll(fds, 2, /*timeout=*/-1) < 0)
-    check(errno == EINTR, "{}: cannot wait for input: {}", path, std::strerror(errno));
+    check_call(errno == EINTR, "{}: cannot wait for input", path);
   return fds[0].revents == 0;
 }
 
@@ -35,7 +35,7 @@ ssize_t read_some(int fd, char* to, size_t size, const std::string& path) {
   for (;;) {
     ssize_t n = ::read(fd, to, size);
     if (n >= 0) return n;
-    check(errno == EINTR, "{}: cannot read: {}", path, std::strerror(errno));
+    check_call(errno == EINTR, "{}: cannot read", path);
   }
 }
 
@@ -55,7 +55,7 @@ LineReader::LineReader(std::string path, int64_t max_line_bytes)
         "{}: is a folder; job.input must be a JSONL file", path_);
   if (S_ISREG(info.st_mode)) look_ahead(info.st_size);
   cancel_fd_ = ::eventfd(0, EFD_CLOEXEC);
-  check(cancel_fd_ >= 0, "cannot create an event: {}", std::strerror(errno));
+  check_call(cancel_fd_ >= 0, "cannot create an event");
 }
 
 LineReader::~LineReader() {

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <utility>
 
-#include "base/check.h"
+#include "base/check_call.h"
 
 namespace ll {
 
@@ -49,8 +49,8 @@ bool OutputFile::open(bool overwrite) {
   is_ours_ = fd_ >= 0;
   if (!is_ours_ && errno == EEXIST) fd_ = ::open(path_.c_str(), kFlags, 0666);
   struct stat info = {};
-  check(fd_ >= 0 && ::fstat(fd_, &info) == 0, "{}: cannot write: {}; check job.output", path_,
-        std::strerror(errno));
+  bool is_open = fd_ >= 0 && ::fstat(fd_, &info) == 0;
+  check(is_open, "{}: cannot write: {}; check job.output", path_, std::strerror(errno));
   is_regular_ = S_ISREG(info.st_mode);
   if (S_ISFIFO(info.st_mode)) ::fcntl(fd_, F_SETFL, O_NONBLOCK);  // it had to wait for a reader
   if (!is_regular_) return true;
@@ -58,7 +58,7 @@ bool OutputFile::open(bool overwrite) {
   check(::flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
         "{}: is being written by another job; choose another job.output", path_);
   // As it is now that nobody else writes it.
-  check(::fstat(fd_, &info) == 0, "{}: cannot write: {}", path_, std::strerror(errno));
+  check_call(::fstat(fd_, &info) == 0, "{}: cannot write", path_);
   if (info.st_nlink == 0) return false;
   holds_old_ = info.st_size > 0;
   check(!holds_old_ || overwrite,
@@ -76,8 +76,7 @@ OutputFile::~OutputFile() {
 
 void OutputFile::replace_old() {
   if (!std::exchange(holds_old_, false)) return;
-  bool is_empty = ::ftruncate(fd_, 0) == 0;
-  check(is_empty, "{}: cannot write: {}", path_, std::strerror(errno));
+  check_call(::ftruncate(fd_, 0) == 0, "{}: cannot write", path_);
 }
 
 void OutputFile::fail_write(int reason) {
@@ -126,7 +125,7 @@ void OutputFile::close() {
   if (fd_ <= STDOUT_FILENO) return;
   replace_old();
   int fd = std::exchange(fd_, -1);
-  check(::close(fd) == 0, "{}: cannot write: {}", path_, std::strerror(errno));
+  check_call(::close(fd) == 0, "{}: cannot write", path_);
 }
 
 }  // namespace ll

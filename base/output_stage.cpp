@@ -10,7 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "base/check.h"
+#include "base/check_call.h"
 #include "base/durable_file.h"
 
 namespace ll {
@@ -21,8 +21,7 @@ namespace {
 
 void check_free_space(const std::string& folder, uint64_t bytes_needed) {
   struct statvfs space = {};
-  check(::statvfs(folder.c_str(), &space) == 0, "{}: cannot be examined: {}", folder,
-        std::strerror(errno));
+  check_call(::statvfs(folder.c_str(), &space) == 0, "{}: cannot be examined", folder);
   uint64_t free = uint64_t{space.f_bavail} * space.f_frsize;
   check(free >= bytes_needed, "{}: {:.2f} GB are needed, {:.2f} GB are free", folder,
         static_cast<double>(bytes_needed) / 1e9, static_cast<double>(free) / 1e9);
@@ -90,8 +89,8 @@ void OutputStage::sync(const std::vector<std::string>& files) const {
 void OutputStage::commit(const std::vector<std::string>& files) {
   for (const std::string& file : files) {
     std::string target = fs::path(folder_) / file;
-    check(::rename(path_of(file).c_str(), target.c_str()) == 0, "{}: cannot be written: {}", target,
-          std::strerror(errno));
+    check_call(::rename(path_of(file).c_str(), target.c_str()) == 0, "{}: cannot be written",
+               target);
   }
   sync_path(folder_);
 }

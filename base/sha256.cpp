@@ -34,7 +34,7 @@ void compress_block(std::array<uint32_t, 8>& state, const std::byte* block) {
     uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
     h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
   }
-  const std::array<uint32_t, 8> mixed = {a, b, c, d, e, f, g, h};
+  std::array<uint32_t, 8> mixed = {a, b, c, d, e, f, g, h};
   for (size_t i = 0; i < 8; ++i) state[i] += mixed[i];
 }
 

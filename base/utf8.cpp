@@ -39,7 +39,7 @@ bool is_second(unsigned char lead, unsigned char c) {
 Utf8Front utf8_front(std::string_view bytes) {
   using Kind = Utf8Front::Kind;
   auto byte = [&](size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  const unsigned char lead = byte(0);
+  unsigned char lead = byte(0);
   size_t length = length_led_by(lead);
   if (length == 1) return {Kind::kCharacter, 1, lead};
   if (length == 0) return {Kind::kBroken, 1, 0};
@@ -59,7 +59,7 @@ size_t find_invalid_utf8(std::string_view bytes) {
       ++i;
       continue;
     }
-    const Utf8Front front = utf8_front(bytes.substr(i));
+    Utf8Front front = utf8_front(bytes.substr(i));
     if (front.kind != Utf8Front::Kind::kCharacter) return i;
     i += front.size;
   }
@@ -121,7 +121,7 @@ size_t append_repaired(std::string& out, std::string_view bytes, bool last) {
       ++i;
       continue;
     }
-    const Utf8Front front = utf8_front(bytes.substr(i));
+    Utf8Front front = utf8_front(bytes.substr(i));
     if (front.kind != Utf8Front::Kind::kCharacter) {
       out.append(bytes, copied, i - copied);
       if (front.kind == Utf8Front::Kind::kCut && !last) return i;

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Lists the files whose format differs from .clang-format's or that have braces round a single statement, or mends them.
+# Names what no formatter mends, too: locals that are const by value, comments that begin with "Of" and lack their noun.
 # usage: check_format.sh [--fix]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +10,12 @@ formatter=$(command -v clang-format-14 || command -v clang-format) || {
 }
 mapfile -t files < <(git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' '*.inl')
 [ ${#files[@]} -gt 0 ] || { echo "check_format: git lists no sources of $PWD" >&2; exit 1; }
+
+const_local='^ +(for \()?const [^&*(){};="]+ (\[[^]]*\]|[a-z_0-9]+)( = |\{| : |\(|\[)'
+if grep -nE "$const_local|^ *// Of " "${files[@]}" /dev/null; then
+  echo "check_format: locals are not const, and a comment says what it is of" >&2
+  exit 1
+fi
 
 formatted=$(mktemp -d)
 trap 'rm -rf "$formatted"' EXIT

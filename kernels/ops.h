@@ -51,7 +51,7 @@ struct BatchView {
 };
 
 // One layer's KV pages of this rank, each [num_pages, KH, page_size, D] of the model's dtype. Where
-// ranks share the positions, split.block is page_size.
+// ranks share the positions, split.page_size is page_size.
 struct KvPages {
   TensorView k, v;
   PositionSplit split{};
@@ -180,9 +180,9 @@ struct AttentionArgs {
 };
 
 // Attention over parts of the positions, on its way between the ranks that hold them: for each rank
-// one block of log-sums [T, H] float32, then, from a multiple of 16 bytes on, T rows of `width`
+// one part, of log-sums [T, H] float32, then, from a multiple of 16 bytes on, T rows of `width`
 // values of `dtype`.
-struct AttentionBlocks {
+struct AttentionParts {
   void* data = nullptr;
   int64_t rows = 0, heads = 0, width = 0;
   DType dtype = DType::f32;
@@ -190,16 +190,16 @@ struct AttentionBlocks {
   constexpr size_t values_offset() const {
     return round_up(static_cast<size_t>(rows * heads) * sizeof(float), size_t{16});
   }
-  constexpr size_t block_bytes() const {
+  constexpr size_t part_bytes() const {
     size_t bytes = values_offset() + static_cast<size_t>(rows * width) * size_of(dtype);
     return round_up(bytes, size_t{16});
   }
 };
 
-// Block b gets all log-sums and columns [b / copies * width, ... + width) of the values.
+// Part b gets all log-sums and columns [b / copies * width, ... + width) of the values.
 struct PackAttentionArgs {
-  AttentionBlocks to;
-  int32_t num_blocks, copies;
+  AttentionParts to;
+  int32_t num_parts, copies;
   TensorView out;         // [T, H D], of the op attention
   const float* log_sums;  // [T, H]
 };
@@ -208,8 +208,8 @@ struct PackAttentionArgs {
 // first_column + width) of attention over all positions [Milakov & Gimelshein 2018].
 struct MergeAttentionArgs {
   TensorView out;  // [T, width]
-  AttentionBlocks from;
-  int32_t num_blocks;
+  AttentionParts from;
+  int32_t num_parts;
   int64_t first_column, head_dim;
 };
 

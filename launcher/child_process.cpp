@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "base/check.h"
+#include "base/check_call.h"
 
 namespace ll {
 namespace {
@@ -66,7 +66,7 @@ ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_
   sigset_t mask;
   sigset_t waited_for = block_signals(mask);
   pid_t self = getpid(), child = fork();
-  check(child >= 0, "{}: cannot be started: {}", command[0], std::strerror(errno));
+  check_call(child >= 0, "{}: cannot be started", command[0]);
   if (child == 0) start(command, input, self, mask);
   int status = 0;
   ChildEnd end;

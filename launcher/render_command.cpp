@@ -1,12 +1,10 @@
 #include "launcher/render_command.h"
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <iostream>
 
-#include "base/check.h"
+#include "base/check_call.h"
 #include "base/input_file.h"
 #include "base/json_fields.h"
 #include "base/json_tree.h"
@@ -91,10 +89,10 @@ int render_command(const std::vector<std::string>& arguments) {
     bool more = std::cin.rdbuf()->in_avail() > 0;
     std::cout << out;
     if (!more) std::cout.flush();
-    check(std::cout.good(), "standard output: cannot write: {}", std::strerror(errno));
+    check_call(std::cout.good(), "standard output: cannot write");
   }
   std::cout.flush();
-  check(std::cout.good(), "standard output: cannot write: {}", std::strerror(errno));
+  check_call(std::cout.good(), "standard output: cannot write");
   return static_cast<int>(ExitCode::kDone);
 }
 

@@ -7,14 +7,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <deque>
 #include <filesystem>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "base/check.h"
+#include "base/check_call.h"
 #include "base/input_file.h"
 #include "base/json_tree.h"
 #include "base/printable.h"
@@ -91,7 +90,7 @@ std::string decode_line(const Tokenizer& tokenizer, std::string_view line, bool 
 }
 
 // Whole lines of the input.
-struct Block {
+struct Piece {
   std::string text;
   int64_t first_line = 1;
 };
@@ -101,10 +100,10 @@ struct Converted {
   std::string error;  // of the line behind the text
 };
 
-Converted convert_block(const Tokenizer& tokenizer, const Arguments& a, const Block& block) {
+Converted convert_piece(const Tokenizer& tokenizer, const Arguments& a, const Piece& piece) {
   std::string out;
-  int64_t number = block.first_line;
-  std::string_view rest = block.text;
+  int64_t number = piece.first_line;
+  std::string_view rest = piece.text;
   for (; !rest.empty(); ++number) {
     std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
@@ -121,30 +120,30 @@ Converted convert_block(const Tokenizer& tokenizer, const Arguments& a, const Bl
   return {out, ""};
 }
 
-// Standard input, cut into blocks of whole lines.
-class BlockReader {
+// Standard input, cut into pieces of whole lines.
+class PieceReader {
  public:
   // Whether next() returns without waiting for whoever writes.
   bool is_ready() const {
     pollfd fd{STDIN_FILENO, POLLIN, 0};
     return ::poll(&fd, 1, 0) != 0;
   }
-  // What is there to read; false at the end. A block may be empty: no line is complete yet.
-  bool next(Block& block) {
+  // What is there to read; false at the end. A piece may be empty: no line is complete yet.
+  bool next(Piece& piece) {
     if (at_end_) return false;
     size_t kept = rest_.size();
     rest_.resize(kept + kReadBytes);
     ssize_t n;
     do n = ::read(STDIN_FILENO, rest_.data() + kept, kReadBytes);
     while (n < 0 && errno == EINTR);
-    check(n >= 0, "standard input: cannot read: {}", std::strerror(errno));
+    check_call(n >= 0, "standard input: cannot read");
     rest_.resize(kept + static_cast<size_t>(n));
     at_end_ = n == 0;
     size_t newline = std::string_view(rest_).substr(kept).rfind('\n');
     size_t length = at_end_ ? rest_.size() : newline == rest_.npos ? 0 : kept + newline + 1;
-    block = {rest_.substr(0, length), line_};
+    piece = {rest_.substr(0, length), line_};
     rest_.erase(0, length);
-    line_ += std::count(block.text.begin(), block.text.end(), '\n');
+    line_ += std::count(piece.text.begin(), piece.text.end(), '\n');
     check(rest_.size() <= kMaxLineBytes, "standard input, line {}: longer than {} bytes", line_,
           kMaxLineBytes);
     return true;
@@ -160,30 +159,30 @@ void write_all(std::string_view text) {
   while (!text.empty()) {
     ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
-    check(n > 0, "standard output: cannot write: {}", std::strerror(errno));
+    check_call(n > 0, "standard output: cannot write");
     text.remove_prefix(static_cast<size_t>(n));
   }
 }
 
-// Blocks are converted by several threads and written in order. Nothing is held back while the
+// Pieces are converted by several threads and written in order. Nothing is held back while the
 // input pauses, so that a program may talk to this one line by line.
 void convert_input(const Tokenizer& tokenizer, const Arguments& a) {
   size_t num_threads = std::clamp(std::thread::hardware_concurrency(), 1u, 16u);
   std::deque<std::future<Converted>> converting;
-  BlockReader reader;
-  Block block;
+  PieceReader reader;
+  Piece piece;
   auto write_oldest = [&] {
-    Converted block = converting.front().get();
+    Converted piece = converting.front().get();
     converting.pop_front();
-    write_all(block.text);
-    check(block.error.empty(), "{}", block.error);
+    write_all(piece.text);
+    check(piece.error.empty(), "{}", piece.error);
   };
   for (;;) {
     while (!converting.empty() && (converting.size() > num_threads || !reader.is_ready()))
       write_oldest();
-    if (!reader.next(block)) break;
-    converting.push_back(std::async(std::launch::async, [&, block = std::move(block)] {
-      return convert_block(tokenizer, a, block);
+    if (!reader.next(piece)) break;
+    converting.push_back(std::async(std::launch::async, [&, piece = std::move(piece)] {
+      return convert_piece(tokenizer, a, piece);
     }));
   }
   while (!converting.empty()) write_oldest();

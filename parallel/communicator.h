@@ -26,7 +26,7 @@ class Communicator {
   void all_reduce_max(Stream stream, TensorView x);
   // receive[r] = member r's `bytes` bytes of send.
   void all_gather(Stream stream, const void* send, void* receive, size_t bytes);
-  // receive[r] = what member r has for this one; block m of send, `bytes` long, is for member m.
+  // receive[r] = what member r has for this one; part m of send, `bytes` long, is for member m.
   void all_to_all(Stream stream, const void* send, void* receive, size_t bytes);
   // Ops::add_rms_norm with delta summed over the members first; delta is clobbered. The hook where
   // an implementation fuses the all-reduce with what follows it.

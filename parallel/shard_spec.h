@@ -17,7 +17,7 @@ struct Range {
 // there are fewer units than parts.
 Range split(int64_t extent, int64_t parts, int64_t index, int64_t unit = 1);
 
-// A block of a matrix [rows, cols] (or of a vector: cols is [0, 1)).
+// A part of a matrix [rows, cols] (or of a vector: cols is [0, 1)).
 struct ShardSpec {
   Range rows, cols;
   bool operator==(const ShardSpec&) const = default;

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/numbers.h"
 #include "kernels/backend.h"
 
 namespace {
@@ -168,7 +169,7 @@ class Step {
   }
 
  private:
-  static int64_t pages_of(const Piece& p) { return (p.cached + p.rows + kPage - 1) / kPage; }
+  static int64_t pages_of(const Piece& p) { return ceil_div(p.cached + p.rows, kPage); }
   int64_t num_pages() const {
     int64_t n = 0;
     for (const Piece& p : case_.pieces) n += pages_of(p);
@@ -265,7 +266,7 @@ double seconds(const Backend& b, Stream stream, int64_t calls, const auto& work)
 void run(const Backend& b, Stream stream, const Case& c) {
   Step step(b, stream, c);
   double error = step.error();
-  int64_t calls = (kCalls + step.num_layers() - 1) / step.num_layers() * step.num_layers();
+  int64_t calls = round_up(kCalls, step.num_layers());
   double plan = seconds(b, stream, kCalls, [&] {
     for (int i = 0; i < kCalls; ++i) step.begin();
   });
@@ -280,7 +281,7 @@ void run(const Backend& b, Stream stream, const Case& c) {
 }
 
 void run_all(const std::string& word) {
-  const Backend b = open_backend(BackendKind::kCuda, 0, 0);
+  Backend b = open_backend(BackendKind::kCuda, 0, 0);
   Stream stream = b.device.create_stream();
   fmt::print("{}\n", b.device_name);
   fmt::print("{:30} heads dim {:>8} {:>8} {:>14} {:>12} {:>9} {:>6}\n", "case", "us", "rate",

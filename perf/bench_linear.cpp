@@ -3,6 +3,7 @@
 // [--shapes qkv,down] [--rows 1,8,2048] [--parts TENSOR_PARALLEL_RANKS]
 #include <fmt/core.h>
 
+#include "base/numbers.h"
 #include "kernels/cuda/linear/linear.h"
 #include "perf/graph_timer.h"
 
@@ -41,7 +42,7 @@ struct Weights {
 
 Weights make_weights(const Backend& backend, Stream stream, const Product& p) {
   Weights w;
-  int64_t count = std::max<int64_t>(1, (kBeyondCache + p.weight_bytes() - 1) / p.weight_bytes());
+  int64_t count = std::max<int64_t>(1, ceil_div(kBeyondCache, p.weight_bytes()));
   for (int64_t i = 0; i < count; ++i) {
     Tensor natural(backend.device, DType::bf16, {p.rows, p.cols});
     backend.ops.fill_random(stream, natural, static_cast<uint64_t>(i), 0.05f, 0, 0, p.cols);

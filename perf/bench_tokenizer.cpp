@@ -26,24 +26,24 @@ std::string read_file(const char* path) {
 double best_seconds(const auto& work) {
   double best = 1e9;
   for (int round = 0; round < kRounds; ++round) {
-    const auto start = std::chrono::steady_clock::now();
+    auto start = std::chrono::steady_clock::now();
     work();
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+    std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
     best = std::min(best, spent.count());
   }
   return best;
 }
 
 void run(const char* tokenizer_path, const char* text_path) {
-  const std::string json = read_file(tokenizer_path);
-  const std::string text = read_file(text_path);
-  const double load = best_seconds([&] { ll::Tokenizer::from_json(json, tokenizer_path); });
-  const ll::Tokenizer tokenizer = ll::Tokenizer::from_json(json, tokenizer_path);
+  std::string json = read_file(tokenizer_path);
+  std::string text = read_file(text_path);
+  double load = best_seconds([&] { ll::Tokenizer::from_json(json, tokenizer_path); });
+  ll::Tokenizer tokenizer = ll::Tokenizer::from_json(json, tokenizer_path);
   std::vector<int32_t> ids;
   std::string decoded;
-  const double encode = best_seconds([&] { ids = tokenizer.encode(text); });
-  const double decode = best_seconds([&] { decoded = tokenizer.decode(ids, false); });
-  const double megabytes = static_cast<double>(text.size()) / 1e6;
+  double encode = best_seconds([&] { ids = tokenizer.encode(text); });
+  double decode = best_seconds([&] { decoded = tokenizer.decode(ids, false); });
+  double megabytes = static_cast<double>(text.size()) / 1e6;
   fmt::print("load {:.3f} s; {} bytes, {} tokens; encode {:.1f} MB/s; decode {:.1f} MB/s\n", load,
              text.size(), ids.size(), megabytes / encode, megabytes / decode);
 }

@@ -10,23 +10,23 @@
 namespace ll::cpu {
 namespace {
 
-std::byte* block_at(const AttentionBlocks& blocks, int64_t index) {
-  return static_cast<std::byte*>(blocks.data) + static_cast<size_t>(index) * blocks.block_bytes();
+std::byte* part_at(const AttentionParts& parts, int64_t index) {
+  return static_cast<std::byte*>(parts.data) + static_cast<size_t>(index) * parts.part_bytes();
 }
 
 // What the parts of one row and head weigh; their sum is one, unless no part has a position.
 void weigh(const MergeAttentionArgs& a, int64_t row, int64_t head, float* weights) {
   float max = -std::numeric_limits<float>::infinity(), sum = 0;
-  for (int32_t b = 0; b < a.num_blocks; ++b) {
-    const auto* log_sums = reinterpret_cast<const float*>(block_at(a.from, b));
+  for (int32_t b = 0; b < a.num_parts; ++b) {
+    const auto* log_sums = reinterpret_cast<const float*>(part_at(a.from, b));
     weights[b] = log_sums[row * a.from.heads + head];
     max = std::max(max, weights[b]);
   }
-  for (int32_t b = 0; b < a.num_blocks; ++b) {
+  for (int32_t b = 0; b < a.num_parts; ++b) {
     weights[b] = weights[b] > -INFINITY ? std::exp(weights[b] - max) : 0.0f;
     sum += weights[b];
   }
-  for (int32_t b = 0; b < a.num_blocks; ++b) weights[b] = sum > 0 ? weights[b] / sum : 0.0f;
+  for (int32_t b = 0; b < a.num_parts; ++b) weights[b] = sum > 0 ? weights[b] / sum : 0.0f;
 }
 
 template <class T>
@@ -36,8 +36,8 @@ void merge_row(const MergeAttentionArgs& a, int64_t row, std::vector<float>& wei
     int64_t head = (a.first_column + i) / a.head_dim;
     if (head != weighed) weigh(a, row, weighed = head, weights.data());
     float sum = 0;
-    for (int32_t b = 0; b < a.num_blocks; ++b) {
-      const auto* values = reinterpret_cast<const T*>(block_at(a.from, b) + a.from.values_offset());
+    for (int32_t b = 0; b < a.num_parts; ++b) {
+      const auto* values = reinterpret_cast<const T*>(part_at(a.from, b) + a.from.values_offset());
       if (weights[static_cast<size_t>(b)] > 0)
         sum += weights[static_cast<size_t>(b)] * to_float(values[row * width + i]);
     }
@@ -49,7 +49,7 @@ template <class T>
 void merge(const MergeAttentionArgs& a) {
 #pragma omp parallel if (a.from.rows > 8)
   {
-    std::vector<float> weights(static_cast<size_t>(a.num_blocks));
+    std::vector<float> weights(static_cast<size_t>(a.num_parts));
 #pragma omp for schedule(static)
     for (int64_t row = 0; row < a.from.rows; ++row) merge_row<T>(a, row, weights);
   }
@@ -59,12 +59,12 @@ void merge(const MergeAttentionArgs& a) {
 
 void pack_attention(Stream stream, const PackAttentionArgs& a) {
   ensure(a.out.dim(0) == a.to.rows && a.out.dtype == a.to.dtype &&
-             a.out.dim(1) == a.num_blocks / a.copies * a.to.width,
+             a.out.dim(1) == a.num_parts / a.copies * a.to.width,
          "pack_attention: shapes");
-  for (int32_t b = 0; b < a.num_blocks; ++b) {
-    std::byte* block = block_at(a.to, b);
-    std::memcpy(block, a.log_sums, a.to.values_offset());
-    TensorView values{block + a.to.values_offset(), a.to.dtype, {a.to.rows, a.to.width}};
+  for (int32_t b = 0; b < a.num_parts; ++b) {
+    std::byte* part = part_at(a.to, b);
+    std::memcpy(part, a.log_sums, a.to.values_offset());
+    TensorView values{part + a.to.values_offset(), a.to.dtype, {a.to.rows, a.to.width}};
     copy_columns(stream, values, 0, a.out, b / a.copies * a.to.width, a.to.width);
   }
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
+
 namespace ll {
 namespace {
 
@@ -9,7 +11,7 @@ namespace {
 template <class Visit>
 void for_each(const ModelPart& part, int64_t max_tokens, Visit&& visit) {
   const auto& [config, shard, dtype] = part;
-  int64_t z = shard.merged_columns, t = (max_tokens + z - 1) / z * z;
+  int64_t z = shard.merged_columns, t = round_up(max_tokens, z);
   int64_t e = shard.hidden.size, whole = config.hidden_size, heads = shard.heads.size,
           qkv = shard.qkv_rows(config), slice = shard.attention.size, ffn = shard.ffn.size;
   auto rows_of = [&](Tensor Activations::*member, int64_t width) {
@@ -33,9 +35,9 @@ void for_each(const ModelPart& part, int64_t max_tokens, Visit&& visit) {
   if (shard.kv_parts > 1) {
     rows_of(&A::group_attention, heads * config.head_dim);
     visit(&A::log_sums, DType::f32, Shape{t, heads});
-    auto block = static_cast<int64_t>(attention_blocks(shard, dtype, t, nullptr).block_bytes());
+    auto bytes = static_cast<int64_t>(attention_parts(shard, dtype, t, nullptr).part_bytes());
     for (auto member : {&A::sent_parts, &A::received_parts})
-      visit(member, DType::u8, Shape{shard.kv_parts, block});
+      visit(member, DType::u8, Shape{shard.kv_parts, bytes});
   }
   if (z == 1) return;
   rows_of(&A::own_qkv, qkv);
@@ -60,7 +62,7 @@ size_t Activations::bytes(const ModelPart& part, int64_t max_tokens) {
   return bytes;
 }
 
-AttentionBlocks attention_blocks(const ModelShard& shard, DType dtype, int64_t rows, void* data) {
+AttentionParts attention_parts(const ModelShard& shard, DType dtype, int64_t rows, void* data) {
   return {data, rows, shard.heads.size, shard.attention.size, dtype};
 }
 

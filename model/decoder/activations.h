@@ -6,7 +6,7 @@
 
 namespace ll {
 
-// T: rows a step may have, rounded up to whole blocks of the z ranks that share them; E: hidden
+// T: rows a step may have, rounded up to equal shares of the z ranks that share them; E: hidden
 // columns of this rank; H, KH, F: its heads, KV heads and FFN columns; W: its columns of o_proj.
 struct Activations {
   Tensor residual, normed, partial;  // [T, E]
@@ -26,7 +26,7 @@ struct Activations {
   // Ranks share KV positions:
   Tensor group_attention;             // [T, H D] over this rank's positions
   Tensor log_sums;                    // [T, H] float32
-  Tensor sent_parts, received_parts;  // AttentionBlocks, one a rank
+  Tensor sent_parts, received_parts;  // AttentionParts, one a rank
   // z > 1:
   Tensor own_qkv;     // [T, (H + 2 KH) D]: of own rows, for each merged column
   Tensor own_slices;  // [T, W]: of own rows, from each merged column
@@ -38,6 +38,6 @@ struct Activations {
 };
 
 // How `rows` rows of attention travel between the ranks that share KV positions.
-AttentionBlocks attention_blocks(const ModelShard& shard, DType dtype, int64_t rows, void* data);
+AttentionParts attention_parts(const ModelShard& shard, DType dtype, int64_t rows, void* data);
 
 }  // namespace ll

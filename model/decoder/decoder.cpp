@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "model/decoder/rope_table.h"
 
 namespace ll {
@@ -85,7 +86,7 @@ StepRows Decoder::rows_of(const BatchView& batch, bool gathered) const {
   int64_t all = batch.num_tokens;
   if (!gathered) return {.batch = batch, .all = all, .share = all, .first = 0, .mine = all};
   // Whole shares but for the last ones: gathered, they are then the rows in their order.
-  int64_t z = shard_.merged_columns, share = (all + z - 1) / z,
+  int64_t z = shard_.merged_columns, share = ceil_div(all, z),
           first = std::min(grid_.place().j % z * share, all);
   return {.batch = batch,
           .gathered = true,

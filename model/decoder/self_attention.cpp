@@ -86,19 +86,19 @@ void SelfAttention::attend_in_parts(Stream stream, const StepRows& rows, const K
                          .num_heads = num_heads(),
                          .num_kv_heads = num_kv_heads(),
                          .log_sums = log_sums});
-  AttentionBlocks sent = attention_blocks(shard, group.dtype, rows.all, a.sent_parts.view().data),
-                  received = sent;
+  AttentionParts sent = attention_parts(shard, group.dtype, rows.all, a.sent_parts.view().data),
+                 received = sent;
   received.data = a.received_parts.view().data;
   ops.pack_attention(stream, {.to = sent,
-                              .num_blocks = shard.kv_parts,
+                              .num_parts = shard.kv_parts,
                               .copies = shard.hidden_parts,
                               .out = group,
                               .log_sums = log_sums});
-  context_.grid.kv_comm().all_to_all(stream, sent.data, received.data, sent.block_bytes());
+  context_.grid.kv_comm().all_to_all(stream, sent.data, received.data, sent.part_bytes());
   int64_t head_dim = context_.config.head_dim;
   ops.merge_attention(stream, {.out = a.attention.view().rows(0, rows.all),
                                .from = received,
-                               .num_blocks = shard.kv_parts,
+                               .num_parts = shard.kv_parts,
                                .first_column = shard.attention.begin - shard.heads.begin * head_dim,
                                .head_dim = head_dim});
 }

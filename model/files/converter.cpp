@@ -9,7 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "base/check.h"
+#include "base/check_call.h"
 #include "base/output_stage.h"
 #include "base/sha256.h"
 #include "model/files/file_hasher.h"
@@ -31,7 +31,7 @@ class OutputFile {
  public:
   explicit OutputFile(std::string path) : path_(std::move(path)) {
     fd_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-    check(fd_ >= 0, "{}: cannot be written: {}", path_, std::strerror(errno));
+    check_call(fd_ >= 0, "{}: cannot be written", path_);
   }
   ~OutputFile() { ::close(fd_); }
   OutputFile(const OutputFile&) = delete;
@@ -50,7 +50,7 @@ class OutputFile {
     while (!data.empty()) {
       ssize_t n = ::pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
-      check(n > 0, "{}: cannot be written: {}", path_, std::strerror(errno));
+      check_call(n > 0, "{}: cannot be written", path_);
       data = data.subspan(static_cast<size_t>(n));
       offset += static_cast<uint64_t>(n);
     }

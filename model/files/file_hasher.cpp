@@ -9,7 +9,7 @@
 namespace ll {
 
 namespace {
-constexpr uint64_t kBlockBytes = 1 << 20;
+constexpr uint64_t kPieceBytes = 1 << 20;
 }
 
 FileHasher::FileHasher(std::vector<std::string> paths) : paths_(std::move(paths)) {
@@ -36,12 +36,12 @@ const std::map<std::string, std::string>& FileHasher::hashes() {
 }
 
 void FileHasher::run() {
-  std::vector<std::byte> block(kBlockBytes);
+  std::vector<std::byte> piece(kPieceBytes);
   for (const std::string& path : paths_) {
     InputFile file(path);
     Sha256 hash;
-    for (uint64_t at = 0; at < file.size() && !stop_; at += kBlockBytes) {
-      auto part = std::span(block).first(std::min(kBlockBytes, file.size() - at));
+    for (uint64_t at = 0; at < file.size() && !stop_; at += kPieceBytes) {
+      auto part = std::span(piece).first(std::min(kPieceBytes, file.size() - at));
       file.read(at, part);
       hash.update(part);
       done_bytes_ += part.size();

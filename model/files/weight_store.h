@@ -1,5 +1,5 @@
 #pragma once
-// A model's weights, read in blocks.
+// A model's weights, read in parts.
 //
 // litelang-convert writes a weight file: HDF5 in the format of 1.10, with all metadata checksummed.
 //

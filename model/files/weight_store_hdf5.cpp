@@ -210,8 +210,8 @@ StoredTensor describe(const OpenedFile& file, const std::string& name) {
           printable(name), tensor.sums.size(), tensor.tiles.size());
   } else {
     StoredTensor facts = tensor;
-    tensor.read_block = [dataset = shared(std::move(dataset)), facts](const ShardSpec& part,
-                                                                      void* out) {
+    tensor.read_part = [dataset = shared(std::move(dataset)), facts](const ShardSpec& part,
+                                                                     void* out) {
       read_slab(*dataset, facts, part, out);
     };
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/input_file.h"
+#include "base/numbers.h"
 #include "kernels/tensor.h"
 #include "model/config/model_texts.h"
 #include "model/files/tile_sums.h"
@@ -25,15 +26,15 @@ struct StoredTensor {
   std::vector<uint64_t> tiles;  // the offset of each, row by row of the grid
   std::string name;
   std::vector<uint64_t> sums;  // of the tiles (tile_sums.h); empty: the file has none
-  // Instead of tiles where the file has an unusual layout: writes the block densely, in `dtype`.
-  std::function<void(const ShardSpec& part, void* out)> read_block;
+  // Instead of tiles where the file has an unusual layout: writes the part densely, in `dtype`.
+  std::function<void(const ShardSpec& part, void* out)> read_part;
 
   int64_t rows() const { return shape[0]; }
   int64_t cols() const { return shape.rank() > 1 ? shape[1] : 1; }
   uint64_t bytes() const { return static_cast<uint64_t>(shape.numel()) * size_of(dtype); }
   bool is_vector() const { return shape.rank() == 1; }
-  int64_t grid_rows() const { return (rows() + tile_rows - 1) / tile_rows; }
-  int64_t grid_cols() const { return (cols() + tile_cols - 1) / tile_cols; }
+  int64_t grid_rows() const { return ceil_div(rows(), tile_rows); }
+  int64_t grid_cols() const { return ceil_div(cols(), tile_cols); }
   // Throws unless every tile lies inside the file.
   void check_tiles(std::string_view name) const;
 };
@@ -50,7 +51,7 @@ StoredModel open_weight_file(const std::string& path);
 ModelTexts read_weight_file_texts(const std::string& path);
 std::map<std::string, StoredTensor, std::less<>> weight_file_tensors(const std::string& path);
 
-// The block `part` of the tensor, dense and row-major, as bf16, f32 or its own dtype. From any
+// The part of the tensor, dense and row-major, as bf16, f32 or its own dtype. From any
 // thread. `sums`, unless null, is shown the rows of tiles that are read whole.
 void read_stored(const StoredTensor& tensor, const ShardSpec& part, DType as, void* out,
                  TileSums* sums);

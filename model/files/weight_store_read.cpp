@@ -186,12 +186,12 @@ void read_tiles(const StoredTensor& tensor, const Target& target, TileSums* sums
 
 void read_unusual(const StoredTensor& tensor, const Target& target) {
   const ShardSpec& part = target.part;
-  if (target.dtype == tensor.dtype) return tensor.read_block(part, target.data);
+  if (target.dtype == tensor.dtype) return tensor.read_part(part, target.data);
   int64_t n = part.rows.size * part.cols.size;
-  auto block =
+  auto dense =
       std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(n) * size_of(tensor.dtype));
-  tensor.read_block(part, block.get());
-  converter(tensor.dtype, target.dtype)(block.get(), target.data, n);
+  tensor.read_part(part, dense.get());
+  converter(tensor.dtype, target.dtype)(dense.get(), target.data, n);
 }
 
 }  // namespace
@@ -214,7 +214,7 @@ void read_stored(const StoredTensor& tensor, const ShardSpec& part, DType as, vo
          "a shard reaches past its tensor");
   if (part.rows.size == 0 || part.cols.size == 0) return;
   Target target = {part, as, static_cast<std::byte*>(out)};
-  tensor.read_block ? read_unusual(tensor, target) : read_tiles(tensor, target, sums);
+  tensor.read_part ? read_unusual(tensor, target) : read_tiles(tensor, target, sums);
 }
 
 }  // namespace ll

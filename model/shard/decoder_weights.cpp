@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/hash.h"
 #include "model/shard/weight_reader.h"
 
 namespace ll {
@@ -24,10 +25,11 @@ WeightPlacement placement_of(const ModelConfig& config, const ModelShard& shard,
   return p;
 }
 
-uint64_t seed_of(uint64_t seed, const std::string& name) {  // FNV-1a
-  uint64_t hash = 14695981039346656037u ^ seed;
-  for (char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return hash;
+uint64_t seed_of(uint64_t seed, const std::string& name) {
+  Fnv64 hash;
+  hash.value ^= seed;
+  for (char c : name) hash.add(static_cast<unsigned char>(c));
+  return hash.value;
 }
 
 void fill_ones(const Tensor& t, const Backend& backend, Stream stream) {

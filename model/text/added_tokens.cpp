@@ -39,7 +39,7 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens)
     ensure(!content.empty(), "added token without content");
     uint32_t node = 0;
     for (char c : content) {
-      const auto byte = static_cast<unsigned char>(c);
+      auto byte = static_cast<unsigned char>(c);
       uint32_t& child = node == 0 ? roots_[byte] : children_[edge(node, byte)];
       if (child == kNoChild) {
         child = static_cast<uint32_t>(token_of_node_.size());
@@ -55,10 +55,10 @@ AddedTokens::Match AddedTokens::longest_at(std::string_view text, size_t pos) co
   Match best;
   uint32_t node = roots_[static_cast<unsigned char>(text[pos])];
   for (size_t end = pos + 1; node != kNoChild; ++end) {
-    const int32_t token = token_of_node_[node];
+    int32_t token = token_of_node_[node];
     if (token != kNoToken) best = {end - pos, &tokens_[static_cast<size_t>(token)]};
     if (end == text.size()) break;
-    const auto child = children_.find(edge(node, static_cast<unsigned char>(text[end])));
+    auto child = children_.find(edge(node, static_cast<unsigned char>(text[end])));
     node = child == children_.end() ? kNoChild : child->second;
   }
   return best;
@@ -72,7 +72,7 @@ std::vector<AddedTokens::Piece> AddedTokens::split(std::string_view text) const 
       ++pos;
       continue;
     }
-    const auto [size, token] = longest_at(text, pos);
+    auto [size, token] = longest_at(text, pos);
     if (size == 0) {
       ++pos;
       continue;

@@ -24,7 +24,7 @@ struct AddedToken {
 // Finds a set of added tokens: the leftmost, and of those that begin together the longest one.
 class AddedTokens {
  public:
-  // Of equal contents the first one stands. No content is empty.
+  // The first one of equal contents stands. No content is empty.
   explicit AddedTokens(std::vector<AddedToken> tokens);
 
   struct Piece {

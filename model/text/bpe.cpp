@@ -25,15 +25,15 @@ Bpe::Bpe(const std::array<int32_t, 256>& byte_ids, std::span<const Merge> merges
   ensure(merges.size() < kNoRank, "more merges than ranks");
   results_.reserve(merges.size());
   for (const Merge& merge : merges) {
-    const auto rank = static_cast<uint32_t>(results_.size());
+    auto rank = static_cast<uint32_t>(results_.size());
     slots_[slot_of(merge.left, merge.right)] = {merge.left, merge.right, rank, merge.result};
     results_.push_back(merge.result);
   }
 }
 
 size_t Bpe::slot_of(int32_t left, int32_t right) const {
-  const size_t mask = slots_.size() - 1;
-  const uint64_t pair = heap_entry(static_cast<uint32_t>(left), right);
+  size_t mask = slots_.size() - 1;
+  uint64_t pair = heap_entry(static_cast<uint32_t>(left), right);
   size_t slot = (pair * 0x9E3779B97F4A7C15u) >> 32 & mask;
   while (slots_[slot].left != -1 && (slots_[slot].left != left || slots_[slot].right != right))
     slot = (slot + 1) & mask;
@@ -42,22 +42,22 @@ size_t Bpe::slot_of(int32_t left, int32_t right) const {
 
 void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const {
   ensure(word.size() < INT32_MAX, "word of more than 2 GiB");
-  const auto n = static_cast<int32_t>(word.size());
+  auto n = static_cast<int32_t>(word.size());
   auto& symbols = scratch.symbols_;
   symbols.resize(word.size());
   scratch.heap_.clear();
   for (int32_t i = 0; i < n; ++i) {
-    const auto at = static_cast<size_t>(i);
-    const auto byte = static_cast<unsigned char>(word[at]);
+    auto at = static_cast<size_t>(i);
+    auto byte = static_cast<unsigned char>(word[at]);
     symbols[at] = {byte_ids_[byte], i - 1, i + 1 == n ? kEnd : i + 1, kNoRank};
   }
   for (int32_t i = 0; i < n; ++i) rank_pair(scratch, i);
 
   while (!scratch.heap_.empty()) {
     std::pop_heap(scratch.heap_.begin(), scratch.heap_.end(), std::greater<>());
-    const uint64_t entry = scratch.heap_.back();
+    uint64_t entry = scratch.heap_.back();
     scratch.heap_.pop_back();
-    const auto left = static_cast<int32_t>(entry & UINT32_MAX);
+    auto left = static_cast<int32_t>(entry & UINT32_MAX);
     // A symbol only grows, so an entry whose pair is gone never has the pair's rank again.
     if (symbols[static_cast<size_t>(left)].rank == entry >> 32) merge(scratch, left);
   }

@@ -26,7 +26,7 @@ JsonTree flag_node(bool value) {
   return node;
 }
 
-// Of a config: the tokens that have a name, given as text or as an object with the text.
+// The tokens of a config that have a name, given as text or as an object with the text.
 JsonTree special_tokens(const JsonTree& config) {
   JsonTree tokens;
   tokens.kind = Kind::kObject;

@@ -30,13 +30,13 @@ constexpr Range kUnknownToHuggingFace[] = {
 };
 
 bool is_in(char32_t point, std::span<const Range> ranges) {
-  const auto after = std::upper_bound(ranges.begin(), ranges.end(), point,
-                                      [](char32_t p, const Range& r) { return p < r.first; });
+  auto after = std::upper_bound(ranges.begin(), ranges.end(), point,
+                                [](char32_t p, const Range& r) { return p < r.first; });
   return after != ranges.begin() && point <= std::prev(after)->last;
 }
 
 bool is_mark(char32_t point) {
-  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(point));
+  utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(point));
   return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC ||
          category == UTF8PROC_CATEGORY_ME;
 }
@@ -45,15 +45,15 @@ bool is_mark(char32_t point) {
 void decompose(char32_t point, std::vector<utf8proc_int32_t>& points) {
   std::array<utf8proc_int32_t, 8> parts;  // Unicode's longest has 4
   int last_class = 0;
-  const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(point), parts.data(),
-                                         parts.size(), UTF8PROC_DECOMPOSE, &last_class);
+  auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(point), parts.data(), parts.size(),
+                                   UTF8PROC_DECOMPOSE, &last_class);
   ensure(n >= 0 && n <= static_cast<utf8proc_ssize_t>(parts.size()), "utf8proc: decomposition");
   points.insert(points.end(), parts.begin(), parts.begin() + n);
 }
 
 // A sort by runs: utf8proc's own takes quadratic time on a long run of marks.
 void sort_marks(std::vector<utf8proc_int32_t>& points) {
-  const auto combining_class = [](utf8proc_int32_t p) {
+  auto combining_class = [](utf8proc_int32_t p) {
     return utf8proc_get_property(p)->combining_class;
   };
   for (auto begin = points.begin(); begin != points.end();) {
@@ -111,7 +111,7 @@ std::string_view normalize_nfc(std::string_view text, std::string& buffer) {
       continue;
     }
     size_t end = pos;
-    const char32_t point = next_code_point(text, end);
+    char32_t point = next_code_point(text, end);
     if (is_boundary(point)) {
       base = is_in(point, kUnknownToHuggingFace) ? end : pos;
       pos = end;

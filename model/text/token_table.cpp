@@ -35,7 +35,7 @@ std::optional<std::string> byte_level_bytes(std::string_view token) {
   static const std::array<int16_t, kNumCharacters> byte_of = make_byte_of_character();
   std::string bytes;
   for (size_t pos = 0; pos < token.size();) {
-    const char32_t point = next_code_point(token, pos);
+    char32_t point = next_code_point(token, pos);
     if (point >= kNumCharacters || byte_of[point] == kNoByte) return {};
     bytes += static_cast<char>(byte_of[point]);
   }
@@ -60,14 +60,14 @@ void TokenTable::add(int32_t id, std::string_view bytes, bool can_find) {
 
 std::string_view TokenTable::bytes(int32_t id) const {
   if (!has(id)) return {};
-  const Span span = spans_[at(id)];
+  Span span = spans_[at(id)];
   return std::string_view(arena_).substr(span.begin, span.size);
 }
 
 int32_t TokenTable::find(std::string_view bytes) const { return slots_[slot_of(bytes)]; }
 
 size_t TokenTable::slot_of(std::string_view bytes) const {
-  const size_t mask = slots_.size() - 1;
+  size_t mask = slots_.size() - 1;
   size_t slot = std::hash<std::string_view>()(bytes) & mask;
   while (slots_[slot] != kNoToken && this->bytes(slots_[slot]) != bytes) slot = (slot + 1) & mask;
   return slot;

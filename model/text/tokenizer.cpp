@@ -79,14 +79,14 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special_t
 
 void Tokenizer::encode_word(std::string_view word, Bpe::Scratch& scratch,
                             std::vector<int32_t>& ids) const {
-  const int32_t id = tokens_.find(word);
+  int32_t id = tokens_.find(word);
   const Whole whole =
       id == kNoToken ? Whole::kNo : whole_[static_cast<size_t>(id)].load(std::memory_order_relaxed);
   if (whole == Whole::kYes) return ids.push_back(id);
-  const size_t begin = ids.size();
+  size_t begin = ids.size();
   bpe_.encode(word, scratch, ids);
   if (whole == Whole::kUnknown) {
-    const bool is_whole = ids.size() == begin + 1 && ids.back() == id;
+    bool is_whole = ids.size() == begin + 1 && ids.back() == id;
     whole_[static_cast<size_t>(id)].store(is_whole ? Whole::kYes : Whole::kNo,
                                           std::memory_order_relaxed);
   }
@@ -107,11 +107,10 @@ bool Tokenizer::is_special(int32_t id) const {
 }
 
 std::optional<int32_t> Tokenizer::id_of(std::string_view token) const {
-  if (const auto named = names_.find(std::string(token)); named != names_.end())
-    return named->second;
+  if (auto named = names_.find(std::string(token)); named != names_.end()) return named->second;
   if (find_invalid_utf8(token) != token.npos) return {};
-  const std::optional<std::string> bytes = byte_level_bytes(token);
-  const int32_t id = bytes ? tokens_.find(*bytes) : kNoToken;
+  std::optional<std::string> bytes = byte_level_bytes(token);
+  int32_t id = bytes ? tokens_.find(*bytes) : kNoToken;
   return id == kNoToken ? std::nullopt : std::optional(id);
 }
 

@@ -229,7 +229,7 @@ class Parser {
       const JsonTree* content = token.find("content");
       if (!content || !content->is(Kind::kString) || content->text.empty() || !token.find("id"))
         refuse("added_tokens", &token);
-      const bool special = flag(token, "special", false);
+      bool special = flag(token, "special", false);
       spec_.added.push_back({.content = content->text,
                              .id = token_id(content->text, *token.find("id")),
                              .special = special,
@@ -241,7 +241,7 @@ class Parser {
   }
 
   int32_t token_id(std::string_view token, const JsonTree& value) const {
-    const std::optional<int64_t> id = value.integer();
+    std::optional<int64_t> id = value.integer();
     if (!id || *id < 0 || *id >= INT32_MAX) {  // not check: it would print every token
       fail("{}: token '{}' has the id {}: it must be an integer of 31 bits", where_,
            printable(token, 40), printable(value.python_dump(), 40));
@@ -250,7 +250,7 @@ class Parser {
   }
 
   void vocabulary(const JsonTree& vocab) {
-    const int64_t num_tokens = static_cast<int64_t>(vocab.members.size() + spec_.added.size());
+    int64_t num_tokens = static_cast<int64_t>(vocab.members.size() + spec_.added.size());
     std::vector<int32_t> ids;
     ids.reserve(vocab.members.size());
     int64_t max_id = -1;
@@ -293,18 +293,18 @@ class Parser {
       fail("{}: id {} belongs to two tokens, one is '{}': the file is broken", where_, id,
            printable(name, 40));
     }
-    const std::optional<std::string> bytes = byte_level_bytes(name);
+    std::optional<std::string> bytes = byte_level_bytes(name);
     spec_.tokens.add(id, bytes ? *bytes : name, bytes.has_value());
     if (!bytes) spec_.unwritable.emplace_back(name, id);
   }
 
   // An added token may be in the vocabulary, too, with the same id.
   void add_added(const AddedToken& token) {
-    const std::optional<std::string> bytes = byte_level_bytes(token.content);
+    std::optional<std::string> bytes = byte_level_bytes(token.content);
     const std::string& spelled = bytes ? *bytes : token.content;
-    const int32_t other = bytes ? spec_.tokens.find(*bytes) : kNoToken;
-    const bool is_known = spec_.tokens.has(token.id);
-    const bool agrees = is_known ? spec_.tokens.bytes(token.id) == spelled : other == kNoToken;
+    int32_t other = bytes ? spec_.tokens.find(*bytes) : kNoToken;
+    bool is_known = spec_.tokens.has(token.id);
+    bool agrees = is_known ? spec_.tokens.bytes(token.id) == spelled : other == kNoToken;
     check(agrees,
           "{}: added token '{}' and its id {} do not agree with model.vocab: the file is broken",
           where_, printable(token.content, 40), token.id);
@@ -313,7 +313,7 @@ class Parser {
 
   void find_bytes() {
     for (size_t byte = 0; byte < spec_.byte_ids.size(); ++byte) {
-      const char c = static_cast<char>(byte);
+      char c = static_cast<char>(byte);
       spec_.byte_ids[byte] = spec_.tokens.find(std::string_view(&c, 1));
       check(spec_.byte_ids[byte] != kNoToken,
             "{}: model.vocab has no token for byte {:#04x}: only byte-level BPE works", where_,
@@ -325,12 +325,12 @@ class Parser {
     spec_.merges.reserve(list.members.size());
     for (const JsonTree::Member& member : list.members) {
       const JsonTree& merge = member.value;
-      const auto [left, right] = pair_of(merge);
-      const std::optional<std::string> left_bytes = byte_level_bytes(left);
-      const std::optional<std::string> right_bytes = byte_level_bytes(right);
+      auto [left, right] = pair_of(merge);
+      std::optional<std::string> left_bytes = byte_level_bytes(left);
+      std::optional<std::string> right_bytes = byte_level_bytes(right);
       if (!left_bytes || !right_bytes) refuse("model.merges", &merge);
-      const Bpe::Merge ids = {spec_.tokens.find(*left_bytes), spec_.tokens.find(*right_bytes),
-                              spec_.tokens.find(*left_bytes + *right_bytes)};
+      Bpe::Merge ids = {spec_.tokens.find(*left_bytes), spec_.tokens.find(*right_bytes),
+                        spec_.tokens.find(*left_bytes + *right_bytes)};
       if (ids.left == kNoToken || ids.right == kNoToken || ids.result == kNoToken) {
         fail("{}: model.merges has {}, but model.vocab lacks a token of it: the file is broken",
              where_, printable(merge.python_dump(), 80));
@@ -342,8 +342,8 @@ class Parser {
   // "a b" or ["a", "b"].
   std::pair<std::string_view, std::string_view> pair_of(const JsonTree& merge) const {
     if (merge.is(Kind::kString)) {
-      const std::string_view text = merge.text;
-      const size_t space = text.find(' ');
+      std::string_view text = merge.text;
+      size_t space = text.find(' ');
       if (space != text.npos && text.find(' ', space + 1) == text.npos)
         return {text.substr(0, space), text.substr(space + 1)};
     } else if (merge.is(Kind::kArray) && merge.members.size() == 2) {

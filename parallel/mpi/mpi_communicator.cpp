@@ -14,8 +14,8 @@
 namespace ll {
 namespace {
 
-// Longer data goes in blocks: MPI counts bytes in int, and the copies of it need memory.
-constexpr int64_t kBlockBytes = int64_t{16} << 20;
+// Longer data goes in pieces: MPI counts bytes in int, and the copies of it need memory.
+constexpr int64_t kPieceBytes = int64_t{16} << 20;
 
 int int_of(size_t bytes) {
   ensure(bytes <= INT32_MAX, "collective of 2 GiB or more");
@@ -62,13 +62,13 @@ class MpiCommunicator final : public Communicator {
 
   template <class T>
   void sum(T* data, int64_t count) {
-    constexpr int64_t kBlock = kBlockBytes / static_cast<int64_t>(sizeof(T));
-    for (int64_t first = 0; first < count; first += kBlock)
-      sum_block(data + first, std::min(kBlock, count - first));
+    constexpr int64_t kPiece = kPieceBytes / static_cast<int64_t>(sizeof(T));
+    for (int64_t first = 0; first < count; first += kPiece)
+      sum_piece(data + first, std::min(kPiece, count - first));
   }
 
   template <class T>
-  void sum_block(T* data, int64_t count) {
+  void sum_piece(T* data, int64_t count) {
     auto ranks = static_cast<size_t>(size());
     std::vector<int> sizes(ranks), offsets(ranks), mine_sizes(ranks), mine_offsets(ranks);
     Range mine = split(count, size(), rank());

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "base/numbers.h"
 #include "kernels/cuda/device/launch.cuh"
 #include "parallel/nccl/nccl_check.h"
 
@@ -34,7 +35,7 @@ __device__ inline float block_sum(float x) {
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
   __syncthreads();
   x = 0;
-  for (unsigned w = 0; w < (blockDim.x + 31) / 32; ++w) x += parts[w];
+  for (unsigned w = 0; w < ceil_div(blockDim.x, 32u); ++w) x += parts[w];
   return x;
 }
 
@@ -150,7 +151,7 @@ class Fused final : public NcclFused {
 
   template <int kRanks, int kThreadPacks>
   void launch(Stream stream, const AddRmsNormArgs& a, int packs) {
-    unsigned threads = (packs + kThreadPacks * 32 - 1) / (kThreadPacks * 32) * 32;
+    unsigned threads = ceil_div(packs, kThreadPacks * 32) * 32;
     auto rows = static_cast<unsigned>(a.out.dim(0));
     cuda::launch(stream, {dim3(rows), dim3(threads)}, all_reduce_add_rms_norm<kRanks, kThreadPacks>,
                  device_comm_, slots_, static_cast<const Pack*>(a.delta.data),

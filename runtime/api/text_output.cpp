@@ -62,7 +62,7 @@ TextOutput::Found TextOutput::find(const std::vector<std::string>& stops, const 
   return best;
 }
 
-// Of a stop string with a special token in it: that lies at most its length in front of the token.
+// Where a stop string with a special token in it begins: at most its length in front of the token.
 size_t TextOutput::place_in_text(size_t in_whole) const {
   auto first = std::lower_bound(skipped_.begin(), skipped_.end(), in_whole,
                                 [](const Skipped& s, size_t at) { return s.in_whole < at; });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "runtime/process/launch_clock.h"
 
 namespace ll {
@@ -94,7 +95,7 @@ void BenchJob::warm_up(ReplicaPool& pool) {
 std::vector<BenchRequest> BenchJob::prompts_of_full_step(int64_t longest) const {
   int64_t length = std::min(longest, kWarmUpPrompt),
           tokens = config_.scheduler.max_num_batched_tokens;
-  return make_dataset({.num_prompts = (tokens + length - 1) / length,
+  return make_dataset({.num_prompts = ceil_div(tokens, length),
                        .input_len = length,
                        .output_len = 1,
                        .seed = kWarmUpSeed},

@@ -58,7 +58,7 @@ double rate(int64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
-// Of the replica that had least to do.
+// The idle share of the replica that had least to do.
 double idle_share(const ThroughputResult& r) {
   return 1 - *std::min_element(r.replicas_busy.begin(), r.replicas_busy.end());
 }
@@ -183,7 +183,7 @@ BenchReport report(const BenchModel& model, const StartupResult& r) {
   line("Weights loaded:", r.weights_loaded);
   line("Engine ready:", r.ready);
   line("First token:", r.first_token);
-  const std::vector<double> times = {r.ready};
+  std::vector<double> times = {r.ready};
   Json json = head_of(model);
   json.update({{"avg_cold_startup_time", r.ready},
                {"cold_startup_times", times},

@@ -1,5 +1,5 @@
 #pragma once
-// Results of benchmarks in the words that users of vLLM's and SGLang's benchmarks know: the block
+// Results of benchmarks in the words that users of vLLM's and SGLang's benchmarks know: the lines
 // to print and one line of JSON.
 #include <cstdint>
 #include <string>
@@ -25,7 +25,7 @@ struct LatencyResult {
 
 struct OneBatchResult {
   int64_t batch_size = 0, input_len = 0, output_len = 0;
-  // Of each run: until every sequence had its first token, and until all had ended.
+  // What each run took until every sequence had its first token, and until all had ended.
   std::vector<double> prefill_seconds, total_seconds;
   std::vector<double> step_seconds;  // of the decode steps of all runs
   Floor prefill_floor, decode_floor;

@@ -14,8 +14,8 @@ bool is_same(const fs::path& a, const fs::path& b) {
   return fs::equivalent(a, b, none);
 }
 
-// Of a folder all files belong to the model; of a weight file those that its name begins: the parts
-// of NAME.h5 are NAME-00001-of-00003.h5 and so on.
+// A folder's files all belong to the model; a weight file's are those that its name begins: the
+// parts of NAME.h5 are NAME-00001-of-00003.h5 and so on.
 bool belongs_to_model(const fs::path& file, const fs::path& model, bool is_folder) {
   if (is_folder) return true;
   return file.extension() == ".h5" &&

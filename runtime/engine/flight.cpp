@@ -55,11 +55,11 @@ StepResult Flight::take() {
     }
   result.prompt_logprobs.resize(num_prompt_chunks);
   size_t row = 0;
-  for (const Scores& block : prompt_blocks)
-    for (int64_t i = 0; i < block.rows; ++i, ++row) {
+  for (const Scores& piece : prompt_pieces)
+    for (int64_t i = 0; i < piece.rows; ++i, ++row) {
       const PromptRow& p = prompt_rows[row];
       result.prompt_logprobs[static_cast<size_t>(p.chunk)].push_back(
-          trimmed(block.at(i, p.target), p.num_logprobs));
+          trimmed(piece.at(i, p.target), p.num_logprobs));
     }
   return result;
 }

@@ -41,8 +41,8 @@ struct Flight {
     int32_t chunk, target, num_logprobs;
   };
   std::vector<PromptRow> prompt_rows;
-  // Prompt rows are scored block by block; blocks follow each other here.
-  std::vector<Scores> prompt_blocks;
+  // Prompt rows are scored piece by piece; pieces follow each other here.
+  std::vector<Scores> prompt_pieces;
   size_t num_prompt_chunks = 0;
 };
 

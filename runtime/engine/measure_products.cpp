@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/numbers.h"
 #include "kernels/few_rows.h"
 #include "runtime/engine/step_tuner.h"
 
@@ -32,7 +33,7 @@ std::vector<int32_t> numbers(int64_t count, ValueOf&& value_of) {
 
 size_t num_layers(const Decoder& model) {
   int64_t bytes = model.config().layer_weights() * static_cast<int64_t>(size_of(model.dtype()));
-  int64_t wanted = std::max(kLeastLayers, (kLayersBytes + bytes - 1) / bytes);
+  int64_t wanted = std::max(kLeastLayers, ceil_div(kLayersBytes, bytes));
   return static_cast<size_t>(std::min(wanted, model.config().num_layers));
 }
 
@@ -87,7 +88,7 @@ void measure_alone(const Backend& backend, Stream stream, Decoder& model, const 
 void measure_in_steps(const Backend& backend, Stream stream, const MpiGroup& replica,
                       Decoder& model, const KvCache& kv, const MeasuredSteps& steps) {
   int64_t most = steps.decode_rows.back(), span = kv.positions().span(),
-          context = std::min(kContext, steps.max_length), pages = (context + span - 1) / span;
+          context = std::min(kContext, steps.max_length), pages = ceil_div(context, span);
   auto upload = [&](const std::vector<int32_t>& v) { return uploaded(backend, stream, v); };
   Tensor ids = upload(numbers(most, [&](int64_t i) { return 37 * i % model.config().vocab_size; })),
          positions = upload(numbers(most, [&](int64_t) { return context - 1; })),
@@ -96,7 +97,7 @@ void measure_in_steps(const Backend& backend, Stream stream, const MpiGroup& rep
   size_t layers = num_layers(model);
   for (size_t i = steps.decode_rows.size(); i-- > 0;) {  // a choice's largest number of rows first
     int32_t rows = steps.decode_rows[i];
-    // Of more rows, what a step shows of some layers is not what all gain.
+    // With more rows, what a step of some layers shows is not what all of them gain.
     if (rows > kFewRows || (rows == 1 && model.can_decode_one(0))) continue;
     StepInputs inputs{.batch = {.num_tokens = rows,
                                 .num_decode = rows,

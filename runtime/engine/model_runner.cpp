@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/numbers.h"
 #include "runtime/engine/measure_products.h"
 
 namespace ll {
@@ -12,7 +13,7 @@ namespace {
 // Pages of the longest sequence.
 int64_t max_pages(const RunnerOptions& o, const ModelShard& shard) {
   int64_t span = shard.positions(o.page_size).span();
-  return (o.max_length + span - 1) / span;
+  return ceil_div(o.max_length, span);
 }
 
 // Rows of the longest decode step and their samples; what chunks bring on top grows the buffer as
@@ -170,7 +171,7 @@ void ModelRunner::bring(const ScoredRows& scores, const StepDescription& step, F
     bring_scores(scores, step.needs.num_logprobs, step.num_samples, flight.scores);
 }
 
-// Prompt rows in blocks of as many logits as there is room for.
+// Prompt rows in pieces of as many logits as there is room for.
 void ModelRunner::score_prompts(const StepDescription& step, TensorView hidden, Flight& flight) {
   auto total = static_cast<int64_t>(step.prompt_rows.size());
   for (int64_t first = 0; first < total; first += options_.max_num_seqs) {
@@ -181,8 +182,8 @@ void ModelRunner::score_prompts(const StepDescription& step, TensorView hidden, 
     ScoredRows scores = sampler_.score(stream_, logits, step.prompt_targets.data() + first,
                                        step.num_prompt_logprobs);
     if (!options_.collects) continue;
-    flight.prompt_blocks.emplace_back();
-    bring_scores(scores, step.num_prompt_logprobs, rows, flight.prompt_blocks.back());
+    flight.prompt_pieces.emplace_back();
+    bring_scores(scores, step.num_prompt_logprobs, rows, flight.prompt_pieces.back());
   }
 }
 

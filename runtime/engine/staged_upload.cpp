@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "base/numbers.h"
+
 namespace ll {
 
 StagedUpload::StagedUpload(const Backend& backend, Stream stream, size_t capacity)
@@ -34,7 +36,7 @@ void StagedUpload::begin() { gathered_.clear(); }
 
 size_t StagedUpload::add_bytes(const void* data, size_t bytes) {
   size_t offset = gathered_.size();
-  gathered_.resize(offset + (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  gathered_.resize(offset + round_up(bytes, kAlignment));
   if (bytes > 0) std::memcpy(gathered_.data() + offset, data, bytes);
   return offset;
 }

@@ -120,7 +120,7 @@ void note_results(const StepPlan& plan, std::span<const SlotSampling> slots, Fli
     flight.has_scores |= flight.wanted.back() >= 0;
   }
   flight.prompt_rows.clear();
-  flight.prompt_blocks.clear();
+  flight.prompt_pieces.clear();
   flight.num_prompt_chunks = 0;
   for (const auto& c : plan.chunks) {
     if (c.num_prompt_logprobs < 0) continue;

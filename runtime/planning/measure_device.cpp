@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "kernels/call_timer.h"
 
 namespace ll {
@@ -131,7 +132,7 @@ class DeviceMeter {
   // `length` positions of each sequence, of which `fresh` are rows of the step.
   Attention attention(int64_t sequences, int64_t length, int64_t fresh) {
     auto heads = model_.num_heads, kv = model_.num_kv_heads, dim = model_.head_dim;
-    int64_t pages = (length + page_size() - 1) / page_size(), rows = sequences * fresh;
+    int64_t pages = ceil_div(length, page_size()), rows = sequences * fresh;
     std::vector<int32_t> table, positions, slots;
     Attention a;
     for (int64_t s = 0; s < sequences; ++s) {

@@ -61,15 +61,15 @@ class LinkTimer {
     return t;
   }
   // What each member sends where `rows` rows come from the others together.
-  size_t block_bytes(int64_t rows) const {
+  size_t share_bytes(int64_t rows) const {
     return std::max<size_t>(
         16, static_cast<size_t>(rows * row_bytes()) / static_cast<size_t>(members_) / 16 * 16);
   }
   void gather(int64_t rows) {
-    comm_->all_gather(stream_, rows_[0].view().data, rows_[1].view().data, block_bytes(rows));
+    comm_->all_gather(stream_, rows_[0].view().data, rows_[1].view().data, share_bytes(rows));
   }
   void exchange(int64_t rows) {
-    comm_->all_to_all(stream_, rows_[0].view().data, rows_[1].view().data, block_bytes(rows));
+    comm_->all_to_all(stream_, rows_[0].view().data, rows_[1].view().data, share_bytes(rows));
   }
 
   double seconds(const std::function<void()>& work) {

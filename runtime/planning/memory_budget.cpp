@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "runtime/engine/model_runner.h"
 
 namespace ll {
@@ -9,9 +10,7 @@ namespace {
 
 double megabytes(size_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
-int64_t pages_of(int64_t positions, int64_t page_span) {
-  return (positions + page_span - 1) / page_span;
-}
+int64_t pages_of(int64_t positions, int64_t page_span) { return ceil_div(positions, page_span); }
 
 // Graphs of decode steps, and again of those that run in gathered mode if the user wants any to.
 size_t graph_bytes(const ModelPart& part, const RunnerOptions& limits, int32_t gather_tokens) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "base/numbers.h"
 #include "model/shard/reshard.h"
 #include "parallel/make_communicator.h"
 #include "runtime/planning/grid_planner.h"
@@ -189,8 +190,7 @@ void LocalModel::plan_pages(const KvWish& wish, size_t resident) {
   budget_.num_pages = world().min(budget_.num_pages);
   if (wish.sequences > 0) {
     // Admission counts a part-full page more for each.
-    int64_t span = budget_.page_span,
-            wanted = wish.sequences * ((wish.length + span - 1) / span + 1);
+    int64_t span = budget_.page_span, wanted = wish.sequences * (ceil_div(wish.length, span) + 1);
     check(wanted <= budget_.num_pages,
           "{}: {} sequences of {} tokens need {} KV pages, but there is room for {}; use fewer, "
           "shorter ones",

@@ -8,7 +8,7 @@
 namespace ll {
 namespace {
 
-constexpr size_t kBlock = 64;             // prompt tokens that are compared together
+constexpr size_t kStretch = 64;           // prompt tokens that are compared together
 constexpr size_t kMaxPrefixes = 1 << 20;  // then they are forgotten
 // A prompt token is computed with thousands of others, an output token with a few: its share of
 // the time is smaller.
@@ -27,7 +27,7 @@ RequestRouter::Ticket RequestRouter::ticket(int64_t id, std::span<const int32_t>
   Fnv64 hash;
   for (size_t i = 0; i < prompt.size(); ++i) {
     hash.add(static_cast<uint32_t>(prompt[i]));
-    if ((i + 1) % kBlock == 0) t.prefixes.push_back(hash.value);
+    if ((i + 1) % kStretch == 0) t.prefixes.push_back(hash.value);
   }
   return t;
 }
@@ -92,11 +92,11 @@ RequestRouter::Recall RequestRouter::recall() const {
 // An output token costs more than a prompt token, and a known prompt token nothing.
 std::vector<double> RequestRouter::work_of(const Ticket& t) const {
   std::vector<int64_t> known(replicas_.size());
-  for (size_t block = 0; block < t.prefixes.size(); ++block) {
-    auto found = seen_.find(t.prefixes[block]);
+  for (size_t stretch = 0; stretch < t.prefixes.size(); ++stretch) {
+    auto found = seen_.find(t.prefixes[stretch]);
     if (found == seen_.end()) break;
     for (size_t r = 0; r < replicas_.size(); ++r)
-      if (found->second[r]) known[r] = static_cast<int64_t>((block + 1) * kBlock);
+      if (found->second[r]) known[r] = static_cast<int64_t>((stretch + 1) * kStretch);
   }
   std::vector<double> work;
   for (int64_t k : known)

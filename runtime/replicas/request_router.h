@@ -28,7 +28,7 @@ class RequestRouter {
   struct Ticket {
     int64_t id = 0;
     int64_t num_answers = 1, max_tokens = 0, prompt_tokens = 0;
-    std::vector<uint64_t> prefixes;  // hashes of the prompt's first 1, 2, ... blocks
+    std::vector<uint64_t> prefixes;  // hashes of the prompt's first 1, 2, ... stretches
   };
   static Ticket ticket(int64_t id, std::span<const int32_t> prompt, int64_t num_answers,
                        int64_t max_tokens);
@@ -61,8 +61,8 @@ class RequestRouter {
     int replica;
     int64_t answers, work;
   };
-  // Of the replicas with at most `limit` answers, the request's included, the one that is done
-  // first; work[r] is the request's on replica r.
+  // The replica that is done first among those with at most `limit` answers, the request's
+  // included; work[r] is the request's on replica r.
   int soonest(const std::vector<double>& work, int64_t num_answers, int64_t limit) const;
   std::vector<double> work_of(const Ticket& ticket) const;
   void remember(const Ticket& ticket, int replica);

@@ -63,19 +63,19 @@ RadixCache::Match RadixCache::match(std::span<const int32_t> tokens, int64_t ste
   Node* at = root_.get();
   auto size = static_cast<size_t>(page_span_);
   while (!tokens.empty()) {
-    auto block = tokens.first(std::min(size, tokens.size()));
-    auto next = at->children.lower_bound(block);
-    if (next != at->children.end() && block.size() == size && (*next)->tokens.size() == size &&
-        common_prefix((*next)->tokens, block) == page_span_) {
+    auto content = tokens.first(std::min(size, tokens.size()));  // of one page
+    auto next = at->children.lower_bound(content);
+    if (next != at->children.end() && content.size() == size && (*next)->tokens.size() == size &&
+        common_prefix((*next)->tokens, content) == page_span_) {
       at = next->get();
       m.node = at;
       m.pages.push_back(at->page);
       tokens = tokens.subspan(size);
       continue;
     }
-    // The nearest children on both sides of the block share the most with it.
+    // The nearest children on both sides of the content share the most with it.
     auto consider = [&](Node* child) {
-      int64_t rows = common_prefix(child->tokens, block);
+      int64_t rows = common_prefix(child->tokens, content);
       if (rows > m.partial_rows && child->step < step) m.partial = child, m.partial_rows = rows;
     };
     if (next != at->children.end()) consider(next->get());
@@ -92,27 +92,27 @@ RadixCache::Node* RadixCache::insert(std::span<const int32_t> tokens,
   bool is_own = true;
   auto size = static_cast<size_t>(page_span_);
   for (size_t i = 0; !tokens.empty(); ++i) {
-    auto block = tokens.first(std::min(size, tokens.size()));
-    tokens = tokens.subspan(block.size());
-    auto found = at->children.lower_bound(block);
-    // A child that begins with the block already has it.
+    auto content = tokens.first(std::min(size, tokens.size()));
+    tokens = tokens.subspan(content.size());
+    auto found = at->children.lower_bound(content);
+    // A child that begins with the content already has it.
     if (found != at->children.end() &&
-        common_prefix((*found)->tokens, block) == static_cast<int64_t>(block.size())) {
-      if (block.size() < size) break;
+        common_prefix((*found)->tokens, content) == static_cast<int64_t>(content.size())) {
+      if (content.size() < size) break;
       at = found->get();
       is_own &= at->page == pages[i];
       if (is_own) last_own = at;
       continue;
     }
-    // A part-full page that the block extends is superseded: it stands right before the block.
+    // A part-full page that the content extends is superseded: it stands right before the content.
     if (found != at->children.begin()) {
       Node* before = std::prev(found)->get();
-      if (common_prefix(before->tokens, block) == static_cast<int64_t>(before->tokens.size()) &&
+      if (common_prefix(before->tokens, content) == static_cast<int64_t>(before->tokens.size()) &&
           is_evictable_leaf(before))
         remove(before);
     }
-    at = add_child(at, block, pages[i], step);
-    if (is_own && block.size() == size) last_own = at;
+    at = add_child(at, content, pages[i], step);
+    if (is_own && content.size() == size) last_own = at;
   }
   if (at != root_.get()) touch(at);
   return last_own;

@@ -37,7 +37,7 @@ struct PlannedStep {
   StepPlan plan;
   std::vector<std::shared_ptr<Sequence>> samples;  // as plan.samples
   std::vector<StartedPrompt> started;
-  // Of the chunks with prompt logprobs, in order; the scores are yet to come.
+  // The chunks with prompt logprobs, in order; their scores are yet to come.
   std::vector<PromptScores> scored;
   bool has_preempted = false;
 

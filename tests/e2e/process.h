@@ -54,7 +54,7 @@ class Process {
   std::string err_so_far() const { return read_file(folder_.path("err")); }
   std::string out_so_far() const { return read_file(folder_.path("out")); }
 
-  // Of this program and all it started that are alive, zombies excluded.
+  // The processes of this program and of all it started that are alive, zombies excluded.
   std::vector<pid_t> family() const;
   // The MPI rank among them; -1 when there is none.
   pid_t rank(int rank) const;

@@ -53,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const TinyModel model;
   std::string custom_id;
   try {
-    const std::string_view line(reinterpret_cast<const char*>(data), size);
+    std::string_view line(reinterpret_cast<const char*>(data), size);
     auto request = ll::parse_batch_line(line, 1, 7, model.context, custom_id);
     if (custom_id.empty() || !is_sane(request)) std::abort();
   } catch (const ll::Error& e) {

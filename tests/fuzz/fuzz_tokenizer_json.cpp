@@ -26,7 +26,7 @@ std::string repaired(std::string_view bytes) {
 }
 
 std::string_view take_until(char end, std::string_view& rest) {
-  const std::string_view part = rest.substr(0, rest.find(end));
+  std::string_view part = rest.substr(0, rest.find(end));
   rest.remove_prefix(std::min(rest.size(), part.size() + 1));
   return part;
 }
@@ -36,25 +36,25 @@ std::string_view take_until(char end, std::string_view& rest) {
 std::string file_of_parts(std::string_view rest) {
   Json vocab = Json::object();
   for (int byte = 0, next = 256; byte < 256; ++byte) {
-    const bool printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
+    bool printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
     std::string token;
     ll::append_utf8(token, static_cast<char32_t>(printable ? byte : next++));
     vocab[token] = byte;
   }
-  const std::string regex = repaired(take_until('\n', rest));
+  std::string regex = repaired(take_until('\n', rest));
   Json merges = Json::array();
   for (std::string_view pairs = take_until('\n', rest); !pairs.empty();) {
-    const std::string_view pair = take_until(',', pairs);
-    const std::string left = repaired(pair.substr(0, pair.size() / 2));
-    const std::string right = repaired(pair.substr(pair.size() / 2));
+    std::string_view pair = take_until(',', pairs);
+    std::string left = repaired(pair.substr(0, pair.size() / 2));
+    std::string right = repaired(pair.substr(pair.size() / 2));
     if (!vocab.contains(left + right)) vocab[left + right] = vocab.size();
     merges.push_back({left, right});
   }
   Json added = Json::array();
   for (int i = 0; i < 4 && !rest.empty(); ++i) {
-    const std::string_view line = take_until('\n', rest);
+    std::string_view line = take_until('\n', rest);
     if (line.size() < 2) continue;
-    const auto flags = static_cast<unsigned char>(line[0]);
+    auto flags = static_cast<unsigned char>(line[0]);
     added.push_back({{"id", vocab.size() + added.size()},
                      {"content", repaired(line.substr(1))},
                      {"special", (flags & 1) != 0},
@@ -63,12 +63,12 @@ std::string file_of_parts(std::string_view rest) {
                      {"rstrip", (flags & 8) != 0},
                      {"single_word", (flags & 16) != 0}});
   }
-  const Json split = {{"type", "Split"},
-                      {"pattern", {{"Regex", regex}}},
-                      {"behavior", "Isolated"},
-                      {"invert", false}};
-  const Json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
-  const Json file = {
+  Json split = {{"type", "Split"},
+                {"pattern", {{"Regex", regex}}},
+                {"behavior", "Isolated"},
+                {"invert", false}};
+  Json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+  Json file = {
       {"added_tokens", added},
       {"normalizer", {{"type", "NFC"}}},
       {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", Json::array({split, bytes})}}},
@@ -78,10 +78,10 @@ std::string file_of_parts(std::string_view rest) {
 }
 
 void run(std::string_view json, std::string_view bytes) try {
-  const Tokenizer tokenizer = Tokenizer::from_json(json, "fuzz");
-  const std::string text = repaired(bytes);
-  const std::vector<int32_t> ids = tokenizer.encode(text);
-  const std::string decoded = tokenizer.decode(ids, false);
+  Tokenizer tokenizer = Tokenizer::from_json(json, "fuzz");
+  std::string text = repaired(bytes);
+  std::vector<int32_t> ids = tokenizer.encode(text);
+  std::string decoded = tokenizer.decode(ids, false);
   ll::StreamDecoder stream(tokenizer, false);
   std::string streamed;
   for (int32_t id : ids) streamed += stream.push(id);
@@ -93,7 +93,7 @@ void run(std::string_view json, std::string_view bytes) try {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  std::string_view bytes(reinterpret_cast<const char*>(data), size);
   run(bytes, bytes);
   run(file_of_parts(bytes), bytes);
   return 0;

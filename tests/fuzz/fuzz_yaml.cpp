@@ -11,7 +11,7 @@
 #include "runtime/job_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  std::string_view input(reinterpret_cast<const char*>(data), size);
   std::string_view yaml = input.substr(0, input.find('\0'));
   std::vector<std::string> overrides;
   for (size_t begin = yaml.size() + 1; begin < size;) {
@@ -21,9 +21,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   try {
     ll::EngineConfig c = ll::read_job_config(yaml, "fuzz", overrides);
-    const bool sane = !c.model.path.empty() && c.scheduler.max_num_seqs > 0 &&
-                      c.scheduler.max_num_batched_tokens >= c.scheduler.max_num_seqs &&
-                      c.kv_cache.page_size > 0 && (!c.grid || c.grid->num_ranks() > 0);
+    bool sane = !c.model.path.empty() && c.scheduler.max_num_seqs > 0 &&
+                c.scheduler.max_num_batched_tokens >= c.scheduler.max_num_seqs &&
+                c.kv_cache.page_size > 0 && (!c.grid || c.grid->num_ranks() > 0);
     if (!sane) std::abort();
   } catch (const ll::Error& e) {
     if (std::string_view(e.what()).find('\n') != std::string_view::npos) std::abort();

@@ -18,7 +18,7 @@ inline std::vector<int32_t> make_prompt(int32_t length) {
   return ids;
 }
 
-// Of the last row.
+// Those of the last row.
 inline std::vector<float> last_logits(TestModel& m, const std::vector<int32_t>& tokens,
                                       int32_t first, bool gathered = false) {
   TensorView hidden = m.forward(tokens, first, gathered);

@@ -2,6 +2,7 @@
 // definition of the grid says (docs/parallel.md).
 #include <doctest/doctest.h>
 
+#include "base/numbers.h"
 #include "tests/support/compare.h"
 #include "tests/support/grid_models.h"
 #include "tests/support/recording_communicator.h"
@@ -16,22 +17,22 @@ int64_t predicted_bytes(const ModelConfig& config, const GridShape& grid, const 
                         int64_t rows, bool gathered) {
   auto sum = [](int64_t members, int64_t bytes) { return 2 * (members - 1) * bytes / members; };
   constexpr int64_t kSize = 4;
-  int64_t z = gathered ? grid.z : 1, block = (rows + z - 1) / z, y = grid.columns() / z;
+  int64_t z = gathered ? grid.z : 1, share = ceil_div(rows, z), y = grid.columns() / z;
   int64_t qkv = s.qkv_rows(config), slice = s.attention.size, e = s.hidden.size;
   bool shares_heads = s.merged_share_heads();
   int64_t qkv_columns = shares_heads ? 1 : z;
 
-  int64_t layer = sum(grid.x, block * qkv_columns * qkv * kSize) + sum(grid.x, block * kSize);
-  layer += sum(grid.x, block * z * 2 * s.ffn.size * kSize) + sum(grid.x, block * kSize);
-  layer += 2 * sum(y, block * e * kSize);
+  int64_t layer = sum(grid.x, share * qkv_columns * qkv * kSize) + sum(grid.x, share * kSize);
+  layer += sum(grid.x, share * z * 2 * s.ffn.size * kSize) + sum(grid.x, share * kSize);
+  layer += 2 * sum(y, share * e * kSize);
   if (s.kv_parts > 1)
     layer += (s.kv_parts - 1) *
-             static_cast<int64_t>(attention_blocks(s, DType::f32, rows, nullptr).block_bytes());
-  layer += (z - 1) * block * (qkv + slice) * kSize;
+             static_cast<int64_t>(attention_parts(s, DType::f32, rows, nullptr).part_bytes());
+  layer += (z - 1) * share * (qkv + slice) * kSize;
   if (z > 1)
     layer += (z - 1) * (e * slice + 3 * e * s.ffn.size + (shares_heads ? 0 : e * qkv)) * kSize;
   return config.num_layers * layer + sum(grid.replica_size(), rows * config.hidden_size * kSize) +
-         sum(grid.x, block * kSize) + (z - 1) * block * e * kSize;
+         sum(grid.x, share * kSize) + (z - 1) * share * e * kSize;
 }
 
 std::vector<GridShape> grids() {
@@ -101,7 +102,7 @@ TEST_CASE("collectives: bytes sent are those of the closed forms") {
                     {grid, kGridPageSize, recorder.maker(), {}});
     for (bool gathered : {false, true}) {
       if (gathered && grid.z == 1) continue;
-      constexpr int64_t kRows = 16;  // whole blocks of any z
+      constexpr int64_t kRows = 16;  // whole shares of any z
       recorder.clear();
       model.forward(grid_prompt(kRows, 1), 0, gathered);
       CHECK(recorder.bytes_sent() == predicted_bytes(config, grid, model.shard(), kRows, gathered));

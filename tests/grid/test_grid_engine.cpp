@@ -1,5 +1,6 @@
 // Whole engines on grids: what requests ask for is what they get, whatever runs beside them, and
 // whichever mode the steps run in.
+#include "base/numbers.h"
 #include "tests/support/engine_oracle.h"
 #include "tests/support/grid_models.h"
 
@@ -74,7 +75,7 @@ struct Variant {
 void give_positions(EngineSetup& s, const GridShape& grid, int64_t positions) {
   s.page_size = 1;
   int64_t span = s.page_size * grid.kv_parts();
-  s.num_pages = (positions + span - 1) / span;
+  s.num_pages = ceil_div(positions, span);
 }
 
 EngineSetup plain_setup() {
@@ -90,7 +91,7 @@ TEST_CASE("grid engine: any grid gives one rank's answers") {
   EngineSetup plain = plain_setup();
   on_each_grid(engine_grids(plain.config), [&](const MpiGroup& group, const GridShape& grid) {
     CAPTURE(grid.str());
-    const std::vector<Variant> variants{
+    std::vector<Variant> variants{
         {"ample", [](EngineSetup&) {}},
         {"prompts in pieces", [](EngineSetup& s) { s.max_num_batched_tokens = 16; }},
         {"large steps gather", [](EngineSetup& s) { s.gather_tokens = 9; }},

@@ -136,13 +136,13 @@ TEST_CASE("engine: the n answers of a request are those of n requests with its s
 
 TEST_CASE("engine: draws have the distribution they should have") {
   // A few likely tokens, made so by biases; 2048 first tokens of different seeds each.
-  const std::vector<std::pair<int32_t, float>> biases{
+  std::vector<std::pair<int32_t, float>> biases{
       {3, 12.0f}, {100, 11.5f}, {160, 11.0f}, {299, 10.5f}, {200, 10.0f}};
   struct Way {
     float temperature, top_p, min_p;
     int32_t top_k;
   };
-  const std::vector<Way> ways{
+  std::vector<Way> ways{
       {1, 1, 0, 0}, {2, 1, 0, 4}, {0.5f, 1, 0, 2}, {1, 0.8f, 0, 0}, {1, 1, 0.3f, 0}};
   EngineSetup setup{.max_num_seqs = 64, .max_num_batched_tokens = 256};
   for (const Way& way : ways) {

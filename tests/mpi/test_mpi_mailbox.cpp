@@ -57,7 +57,7 @@ TEST_CASE("mailbox: a message arrives while its sender is busy with other things
   Mailbox box(mpi().world());
   std::string path = mpi().world().broadcast_text(
       box.rank() == 0 ? fmt::format("/tmp/litelang-mailbox-{}", ::getpid()) : "", 0);
-  const std::string text(20'000, 'x');  // longer than MPI sends unasked
+  std::string text(20'000, 'x');  // longer than MPI sends unasked
   if (box.rank() == 1) {
     box.post(0, text);
     auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);

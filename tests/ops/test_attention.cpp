@@ -179,7 +179,7 @@ TEST_CASE("a float32 row is the same in any chunk, alone, and for any page size"
   std::vector<float> first;
   for (int page_size : {1, 16, 64, 150})
     for (int32_t chunk : {1, 7, 64, 150}) {
-      int64_t pages = (kLength + page_size - 1) / page_size;
+      int64_t pages = ceil_div(kLength, page_size);
       std::vector<int32_t> table(static_cast<size_t>(pages)), positions(kLength), slots(kLength, 0);
       std::iota(table.rbegin(), table.rend(), 0);
       std::iota(positions.begin(), positions.end(), 0);

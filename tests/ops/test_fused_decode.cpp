@@ -98,7 +98,7 @@ struct Pools {
     pools.insert(pools.end(), v.begin(), v.end());
     return pools;
   }
-  // Of a position's line of a KV head.
+  // Where a position's line of a KV head begins.
   size_t offset(int64_t page, int64_t head, int64_t position) const {
     return static_cast<size_t>(((page * shape[1] + head) * kPageSize + position % kPageSize) *
                                shape[3]);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/numbers.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
 
@@ -79,7 +80,7 @@ struct SplitRig {
   };
   // Attention over the positions of one rank; all of them for a split into one.
   Part attend(const PositionSplit& split) const {
-    int64_t stride = (length + split.span() - 1) / split.span();
+    int64_t stride = ceil_div(length, split.span());
     Shape shape{num_slots() * stride, kv_heads, page_size, dim};
     Tensor k = upload_floats(pool(split, stride, 10), shape, dtype),
            v = upload_floats(pool(split, stride, 20), shape, dtype);
@@ -114,17 +115,17 @@ struct SplitRig {
 std::vector<float> merged(const SplitRig& rig, int32_t copies) {
   int32_t slices = rig.parts / copies;
   int64_t all = rig.heads * rig.dim, width = all / slices;
-  AttentionBlocks blocks{nullptr, rig.rows(), rig.heads, width, rig.dtype};
-  auto bytes = static_cast<int64_t>(blocks.block_bytes());
+  AttentionParts parts{nullptr, rig.rows(), rig.heads, width, rig.dtype};
+  auto bytes = static_cast<int64_t>(parts.part_bytes());
   std::vector<Tensor> received;
   for (int32_t i = 0; i < rig.parts; ++i)
     received.push_back(poisoned({rig.parts, bytes}, DType::u8));
   for (int32_t part = 0; part < rig.parts; ++part) {
     SplitRig::Part own = rig.attend({rig.parts, part, rig.page_size});
     Tensor sent = poisoned({rig.parts, bytes}, DType::u8);
-    blocks.data = sent.view().data;
-    backend().ops.pack_attention(
-        stream(), {blocks, rig.parts, copies, own.out, data_of<float>(own.log_sums)});
+    parts.data = sent.view().data;
+    backend().ops.pack_attention(stream(),
+                                 {parts, rig.parts, copies, own.out, data_of<float>(own.log_sums)});
     for (int32_t to = 0; to < rig.parts; ++to)
       backend().device.copy(stream(), received[static_cast<size_t>(to)].view().rows(part, 1).data,
                             sent.view().rows(to, 1).data, static_cast<size_t>(bytes));
@@ -133,9 +134,9 @@ std::vector<float> merged(const SplitRig& rig, int32_t copies) {
   std::vector<float> out(static_cast<size_t>(rig.rows() * all));
   for (int32_t member = 0; member < rig.parts; ++member) {
     Tensor slice = poisoned({rig.rows(), width}, rig.dtype);
-    blocks.data = received[static_cast<size_t>(member)].view().data;
+    parts.data = received[static_cast<size_t>(member)].view().data;
     int64_t first = member / copies * width;
-    backend().ops.merge_attention(stream(), {slice, blocks, rig.parts, first, rig.dim});
+    backend().ops.merge_attention(stream(), {slice, parts, rig.parts, first, rig.dim});
     auto values = download_floats(slice);
     for (int64_t row = 0; row < rig.rows(); ++row)
       for (int64_t i = 0; i < width; ++i)

@@ -144,7 +144,7 @@ struct RopeRig {
 };
 
 void check_rope_case(RopeRig rig, int64_t depth) {
-  rig.split.block = static_cast<int32_t>(rig.page_size);
+  rig.split.page_size = static_cast<int32_t>(rig.page_size);
   rig.set_up();
   auto x = random_floats(rig.rows * depth, 1), w = random_floats(rig.width() * depth, 2),
        b = random_floats(rig.width(), 3);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/numbers.h"
 #include "base/random.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
@@ -103,8 +104,8 @@ TEST_CASE("rope rotates q in place and writes k and v to their pages") {
         CAPTURE(dim);
         CAPTURE(heads);
         constexpr int32_t kKvHeads = 2, kSlots = 3;
-        const int64_t stride = 200 / page_size + 1, pages = kSlots * stride,
-                      width = (heads + 2 * kKvHeads) * dim;
+        int64_t stride = 200 / page_size + 1, pages = kSlots * stride,
+                width = (heads + 2 * kKvHeads) * dim;
         std::vector<int32_t> positions{0, 1, 63, 64, 150, -1, 199}, slots{2, 2, 0, 0, 1, 0, 1},
             table;
         for (int64_t i = 0; i < pages; ++i)
@@ -171,7 +172,7 @@ TEST_CASE("page tables and page copies") {
             std::vector<int32_t>{5, -1, -1, -1, -1, 9, -1, -1, -1, -1, -1, 7});
 
       constexpr int64_t kPools = 4, kPages = 5, kHeads = 3;
-      std::vector<PageCopy> copies{{0, 3, page_size}, {1, 4, (page_size + 1) / 2}};
+      std::vector<PageCopy> copies{{0, 3, page_size}, {1, 4, ceil_div(page_size, 2)}};
       Tensor list = upload_structs(copies);
       for (int64_t dim : {64, 66}) {
         int64_t head = page_size * dim, pool = kPages * kHeads * head;

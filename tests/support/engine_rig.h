@@ -38,7 +38,7 @@ struct Outcome {
   SchedulerStats stats;
   int64_t steps = 0;
 
-  // Of one request.
+  // That of one of a request's n sequences.
   const RawAnswer& answer(int64_t id, int32_t index = 0) const { return answers.at({id, index}); }
   std::map<SequenceId, std::vector<int32_t>> tokens() const {
     std::map<SequenceId, std::vector<int32_t>> all;

@@ -85,7 +85,7 @@ inline void store_tail(T* p, V v, int64_t n) {
 
 // exp(x) = 2^n p(r), x = n ln 2 + r: Cephes' polynomial, relative error under 2e-7; 0 below -87.
 inline Vec exp_of(Vec x) {
-  const Vec lowest = splat(-87.0f), highest = splat(88.0f);
+  Vec lowest = splat(-87.0f), highest = splat(88.0f);
   Vec t = x > lowest ? x : lowest;
   t = t < highest ? t : highest;
   Vec shifted =
@@ -183,7 +183,7 @@ void gemm_f32(const float* x, int64_t ldx, const float* panel, int64_t panel_str
 }
 
 float max(const float* x, int64_t n) {
-  const float none = -__builtin_inff();
+  float none = -__builtin_inff();
   Vec best = splat(none);
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) best = max_of(load<Vec>(x + i), best);

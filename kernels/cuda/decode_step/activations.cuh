@@ -1,6 +1,7 @@
 #pragma once
 // Between the products of the persistent decode kernel: from flagged words to a product's input,
 // and from its sums to the next words.
+#include "base/numbers.h"
 #include "kernels/cuda/decode_step/memory.cuh"
 
 namespace ll::cuda {
@@ -10,7 +11,7 @@ namespace ll::cuda {
 // Which of kCount words a thread has: pair c begins with word first(c).
 template <int kCount>
 struct ThreadPairs {
-  static constexpr int kPairs = (kCount / 2 + kConsumers - 1) / kConsumers;
+  static constexpr int kPairs = ceil_div(kCount / 2, kConsumers);
   static_assert(kCount % 2 == 0);
   static __device__ int first(int c) { return 2 * static_cast<int>(threadIdx.x + c * kConsumers); }
 };

@@ -7,6 +7,7 @@
 // A task's last block of positions, which holds the new position if any does, has a place of its
 // own in shared memory and is there before the queries are known. Earlier blocks, which long
 // contexts have, come through the ring, between the layer's qkv and o weights.
+#include "base/numbers.h"
 #include "kernels/cuda/decode_step/ring.cuh"
 
 namespace ll::cuda {
@@ -20,12 +21,11 @@ struct AttentionShape {
   static constexpr int kQueries = kGroup * kDim, kInputs = kQueries + 2 * kDim;  // q; new k, v
   static constexpr int kMaxSplits = max_splits(kShape), kPartWords = kDim + 2;
   static constexpr int kMostBlocks =  // of a task
-      (kMaxPositions / kBlockPositions + kMaxSplits - 1) / kMaxSplits;
+      ceil_div(kMaxPositions / kBlockPositions, kMaxSplits);
   static constexpr int kBlockElements = kBlockPositions * kDim;  // of keys, or of values
   static constexpr int kBlockBytes = 2 * 2 * kBlockElements;     // of both
   // Scores: eight lanes share a position. Sums over values: a thread has two dims of kHeads heads.
-  static constexpr int kKeyVectors = kDim / 64,
-                       kHeads = (kGroup * kDim / 2 + kConsumers - 1) / kConsumers;
+  static constexpr int kKeyVectors = kDim / 64, kHeads = ceil_div(kGroup * kDim / 2, kConsumers);
   static_assert(kConsumers == 8 * kBlockPositions && kGroup <= kWarps);
   static_assert(kDim % 64 == 0 && kConsumers % (kDim / 2) == 0);
 };
@@ -210,7 +210,7 @@ struct Attention {
   }
 
   __device__ void await_inputs(uint32_t epoch) const {
-    constexpr int kPairs = (S::kInputs / 2 + kConsumers - 1) / kConsumers;
+    constexpr int kPairs = ceil_div(S::kInputs / 2, kConsumers);
     auto input_of = [](int c) { return 2 * static_cast<int>(threadIdx.x + c * kConsumers); };
     WordPair pairs[kPairs];
     await_pairs(
@@ -230,7 +230,7 @@ struct Attention {
   __device__ void rotate() const {
     constexpr int kCount = S::kQueries + S::kDim;
 #pragma unroll
-    for (int c = 0; c < (kCount + kConsumers - 1) / kConsumers; ++c) {
+    for (int c = 0; c < ceil_div(kCount, kConsumers); ++c) {
       int i = static_cast<int>(threadIdx.x) + c * kConsumers;
       if (i >= kCount) break;
       float2 angle = angles[i % S::kDim / 2];
@@ -310,7 +310,7 @@ template <FusedShape kShape>
 __device__ void merge_parts(const FusedWords& words, const AttentionTask& task, uint32_t epoch) {
   using S = AttentionShape<kShape>;
   constexpr int kStep = kWarps * kOutputs, kMost = kShape.query_size() / kMinBlocks + kOutputs;
-  constexpr int kRounds = (kMost + kStep - 1) / kStep, kLaneSplits = (S::kMaxSplits + 31) / 32;
+  constexpr int kRounds = ceil_div(kMost, kStep), kLaneSplits = ceil_div(S::kMaxSplits, 32);
   int lane = threadIdx.x % 32, num_splits = task.num_splits, end = task.end_output;
   int first = task.first_output + static_cast<int>(threadIdx.x) / 32 * kOutputs;
   auto exists = [&](int round, int b) {

@@ -100,7 +100,7 @@ Tensor make_words(const FusedShape& s, FusedWords& words) {
     size_t count;
   };
   auto size = [](int n) { return static_cast<size_t>(n); };
-  const Array arrays[] = {
+  Array arrays[] = {
       {&words.attention_input, size(s.hidden)}, {&words.qkv, size(s.qkv_size())},
       {&words.parts, num_part_words(s)},        {&words.attention, size(s.query_size())},
       {&words.mlp_input, size(s.hidden)},       {&words.act, size(s.ffn / 2)}};

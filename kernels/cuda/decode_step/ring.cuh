@@ -3,6 +3,7 @@
 // matrix, in the order of their use, through a ring of stages in shared memory; eight warps
 // multiply. The stream never waits for activations: while the warps wait for other blocks, the ring
 // fills.
+#include "base/numbers.h"
 #include "kernels/cuda/decode_step/kernels.h"
 #include "kernels/cuda/decode_step/words.cuh"
 #include "kernels/cuda/device/device_math.cuh"
@@ -34,7 +35,7 @@ struct Product {
   static constexpr int kStagePieces = kStageRows * kSegments;
   static constexpr int kRowBytes = 2 * kCols, kStageBytes = kStageRows * kRowBytes;
   static constexpr int kVectors = kCols / kSegments / kVectorWidth;  // of a piece
-  static constexpr int kLaneVectors = (kVectors + 31) / 32;
+  static constexpr int kLaneVectors = ceil_div(kVectors, 32);
   static constexpr int kMostRows = (kRows / kUnit / kMinBlocks + 1) * kUnit;  // of a block
   static_assert(kCols % (kSegments * kVectorWidth) == 0 && kRows % kUnit == 0);
   static_assert(kRows / kUnit >= kMaxBlocks, "each block must tell the others something");

@@ -25,7 +25,7 @@ __device__ inline float widen(bf16 x) { return __uint_as_float(uint32_t{x.bits} 
 __device__ inline bf16 narrow(float x) { return {static_cast<uint16_t>(pack_pair(x, 0.0f))}; }
 
 __device__ inline void unpack(uint4 v, float (&x)[kVectorWidth]) {
-  const uint32_t pairs[] = {v.x, v.y, v.z, v.w};
+  uint32_t pairs[] = {v.x, v.y, v.z, v.w};
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     x[2 * i] = low_half(pairs[i]);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/numbers.h"
 #include "kernels/ops.h"
 
 namespace ll::cuda {
@@ -24,8 +25,8 @@ std::span<const LinearKernel> stream_kernels();
 // Columns of the matrix unit that do so many rows of x.
 constexpr int64_t kMostTileColumns = 64;
 constexpr int64_t tile_columns(int64_t num_x) {
-  int64_t eights = (num_x + 7) / 8;
-  return 8 * (eights > 5 ? (eights + 1) / 2 * 2 : eights);
+  int64_t eights = ceil_div(num_x, 8);
+  return 8 * (eights > 5 ? round_up(eights, 2) : eights);
 }
 // Tensor cores on tiles of W, K split over blocks; at most 64 rows of x.
 std::span<const LinearKernel> tile_kernels();

@@ -107,7 +107,7 @@ class Product {
   }
 
   bool run(Stream stream, const LibraryAlgorithm& algorithm) {
-    const float one = 1, zero = 0;
+    float one = 1, zero = 0;
     Scratch workspace = workspace_of(stream).matmul;
     return cublasLtMatmul(library(), &operation_, &one, /*A=*/weight_, &weight_layout_, /*B=*/x_,
                           &x_layout_, &zero,

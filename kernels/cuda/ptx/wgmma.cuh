@@ -5,7 +5,7 @@
 
 namespace ll::cuda {
 
-// Of a tile's lines: K-major, a line holds 64 K of one row; MN-major, 64 rows of one K.
+// What a tile's lines hold: K-major, a line has 64 K of one row; MN-major, 64 rows of one K.
 enum class Major : int { kK = 0, kMn = 1 };
 
 // The wgmma operand at `tile`. K-major: a step of 16 K is 32 bytes on. MN-major: a step of 16 K is

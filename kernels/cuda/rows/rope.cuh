@@ -62,8 +62,8 @@ struct FourAngles {
             *reinterpret_cast<const float4*>(row + r.dim / 2)};
   }
   __device__ void turn(float (&x)[8]) const {
-    const float c[] = {cosines.x, cosines.y, cosines.z, cosines.w},
-                s[] = {sines.x, sines.y, sines.z, sines.w};
+    float c[] = {cosines.x, cosines.y, cosines.z, cosines.w},
+          s[] = {sines.x, sines.y, sines.z, sines.w};
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       float a = x[2 * i], b = x[2 * i + 1];

@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(kThreads)
   if (!takes_part(row, by)) return;
   for (int i = threadIdx.x; i < kSelectBins; i += kThreads) bins.low[i] = bins.high[i] = 0;
   __syncthreads();
-  const Selection s = selections[blockIdx.y];
+  Selection s = selections[blockIdx.y];
   float inverse = 1.0f / row.temperature;
   int shift = select_shift(round), above = shift + select_width(round);
   uint32_t mask = (1u << select_width(round)) - 1;

@@ -205,7 +205,7 @@ TEST_CASE("linear: who runs steps can choose each way, once") {
 TEST_CASE("linear: after the buckets, no number of rows is measured again") {
   if (backend().kind != BackendKind::kCuda) return;
   constexpr int64_t kMost = 1500;
-  const Shape2 shape{72, 136};
+  Shape2 shape{72, 136};
   Product p(kMost, shape, false, Ending(), false);
   Tensor out = poisoned(p.out_shape, p.dtype);
   auto of_rows = [&](int64_t rows) {

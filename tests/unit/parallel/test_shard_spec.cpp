@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/numbers.h"
 
 using namespace ll;
 
@@ -18,7 +19,7 @@ std::vector<Range> all_parts(int64_t extent, int64_t parts, int64_t unit) {
   return ranges;
 }
 
-int64_t num_units(Range r, int64_t unit) { return (r.size + unit - 1) / unit; }
+int64_t num_units(Range r, int64_t unit) { return ceil_div(r.size, unit); }
 
 // What the header promises of every split.
 void check_split(int64_t extent, int64_t parts, int64_t unit) {

@@ -2,6 +2,7 @@
 // Merging inside a cluster of decode CTAs, where groups have many parts: member h sums up head h of
 // every such group that the cluster has parts of, which the others store into its shared memory.
 // One part a cluster is left to go through device memory, in one round.
+#include "base/numbers.h"
 #include "kernels/cuda/attention/attention_outputs.cuh"
 #include "kernels/cuda/ptx/clusters.cuh"
 #include "kernels/cuda/ptx/portable.cuh"
@@ -88,7 +89,7 @@ struct GroupClusters {
 
   __device__ static GroupClusters of(const PartOf& p) {
     int first = p.first_cta / kDecodeCluster;
-    return {first, (p.first_cta + p.num_parts - 1) / kDecodeCluster - first + 1};
+    return {first, ceil_div(p.first_cta + p.num_parts, kDecodeCluster) - first};
   }
   __device__ int own() const { return static_cast<int>(blockIdx.x) / kDecodeCluster - first; }
 };

@@ -31,8 +31,8 @@ struct PrefillArgs {
   float scale_log2;
   int parts, part;  // of the positions
 
-  // Of the positions up to the given one, how many are this rank's. (That a block is a page saves
-  // a division, and registers.)
+  // How many of the positions up to the given one are this rank's. (That a page's size is a
+  // constant saves a division, and registers.)
   __device__ int seen(int position) const {
     return PositionSplit{parts, part, kPagePositions}.count(position + 1);
   }

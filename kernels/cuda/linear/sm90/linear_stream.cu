@@ -53,7 +53,7 @@ struct Ring {
 };
 
 __host__ __device__ constexpr size_t sum_bytes(int segments, int num_x) {
-  return (kBatchRows * segments * num_x * sizeof(float) + 127) / 128 * 128;
+  return round_up(kBatchRows * segments * num_x * sizeof(float), size_t{128});
 }
 
 __device__ void load_weights(const StreamArgs& a, const Ring& ring, RowRange rows) {
@@ -82,7 +82,7 @@ struct Widener {
 
 // even, odd += w . x, both eight values of bfloat16.
 __device__ void multiply_add(uint4 w, uint4 x, Widener widener, float& even, float& odd) {
-  const uint32_t p[] = {w.x, w.y, w.z, w.w}, q[] = {x.x, x.y, x.z, x.w};
+  uint32_t p[] = {w.x, w.y, w.z, w.w}, q[] = {x.x, x.y, x.z, x.w};
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     even = fmaf(low_half(p[i]), widener.low(q[i]), even);
@@ -249,7 +249,7 @@ struct StreamPlan {
 StreamPlan plan_of(int64_t cols, int num_x) {
   for (int segments : {1, 2, 4, 8}) {
     if (cols % (kVectorWidth * segments) != 0) break;
-    int64_t vectors = (cols / kVectorWidth / segments + 31) / 32;
+    int64_t vectors = ceil_div(cols / kVectorWidth / segments, 32);
     int64_t stage_bytes = kWarps / segments * cols * 2;
     if (vectors <= most_vectors(num_x) &&
         stage_bytes <= (segments == kWarps ? kSingleRowBytes : kStageBytes))

@@ -2,6 +2,7 @@
 // How the blocks of linear_tile.cuh bring the sums of a tile together and store them. They move in
 // runs of eight rows of W with all rows of x. Blocks with the parts of K deal a tile's runs among
 // them: each sends every other its sums of that one's runs.
+#include "base/numbers.h"
 #include "kernels/cuda/linear/linear_output.cuh"
 #include "kernels/cuda/ptx/barriers.cuh"
 #include "kernels/cuda/ptx/clusters.cuh"
@@ -26,7 +27,7 @@ __host__ __device__ constexpr int sums_line(int columns) {
   return columns + (columns / 8 % 2 == 0 ? 8 : 0);
 }
 __host__ __device__ constexpr int most_runs(int tile_rows, int k_parts) {
-  return (tile_rows / kRunRows + k_parts - 1) / k_parts;
+  return ceil_div(tile_rows / kRunRows, k_parts);
 }
 constexpr int gathered_bytes(int tile_rows, int k_parts, int columns) {
   return k_parts * most_runs(tile_rows, k_parts) * kRunRows * sums_line(columns) * 4;

@@ -90,7 +90,7 @@ Value Evaluator::eval_filter(const Expr& expr, const Value& input) {
   return call_with(Value::of(&filter), expr);
 }
 
-// Of a filter block or a set block: the innermost filter takes the text.
+// In a filter block or a set block the innermost filter takes the text.
 Value Evaluator::eval_filter_chain(const Expr& expr, const Value& input) {
   Level level(*this);
   return eval_filter(expr, expr.a ? eval_filter_chain(*expr.a, input) : input);

@@ -1,6 +1,7 @@
 #include "model/text/jinja/values/arena.h"
 
 #include "base/check.h"
+#include "base/numbers.h"
 
 namespace ll::jinja {
 
@@ -10,7 +11,7 @@ constexpr size_t kBlockBytes = size_t{64} << 10, kAlignment = alignof(std::max_a
 
 [[noreturn]] void refuse() { fail("it needs more memory than a template may take"); }
 
-size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+size_t aligned(size_t bytes) { return round_up(bytes, kAlignment); }
 
 }  // namespace
 

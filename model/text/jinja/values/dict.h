@@ -21,7 +21,7 @@ class Dict {
   const Value* find(std::string_view key) const;
 
   void reserve(Arena& arena, size_t n);
-  // Of equal keys the last value stands, at the first one's place.
+  // The last value of equal keys stands, at the first one's place.
   void put(Arena& arena, const Value& key, const Value& value);
 
  private:

@@ -14,7 +14,7 @@ struct LoopState {
   // The next item becomes the current one; false at the end. Looks no further ahead than asked.
   bool advance(Value& item);
   int64_t index() const { return index0 + 1; }
-  // Of all items, which an iterator has to give for it.
+  // The number of all items, which an iterator has to give for it.
   size_t length();
   bool is_last();
   const Value& peek();  // kMissing at the end

@@ -15,7 +15,7 @@ TEST_CASE("layer table: the tensors of a file in their order, a bias behind its 
   REQUIRE(table.size() == static_cast<size_t>(1 + 12 * config.num_layers + 2));
   CHECK(table[0].name == "model.embed_tokens.weight");
   CHECK(table[0].shape == Shape{config.vocab_size, config.hidden_size});
-  const std::string layer = "model.layers.0.";
+  std::string layer = "model.layers.0.";
   std::vector<std::pair<std::string, Shape>> want{
       {"input_layernorm.weight", {config.hidden_size}},
       {"self_attn.q_proj.weight", {config.q_size(), config.hidden_size}},

@@ -157,7 +157,7 @@ TEST_CASE("model config: what is not supported is refused by name") {
   struct Row {
     std::string key, value, says;
   };
-  const std::vector<Row> rows = {
+  std::vector<Row> rows = {
       {"model_type", R"("llama")", R"(model_type is "llama")"},
       {"model_type", R"("qwen2_moe")", "only Qwen2 and Qwen2.5 dense"},
       {"architectures", R"(["Qwen2ForSequenceClassification"])", "architectures is"},

@@ -121,14 +121,14 @@ inline RawTensors write_model(const std::string& folder, bool tied = true,
   return tensors;
 }
 
-inline std::string read_block(const WeightStore& store, const std::string& name,
-                              const ShardSpec& part, DType as) {
+inline std::string read_part(const WeightStore& store, const std::string& name,
+                             const ShardSpec& part, DType as) {
   std::string out(static_cast<size_t>(part.rows.size * part.cols.size) * size_of(as), '\0');
   store.read(name, part, as, out.data());
   return out;
 }
 inline std::string read_whole(const WeightStore& store, const WeightInfo& info) {
-  return read_block(store, info.name, whole(info.shape), store.dtype(info.name));
+  return read_part(store, info.name, whole(info.shape), store.dtype(info.name));
 }
 
 }  // namespace ll::test

@@ -42,13 +42,13 @@ TEST_CASE("safetensors: tensors of each type, empty ones and scalars") {
 }
 
 TEST_CASE("safetensors: lying headers are refused by tensor") {
-  const std::string good = entry("BF16", "[2,3]", "[0,12]");
+  std::string good = entry("BF16", "[2,3]", "[0,12]");
   CHECK(refusal("{\"t\":" + good + "}", 12) == "");
   struct Row {
     std::string header, says;
   };
   auto one = [](const std::string& body) { return "{\"t\":" + body + "}"; };
-  const std::vector<Row> rows = {
+  std::vector<Row> rows = {
       {one(entry("BF16", "[2,4]", "[0,12]")),
        "tensor t: has 12 bytes of data, its shape asks for 16"},
       {one(entry("BF16", "[2,3]", "[0,14]")), "tensor t: has data_offsets outside the file"},
@@ -100,7 +100,7 @@ TEST_CASE("safetensors: lying headers are refused by tensor") {
 TEST_CASE(
     "safetensors: a file cut anywhere, or with any header byte flipped, is an error or right") {
   TemporaryFolder folder;
-  const std::string path = folder / "m.safetensors", whole = safetensors_of(two_tensors());
+  std::string path = folder / "m.safetensors", whole = safetensors_of(two_tensors());
   for (size_t size = 0; size < whole.size(); ++size) {
     write_text(path, whole.substr(0, size));
     CHECK(error_of([&] { open_safetensors(path); }).starts_with(path));
@@ -122,7 +122,7 @@ TEST_CASE(
 
 TEST_CASE("safetensors: the length of the header is not believed") {
   TemporaryFolder folder;
-  const std::string path = folder / "m.safetensors";
+  std::string path = folder / "m.safetensors";
   for (uint64_t length : {uint64_t{1} << 20, uint64_t{1} << 40, ~uint64_t{0}, ~uint64_t{0} - 7}) {
     std::string file = safetensors_of(two_tensors());
     file.replace(0, 8, reinterpret_cast<const char*>(&length), 8);

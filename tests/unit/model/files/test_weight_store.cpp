@@ -36,9 +36,9 @@ std::string slice(const std::string& bytes, const Shape& shape, const ShardSpec&
 void check_blocks(const WeightStore& store, int num_random) {
   std::mt19937 random(3);
   for (const WeightInfo& info : store.weights()) {
-    const std::string all = read_whole(store, info);
-    const size_t element = size_of(store.dtype(info.name));
-    const ShardSpec full = whole(info.shape);
+    std::string all = read_whole(store, info);
+    size_t element = size_of(store.dtype(info.name));
+    ShardSpec full = whole(info.shape);
     std::vector<ShardSpec> parts = {full};
     for (int i = 0; i < num_random; ++i)
       parts.push_back({random_range(random, full.rows.size), random_range(random, full.cols.size)});
@@ -48,7 +48,7 @@ void check_blocks(const WeightStore& store, int num_random) {
       parts.push_back({split(full.rows.size, n, 0), split(full.cols.size, n, n / 2)});
     }
     for (const ShardSpec& part : parts)
-      CHECK(read_block(store, info.name, part, store.dtype(info.name)) ==
+      CHECK(read_part(store, info.name, part, store.dtype(info.name)) ==
             slice(all, info.shape, part, element));
   }
 }
@@ -104,9 +104,9 @@ TEST_CASE("weight store: every bit pattern converts as kernels/dtype.h does") {
       if (++i < down.size() / 2 && pattern != 0xffff) continue;
       rewrite(folder.path(), tensors);
       store = WeightStore::open(folder.path());
-      const ShardSpec all = {{0, 64}, {0, 96}};
-      std::string f = read_block(store, "model.layers.0.mlp.down_proj.weight", all, DType::f32);
-      std::string b = read_block(store, "model.layers.0.mlp.down_proj.weight", all, DType::bf16);
+      ShardSpec all = {{0, 64}, {0, 96}};
+      std::string f = read_part(store, "model.layers.0.mlp.down_proj.weight", all, DType::f32);
+      std::string b = read_part(store, "model.layers.0.mlp.down_proj.weight", all, DType::bf16);
       for (size_t k = 0; k < i; ++k) {
         uint16_t bits;
         uint32_t have_f;
@@ -130,8 +130,8 @@ TEST_CASE("weight store: float32 weights round to bfloat16, part by part") {
   for (const std::string& path : {folder / "hf", folder / "m.h5"}) {
     WeightStore store = WeightStore::open(path);
     CHECK(store.dtype("lm_head.weight") == DType::f32);
-    const ShardSpec part = {{5, 30}, {7, 40}};
-    std::string have = read_block(store, "lm_head.weight", part, DType::bf16);
+    ShardSpec part = {{5, 30}, {7, 40}};
+    std::string have = read_part(store, "lm_head.weight", part, DType::bf16);
     std::string source = slice(tensors["lm_head.weight"].bytes, {120, 64}, part, 4);
     for (size_t i = 0; i < source.size() / 4; ++i) {
       float x;
@@ -157,7 +157,7 @@ TEST_CASE("weight store: several threads read at once") {
       for (int i = 0; i < 100; ++i) {
         const WeightInfo& info = store.weights()[random() % store.weights().size()];
         ShardSpec part = {random_range(random, info.shape[0]), whole(info.shape).cols};
-        wrong += read_block(store, info.name, part, DType::bf16) !=
+        wrong += read_part(store, info.name, part, DType::bf16) !=
                  slice(want[info.name], info.shape, part, 2);
       }
     });
@@ -171,7 +171,7 @@ TEST_CASE("weight store: an HDF5 file laid out by another program reads through 
   CHECK(store.dtype("model.layers.0.mlp.up_proj.weight") == DType::f32);
   for (const WeightInfo& info : store.weights()) {
     ShardSpec all = whole(info.shape);
-    std::string bytes = read_block(store, info.name, all, DType::f32);
+    std::string bytes = read_part(store, info.name, all, DType::f32);
     for (int64_t i = 0; i < info.shape.numel(); ++i) {
       float have;
       std::memcpy(&have, bytes.data() + 4 * i, 4);
@@ -183,8 +183,8 @@ TEST_CASE("weight store: an HDF5 file laid out by another program reads through 
 
 TEST_CASE("weight store: missing, extra and misshapen tensors are named") {
   TemporaryFolder folder;
-  const RawTensors good = write_model(folder.path());
-  const std::string victim = "model.layers.1.mlp.up_proj.weight";
+  RawTensors good = write_model(folder.path());
+  std::string victim = "model.layers.1.mlp.up_proj.weight";
   RawTensors tensors = good;
   tensors.erase(victim);
   rewrite(folder.path(), tensors);
@@ -244,7 +244,7 @@ TEST_CASE("weight store: a weight file cut short is an error") {
   TemporaryFolder folder;
   write_model(folder / "hf");
   convert(folder / "hf", folder / "m.h5", {});
-  const std::string whole_file = read_text(folder / "m.h5"), path = folder / "cut.h5";
+  std::string whole_file = read_text(folder / "m.h5"), path = folder / "cut.h5";
   for (size_t size = 0; size < whole_file.size(); size += size < 4096 ? 97 : 1511) {
     write_text(path, whole_file.substr(0, size));
     std::string error = open_error(path);
@@ -264,14 +264,14 @@ TEST_CASE("weight store: a flipped bit is an error or one flipped bit") {
   TemporaryFolder folder;
   write_model(folder / "hf");
   convert(folder / "hf", folder / "m.h5", {});
-  const std::string whole_file = read_text(folder / "m.h5"), path = folder / "flipped.h5";
+  std::string whole_file = read_text(folder / "m.h5"), path = folder / "flipped.h5";
   auto read_all = [](const std::string& p) {
     WeightStore store = WeightStore::open(p);
     std::string all(store.config_json());
     for (const WeightInfo& info : store.weights()) all += read_whole(store, info);
     return all;
   };
-  const std::string want = read_all(folder / "m.h5");
+  std::string want = read_all(folder / "m.h5");
   std::mt19937 random(5);
   int refused = 0, num_flips = 1500;
   for (int i = 0; i < num_flips; ++i) {

@@ -38,7 +38,7 @@ struct Model {
     for (;;) {
       size_t best = merges.size(), place = 0;
       for (size_t i = 0; i + 1 < ids.size(); ++i) {
-        const auto found = ranks.find({ids[i], ids[i + 1]});
+        auto found = ranks.find({ids[i], ids[i + 1]});
         if (found != ranks.end() && found->second < best) best = found->second, place = i;
       }
       if (best == merges.size()) return ids;
@@ -54,10 +54,10 @@ Model random_model(std::mt19937& random, int32_t num_merges) {
   std::map<std::pair<int32_t, int32_t>, bool> used;
   std::vector<ll::Bpe::Merge> merges;
   while (int32_t(merges.size()) < num_merges) {
-    const int32_t left = tokens[random() % tokens.size()];
-    const int32_t right = tokens[random() % std::min<size_t>(tokens.size(), 8)];
+    int32_t left = tokens[random() % tokens.size()];
+    int32_t right = tokens[random() % std::min<size_t>(tokens.size(), 8)];
     if (std::exchange(used[{left, right}], true)) continue;
-    const int32_t result = 256 + int32_t(merges.size());
+    int32_t result = 256 + int32_t(merges.size());
     merges.push_back({left, right, result});
     tokens.push_back(result);
   }
@@ -65,7 +65,7 @@ Model random_model(std::mt19937& random, int32_t num_merges) {
 }
 
 double seconds_of(const auto& f) {
-  const auto start = std::chrono::steady_clock::now();
+  auto start = std::chrono::steady_clock::now();
   f();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -73,28 +73,28 @@ double seconds_of(const auto& f) {
 }  // namespace
 
 TEST_CASE("bpe: no word, no merge") {
-  const Model model({});
+  Model model({});
   CHECK(model.encode("") == Ids{});
   CHECK(model.encode("a") == Ids{'a'});
   CHECK(model.encode("ab\xff") == Ids{'a', 'b', 255});
 }
 
 TEST_CASE("bpe: the merge of lowest rank goes first, the leftmost of equals") {
-  const Model model({{'b', 'c', 256}, {'a', 'b', 257}, {257, 'c', 258}, {'a', 'a', 259}});
+  Model model({{'b', 'c', 256}, {'a', 'b', 257}, {257, 'c', 258}, {'a', 'a', 259}});
   CHECK(model.encode("abc") == Ids{'a', 256});
   CHECK(model.encode("abab") == Ids{257, 257});
   CHECK(model.encode("aaa") == Ids{259, 'a'});
 }
 
 TEST_CASE("bpe: of equal pairs the last merge stands") {
-  const Model model({{'a', 'b', 256}, {'b', 'c', 257}, {'a', 'b', 256}});
+  Model model({{'a', 'b', 256}, {'b', 'c', 257}, {'a', 'b', 256}});
   CHECK(model.encode("abc") == Ids{'a', 257});
 }
 
 TEST_CASE("bpe: equals its definition on random models and words") {
   std::mt19937 random(7);
   for (int round = 0; round < 60; ++round) {
-    const Model model = random_model(random, 1 + int32_t(random() % 60));
+    Model model = random_model(random, 1 + int32_t(random() % 60));
     for (int i = 0; i < 40; ++i) {
       std::string word(random() % 50, ' ');
       for (char& c : word) c = char('a' + random() % 4);
@@ -104,7 +104,7 @@ TEST_CASE("bpe: equals its definition on random models and words") {
 }
 
 TEST_CASE("bpe: a scratch serves words of any size in turn") {
-  const Model model({{'a', 'a', 256}, {256, 256, 257}});
+  Model model({{'a', 'a', 256}, {256, 256, 257}});
   ll::Bpe::Scratch scratch;
   Ids ids;
   for (size_t n : {9, 1, 4, 0, 2}) model.bpe.encode(std::string(n, 'a'), scratch, ids);
@@ -114,7 +114,7 @@ TEST_CASE("bpe: a scratch serves words of any size in turn") {
 TEST_CASE("bpe: a word of a megabyte takes no quadratic time") {
   std::vector<ll::Bpe::Merge> merges = {{'a', 'a', 256}};
   for (int32_t i = 0; i < 16; ++i) merges.push_back({256 + i, 256 + i, 257 + i});
-  const Model model(merges);
+  Model model(merges);
   Ids ids;
   CHECK(seconds_of([&] { ids = model.encode(std::string(1 << 20, 'a')); }) < 20);
   CHECK(ids == Ids(8, 272));

@@ -46,7 +46,7 @@ std::string refusal(std::string_view regex) {
 // Sets of code points, measured with Hugging Face's `tokenizers`: pairs of first and last.
 std::vector<bool> golden_class(const std::string& name) {
   static const nlohmann::ordered_json classes = ll::test::golden("classes");
-  const std::vector<size_t> ends = classes.at(name);
+  std::vector<size_t> ends = classes.at(name);
   std::vector<bool> members(kNumCodePoints);
   for (size_t i = 0; i < ends.size(); i += 2) {
     std::fill(members.begin() + ptrdiff_t(ends[i]), members.begin() + ptrdiff_t(ends[i + 1]) + 1,
@@ -55,17 +55,18 @@ std::vector<bool> golden_class(const std::string& name) {
   return members;
 }
 
-// Of a class C, asks "C!|!" about "c!": one word when c is in the class, two when it is not.
+// The characters of a class C: asks "C!|!" about "c!", one word when c is in it, two when it is
+// not.
 std::vector<bool> our_class(const std::string& regex) {
   std::string text;
   for (char32_t c = 0; c < kNumCodePoints; ++c)
     if (!is_surrogate(c)) text += utf8(c) + "!";
   std::vector<bool> members(kNumCodePoints);
-  const ll::PreTokenizer pre_tokenizer(regex + "!|!", "test");
+  ll::PreTokenizer pre_tokenizer(regex + "!|!", "test");
   ll::RegexBudget budget(text.size());
   pre_tokenizer.split(text, budget, [&](std::string_view word, bool) {
     size_t pos = 0;
-    const char32_t point = ll::next_code_point(word, pos);
+    char32_t point = ll::next_code_point(word, pos);
     if (pos < word.size()) members[point] = true;
   });
   return members;
@@ -82,13 +83,13 @@ TEST_CASE("the classes of the Qwen2 pattern hold the code points of Hugging Face
 }
 
 TEST_CASE("normalisation moves and joins the marks that Hugging Face's moves and joins") {
-  const std::vector<bool> wanted = golden_class("nfc");
+  std::vector<bool> wanted = golden_class("nfc");
   size_t wrong = 0;
   for (char32_t c = 1; c < kNumCodePoints; ++c) {
     if (is_surrogate(c)) continue;
-    const std::string after = fmt::format("a\u0345{}", utf8(c));
-    const std::string before = fmt::format("a{}\u0334", utf8(c));
-    const bool changes = nfc(after) != after || nfc(before) != before;
+    std::string after = fmt::format("a\u0345{}", utf8(c));
+    std::string before = fmt::format("a{}\u0334", utf8(c));
+    bool changes = nfc(after) != after || nfc(before) != before;
     if (changes != wanted[c]) ++wrong;
   }
   CHECK(wrong == 0);
@@ -107,7 +108,7 @@ TEST_CASE("normalisation composes, orders and decomposes") {
 }
 
 TEST_CASE("normalisation returns the text itself when nothing changes") {
-  const std::string text = "Zürich, 서울, 😀, Việt";
+  std::string text = "Zürich, 서울, 😀, Việt";
   std::string buffer;
   CHECK(ll::normalize_nfc(text, buffer).data() == text.data());
 }
@@ -115,7 +116,7 @@ TEST_CASE("normalisation returns the text itself when nothing changes") {
 TEST_CASE("normalisation of a long run of unordered marks is quick") {
   std::string text = "a";
   for (int i = 0; i < 200'000; ++i) text += "\u0301\u0323";
-  const std::string normal = nfc(text);
+  std::string normal = nfc(text);
   CHECK(normal.size() == text.size() + 3 - 1 - 2);  // U+1EA1 for a and U+0323
   CHECK(nfc(normal) == normal);
 }
@@ -132,14 +133,14 @@ TEST_CASE("the Qwen2 pattern cuts as documented") {
 }
 
 TEST_CASE("text between matches is a word") {
-  const ll::PreTokenizer pre_tokenizer("b+", "test");
+  ll::PreTokenizer pre_tokenizer("b+", "test");
   CHECK(split(pre_tokenizer, "aabbcb") == Words{"aa", "bb", "c", "b"});
   CHECK(split(pre_tokenizer, "xyz") == Words{"xyz"});
 }
 
 TEST_CASE("the words of random text, joined, are the text") {
   std::mt19937 random(1);
-  const ll::PreTokenizer pre_tokenizer(kQwen2Regex, "test");
+  ll::PreTokenizer pre_tokenizer(kQwen2Regex, "test");
   for (int round = 0; round < 300; ++round) {
     std::string text;
     for (int i = 0; i < 40; ++i) {
@@ -154,7 +155,7 @@ TEST_CASE("the words of random text, joined, are the text") {
 }
 
 TEST_CASE("runs of megabytes are one word") {
-  const ll::PreTokenizer pre_tokenizer(kQwen2Regex, "test");
+  ll::PreTokenizer pre_tokenizer(kQwen2Regex, "test");
   for (const char* unit : {"a", " ", "\n", "!", "é", "\u3000"}) {
     std::string text;
     while (text.size() < 10'000'000) text += unit;
@@ -176,20 +177,20 @@ TEST_CASE("expressions that PCRE2 reads in another way are refused by name") {
 }
 
 TEST_CASE("an expression that backtracks without bound ends in an error") {
-  const ll::PreTokenizer bomb("(a+)+[bc]", "x.json");
-  const std::string error = ll::test::error_of([&] { split(bomb, std::string(60, 'a')); });
+  ll::PreTokenizer bomb("(a+)+[bc]", "x.json");
+  std::string error = ll::test::error_of([&] { split(bomb, std::string(60, 'a')); });
   CHECK(error == "x.json: the regular expression takes too many steps on a text of 60 bytes");
 }
 
 TEST_CASE("an expression that looks far ahead at every place ends in an error") {
-  const ll::PreTokenizer quadratic("x(?=[^z]*z)|x", "x.json");
+  ll::PreTokenizer quadratic("x(?=[^z]*z)|x", "x.json");
   std::string error = ll::test::error_of([&] { split(quadratic, std::string(1'000'000, 'x')); });
   CHECK(error == "x.json: the regular expression takes too many steps on a text of 1000000 bytes");
   CHECK(split(quadratic, std::string(500, 'x')).size() == 500);
 }
 
 TEST_CASE("matches are found across the windows they are looked for in") {
-  const ll::PreTokenizer rare("ab+c", "x.json");
+  ll::PreTokenizer rare("ab+c", "x.json");
   for (size_t before : {0, 1000, 1022, 1023, 1024, 1025, 5000}) {
     for (size_t run : {1, 1000, 1023, 1024, 4100}) {
       std::string match(run, 'b');

@@ -18,7 +18,7 @@ using ll::test::tiny_docs;
 // Random ids, half of them single bytes, which seldom make whole characters; some without a token.
 Ids random_ids(std::mt19937& random, const Tokenizer& tokenizer) {
   Ids ids(random() % 30);
-  const auto num_ids = static_cast<uint32_t>(tokenizer.vocab_size());
+  auto num_ids = static_cast<uint32_t>(tokenizer.vocab_size());
   for (int32_t& id : ids)
     id = static_cast<int32_t>(random() % 2 ? random() % 256 : random() % (num_ids + 200));
   return ids;
@@ -28,7 +28,7 @@ void check_stream(const Tokenizer& tokenizer, const Ids& ids, bool skip_special)
   StreamDecoder decoder(tokenizer, skip_special);
   std::string text;
   for (int32_t id : ids) {
-    const std::string part = decoder.push(id);
+    std::string part = decoder.push(id);
     CHECK(ll::find_invalid_utf8(part) == std::string::npos);
     text += part;
   }
@@ -48,7 +48,7 @@ TEST_CASE("a stream of random tokens gives the text of the whole") {
 
 TEST_CASE("a character comes with its last token") {
   const Tokenizer& t = tiny_docs();
-  const Ids ids = t.encode("é😀");
+  Ids ids = t.encode("é😀");
   REQUIRE(ids.size() == 6);
   StreamDecoder decoder(t);
   std::vector<std::string> parts;
@@ -58,7 +58,7 @@ TEST_CASE("a character comes with its last token") {
 
 TEST_CASE("what can no longer become a character comes at once, the rest with flush") {
   const Tokenizer& t = tiny_docs();
-  const Ids ids = t.encode("😀");
+  Ids ids = t.encode("😀");
   StreamDecoder decoder(t);
   CHECK(decoder.push(ids[0]) == "");
   CHECK(decoder.push(ids[1]) == "");
@@ -69,7 +69,7 @@ TEST_CASE("what can no longer become a character comes at once, the rest with fl
 }
 
 TEST_CASE("special tokens are skipped or shown") {
-  const int32_t end = *qwen25().id_of("<|im_end|>");
+  int32_t end = *qwen25().id_of("<|im_end|>");
   CHECK(StreamDecoder(qwen25()).push(end) == "");
   CHECK(StreamDecoder(qwen25(), false).push(end) == "<|im_end|>");
 }

@@ -21,21 +21,20 @@ using ll::test::tiny_docs;
 // A byte-level tokenizer.json of few tokens, to be changed by the tests. Bytes are their own ids.
 Json small_json() {
   Json vocab = Json::object();
-  const auto add = [&](const std::string& token) { vocab[token] = vocab.size(); };
+  auto add = [&](const std::string& token) { vocab[token] = vocab.size(); };
   int next = 256;
   for (int byte = 0; byte < 256; ++byte) {
-    const bool printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
+    bool printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
     std::string token;
     ll::append_utf8(token, char32_t(printable ? byte : next++));
     add(token);
   }
   for (const char* token : {"he", "ll", "hell", "hello", "Ġhello"}) add(token);
-  const Json byte_level = {
-      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
-  const Json split = {{"type", "Split"},
-                      {"pattern", {{"Regex", R"( ?\p{L}+|\s+|[^\s\p{L}]+)"}}},
-                      {"behavior", "Isolated"},
-                      {"invert", false}};
+  Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+  Json split = {{"type", "Split"},
+                {"pattern", {{"Regex", R"( ?\p{L}+|\s+|[^\s\p{L}]+)"}}},
+                {"behavior", "Isolated"},
+                {"invert", false}};
   return {{"added_tokens", Json::array()},
           {"normalizer", {{"type", "NFC"}}},
           {"pre_tokenizer",
@@ -70,17 +69,17 @@ std::string refusal(const char* path, const Json& value) {
 bool starts_with(const std::string& text, const std::string& prefix) {
   CAPTURE(text);
   CAPTURE(prefix);
-  const bool one_line = text.find('\n') == std::string::npos;
-  const bool ok = text.starts_with(prefix) && one_line;
+  bool one_line = text.find('\n') == std::string::npos;
+  bool ok = text.starts_with(prefix) && one_line;
   CHECK(ok);
   return ok;
 }
 
 void check_golden(const Tokenizer& tokenizer, const std::string& name) {
   for (const Json& entry : ll::test::golden(name)) {
-    const std::string text = entry["text"];
+    std::string text = entry["text"];
     CAPTURE(text);
-    const Ids ids = tokenizer.encode(text);
+    Ids ids = tokenizer.encode(text);
     CHECK(ids == entry["ids"].get<Ids>());
     CHECK(tokenizer.decode(ids, false) == entry["decoded"].get<std::string>());
   }
@@ -89,10 +88,10 @@ void check_golden(const Tokenizer& tokenizer, const std::string& name) {
 std::string random_text(std::mt19937& random) {
   constexpr char32_t kLimits[] = {0x80, 0x250, 0x3000, 0x110000};
   std::string text;
-  const size_t n = random() % 40;
-  const char32_t limit = kLimits[random() % 4];
+  size_t n = random() % 40;
+  char32_t limit = kLimits[random() % 4];
   for (size_t i = 0; i < n; ++i) {
-    const char32_t point = random() % limit;
+    char32_t point = random() % limit;
     if (point < 0xD800 || point > 0xDFFF) ll::append_utf8(text, point);
     if (random() % 8 == 0) text += ' ';
   }
@@ -100,7 +99,7 @@ std::string random_text(std::mt19937& random) {
 }
 
 double seconds_of(const auto& f) {
-  const auto start = std::chrono::steady_clock::now();
+  auto start = std::chrono::steady_clock::now();
   f();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -114,7 +113,7 @@ TEST_CASE("texts encode and decode as in Hugging Face's tokenizers") {
 
 TEST_CASE("random Unicode encodes as in Hugging Face's tokenizers") {
   for (const Json& entry : ll::test::golden("unicode")) {
-    const std::string text = entry["text"];
+    std::string text = entry["text"];
     CAPTURE(text);
     CHECK(qwen25().encode(text) == entry["qwen2.5"].get<Ids>());
     CHECK(tiny_docs().encode(text) == entry["tiny-qwen2-docs"].get<Ids>());
@@ -124,9 +123,9 @@ TEST_CASE("random Unicode encodes as in Hugging Face's tokenizers") {
 TEST_CASE("decode(encode(text)) is the text in Normalisation Form C") {
   std::mt19937 random(3);
   for (int round = 0; round < 2000; ++round) {
-    const std::string text = random_text(random);
+    std::string text = random_text(random);
     std::string buffer;
-    const std::string normal(ll::normalize_nfc(text, buffer));
+    std::string normal(ll::normalize_nfc(text, buffer));
     CHECK(qwen25().decode(qwen25().encode(text), false) == normal);
     CHECK(tiny_docs().decode(tiny_docs().encode(text), true) == normal);
   }
@@ -141,7 +140,7 @@ TEST_CASE("a word of 100 kB encodes in well under a second") {
 }
 
 TEST_CASE("text that is not UTF-8 is refused with the offset of its byte") {
-  const auto error = [](std::string_view text) {
+  auto error = [](std::string_view text) {
     return ll::test::error_of([&] { tiny_docs().encode(text); });
   };
   starts_with(error("abc\xff"), "text to tokenize: byte 3 is not valid UTF-8");
@@ -170,20 +169,20 @@ TEST_CASE("special tokens, names and ids") {
 }
 
 TEST_CASE("decode leaves out special tokens on demand, and ids without a token always") {
-  const Ids ids = {9707, 151645, 151665, 151935, -5, INT32_MAX, 0};
+  Ids ids = {9707, 151645, 151665, 151935, -5, INT32_MAX, 0};
   CHECK(qwen25().decode(ids, false) == "Hello<|im_end|>!");
   CHECK(qwen25().decode(ids, true) == "Hello!");
   CHECK(qwen25().decode({}, true) == "");
 }
 
 TEST_CASE("broken bytes decode to one U+FFFD for each maximal subpart") {
-  const Tokenizer t = load(small_json());
-  const auto decode = [&](std::string_view bytes) {
+  Tokenizer t = load(small_json());
+  auto decode = [&](std::string_view bytes) {
     Ids ids;
     for (char c : bytes) ids.push_back(static_cast<unsigned char>(c));
     return t.decode(ids, false);
   };
-  const std::string r = "\uFFFD";
+  std::string r = "\uFFFD";
   CHECK(decode("a\xff"
                "b") == "a" + r + "b");
   CHECK(decode("\xe4\xbd") == r);
@@ -197,7 +196,7 @@ TEST_CASE("broken bytes decode to one U+FFFD for each maximal subpart") {
 
 TEST_CASE("merges are strings or pairs") {
   Json json = small_json();
-  const Ids ids = load(json).encode("hello hello hell");
+  Ids ids = load(json).encode("hello hello hell");
   CHECK(ids == Ids{259, 260, ' ', 258});
   json["model"]["merges"] =
       Json::parse(R"([["h","e"],["l","l"],["he","ll"],["hell","o"],["Ġ","hello"]])");
@@ -217,7 +216,7 @@ TEST_CASE("a pre-tokenizer of ByteLevel alone cuts with GPT-2's expression") {
   Json json = small_json();
   json["pre_tokenizer"] = {{"type", "ByteLevel"}, {"add_prefix_space", false}};
   json["normalizer"] = nullptr;
-  const Tokenizer t = load(json);
+  Tokenizer t = load(json);
   CHECK(t.encode("hello hello") == Ids{259, 260});
   CHECK(t.decode(t.encode("e\u0301 123's"), false) == "e\u0301 123's");
 }
@@ -226,7 +225,7 @@ TEST_CASE("added tokens: the longest of those that begin first") {
   Json json = small_json();
   json["added_tokens"] = {added("<a", 261), added("<a><b>", 262),
                           added("<b>", 263, {{"special", true}})};
-  const Tokenizer t = load(json);
+  Tokenizer t = load(json);
   CHECK(t.encode("<a><b><b><a>") == Ids{262, 263, 261, '>'});
   CHECK(t.decode(Ids{262, 263, 261}, true) == "<a><b><a");
   CHECK(t.vocab_size() == 264);
@@ -238,7 +237,7 @@ TEST_CASE("added tokens: white space around them, whole words, normalised text")
       added("<l>", 261, {{"lstrip", true}}),          added("<r>", 262, {{"rstrip", true}}),
       added("word", 263, {{"single_word", true}}),    added("\u00e9x", 264, {{"normalized", true}}),
       added("e\u0301y", 265, {{"normalized", true}}), added("e\u0301z", 266)};
-  const Tokenizer t = load(json);
+  Tokenizer t = load(json);
   CHECK(t.encode("a \n\u3000<l> b") == Ids{'a', 261, ' ', 'b'});
   CHECK(t.encode("a <r> \u00a0b") == Ids{'a', ' ', 262, 'b'});
   CHECK(t.encode("<r>  <l>") == Ids{262, 261});
@@ -254,7 +253,7 @@ TEST_CASE("added tokens: white space around them, whole words, normalised text")
 TEST_CASE("an added token of the vocabulary keeps its id") {
   Json json = small_json();
   json["added_tokens"] = Json::array({added("hello", 259, {{"special", true}})});
-  const Tokenizer t = load(json);
+  Tokenizer t = load(json);
   CHECK(t.encode("xhello") == Ids{'x', 259});
   CHECK(t.decode(Ids{259}, true) == "");
   json["added_tokens"] = Json::array({added("hello", 300)});
@@ -372,9 +371,9 @@ TEST_CASE("a broken tokenizer.json is refused with one line") {
 }
 
 TEST_CASE("threads share one tokenizer") {
-  const Tokenizer t = load(small_json());
-  const std::string text = "hello hell he ll hello";
-  const Ids ids = load(small_json()).encode(text);
+  Tokenizer t = load(small_json());
+  std::string text = "hello hell he ll hello";
+  Ids ids = load(small_json()).encode(text);
   std::vector<std::thread> threads;
   std::vector<int> equal(4);
   for (int& count : equal) {

@@ -133,7 +133,7 @@ TEST_CASE("flight: samples that asked get as many logprobs as they asked for") {
 TEST_CASE("flight: prompt rows go to their chunks, across the blocks they were scored in") {
   Flight flight(backend(), 8);
   Sharded a = make_scores(2, 3, 64, 4, 1), b = make_scores(2, 2, 64, 4, 2);
-  flight.prompt_blocks = {a.scores, b.scores};
+  flight.prompt_pieces = {a.scores, b.scores};
   flight.num_prompt_chunks = 3;  // the second has one row that has no next token: none is scored
   flight.prompt_rows = {{0, a.tokens[0], 4},
                         {0, a.tokens[1], 4},

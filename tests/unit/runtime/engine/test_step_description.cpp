@@ -61,7 +61,7 @@ TEST_CASE("a captured step is padded to its bucket, and its tokens go to the fli
   CHECK(describe.flight.num_samples == 3);
   CHECK(describe.flight.wanted == Words{-1, -1, -1});
   CHECK(!describe.flight.has_scores);
-  // Of one bucket all steps read the same places.
+  // All steps of one bucket read the same places.
   StepDescription next = describe(plan, {4, DecodeGraphs::Mode::kStationary});
   CHECK(next.graph == d.graph);
   CHECK(next.inputs.ids == d.inputs.ids);

@@ -123,8 +123,8 @@ TEST_CASE("planner: predictions are within a fifth of what was measured on H200s
     double seconds;
   };
   ModelConfig middle = qwen(12, 2, 128, 8960, 28, true);
-  const StepWork prefill = StepWork::prefill(8, 2048), some = StepWork::decode(40, 900),
-                 one = StepWork::decode(1, 728), many = StepWork::decode(64, 1024);
+  StepWork prefill = StepWork::prefill(8, 2048), some = StepWork::decode(40, 900),
+           one = StepWork::decode(1, 728), many = StepWork::decode(64, 1024);
   for (const Measured& m : {Measured{small(), {}, prefill, 26.4e-3},
                             {middle, {}, prefill, 80.1e-3},
                             {seven(), {}, prefill, 366e-3},

@@ -91,27 +91,27 @@ TEST_CASE("memory: the budget in words") {
 }
 
 TEST_CASE("memory: graphs have their share where the device has them") {
-  // Of 8 MB: 0.5 MB are in use, a tenth is left alone.
+  // 0.5 MB of 8 are in use, a tenth is left alone.
   static const auto memory_info = [] { return MemoryInfo{7'500'000, 8'000'000}; };
   Setup s;
   s.options.graph_max_rows = 256;
   const DeviceApi& cpu = backend().device;
-  const DeviceApi api{cpu.alloc,          cpu.free,          cpu.alloc_host,
-                      cpu.free_host,      cpu.copy,          cpu.upload,
-                      cpu.fill,           cpu.create_stream, cpu.create_side_stream,
-                      cpu.destroy_stream, cpu.synchronize,   cpu.create_event,
-                      cpu.destroy_event,  cpu.record,        cpu.is_done,
-                      cpu.wait_host,      cpu.wait_stream,   cpu.elapsed_ms,
-                      *+memory_info};
-  const GraphApi graphs{*+[](Stream) {}, *+[](Stream) { return Graph{}; }, *+[](Graph, Stream) {},
-                        *+[](Graph) {}};
-  const Backend gpu{.kind = BackendKind::kCuda,
-                    .device_name = "paper",
-                    .device = api,
-                    .ops = backend().ops,
-                    .graphs = &graphs,
-                    .fused_decode = nullptr,
-                    .fixed_page_size = 8};
+  DeviceApi api{cpu.alloc,          cpu.free,          cpu.alloc_host,
+                cpu.free_host,      cpu.copy,          cpu.upload,
+                cpu.fill,           cpu.create_stream, cpu.create_side_stream,
+                cpu.destroy_stream, cpu.synchronize,   cpu.create_event,
+                cpu.destroy_event,  cpu.record,        cpu.is_done,
+                cpu.wait_host,      cpu.wait_stream,   cpu.elapsed_ms,
+                *+memory_info};
+  GraphApi graphs{*+[](Stream) {}, *+[](Stream) { return Graph{}; }, *+[](Graph, Stream) {},
+                  *+[](Graph) {}};
+  Backend gpu{.kind = BackendKind::kCuda,
+              .device_name = "paper",
+              .device = api,
+              .ops = backend().ops,
+              .graphs = &graphs,
+              .fused_decode = nullptr,
+              .fixed_page_size = 8};
   auto plan = [&] {
     return affordable_memory(s.config, {s.model, s.shard, DType::f32}, s.options, 1,
                              device_memory(s.config, gpu, 1));
@@ -150,8 +150,8 @@ TEST_CASE("memory: graphs have their share where the device has them") {
 }
 
 TEST_CASE("memory: buckets of graphs end with the most rows there are") {
-  const GraphApi none{*+[](Stream) {}, *+[](Stream) { return Graph{}; }, *+[](Graph, Stream) {},
-                      *+[](Graph) {}};
+  GraphApi none{*+[](Stream) {}, *+[](Stream) { return Graph{}; }, *+[](Graph, Stream) {},
+                *+[](Graph) {}};
   Backend b = backend();
   b.graphs = &none;
   DecodeGraphs of_five(b, stream(), 5), of_many(b, stream(), 256);

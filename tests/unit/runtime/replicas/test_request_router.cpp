@@ -36,7 +36,7 @@ class PaperReplicas {
     }
   }
 
-  // Of the run, what the replica that was through first did not work.
+  // The share of the run in which the replica that was through first did not work.
   double idle_share() const {
     double first = 1e300, last = 0;
     for (const Replica& r : replicas_)

@@ -137,8 +137,9 @@ class Rig {
     return -1;
   }
 
-  // Of two tokens, so that prefixes are shared at every depth; now and then without a look into the
-  // cache, as a prompt that is scored, so that pages of the same tokens are there twice.
+  // Prompts have two tokens only, so that prefixes are shared at every depth; now and then without
+  // a look into the cache, as a prompt that is scored, so that pages of the same tokens are there
+  // twice.
   void start() {
     auto h = std::make_shared<Holder>();
     if ((h->slot = free_slot()) < 0) return;

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/check.h"
+#include "base/hash.h"
 
 using namespace ll;
 
@@ -103,9 +104,9 @@ bool same(const StepPlan& a, const StepPlan& b) {
 
 // The checksum of a plan as encode() ends it, for plans that lie in other ways.
 int32_t checksum(const std::vector<int32_t>& words) {
-  uint32_t hash = 2166136261u;
-  for (int32_t w : words) hash = (hash ^ static_cast<uint32_t>(w)) * 16777619u;
-  return static_cast<int32_t>(hash);
+  Fnv32 hash;
+  for (int32_t w : words) hash.add(static_cast<uint32_t>(w));
+  return static_cast<int32_t>(hash.value);
 }
 
 }  // namespace
