@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/ops.h"
+#include "kernels/layer_parts.h"
 
 namespace ll {
 
@@ -13,13 +13,7 @@ namespace ll {
 // them out.
 struct FusedDecodeModel {
   struct Layer {
-    TensorView input_norm;           // [E]
-    Weight qkv;                      // (H + 2 KH) D x E
-    TensorView qkv_bias;             // [(H + 2 KH) D]
-    Weight o;                        // E x H D
-    TensorView post_attention_norm;  // [E]
-    Weight gate_up;                  // 2 F x E, rows alternate
-    Weight down;                     // E x F
+    LayerOf<PartView> parts;
     KvPages kv;
   };
   int32_t num_heads = 0, num_kv_heads = 0, head_dim = 0;
@@ -44,7 +38,7 @@ struct FusedDecodeStep {
 };
 
 struct FusedDecodeApi {
-  // Null when there is no kernel for the shape. The views must outlive the handle.
+  // Null when there is no kernel for the shape and the parts. The views must outlive the handle.
   void* (&create)(const FusedDecodeModel& model);
   void (&destroy)(void* handle);
   // Positions of the longest sequence the kernel is meant for; beyond it the caller runs the ops.

@@ -76,19 +76,19 @@ Weight Bench::weight(int64_t rows, int64_t cols) {
 FusedDecodeModel::Layer Bench::layer() {
   int64_t queries = m_.heads * m_.head_dim, qkv = queries + 2 * m_.kv_heads * m_.head_dim;
   FusedDecodeModel::Layer l;
-  l.input_norm = random({m_.hidden}, 1);
-  l.qkv = weight(qkv, m_.hidden);
-  l.qkv_bias = random({qkv}, 1);
-  l.o = weight(m_.hidden, queries);
-  l.post_attention_norm = random({m_.hidden}, 1);
-  l.gate_up = weight(2 * m_.ffn, m_.hidden);
-  l.down = weight(m_.hidden, m_.ffn);
+  for (WeightPart norm : {WeightPart::kInputNorm, WeightPart::kPostAttentionNorm})
+    l.parts[norm].weight = {random({m_.hidden}, 1), m_.hidden, 1};
+  l.parts[WeightPart::kQkv].weight = weight(qkv, m_.hidden);
+  l.parts[WeightPart::kQkv].bias = random({qkv}, 1);
+  l.parts[WeightPart::kAttentionOut].weight = weight(m_.hidden, queries);
+  l.parts[WeightPart::kGateUp].weight = weight(2 * m_.ffn, m_.hidden);
+  l.parts[WeightPart::kDown].weight = weight(m_.hidden, m_.ffn);
   Shape pages{kMaxLength / kPageSize, m_.kv_heads, kPageSize, m_.head_dim};
   TensorView keys = random({pages[0], pages.numel() / pages[0]}, 1),
              values = random({pages[0], pages.numel() / pages[0]}, 1);
   l.kv = {keys.reshaped(pages), values.reshaped(pages)};
-  for (const Weight& w : {l.qkv, l.o, l.gate_up, l.down})
-    weight_bytes_ += static_cast<int64_t>(w.data.bytes());
+  for (const PartView& part : l.parts)
+    if (part.weight.cols > 1) weight_bytes_ += static_cast<int64_t>(part.weight.data.bytes());
   return l;
 }
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/tensor.h"
+#include "kernels/layer_parts.h"
 #include "model/config/model_config.h"
 
 namespace ll {
@@ -27,33 +27,6 @@ enum class Axis : uint8_t {
   kVocab,
 };
 int64_t extent_of(const ModelConfig& config, Axis axis);
-
-// A matrix, with its bias, or a vector, on the device.
-enum class WeightPart : uint8_t {
-  // A layer's:
-  kInputNorm,
-  kQkv,
-  kAttentionOut,
-  kPostAttentionNorm,
-  kGateUp,
-  kDown,
-  // The model's:
-  kEmbed,
-  kFinalNorm,
-  kLmHead,
-};
-constexpr auto kNumLayerParts = static_cast<size_t>(WeightPart::kEmbed);
-
-// A T for each of a layer's parts.
-template <class T>
-class LayerOf {
- public:
-  T& operator[](WeightPart part) { return parts_.at(static_cast<size_t>(part)); }
-  const T& operator[](WeightPart part) const { return parts_.at(static_cast<size_t>(part)); }
-
- private:
-  std::array<T, kNumLayerParts> parts_{};
-};
 
 // A tensor of the file.
 struct FileTensor {

@@ -1,5 +1,7 @@
 #include "model/decoder/decode_one.h"
 
+#include "model/decoder/layer_view.h"
+
 namespace ll {
 
 std::unique_ptr<DecodeOne> DecodeOne::make(const FusedDecodeApi& api, const ModelConfig& config,
@@ -13,17 +15,9 @@ std::unique_ptr<DecodeOne> DecodeOne::make(const FusedDecodeApi& api, const Mode
                      .lm_head = weights.lm_head.weight,
                      .final_norm = weights.final_norm.vector(),
                      .cos_sin = angles};
-  for (size_t l = 0; l < weights.layers.size(); ++l) {
-    const DecoderLayer& w = weights.layers[l];
-    m.layers.push_back({.input_norm = w[WeightPart::kInputNorm].vector(),
-                        .qkv = w[WeightPart::kQkv].weight,
-                        .qkv_bias = w[WeightPart::kQkv].bias,
-                        .o = w[WeightPart::kAttentionOut].weight,
-                        .post_attention_norm = w[WeightPart::kPostAttentionNorm].vector(),
-                        .gate_up = w[WeightPart::kGateUp].weight,
-                        .down = w[WeightPart::kDown].weight,
-                        .kv = kv.layer(static_cast<int64_t>(l))});
-  }
+  for (size_t l = 0; l < weights.layers.size(); ++l)
+    m.layers.push_back(
+        {own_column(*config.family, weights.layers[l]), kv.layer(static_cast<int64_t>(l))});
   void* handle = api.create(m);
   return handle ? std::unique_ptr<DecodeOne>(new DecodeOne(api, handle)) : nullptr;
 }

@@ -64,16 +64,38 @@ void Decoder::begin(Stream stream, const StepInputs& inputs, const KvCache& kv) 
 }
 
 void Decoder::layer(Stream stream, size_t index, const KvCache& kv) {
-  auto& [x, attention, attention_out, gate_up, down] = parts_;
+  NormedStream& x = parts_.x;
   const LayerView& w = layer_view(stream, index);
-  ColumnRows mlp{.data = a_.act, .stride = x.rows().mine};
   x.norm(stream, 2 * index);
   show_residual(index);
-  ColumnRows heads = attention(stream, w, x, kv.layer(static_cast<int64_t>(index)));
+  ColumnRows heads = parts_.attention(stream, w, x, kv.layer(static_cast<int64_t>(index)));
+  finish_layer(stream, index, w, heads);
+}
+
+// From what attention put out to the end of the MLP.
+void Decoder::finish_layer(Stream stream, size_t index, const LayerView& w,
+                           const ColumnRows& heads) {
+  auto& [x, attention, attention_out, gate_up, down] = parts_;
+  ColumnRows mlp{.data = a_.act, .stride = x.rows().mine};
   attention_out(stream, w, heads, x);
   x.norm(stream, 2 * index + 1);
   gate_up(stream, w, w.size(), x, mlp, Ending::silu_and_mul());
   down(stream, w, mlp, x);
+}
+
+bool Decoder::begin_products(Stream stream, const BatchView& batch, bool may_defer) {
+  NormedStream& x = parts_.x;
+  x.begin(stream, rows_of(batch, /*gathered=*/false), may_defer);
+  for (TensorView t : {x.residual(), own_attention().of_column(0, x.rows().mine)})
+    backend_.ops.fill_random(stream, t, 0, 1.0f, 0, 0, t.dim(1));
+  return x.defers();
+}
+
+void Decoder::layer_products(Stream stream, size_t index, const KvCache& kv) {
+  const LayerView& w = own_layers_[index];
+  parts_.x.norm(stream, 2 * index);
+  parts_.attention.project(stream, w, parts_.x, kv.layer(static_cast<int64_t>(index)));
+  finish_layer(stream, index, w, own_attention());
 }
 
 TensorView Decoder::finish(Stream stream) {

@@ -57,18 +57,13 @@ class Decoder {
   void begin(Stream stream, const StepInputs& inputs, const KvCache& kv);
   void layer(Stream stream, size_t index, const KvCache& kv);
   TensorView finish(Stream stream);
-  // What a layer consists of; one set does all layers.
-  struct Parts {
-    NormedStream x;
-    SelfAttention attention;
-    RowLinear attention_out;
-    ColumnLinear gate_up;
-    RowLinear down;
-  };
-  Parts& parts() { return parts_; }
-  Activations& activations() { return a_; }
-  const LayerView& own_layer(size_t index) const { return own_layers_[index]; }
-  StepRows rows_of(const BatchView& batch, bool gathered) const;
+  // The products of a step alone, for those who measure them: the beginning of a step whose
+  // residual and attention are random numbers, its layers without attention over positions, in
+  // their order, and the rows the last norm left. `may_defer` and the result: whether norms are
+  // deferred.
+  bool begin_products(Stream stream, const BatchView& batch, bool may_defer);
+  void layer_products(Stream stream, size_t index, const KvCache& kv);
+  TensorView normed() const { return parts_.x.normed(); }
 
   // The whole step of one decode row in one kernel, where the backend has one for this model on one
   // rank.
@@ -89,6 +84,20 @@ class Decoder {
   static size_t activation_bytes(const ModelPart& part, int64_t max_tokens, int64_t num_positions);
 
  private:
+  // What a layer consists of; one set does all layers.
+  struct Parts {
+    NormedStream x;
+    SelfAttention attention;
+    RowLinear attention_out;
+    ColumnLinear gate_up;
+    RowLinear down;
+  };
+
+  StepRows rows_of(const BatchView& batch, bool gathered) const;
+  ColumnRows own_attention() const {
+    return {.data = a_.attention, .stride = parts_.x.rows().mine};
+  }
+  void finish_layer(Stream stream, size_t index, const LayerView& layer, const ColumnRows& heads);
   void embed(Stream stream, const StepInputs& inputs, const StepRows& rows);
   const LayerView& layer_view(Stream stream, size_t index);
   void show_residual(size_t layer) const;

@@ -6,12 +6,7 @@
 
 namespace ll {
 
-struct LinearWeights {
-  Weight weight;
-  TensorView bias;  // [rows] or empty
-};
-
-using ColumnWeights = LayerOf<LinearWeights>;
+using ColumnWeights = LayerOf<PartView>;
 using LayerView = std::vector<ColumnWeights>;  // one entry a column
 
 inline ColumnWeights own_column(const ModelFamily& family, const DecoderLayer& layer) {

@@ -15,10 +15,17 @@ struct MeasuredSteps {
   int64_t max_length;                // positions of a sequence
 };
 
-// Writes to the pages of `kv`, which nothing uses yet; `logits`: room for a decode step's.
-// Collective over `replica`, the ranks of the model's grid.
-void measure_products(const Backend& backend, Stream stream, const MpiGroup& replica,
-                      Decoder& model, const KvCache& kv, TensorView logits,
-                      const MeasuredSteps& steps);
+// The rank's part of a model whose products are measured.
+struct MeasuredModel {
+  const Backend& backend;
+  Stream stream;
+  const MpiGroup& replica;  // the ranks of the model's grid
+  Decoder& decoder;
+  const KvCache& kv;  // whose pages nothing uses yet: they are written to
+  TensorView logits;  // room for a decode step's
+};
+
+// Collective over the replica.
+void measure_products(const MeasuredModel& model, const MeasuredSteps& steps);
 
 }  // namespace ll

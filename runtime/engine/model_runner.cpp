@@ -76,7 +76,7 @@ std::unique_ptr<Flight> ModelRunner::take_flight() {
 }
 
 void ModelRunner::measure_products() {
-  ll::measure_products(backend_, stream_, replica_, model_, kv_, logits_,
+  ll::measure_products({backend_, stream_, replica_, model_, kv_, logits_},
                        {options_.max_num_batched_tokens, graphs_.buckets(), options_.max_length});
 }
 

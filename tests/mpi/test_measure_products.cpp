@@ -30,7 +30,8 @@ std::vector<float> logits_of(TestModel& m) {
 
 void measure(const Backend& b, TestModel& m, const MeasuredSteps& steps) {
   Tensor logits(backend().device, DType::f32, {8, m.shard().vocab.size});
-  measure_products(b, stream(), MpiGroup(), m.model(), m.kv(), logits, steps);
+  MpiGroup alone;
+  measure_products({b, stream(), alone, m.model(), m.kv(), logits}, steps);
 }
 
 }  // namespace

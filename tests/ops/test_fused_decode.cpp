@@ -158,8 +158,14 @@ FusedDecodeModel model_of(const ModelShape& m, const std::vector<Layer>& layers,
                          .cos_sin = angles};
   for (size_t l = 0; l < layers.size(); ++l) {
     const Layer& w = layers[l];
-    model.layers.push_back({w.input_norm, w.qkv_weight, w.qkv_bias, w.o_weight,
-                            w.post_attention_norm, w.gate_up_weight, w.down_weight, kv.layer(l)});
+    FusedDecodeModel::Layer& to = model.layers.emplace_back();
+    to.parts[WeightPart::kInputNorm].weight = {w.input_norm, m.hidden, 1};
+    to.parts[WeightPart::kQkv] = {w.qkv_weight, w.qkv_bias};
+    to.parts[WeightPart::kAttentionOut].weight = w.o_weight;
+    to.parts[WeightPart::kPostAttentionNorm].weight = {w.post_attention_norm, m.hidden, 1};
+    to.parts[WeightPart::kGateUp].weight = w.gate_up_weight;
+    to.parts[WeightPart::kDown].weight = w.down_weight;
+    to.kv = kv.layer(l);
   }
   return model;
 }
@@ -198,6 +204,9 @@ Rig::Rig(const ModelShape& m, uint32_t first_epoch)
   REQUIRE(handle_ != nullptr);
   CHECK(backend().fused_decode->max_positions(handle_) == kMaxLength);
   model.num_heads -= 1;
+  CHECK(backend().fused_decode->create(model) == nullptr);
+  model.num_heads += 1;
+  model.layers.back().parts[WeightPart::kDown].bias = final_norm_;  // which it would leave out
   CHECK(backend().fused_decode->create(model) == nullptr);
 }
 

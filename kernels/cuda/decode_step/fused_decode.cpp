@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -22,6 +23,24 @@ constexpr size_t kWordAlignment = 16;           // words; a line of the L2 cache
 
 // ---- which model
 
+// What the kernels take of a layer; a vector has one column. Another part they would leave out.
+struct TakenPart {
+  WeightPart part;
+  int64_t rows, cols;
+  bool has_bias = false;
+};
+std::array<TakenPart, 6> taken_parts(const FusedShape& s) {
+  return {{{WeightPart::kInputNorm, s.hidden, 1},
+           {WeightPart::kQkv, s.qkv_size(), s.hidden, /*has_bias=*/true},
+           {WeightPart::kAttentionOut, s.hidden, s.query_size()},
+           {WeightPart::kPostAttentionNorm, s.hidden, 1},
+           {WeightPart::kGateUp, 2 * s.ffn, s.hidden},
+           {WeightPart::kDown, s.hidden, s.ffn}}};
+}
+// The matrices in the order of their use, which is that of FusedLayer::weights.
+constexpr WeightPart kMatrices[] = {WeightPart::kQkv, WeightPart::kAttentionOut,
+                                    WeightPart::kGateUp, WeightPart::kDown};
+
 bool has(const Weight& w, int64_t rows, int64_t cols) {
   return w.data.dtype == DType::bf16 && w.rows == rows && w.cols == cols &&
          w.data.numel() == rows * cols;
@@ -32,17 +51,25 @@ bool has(const TensorView& v, int64_t count) {
 
 bool is_aligned(const TensorView& v) { return ll::is_aligned(v.data, 16); }
 
-bool fits(const FusedShape& s, const FusedDecodeModel::Layer& l, const Shape& pages) {
-  bool shapes = has(l.input_norm, s.hidden) && has(l.qkv, s.qkv_size(), s.hidden) &&
-                has(l.qkv_bias, s.qkv_size()) && has(l.o, s.hidden, s.query_size()) &&
-                has(l.post_attention_norm, s.hidden) && has(l.gate_up, 2 * s.ffn, s.hidden) &&
-                has(l.down, s.hidden, s.ffn);
-  bool kv = l.kv.k.shape == pages && l.kv.v.shape == pages && l.kv.k.dtype == DType::bf16 &&
-            l.kv.v.dtype == DType::bf16 && pages[1] == s.kv_heads && pages[2] == kPage &&
-            pages[3] == s.head_dim;
-  return shapes && kv && is_aligned(l.input_norm) && is_aligned(l.post_attention_norm) &&
-         is_aligned(l.qkv.data) && is_aligned(l.o.data) && is_aligned(l.gate_up.data) &&
-         is_aligned(l.down.data) && is_aligned(l.kv.k) && is_aligned(l.kv.v);
+bool fits(const FusedShape& s, const LayerOf<PartView>& parts) {
+  int64_t given = std::count_if(parts.begin(), parts.end(),
+                                [](const PartView& p) { return !p.weight.data.empty(); });
+  std::array taken = taken_parts(s);
+  auto is_there = [&](const TakenPart& t) {
+    const PartView& p = parts[t.part];
+    return has(p.weight, t.rows, t.cols) && is_aligned(p.weight.data) &&
+           (t.has_bias ? has(p.bias, t.rows) : p.bias.empty());
+  };
+  return given == static_cast<int64_t>(taken.size()) &&
+         std::all_of(taken.begin(), taken.end(), is_there);
+}
+
+bool fits(const FusedShape& s, const KvPages& kv, const Shape& pages) {
+  auto is_right = [&](const TensorView& v) {
+    return v.shape == pages && v.dtype == DType::bf16 && is_aligned(v);
+  };
+  return is_right(kv.k) && is_right(kv.v) && pages[1] == s.kv_heads && pages[2] == kPage &&
+         pages[3] == s.head_dim;
 }
 
 bool fits(const FusedShape& s, const FusedDecodeModel& m) {
@@ -50,7 +77,7 @@ bool fits(const FusedShape& s, const FusedDecodeModel& m) {
       m.layers.empty())
     return false;
   for (const FusedDecodeModel::Layer& l : m.layers)
-    if (!fits(s, l, m.layers[0].kv.k.shape)) return false;
+    if (!fits(s, l.parts) || !fits(s, l.kv, m.layers[0].kv.k.shape)) return false;
   return has(m.embed, s.vocab, s.hidden) && has(m.lm_head, s.vocab, s.hidden) &&
          has(m.final_norm, s.hidden) && m.cos_sin.dtype == DType::f32 &&
          m.cos_sin.dim(1) == s.head_dim && is_aligned(m.lm_head.data) && is_aligned(m.final_norm);
@@ -82,14 +109,16 @@ Tensor upload(const void* from, size_t bytes) {
 
 Tensor upload_layers(const FusedDecodeModel& model) {
   std::vector<FusedLayer> layers;
-  for (const FusedDecodeModel::Layer& l : model.layers)
-    layers.push_back({.weights = {l.qkv.data.as<bf16>(), l.o.data.as<bf16>(),
-                                  l.gate_up.data.as<bf16>(), l.down.data.as<bf16>()},
-                      .input_norm = l.input_norm.as<bf16>(),
-                      .post_attention_norm = l.post_attention_norm.as<bf16>(),
-                      .qkv_bias = l.qkv_bias.as<bf16>(),
-                      .keys = l.kv.k.as<bf16>(),
-                      .values = l.kv.v.as<bf16>()});
+  for (const FusedDecodeModel::Layer& l : model.layers) {
+    auto data_of = [&](WeightPart part) { return l.parts[part].weight.data.as<bf16>(); };
+    FusedLayer& layer = layers.emplace_back();
+    std::transform(std::begin(kMatrices), std::end(kMatrices), layer.weights, data_of);
+    layer.input_norm = data_of(WeightPart::kInputNorm);
+    layer.post_attention_norm = data_of(WeightPart::kPostAttentionNorm);
+    layer.qkv_bias = l.parts[WeightPart::kQkv].bias.as<bf16>();
+    layer.keys = l.kv.k.as<bf16>();
+    layer.values = l.kv.v.as<bf16>();
+  }
   return upload(layers.data(), layers.size() * sizeof(FusedLayer));
 }
 
