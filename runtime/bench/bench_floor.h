@@ -6,21 +6,19 @@
 
 #include "model/config/model_config.h"
 #include "runtime/planning/machine_rates.h"
+#include "runtime/planning/rank_sizes.h"
 #include "runtime/schedule/step_work.h"
 
 namespace ll {
 
-// What a floor is computed from: matrices only, since norms and biases are next to nothing.
+// The model of a benchmark, which the ranks of a replica share evenly.
 struct BenchModel {
   std::string name;
-  double flops_per_row = 0;     // two per weight of the layers
-  double flops_per_sample = 0;  // two per weight of the head, which works on drawn rows only
-  double flops_per_pair = 0;    // of a query and a position: scores and weighted sum, all layers
-  double weight_bytes = 0;      // a step reads, of all ranks of a replica together
-  double kv_bytes = 0;          // of one position
-  int ranks = 1;                // of a replica, that share both evenly
+  RankSizes whole;
+  int ranks = 1;  // of a replica
   int replicas = 1;
-  int32_t vocab_size = 0;
+
+  auto vocab_size() const { return static_cast<int32_t>(whole.vocab); }
 };
 BenchModel bench_model(const ModelConfig& config, const std::string& name, DType dtype, int ranks);
 

@@ -54,7 +54,7 @@ BenchReport BenchJob::run(ReplicaPool& pool, const std::function<void()>& on_war
 }
 
 std::vector<BenchRequest> BenchJob::dataset() const {
-  return make_dataset(config_.bench.data, setup_.model.vocab_size);
+  return make_dataset(config_.bench.data, setup_.model.vocab_size());
 }
 
 int64_t BenchJob::shared_tokens(const std::vector<BenchRequest>& requests) const {
@@ -73,7 +73,7 @@ std::vector<BenchRequest> BenchJob::next_batch() {
                        .input_len = b.data.input_len,
                        .output_len = b.data.output_len,
                        .seed = next_seed_++},
-                      setup_.model.vocab_size);
+                      setup_.model.vocab_size());
 }
 
 bool BenchJob::warms_up() const {
@@ -86,7 +86,7 @@ void BenchJob::warm_up(ReplicaPool& pool) {
   auto longest = static_cast<int32_t>(
       std::max<int64_t>(std::min(setup_.max_length, setup_.num_kv_positions) - 2, 1));
   for (int32_t i = 0; i < config_.scheduler.max_num_seqs; ++i)
-    requests.push_back({{i % setup_.model.vocab_size, 1}, std::min(4 + 2 * i, longest)});
+    requests.push_back({{i % setup_.model.vocab_size(), 1}, std::min(4 + 2 * i, longest)});
   run_all(pool, requests);
   run_all(pool, prompts_of_full_step(longest));
 }
@@ -99,7 +99,7 @@ std::vector<BenchRequest> BenchJob::prompts_of_full_step(int64_t longest) const 
                        .input_len = length,
                        .output_len = 1,
                        .seed = kWarmUpSeed},
-                      setup_.model.vocab_size);
+                      setup_.model.vocab_size());
 }
 
 BenchReport BenchJob::throughput(ReplicaPool& pool, const std::function<void()>& on_warm) {

@@ -84,11 +84,8 @@ struct LayerCost {
 
 // One row on one device: all weights and the sequence's keys and values are read once.
 double one_kernel_seconds(const DeviceTimes& device, const RankSizes& s, const StepWork& work) {
-  int64_t layer = work.kv_positions * s.kv_heads * 2 * s.head_dim;
-  for (const RankSizes::Matrix& m : s.matrices) layer += m.elements;
-  auto elements = static_cast<double>(s.layers * layer + s.vocab * s.hidden);
-  return static_cast<double>(s.layers) * device.one_kernel_layer_s +
-         elements * static_cast<double>(s.element_bytes) / device.bytes_per_s;
+  double bytes = s.weight_bytes() + static_cast<double>(work.kv_positions) * s.kv_bytes();
+  return static_cast<double>(s.layers) * device.one_kernel_layer_s + bytes / device.bytes_per_s;
 }
 
 bool is_one_kernel(const DeviceTimes& device, const GridShape& grid, const RankSizes& s,
@@ -114,7 +111,7 @@ double step_seconds(const MachineRates& machine, const GridShape& grid, const Ra
   if (is_one_kernel(device, grid, s, work)) return one_kernel_seconds(device, s, work) + ends;
   LayerCost layer{device, links, grid, s, work, gathered ? grid.z : 1};
   return static_cast<double>(s.layers) * layer.total() + ends +
-         device.product_s(sampled, static_cast<double>(s.vocab * s.hidden) * size);
+         device.product_s(sampled, static_cast<double>(s.head_elements()) * size);
 }
 
 int64_t gather_threshold(const MachineRates& machine, const GridShape& grid, const RankSizes& sizes,

@@ -14,27 +14,6 @@ constexpr double kSimplerWithin =
 constexpr int64_t kPrefillRows = 8192;
 constexpr int64_t kContext = 1024;
 
-RankSizes sizes_of(const ModelConfig& c, const GridShape& grid, DType dtype) {
-  ModelShard s = shard_of(c, grid, {});  // the first rank has the largest parts
-  std::vector<RankSizes::Matrix> matrices;
-  for (const WeightRow& row : c.family->layer)
-    if (row.kind == WeightRow::Kind::kMatrix)
-      matrices.push_back({elements_of(c, s, row), s.merged_share_heads() && row.is_cut_by_heads()});
-  return {.layers = c.num_layers,
-          .hidden = c.hidden_size,
-          .matrices = std::move(matrices),
-          .hidden_part = s.hidden.size,
-          .qkv = s.qkv_rows(c),
-          .slice = s.attention.size,
-          .ffn = s.ffn.size,
-          .vocab = s.vocab.size,
-          .heads = s.heads.size,
-          .kv_heads = s.kv_heads.size,
-          .head_dim = c.head_dim,
-          .element_bytes = static_cast<int64_t>(size_of(dtype)),
-          .merged_share_heads = s.merged_share_heads()};
-}
-
 // Weights, buffers and what is left for KV pages.
 void plan_memory(const ModelConfig& c, const GridQuestion& q, GridAnswer& a) {
   ModelShard shard = shard_of(c, a.grid, {});  // the first rank has the largest parts
@@ -52,7 +31,7 @@ void plan_memory(const ModelConfig& c, const GridQuestion& q, GridAnswer& a) {
 
 void plan_times(const ModelConfig& c, const MachineRates& machine, const GridQuestion& q,
                 GridAnswer& a) {
-  RankSizes sizes = sizes_of(c, a.grid, q.dtype);
+  RankSizes sizes = rank_sizes(c, a.grid, q.dtype);
   auto seconds = [&](const StepWork& work) {
     double stationary = step_seconds(machine, a.grid, sizes, work, false);
     if (a.grid.z == 1) return stationary;
@@ -169,7 +148,7 @@ size_t choose_among(const std::vector<GridRate>& grids) {
 
 double predict_step(const ModelConfig& config, const MachineRates& machine, const GridShape& grid,
                     DType dtype, const StepWork& work, bool gathered) {
-  return step_seconds(machine, grid, sizes_of(config, grid, dtype), work, gathered);
+  return step_seconds(machine, grid, rank_sizes(config, grid, dtype), work, gathered);
 }
 
 GridShape best_grid(const ModelConfig& config, const MachineRates& machine,
@@ -182,7 +161,7 @@ GridShape best_grid(const ModelConfig& config, const MachineRates& machine,
 
 int64_t gather_tokens(const ModelConfig& config, const MachineRates& machine, const GridShape& grid,
                       DType dtype, int64_t max_rows) {
-  return gather_threshold(machine, grid, sizes_of(config, grid, dtype), max_rows);
+  return gather_threshold(machine, grid, rank_sizes(config, grid, dtype), max_rows);
 }
 
 std::vector<IllegalGrid> illegal_grids(const ModelConfig& config, int num_ranks) {

@@ -13,7 +13,7 @@ base                        check.h check_call.h durable_file.h hash.h input_fil
                             line_reader.h nearest_name.h numbers.h output_file.h output_stage.h printable.h
                             random.h sha256.h utf8.h version_row.h write_signals.h xxh64.h
 
-kernels                     backend.h call_timer.h draw.h dtype.h few_rows.h ops.h pages.h position_split.h
+kernels                     backend.h call_timer.h draw.h dtype.h few_rows.h layer_parts.h ops.h pages.h position_split.h
                             tensor.h fused_decode.h
                             | device_api.h linear_tuning.h op_declarations.inl op_table.inl
 kernels/cpu/simd            | simd.h
@@ -64,6 +64,7 @@ runtime/process             progress.h spin_limit.h | cpu_threads.h launch_clock
 runtime/schedule            | request.h scheduler.h step_events.h step_plan.h step_result.h step_work.h
 runtime/engine              | engine.h model_runner.h runner_options.h
 runtime/planning            grid_planner.h | grid_cost.h machine_rates.h measure_device.h memory_budget.h
+                            rank_sizes.h
 runtime/rank                | local_model.h
 runtime/api                 | answer.h api_context.h completion.h completion_body.h text_output.h
 runtime/answers             | desk.h
