@@ -6,6 +6,7 @@ namespace ll {
 
 void BenchRun::begin(int64_t shared) {
   shared_ = shared;
+  num_tokens_.clear();
   seen_ = {.start = setup_.now()};
 }
 
@@ -14,34 +15,39 @@ void BenchRun::submit(ReplicaPool& pool, const BenchRequest& r) {
   check(length <= setup_.max_length,
         "a prompt of {} tokens and {} of output exceed the {} positions of a sequence",
         r.prompt.size(), r.output_len, setup_.max_length);
-  auto request = std::make_shared<Request>();
-  request->id = next_id_++;
-  request->prompt = r.prompt;
-  request->params.max_tokens = r.output_len;
-  request->params.temperature = temperature_;
-  request->params.ignore_eos = true;
-  request->params.seed = static_cast<uint64_t>(request->id);
-  pool.check_fits(*request);
-  num_drawn_[request->id] = 0;
-  seen_.prompt_tokens += static_cast<int64_t>(r.prompt.size());
-  pool.submit(std::move(request));
+  auto key = static_cast<int64_t>(num_tokens_.size());
+  CompletionRequest request{.prompts = {r.prompt}, .stream = true};
+  request.params.max_tokens = r.output_len;
+  request.params.temperature = temperature_;
+  request.params.ignore_eos = true;
+  request.params.seed = static_cast<uint64_t>(++num_submitted_);
+  num_tokens_.push_back(0);
+  for (auto& to_run : desk_.open(key, std::move(request))) {
+    pool.check_fits(*to_run);
+    pool.submit(std::move(to_run));
+  }
 }
 
-void BenchRun::take(const StepEvents& events) {
+void BenchRun::take(StepEvents events) {
   for (const StepWork& step : events.steps) {
     // Replicas work at the same time.
     seen_.floor_seconds +=
         step_floor(setup_.model, setup_.rates, step, shared_).seconds() / setup_.model.replicas;
     seen_.num_steps += step.steps;
   }
-  for (const StartedPrompt& s : events.started) seen_.cached_tokens += s.num_cached;
-  for (const DrawnToken& t : events.tokens) {
-    auto found = num_drawn_.find(t.sequence.request);
-    auto index = static_cast<size_t>(found->second++);
+  Desk::Taken taken = desk_.take(std::move(events));
+  BenchClock::time_point now = setup_.now();
+  for (const Delta& delta : taken.deltas) {
+    size_t index = num_tokens_[static_cast<size_t>(delta.key)]++;
     seen_.arrivals.resize(std::max(seen_.arrivals.size(), index + 1));
-    seen_.arrivals[index] = setup_.now();
-    ++seen_.output_tokens;
-    if (t.finish_reason != FinishReason::kNone) num_drawn_.erase(found);
+    seen_.arrivals[index] = now;
+  }
+  for (const Answer& answer : taken.answers) {
+    ensure(answer.usage.completion_tokens == answer.request.params.max_tokens,
+           "a benchmark's answer has not the length that was asked for");
+    seen_.prompt_tokens += answer.usage.prompt_tokens;
+    seen_.cached_tokens += answer.usage.cached_tokens;
+    seen_.output_tokens += answer.usage.completion_tokens;
   }
 }
 

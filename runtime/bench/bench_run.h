@@ -2,9 +2,9 @@
 // Requests of a benchmark on their way through engines, and when their tokens came.
 #include <chrono>
 #include <functional>
-#include <unordered_map>
 #include <vector>
 
+#include "runtime/answers/desk.h"
 #include "runtime/bench/bench_dataset.h"
 #include "runtime/bench/bench_floor.h"
 #include "runtime/replicas/replica_pool.h"
@@ -44,12 +44,13 @@ class BenchRun {
  private:
   void begin(int64_t shared);
   void submit(ReplicaPool& pool, const BenchRequest& request);
-  void take(const StepEvents& events);
+  void take(StepEvents events);
 
   const BenchSetup& setup_;
   float temperature_;
-  int64_t next_id_ = 1, shared_ = 0;
-  std::unordered_map<int64_t, int32_t> num_drawn_;  // tokens, of open requests
+  Desk desk_{nullptr, {}};          // answers without text
+  std::vector<size_t> num_tokens_;  // by key: requests are numbered from 0 in each run
+  int64_t num_submitted_ = 0, shared_ = 0;
   Seen seen_;
 };
 

@@ -9,7 +9,7 @@
 namespace ll::test {
 
 // `want` has the two best logprobs of every token. Returns how many tokens were compared.
-inline size_t check_same_by_margin(const RawAnswer& got, const RawAnswer& want) {
+inline size_t check_same_by_margin(const RigAnswer& got, const RigAnswer& want) {
   REQUIRE(got.tokens.size() == want.tokens.size());
   REQUIRE(want.logprobs.size() == want.tokens.size());
   for (size_t i = 0; i < want.tokens.size(); ++i) {

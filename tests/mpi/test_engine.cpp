@@ -1,6 +1,7 @@
 // Plans, runner and workers together, on all ranks: what requests ask for is what they get,
 // whatever else runs and on however many ranks.
 #include "tests/support/engine_oracle.h"
+#include "tests/unit/model/text/tokenizer_data.h"
 
 using namespace ll;
 using namespace ll::test;
@@ -33,7 +34,7 @@ void check_same(const Outcome& got, const Outcome& want) {
   CHECK(got.tokens() == want.tokens());
   for (const auto& [key, a] : want.answers) {
     CAPTURE(key.request);
-    const RawAnswer& b = got.answers.at(key);
+    const RigAnswer& b = got.answers.at(key);
     CHECK(b.finish_reason == a.finish_reason);
     REQUIRE(b.logprobs.size() == a.logprobs.size());
     for (size_t i = 0; i < a.logprobs.size(); ++i) {
@@ -142,28 +143,23 @@ TEST_CASE("engine: a shared prefix is computed once and changes no answer") {
   });
 }
 
-TEST_CASE("engine: a sequence that its owner stops ends there") {
-  EngineSetup setup;
+TEST_CASE("engine: a stop string ends its sequence") {
+  EngineSetup setup{.tokenizer = &tiny_docs()};
   Requests requests;
-  for (int32_t i = 0; i < 6; ++i) requests.push_back(sampled_request(i, make_prompt(9, i), 20));
+  for (int32_t i = 0; i < 6; ++i) {
+    requests.push_back(sampled_request(i, make_prompt(9, i), 20));
+    draw_letters(*requests.back(), tiny_docs());
+  }
+  Outcome want = leads() ? alone(setup, requests) : Outcome();
+  for (int32_t i = 0; leads() && i < 6; i += 2) {
+    RigAnswer& a = want.answers.at({i, 0});
+    a.tokens.resize(static_cast<size_t>(3 + i));
+    a.finish_reason = FinishReason::kStop;
+    requests[static_cast<size_t>(i)]->text.stop = {text_of(a.tokens, tiny_docs())};
+  }
   for (bool async : {true, false}) {
     setup.async = async;
-    EngineHooks hooks{.is_stopped = [](SequenceId s, const RawAnswer& a) {
-      return s.request % 2 == 0 && static_cast<int64_t>(a.tokens.size()) == 3 + s.request;
-    }};
-    on_rank_0(
-        setup, requests,
-        [&](const Outcome& got) {
-          Outcome want = alone(setup, requests);
-          for (int32_t i = 0; i < 6; ++i) {
-            auto tokens = want.answer(i).tokens;
-            if (i % 2 == 0) tokens.resize(static_cast<size_t>(3 + i));
-            CHECK(got.answer(i).tokens == tokens);
-            CHECK(got.answer(i).finish_reason ==
-                  (i % 2 == 0 ? FinishReason::kStop : FinishReason::kLength));
-          }
-        },
-        hooks);
+    on_rank_0(setup, requests, [&](const Outcome& got) { check_same(got, want); });
   }
 }
 
@@ -176,12 +172,12 @@ TEST_CASE("engine: cancelled requests end where they are, the others go on") {
         requests.push_back(sampled_request(i, make_prompt(20, i), 25));
         requests.back()->params.n = i == 2 ? 2 : 1;
       }
-      EngineHooks hooks{.before_step = [](Engine& engine, int64_t step) {
-        if (step == 0) engine.cancel(7);      // waiting
-        if (step == 1) engine.cancel(0);      // its first token is being drawn
-        if (step == 5) engine.cancel(2);      // both answers
-        if (step == 6) engine.cancel(2);      // nothing is left of it
-        if (step == 8) engine.cancel(12345);  // never was
+      EngineHooks hooks{.before_step = [](RigDesk<Engine>& desk, int64_t step) {
+        if (step == 0) desk.cancel(7);      // waiting
+        if (step == 1) desk.cancel(0);      // its first token is being drawn
+        if (step == 5) desk.cancel(2);      // both answers
+        if (step == 6) desk.cancel(2);      // nothing is left of it
+        if (step == 8) desk.cancel(12345);  // never was
       }};
       on_rank_0(
           setup, requests,
@@ -208,8 +204,9 @@ TEST_CASE("engine: requests may come at any time") {
   EngineSetup setup{.max_num_seqs = 3};
   Requests requests;
   for (int32_t i = 0; i < 10; ++i) requests.push_back(sampled_request(i, make_prompt(6 + i, i), 8));
-  EngineHooks hooks{.before_step = [&](Engine& engine, int64_t step) {
-    if (step % 3 == 0 && step / 3 + 1 < 10) engine.add(requests[static_cast<size_t>(step / 3 + 1)]);
+  EngineHooks hooks{.before_step = [&](RigDesk<Engine>& desk, int64_t step) {
+    if (step % 3 == 0 && step / 3 + 1 < 10)
+      desk.submit(*requests[static_cast<size_t>(step / 3 + 1)]);
   }};
   on_rank_0(
       setup, {requests[0]},

@@ -72,7 +72,7 @@ TEST_CASE("engine: logprobs are the model's own, before temperature, penalties a
   on_rank_0(setup, requests, [&](const Outcome& got) {
     Oracle oracle(setup);
     for (const auto& r : requests) {
-      const RawAnswer& a = got.answer(r->id);
+      const RigAnswer& a = got.answer(r->id);
       std::vector<int32_t> prefix = r->prompt;
       REQUIRE(a.logprobs.size() == a.tokens.size());
       for (size_t i = 0; i < a.tokens.size(); ++i) {

@@ -4,8 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "tests/support/engine_rig.h"
@@ -24,11 +26,25 @@ inline std::vector<int32_t> make_prompt(int32_t length, int32_t seed) {
   return ids;
 }
 
-inline std::shared_ptr<Request> sampled_request(int64_t id, std::vector<int32_t> prompt,
-                                                int32_t max_tokens) {
+inline std::shared_ptr<RigRequest> sampled_request(int64_t id, std::vector<int32_t> prompt,
+                                                   int32_t max_tokens) {
   auto r = greedy_request(id, std::move(prompt), max_tokens);
   r->params.temperature = 1;
   return r;
+}
+
+// Has all of a request's tokens be letters and digits, so that its text is one character a token.
+inline void draw_letters(RigRequest& r, const Tokenizer& tokenizer) {
+  for (int32_t id = 0; id < kVocab; ++id) {
+    std::string_view bytes = tokenizer.token_bytes(id);
+    if (bytes.size() == 1 && std::isalnum(static_cast<unsigned char>(bytes[0])))
+      r.params.logit_bias.emplace_back(id, 50.0f);
+  }
+}
+inline std::string text_of(const std::vector<int32_t>& tokens, const Tokenizer& tokenizer) {
+  std::string text;
+  for (int32_t id : tokens) text += tokenizer.token_bytes(id);
+  return text;
 }
 
 // The answers of `setup` on all ranks; `check` sees them on rank 0.

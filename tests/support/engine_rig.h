@@ -1,13 +1,13 @@
 #pragma once
 // An engine and its workers on the ranks of a group, with a dummy model: requests in, answers out.
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "runtime/engine/engine.h"
 #include "tests/support/device.h"
+#include "tests/support/rig_desk.h"
 #include "tests/support/tiny_config.h"
 
 namespace ll::test {
@@ -22,60 +22,11 @@ struct EngineSetup {
   int32_t gather_tokens = 0;                     // of grids with z > 1
   int32_t graph_max_rows = 0;                    // where the device has graphs
   std::optional<GridShape> grid = std::nullopt;  // nothing: as many ranks as there are, in y
+  const Tokenizer* tokenizer = nullptr;          // of requests with stop strings
 };
-
-// What an engine's events say of a sequence; text and choices are the Desk's business.
-struct RawAnswer {
-  std::vector<int32_t> tokens;
-  std::vector<TokenLogprob> logprobs;
-  FinishReason finish_reason = FinishReason::kNone;
-  int32_t num_cached = 0;
-};
-
-struct Outcome {
-  std::map<SequenceId, RawAnswer> answers;
-  std::map<int64_t, std::vector<TokenLogprob>> prompt_logprobs;  // by request
-  SchedulerStats stats;
-  int64_t steps = 0;
-
-  // That of one of a request's n sequences.
-  const RawAnswer& answer(int64_t id, int32_t index = 0) const { return answers.at({id, index}); }
-  std::map<SequenceId, std::vector<int32_t>> tokens() const {
-    std::map<SequenceId, std::vector<int32_t>> all;
-    for (const auto& [key, a] : answers) all[key] = a.tokens;
-    return all;
-  }
-
-  using IsStopped = std::function<bool(SequenceId, const RawAnswer&)>;
-  // Returns the sequences that `is_stopped` ends.
-  std::vector<SequenceId> take(StepEvents events, const IsStopped& is_stopped) {
-    std::vector<SequenceId> ends;
-    for (const StartedPrompt& s : events.started) answers[{s.request, 0}].num_cached = s.num_cached;
-    for (PromptScores& s : events.prompt_scores) {
-      auto& all = prompt_logprobs[s.request];
-      all.resize(static_cast<size_t>(s.first - 1));
-      all.insert(all.end(), s.logprobs.begin(), s.logprobs.end());
-    }
-    for (DrawnToken& t : events.tokens) {
-      RawAnswer& a = answers[t.sequence];
-      if (a.finish_reason != FinishReason::kNone) continue;  // behind its end
-      a.tokens.push_back(t.token);
-      if (t.logprob) a.logprobs.push_back(*t.logprob);
-      a.finish_reason = t.finish_reason;
-      if (a.finish_reason != FinishReason::kNone || !is_stopped || !is_stopped(t.sequence, a))
-        continue;
-      a.finish_reason = FinishReason::kStop;
-      ends.push_back(t.sequence);
-    }
-    return ends;
-  }
-};
-
-using Requests = std::vector<std::shared_ptr<Request>>;
 
 struct EngineHooks {
-  std::function<void(Engine&, int64_t step)> before_step;
-  Outcome::IsStopped is_stopped;                             // as a stop string ends a sequence
+  std::function<void(RigDesk<Engine>&, int64_t step)> before_step;
   std::function<DecoderWeights(const ModelShard&)> weights;  // others than the setup's seed makes
   std::function<void(ModelRunner&)> when_drained;            // on every rank
 };
@@ -125,28 +76,29 @@ inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const
                            .gather_tokens = rig.grid.shape().z > 1 ? setup.gather_tokens : 0};
   Engine engine(options, setup.async, runner, rig.grid.replica(), watchdog);
   for (int i = 0; i < 2; ++i) engine.step();  // without work: a sign of life
-  for (const auto& r : requests) engine.add(r);
-  for (; engine.has_work(); ++outcome.steps) {
-    if (hooks.before_step) hooks.before_step(engine, outcome.steps);
-    for (SequenceId ended : outcome.take(engine.step(), hooks.is_stopped)) engine.end(ended);
+  RigDesk desk(engine, outcome, setup.tokenizer);
+  for (const auto& r : requests) desk.submit(*r);
+  while (engine.has_work()) {
+    if (hooks.before_step) hooks.before_step(desk, outcome.steps);
+    desk.step();
     ensure(outcome.steps < 100'000, "the engine does not come to an end");
   }
+  ensure(!desk.has_open(), "the engine has come to an end before its answers");
   outcome.stats = engine.stats();
   if (hooks.when_drained) hooks.when_drained(runner);
   return outcome;
 }
 
 // A request for `max_tokens` greedy tokens that no end of text cuts short.
-inline std::shared_ptr<Request> greedy_request(int64_t id, std::vector<int32_t> prompt,
-                                               int32_t max_tokens) {
-  auto r = std::make_shared<Request>();
+inline std::shared_ptr<RigRequest> greedy_request(int64_t id, std::vector<int32_t> prompt,
+                                                  int32_t max_tokens) {
+  auto r = std::make_shared<RigRequest>();
   r->id = id;
   r->prompt = std::move(prompt);
   r->params.temperature = 0;
   r->params.max_tokens = max_tokens;
   r->params.ignore_eos = true;
   r->params.seed = static_cast<uint64_t>(id) * 1000;
-  r->eos_token_ids = {0};
   return r;
 }
 

@@ -83,6 +83,8 @@ class Simulation {
   int32_t max_rows = 0;
 
  private:
+  // Reads the events itself instead of asking a Desk: they are what is tested here, and the Desk
+  // forgives some that the scheduler must not send, such as tokens behind an end.
   void take(const StepEvents& events) {
     for (const DrawnToken& t : events.tokens) {
       answers_[t.sequence].push_back(t.token);
