@@ -8,7 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "base/check.h"
+#include "base/check_call.h"
 
 namespace ll {
 
@@ -44,8 +44,7 @@ void write_durably(const std::string& path, std::string_view text) {
 }
 
 void rename_durably(const std::string& from, const std::string& to) {
-  check(::rename(from.c_str(), to.c_str()) == 0, "{}: cannot be written: {}", to,
-        std::strerror(errno));
+  check_call(::rename(from.c_str(), to.c_str()) == 0, "{}: cannot be written", to);
   sync_path(folder_of(to));
 }
 

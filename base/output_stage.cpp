@@ -6,8 +6,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "base/check_call.h"
@@ -46,7 +44,7 @@ OutputStage::OutputStage(const std::string& target, uint64_t bytes_needed) {
   create();
 }
 
-// Of processes that are no more, whichever host they were on.
+// Those of processes that are no more, whichever host they were on.
 void OutputStage::remove_left_behind(const std::string& target) const {
   std::error_code error;
   std::string prefix = fs::path(target).filename().string() + ".tmp-";

@@ -5,7 +5,8 @@
 
 namespace ll {
 
-// Of both backends and their libraries, and the CPU and GPUs that are here. Opens no device.
+// The versions of both backends and their libraries, and the CPU and GPUs that are here. Opens no
+// device.
 std::vector<VersionRow> backend_versions();
 
 }  // namespace ll

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/check.h"
+#include "base/check_call.h"
 #include "base/output_file.h"
 #include "base/write_signals.h"
 
@@ -35,7 +35,7 @@ int write_all(int fd, const char* data, size_t size) {
 AnswerPipe::AnswerPipe(int to, std::string name) : to_(to), name_(std::move(name)) {
   ignore_write_signals();
   int ends[2];
-  check(::pipe2(ends, O_CLOEXEC) == 0, "no pipe for the answers: {}", std::strerror(errno));
+  check_call(::pipe2(ends, O_CLOEXEC) == 0, "no pipe for the answers");
   read_end_ = ends[0], write_end_ = ends[1];
   ::setenv(kStandardOutputVariable, fmt::format("/proc/{}/fd/{}", ::getpid(), write_end_).c_str(),
            /*overwrite=*/1);

@@ -34,8 +34,8 @@ std::string help_of(const KeyOption& option, const std::vector<std::string>& def
                      value.empty() ? "" : fmt::format(" [{}]", value));
 }
 
-// The descriptor that "-" stands for, which is `standard`, or a name that the system and shells have
-// for an open one.
+// The descriptor that "-" stands for, which is `standard`, or a name that the system and shells
+// have for an open one.
 std::optional<int> descriptor_of(const std::string& path, int standard) {
   if (path == "-") return standard;
   if (path == "/dev/stdin") return STDIN_FILENO;

@@ -13,7 +13,7 @@ namespace ll {
 // neither. Collective over the group.
 std::unique_ptr<Communicator> make_communicator(const Backend& backend, const MpiGroup& group);
 
-// Of the libraries they work through, MPI and NCCL. Needs no MPI that has started.
+// The versions of the libraries they work through, MPI and NCCL. Needs no MPI that has started.
 std::vector<VersionRow> communicator_versions();
 
 }  // namespace ll

@@ -83,7 +83,7 @@ bool load_for_batch(LocalModel& local, const MpiEnvironment& mpi, StopRequest& s
   return true;
 }
 
-// Of rank 0. What cannot be read or written shows before the model is loaded.
+// Rank 0's part. What cannot be read or written shows before the model is loaded.
 ExitCode lead_batch(const EngineConfig& config, const MpiEnvironment& mpi, StopRequest& stop) {
   LineReader input(config.job.input, config.job.max_line_bytes);
   check_output_is_no_input(config, "job.output", config.job.output);

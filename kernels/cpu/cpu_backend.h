@@ -10,7 +10,7 @@ namespace ll::cpu {
 // With `num_threads` threads; 0: as many as OpenMP has.
 Backend open(int num_threads);
 
-// Of the CPU and oneDNN.
+// The versions of the CPU and oneDNN.
 std::vector<VersionRow> versions();
 
 }  // namespace ll::cpu

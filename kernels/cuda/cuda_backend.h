@@ -16,7 +16,7 @@ std::vector<std::string> describe_devices();
 // Throws Error when the build or the machine has no CUDA, or there is no GPU `local_rank`.
 Backend open(int local_rank);
 
-// Of CUDA and its driver.
+// The versions of CUDA and its driver.
 std::vector<VersionRow> versions();
 
 }  // namespace ll::cuda

@@ -3,7 +3,7 @@
 
 namespace ll {
 
-// Of the library that weight files are read and written with.
+// The version of the library that weight files are read and written with.
 VersionRow hdf5_version();
 
 }  // namespace ll

@@ -20,7 +20,7 @@ struct TileRows {
 // What whole rows of a tile add to its sum; `rows` are dense, each of `row_bytes`.
 uint64_t sum_of_rows(std::span<const std::byte> rows, size_t row_bytes, int64_t first);
 
-// Of one reading of a model, in which each row is read once. Thread-safe.
+// The sums of one reading of a model, in which each row is read once. Thread-safe.
 class TileSums {
  public:
   // Whether these rows and columns are some that count.

@@ -80,7 +80,7 @@ Range intersect(Range a, Range b) {
   return {begin, std::min(a.end(), b.end()) - begin};
 }
 
-// Of one tile: the block to read, where its first element lies, and who is shown it.
+// What is read of one tile: the block, where its first element lies, and who is shown it.
 struct TileBlock {
   size_t tile;
   int64_t first_row;  // of the tile

@@ -145,7 +145,7 @@ std::vector<std::string> BatchOutput::news() const {
 void BatchOutput::prepare() {
   if (is_prepared_) return;
   is_prepared_ = true;
-  // Of a job that begins anew, nothing is kept.
+  // Nothing is kept of a job that begins anew.
   journal_->cut(scan_.num_bytes);
   if (drops_errors() || scan_.num_repeated > 0) {
     LineSet seen;

@@ -12,7 +12,7 @@ struct InputDigest {
   bool operator==(const InputDigest&) const = default;
 };
 
-// Of a regular file, in one pass of about a second a GB. Throws Error.
+// The digest of a regular file, in one pass of about a second a GB. Throws Error.
 InputDigest digest_input(const std::string& path);
 
 }  // namespace ll

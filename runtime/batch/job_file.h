@@ -24,7 +24,7 @@ struct FinishedOutput {
   uint64_t inode = 0;
   int64_t bytes = 0;
 
-  // Of a file; none where there is none that holds something.
+  // That of a file; none where there is none that holds something.
   static std::optional<FinishedOutput> of(const std::string& path);
   bool operator==(const FinishedOutput&) const = default;
 };

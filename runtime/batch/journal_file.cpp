@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-#include "base/check.h"
+#include "base/check_call.h"
 #include "base/durable_file.h"
 
 namespace ll {
@@ -75,7 +75,7 @@ JournalFile::~JournalFile() {
 
 void JournalFile::cut(int64_t size) {
   if (size == size_) return;
-  check(::ftruncate(fd_, size) == 0, "{}: cannot write: {}", path_, std::strerror(errno));
+  check_call(::ftruncate(fd_, size) == 0, "{}: cannot write", path_);
   size_ = size;
 }
 
@@ -95,7 +95,7 @@ void JournalFile::keep(const std::function<bool(const JournalLine&)>& keeps) {
       block.clear();
     });
     write_all(block);
-    check(::fsync(fd_) == 0, "{}: cannot be synced to disk: {}", stage, std::strerror(errno));
+    check_call(::fsync(fd_) == 0, "{}: cannot be synced to disk", stage);
     rename_durably(stage, path_);
   } catch (const Error&) {
     ::unlink(stage.c_str());
@@ -138,7 +138,7 @@ void JournalFile::append(std::string_view line) {
   is_dirty_ = true;
 }
 
-// Of a file that was removed nobody will ever see a line.
+// Nobody will ever see a line of a file that was removed.
 void JournalFile::check_is_there() const {
   struct stat info = {};
   check(::fstat(fd_, &info) == 0 && info.st_nlink > 0,
@@ -147,7 +147,7 @@ void JournalFile::check_is_there() const {
 
 void JournalFile::sync_now() {
   check_is_there();
-  check(::fdatasync(fd_) == 0, "{}: cannot be synced to disk: {}", path_, std::strerror(errno));
+  check_call(::fdatasync(fd_) == 0, "{}: cannot be synced to disk", path_);
 }
 
 void JournalFile::sync_every_second() {

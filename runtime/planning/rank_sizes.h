@@ -23,12 +23,12 @@ struct RankSizes {
   bool merged_share_heads = false;
 
   // What steps read and multiply of it: matrices only, since norms and biases are next to nothing.
-  int64_t layer_elements() const;                       // of a layer's matrices
+  int64_t layer_elements() const;  // of a layer's matrices
   int64_t head_elements() const { return vocab * hidden; }
-  double weight_bytes() const;                          // of all matrices but the embedding
-  double kv_bytes() const;                              // of one position, all layers
-  double flops_per_row() const;                         // two per weight of the layers
-  double flops_per_sample() const;                      // two per weight of the head
+  double weight_bytes() const;      // of all matrices but the embedding
+  double kv_bytes() const;          // of one position, all layers
+  double flops_per_row() const;     // two per weight of the layers
+  double flops_per_sample() const;  // two per weight of the head
   double flops_per_pair() const;  // of a query and a position: scores and weighted sum, all layers
 };
 

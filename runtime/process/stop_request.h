@@ -19,7 +19,7 @@ class StopRequest {
   // Steps begin. Before that SIGTERM ends what is being prepared.
   void begin();
 
-  // Of rank 0: the signal that asked; 0: none has.
+  // The signal that asked, on rank 0; 0: none has.
   int signal() const { return signal_; }
 
  private:

@@ -66,7 +66,7 @@ struct Simd {
 // a lower one.
 const Simd& simd();
 
-// Of all tables of the build: "generic avx2 avx512 avx512_bf16 amx".
+// The names of all tables of the build: "generic avx2 avx512 avx512_bf16 amx".
 const char* simd_names();
 
 namespace generic {

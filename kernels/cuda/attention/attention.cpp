@@ -25,7 +25,8 @@ void check_args(const AttentionArgs& a) {
               a.batch.num_decode >= 0 && a.batch.num_decode <= a.batch.num_tokens,
           "attention: rows");
   require(a.kv.split.parts == 1 || a.log_sums, "attention: log-sums");
-  require(a.kv.split.parts == 1 || a.kv.split.page_size == kPagePositions, "attention: shared pages");
+  require(a.kv.split.parts == 1 || a.kv.split.page_size == kPagePositions,
+          "attention: shared pages");
 }
 
 }  // namespace

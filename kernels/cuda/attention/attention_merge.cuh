@@ -53,7 +53,7 @@ struct Merged {
     sum = sum * mine + other.y * others;
 #pragma unroll
     for (int w = 0; w < kWidth / 4; ++w) {
-      const float x[] = {values[w].x, values[w].y, values[w].z, values[w].w};
+      float x[] = {values[w].x, values[w].y, values[w].z, values[w].w};
 #pragma unroll
       for (int i = 0; i < 4; ++i) out[4 * w + i] = out[4 * w + i] * mine + x[i] * others;
     }
@@ -87,7 +87,7 @@ struct PartsMemory {
 
   static constexpr size_t kBytes = 2 * kMaxDecodeCtas * sizeof(Part<kHeadDim>);  // of each
 
-  // Of the merge of parts that `first_part` begins.
+  // The counter of the merge of parts that `first_part` begins.
   __device__ uint32_t& node_counter(const GroupParts& g, int first_part) const {
     return counters->nodes[g.slot_of(first_part)];
   }

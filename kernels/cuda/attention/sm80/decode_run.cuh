@@ -37,7 +37,7 @@ class RunStart {
   __device__ int last_row() const { return word(offsetof(DecodeStart, last_row)); }
   __device__ GroupParts head() const { return parts(offsetof(DecodeStart, head)); }
   __device__ GroupParts tail() const { return parts(offsetof(DecodeStart, tail)); }
-  // Of the run's tile `lane`, in lanes below DecodeStart::kPlaces.
+  // The place of the run's tile `lane`, in lanes below DecodeStart::kPlaces.
   __device__ int32_t lane_place() const {
     constexpr int kFirst = offsetof(DecodeStart, places) / 4;
     return __shfl_down_sync(kFullWarp, word_, kFirst);

@@ -31,7 +31,7 @@ struct GroupQueries {
   }
 };
 
-// Of one group, over this warp's positions. A lane has heads head() and the next.
+// The softmax of one group over this warp's positions. A lane has heads head() and the next.
 template <class S>
 struct WarpSoftmax {
   using Rows = HeadRows<S::kHeadDim>;
