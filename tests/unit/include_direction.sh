@@ -45,7 +45,7 @@ parallel/process_grid       process_grid.h
 
 model/config                model_config.h | layer_table.h model_texts.h
 model/text/jinja/values     | arena.h cursor.h dict.h loop_state.h number_format.h operators.h percent_format.h
-                            python_text.h text_index.h value.h white_space.h
+                            python_text.h render_meter.h text_find.h text_index.h value.h white_space.h
 model/text/jinja/syntax     | lexer.h parser.h scopes.h syntax.h
 model/text/jinja/evaluator  | builtin.h evaluator.h render_limits.h
 model/text/jinja/builtins   | builtin_tables.h

@@ -149,6 +149,7 @@ class BraceFormatter {
     size_t sign = align == '=' && (text.starts_with('-') || text.starts_with('+')) ? 1 : 0;
     auto length = static_cast<int>(count_code_points(text));
     auto missing = static_cast<size_t>(std::max(0, width - length));
+    evaluator_.charge(1 + text.size() / 8);
     size_t left = align == '<' ? 0 : align == '^' ? missing / 2 : missing;
     out_ += text.substr(0, sign);
     for (size_t i = 0; i < left; ++i) out_ += fill;

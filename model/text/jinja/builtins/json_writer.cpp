@@ -9,6 +9,7 @@
 #include "model/text/jinja/values/cursor.h"
 #include "model/text/jinja/values/operators.h"
 #include "model/text/jinja/values/python_text.h"
+#include "model/text/jinja/values/render_meter.h"
 
 namespace ll::jinja {
 
@@ -31,6 +32,7 @@ class JsonWriter {
  private:
   void write(const Value& value, int depth) {
     check(depth < kMaxValueDepth, "a value is nested deeper than {} levels", kMaxValueDepth);
+    RenderMeter::count(1);
     switch (value.kind()) {
       case Kind::kNone:
         out_ += "null";
@@ -66,6 +68,7 @@ class JsonWriter {
   }
 
   void string(std::string_view text) {
+    RenderMeter::count(text.size() / 16);
     size_t begin = out_.size();
     append_json_string(out_, text);
     if (!style_.ensure_ascii) return;

@@ -11,6 +11,7 @@
 #include "model/text/jinja/values/cursor.h"
 #include "model/text/jinja/values/operators.h"
 #include "model/text/jinja/values/python_text.h"
+#include "model/text/jinja/values/text_find.h"
 #include "model/text/jinja/values/text_index.h"
 #include "model/text/jinja/values/white_space.h"
 
@@ -61,7 +62,7 @@ template <bool FromRight>
 Value partition(Evaluator& e, const Value& self, const Bound& bound) {
   std::string_view text = self.text(), separator = text_argument(bound[0]);
   check(!separator.empty(), "empty separator");
-  size_t at = FromRight ? text.rfind(separator) : text.find(separator);
+  size_t at = FromRight ? find_last_text(text, separator) : find_text(text, separator);
   Value found[] = {Value::string(text), Value::string(""), Value::string("")};
   if (at != text.npos) {
     found[0] = Value::string(text.substr(0, at));
@@ -187,7 +188,7 @@ std::string replace_all(Evaluator& evaluator, std::string_view text, std::string
   std::string out;
   size_t done = 0;
   for (int64_t n = 0; limit < 0 || n < limit; ++n) {
-    size_t at = text.find(from, done);
+    size_t at = find_text(text, from, done);
     if (from.empty()) at = done;
     if (at > text.size() || at == text.npos) break;
     out += text.substr(done, at - done);

@@ -7,6 +7,7 @@
 #include "model/text/jinja/values/cursor.h"
 #include "model/text/jinja/values/operators.h"
 #include "model/text/jinja/values/python_text.h"
+#include "model/text/jinja/values/text_find.h"
 #include "model/text/jinja/values/text_index.h"
 #include "model/text/jinja/values/white_space.h"
 
@@ -61,7 +62,7 @@ template <bool FromRight, bool MustBeThere>
 Value find(Evaluator&, const Value& self, const Bound& bound) {
   Window part = window(self.text(), bound[1], bound[2]);
   std::string_view wanted = text_argument(bound[0]);
-  size_t at = FromRight ? part.text.rfind(wanted) : part.text.find(wanted);
+  size_t at = FromRight ? find_last_text(part.text, wanted) : find_text(part.text, wanted);
   bool is_there = part.is_valid && at != std::string_view::npos;
   check(is_there || !MustBeThere, "substring not found");
   if (!is_there) return Value::integer(-1);
@@ -75,8 +76,8 @@ Value count(Evaluator&, const Value& self, const Bound& bound) {
   if (!part.is_valid) return Value::integer(0);
   if (wanted.empty()) return Value::integer(static_cast<int64_t>(count_code_points(part.text)) + 1);
   int64_t n = 0;
-  for (size_t at = part.text.find(wanted); at != std::string_view::npos;
-       at = part.text.find(wanted, at + wanted.size()))
+  for (size_t at = find_text(part.text, wanted); at != std::string_view::npos;
+       at = find_text(part.text, wanted, at + wanted.size()))
     ++n;
   return Value::integer(n);
 }

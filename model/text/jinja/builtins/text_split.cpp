@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/utf8.h"
+#include "model/text/jinja/values/text_find.h"
 #include "model/text/jinja/values/white_space.h"
 
 namespace ll::jinja {
@@ -69,7 +70,7 @@ std::vector<std::string_view> split_text(std::string_view text, std::string_view
                                          int64_t limit) {
   std::vector<std::string_view> parts;
   while (limit < 0 || static_cast<int64_t>(parts.size()) < limit) {
-    size_t end = text.find(separator);
+    size_t end = find_text(text, separator);
     if (end == text.npos) break;
     parts.push_back(text.substr(0, end));
     text.remove_prefix(end + separator.size());
@@ -97,7 +98,7 @@ std::vector<std::string_view> split_text_right(std::string_view text, std::strin
                                                int64_t limit) {
   std::vector<std::string_view> parts;
   while (limit < 0 || static_cast<int64_t>(parts.size()) < limit) {
-    size_t begin = text.rfind(separator);
+    size_t begin = find_last_text(text, separator);
     if (begin == text.npos) break;
     parts.push_back(text.substr(begin + separator.size()));
     text = text.substr(0, begin);

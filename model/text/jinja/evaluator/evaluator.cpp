@@ -17,9 +17,9 @@ Value Evaluator::Capture::take() { return evaluator_.text(text_); }
 Evaluator::Evaluator(const Program& program, const JsonTree& variables, const RenderLimits& limits)
     : program_(program),
       variables_(variables),
+      meter_(limits.steps),
       arena_(limits.memory_bytes),
       limits_(limits),
-      steps_left_(limits.steps),
       output_left_(limits.output_bytes) {
   for (std::string_view name : program.context_names) {
     Value value;
@@ -44,11 +44,6 @@ std::string Evaluator::run() {
     fail("{}, line {}: {}", program_.name, line_, e.what());
   }
   return out;
-}
-
-void Evaluator::charge(size_t steps) {
-  check(steps <= steps_left_, "it takes more than {} steps", limits_.steps);
-  steps_left_ -= steps;
 }
 
 void Evaluator::print(std::string_view text) {

@@ -9,6 +9,7 @@
 #include "model/text/jinja/syntax/syntax.h"
 #include "model/text/jinja/values/dict.h"
 #include "model/text/jinja/values/loop_state.h"
+#include "model/text/jinja/values/render_meter.h"
 
 namespace ll::jinja {
 
@@ -27,7 +28,7 @@ class Evaluator {
 
   // For builtins.
   Arena& arena() { return arena_; }
-  void charge(size_t steps);
+  void charge(size_t steps) { meter_.charge(steps); }
   Value attribute(const Value& object, std::string_view name, const MethodsOfName& methods);
   Value attribute(const Value& object, std::string_view name) {
     return attribute(object, name, program_.builtins.methods(name));
@@ -116,12 +117,12 @@ class Evaluator {
 
   const Program& program_;
   const JsonTree& variables_;
+  RenderMeter meter_;
   Arena arena_;
   std::vector<Value> context_;
   Activation* here_ = nullptr;
   std::string* out_ = nullptr;
   RenderLimits limits_;
-  size_t steps_left_;
   size_t output_left_;
   int depth_ = 0, num_loops_ = 0;
   int line_ = 1;  // of what runs

@@ -9,6 +9,7 @@
 #include "model/text/jinja/values/arena.h"
 #include "model/text/jinja/values/operators.h"
 #include "model/text/jinja/values/python_text.h"
+#include "model/text/jinja/values/render_meter.h"
 
 namespace ll::jinja {
 
@@ -29,6 +30,7 @@ size_t hash_of(const Value& key) {
     case Kind::kSequence: {
       size_t hash = 17;
       if (!key.sequence().is_tuple()) break;
+      RenderMeter::count(1 + key.sequence().items.size());
       for (const Value& item : key.sequence().items) hash = hash * 31 + hash_of(item);
       return hash;
     }
@@ -50,8 +52,10 @@ Dict::Entry* Dict::find_entry(const Value& key) const {
     return nullptr;
   }
   for (size_t slot = hash & (num_slots_ - 1); slots_[slot] != kEmpty;
-       slot = (slot + 1) & (num_slots_ - 1))
+       slot = (slot + 1) & (num_slots_ - 1)) {
+    RenderMeter::count(1);
     if (equals(entries_[slots_[slot]].key, key)) return &entries_[slots_[slot]];
+  }
   return nullptr;
 }
 

@@ -8,6 +8,8 @@
 #include "model/text/jinja/values/dict.h"
 #include "model/text/jinja/values/loop_state.h"
 #include "model/text/jinja/values/python_text.h"
+#include "model/text/jinja/values/render_meter.h"
+#include "model/text/jinja/values/text_find.h"
 
 namespace ll::jinja {
 
@@ -16,6 +18,8 @@ namespace {
 bool equal_sequences(const Sequence& a, const Sequence& b, int depth) {
   if (a.items.size() != b.items.size()) return false;
   if (a.flavor != b.flavor && !(a.is_view() && b.is_view())) return false;
+  if (a.items.data() == b.items.data()) return true;  // what is the same is equal, nan in it, too
+  RenderMeter::count(1 + a.items.size());
   for (size_t i = 0; i < a.items.size(); ++i)
     if (!equals(a.items[i], b.items[i], depth + 1)) return false;
   return true;
@@ -23,6 +27,8 @@ bool equal_sequences(const Sequence& a, const Sequence& b, int depth) {
 
 bool equal_dicts(const Dict& a, const Dict& b, int depth) {
   if (a.size() != b.size()) return false;
+  if (&a == &b) return true;
+  RenderMeter::count(1 + a.size());
   for (const Dict::Entry& entry : a.entries()) {
     const Value* other = b.find(entry.key);
     if (other == nullptr || !equals(entry.value, *other, depth + 1)) return false;
@@ -92,6 +98,7 @@ bool equals(const Value& a, const Value& b, int depth) {
     case Kind::kNone:
       return true;
     case Kind::kString:
+      RenderMeter::count(std::min(a.text().size(), b.text().size()) / 64);
       return a.text() == b.text();
     case Kind::kSequence:
       return equal_sequences(a.sequence(), b.sequence(), depth);
@@ -110,7 +117,11 @@ std::optional<int> compare(const Value& a, const Value& b, Operator op, int dept
     if (std::isnan(x) || std::isnan(y)) return {};
     return order(x, y);
   }
-  if (a.is(Kind::kString) && b.is(Kind::kString)) return order(a.text(), b.text());
+  RenderMeter::count(1);
+  if (a.is(Kind::kString) && b.is(Kind::kString)) {
+    RenderMeter::count(std::min(a.text().size(), b.text().size()) / 64);
+    return order(a.text(), b.text());
+  }
   if (!a.is(Kind::kSequence) || !b.is(Kind::kSequence)) refuse_order(op, a, b);
   const Sequence &x = a.sequence(), &y = b.sequence();
   if (x.flavor != y.flavor || !(x.is_list() || x.is_tuple())) refuse_order(op, a, b);
@@ -124,7 +135,7 @@ bool contains(const Value& container, const Value& item) {
   if (container.is(Kind::kString)) {
     if (!item.is(Kind::kString))
       fail("'in <string>' requires string as left operand, not {}", type_name(item));
-    return container.text().find(item.text()) != std::string_view::npos;
+    return find_text(container.text(), item.text()) != std::string_view::npos;
   }
   if (container.is(Kind::kDict)) return container.dict().find(item) != nullptr;
   if (!Cursor::can_walk(container))

@@ -7,6 +7,7 @@
 #include "model/text/jinja/values/number_format.h"
 #include "model/text/jinja/values/operators.h"
 #include "model/text/jinja/values/python_text.h"
+#include "model/text/jinja/values/render_meter.h"
 #include "model/text/jinja/values/text_index.h"
 
 namespace ll::jinja {
@@ -124,6 +125,7 @@ class PercentFormatter {
       bool has_sign = zeros && (text.starts_with('-') || text.starts_with('+'));
       text.insert(has_sign ? 1 : 0, missing, zeros ? '0' : ' ');
     }
+    RenderMeter::count(1 + text.size() / 8);
     out_ += text;
   }
 

@@ -10,6 +10,7 @@
 #include "model/text/jinja/values/dict.h"
 #include "model/text/jinja/values/loop_state.h"
 #include "model/text/jinja/values/number_format.h"
+#include "model/text/jinja/values/render_meter.h"
 
 namespace ll::jinja {
 
@@ -137,12 +138,14 @@ void append_repr(std::string& out, std::string_view text) {
 
 void append_repr(std::string& out, const Value& value, int depth) {
   check(depth < kMaxValueDepth, "a value is nested deeper than {} levels", kMaxValueDepth);
+  RenderMeter::count(1);
   switch (value.kind()) {
     case Kind::kMissing:
     case Kind::kUndefined:
       out += "Undefined";
       break;
     case Kind::kString:
+      RenderMeter::count(value.text().size() / 8);
       if (value.is_safe()) out += "Markup(";
       append_repr(out, value.text());
       if (value.is_safe()) out += ')';
@@ -193,6 +196,7 @@ void append_str(std::string& out, const Value& value) {
       break;
     case Kind::kBigInt:
     case Kind::kString:
+      RenderMeter::count(value.text().size() / 64);
       out += value.text();
       break;
     default:

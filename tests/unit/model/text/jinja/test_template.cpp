@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <random>
 #include <string>
 
+#include "model/text/jinja/values/text_find.h"
 #include "tests/unit/model/text/tokenizer_data.h"
 
 namespace {
@@ -19,6 +21,11 @@ std::string render(std::string_view source, std::string_view variables = "{}") {
 
 std::string error(std::string_view source, std::string_view variables = "{}") {
   return error_of([&] { render(source, variables); });
+}
+
+std::string error_within(size_t steps, std::string_view source) {
+  return error_of(
+      [&] { Template(source, "t").render(JsonTree::parse("{}", ""), {.steps = steps}); });
 }
 
 std::string repeated(std::string_view text, size_t times) {
@@ -86,6 +93,55 @@ TEST_CASE("a template takes a limited number of steps") {
   CHECK(error(find) == "t, line 1: it takes more than 100000000 steps");
 }
 
+// Each takes little memory and no loop; without limits of their own they would run for years.
+TEST_CASE("values of shared parts are walked for a limited number of steps") {
+  std::string shared =
+      "{% set ns = namespace(a=[1], b=[1], t=(1,)) %}{% for i in range(100) %}"
+      "{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% set ns.t = (ns.t, ns.t) %}"
+      "{% endfor %}";
+  for (std::string use :
+       {"ns.a", "ns.a|string|length", "ns.a|tojson", "ns.a == ns.b", "ns.a in [ns.b]",
+        "[ns.a, ns.b]|sort", "{ns.t: 1}|length", "'%s' % (ns.t,)", "'{}'.format(ns.a)",
+        "[ns.t]|unique|list|length", "[ns.a]|join"}) {
+    CAPTURE(use);
+    CHECK(error_within(100'000, shared + "{{ " + use + " }}") ==
+          "t, line 1: it takes more than 100000 steps");
+  }
+  CHECK(render(shared + "{{ ns.a == ns.a }}") == "True");
+  CHECK(error_within(1'000'000, "{{ ('{0}' * 100000).format('x' * 1000000) }}") ==
+        "t, line 1: it takes more than 1000000 steps");
+  CHECK(error_within(1'000'000, "{{ ('%s' * 100000) % (('x' * 1000000,) * 100000) }}") ==
+        "t, line 1: it takes more than 1000000 steps");
+}
+
+TEST_CASE("texts are found in a time that grows with their sum") {
+  std::string start =
+      "{% set s = 'a' * 2000000 %}{% set w = 'a' * 1000000 ~ 'b' %}"
+      "{% set v = 'b' ~ 'a' * 1000000 %}";
+  std::string text =
+      render(start +
+             "{{ w in s }} {{ s.find(w) }} {{ s.count(w) }} {{ s.replace(w, 'x')|length }} "
+             "{{ s.split(w)|length }} {{ s.partition(w)[1]|length }} {{ v in s }} {{ s.rfind(v) }} "
+             "{{ s.rfind(w) }} {{ s.rsplit(v)|length }} {{ s.rpartition(w)[1]|length }}");
+  CHECK(text == "False -1 0 2000000 1 0 False -1 -1 1 0");
+  // In random lines of two letters, with starts of the word between them.
+  std::minstd_rand random(1);
+  for (int round = 0; round < 300; ++round) {
+    std::string word, line;
+    while (word.size() < 17 + random() % 5) word += random() % 2 == 0 ? 'a' : 'b';
+    while (line.size() < 400)
+      if (random() % 9 == 0)
+        line += word.substr(0, random() % (word.size() + 1));
+      else
+        line += random() % 2 == 0 ? 'a' : 'b';
+    CAPTURE(word);
+    CAPTURE(line);
+    CHECK(ll::jinja::find_text(line, word) == line.find(word));
+    CHECK(ll::jinja::find_text(line, word, 100) == line.find(word, 100));
+    CHECK(ll::jinja::find_last_text(line, word) == line.rfind(word));
+  }
+}
+
 TEST_CASE("a caller may set closer limits") {
   ll::JsonTree none = ll::JsonTree::parse("{}", "variables");
   Template t("{% for i in range(100) %}{{ 'abcd' * 10 }}{% endfor %}", "t");
@@ -108,10 +164,11 @@ TEST_CASE("a template takes a limited depth") {
         std::string::npos);
   CHECK(render("{{ 1" + repeated(" + 1", 500) + " }}") == "501");
   std::string nested =
-      "{% set ns = namespace(l=[]) %}{% for i in range(1000) %}{% set ns.l = [ns.l] %}{% endfor %}";
+      "{% set ns = namespace(l=[], m=[]) %}{% for i in range(1000) %}{% set ns.l = [ns.l] %}"
+      "{% set ns.m = [ns.m] %}{% endfor %}";
   CHECK(error(nested + "{{ ns.l }}").find("nested deeper than 500 levels") != std::string::npos);
   CHECK(error(nested + "{{ ns.l | tojson }}").find("nested deeper") != std::string::npos);
-  CHECK(error(nested + "{{ ns.l == ns.l }}").find("nested deeper") != std::string::npos);
+  CHECK(error(nested + "{{ ns.l == ns.m }}").find("nested deeper") != std::string::npos);
 }
 
 TEST_CASE("a template takes limited memory and output") {
