@@ -1,12 +1,13 @@
 #!/bin/bash
 # Installs the Debian packages that are missing here, through apt; does nothing when all are there.
-# usage: install_dependencies.sh [build|format|tidy|fuzz]...
+# usage: install_dependencies.sh [build|format|tidy|fuzz|slurm]...
 set -euo pipefail
 build=(g++ cmake ninja-build pkg-config git openmpi-bin libopenmpi-dev libhdf5-dev libfmt-dev
        libyaml-cpp-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libcli11-dev doctest-dev
        libdnnl-dev help2man jq)
 format=(git clang-format-14)
 tidy=(clang-tidy-16 libomp-16-dev)
+slurm=(slurm-wlm munge)
 fuzz=(clang-16 libclang-rt-16-dev libomp-16-dev)
 
 wanted=()
@@ -16,7 +17,8 @@ for set in "${@:-build}"; do
     format) wanted+=("${format[@]}") ;;
     tidy) wanted+=("${tidy[@]}") ;;
     fuzz) wanted+=("${fuzz[@]}") ;;
-    *) echo "install_dependencies: unknown set $set; build, format, tidy or fuzz" >&2; exit 2 ;;
+    slurm) wanted+=("${slurm[@]}") ;;
+    *) echo "install_dependencies: unknown set $set; build, format, tidy, fuzz or slurm" >&2; exit 2 ;;
   esac
 done
 

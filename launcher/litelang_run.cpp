@@ -20,6 +20,7 @@
 #include "parallel/make_communicator.h"
 #include "parallel/mpi/launch_claim.h"
 #include "parallel/mpi/mpi_environment.h"
+#include "parallel/mpi/pmi_support.h"
 #include "runtime/job.h"
 #include "runtime/job_config.h"
 #include "runtime/process/progress.h"
@@ -104,13 +105,21 @@ ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
   ll::MpiEnvironment::abort(code);
 }
 
-// Alone where the launcher started several tasks, each would do the whole job.
+// Of tasks that are each alone and would each do the whole job the first says so.
+[[noreturn]] void refuse_tasks(const ll::LaunchClaim& claim) {
+  if (claim.index == 0) fmt::print(stderr, "litelang-run: MPI sees one rank: {}\n", claim.advice);
+  std::_Exit(static_cast<int>(ll::ExitCode::kUsage));
+}
+
+// Before MPI is initialized: where it would fail in words of its own.
+void check_pmi(const ll::LaunchClaim& claim) {
+  bool fails = claim.has_no_pmi || (claim.has_pmi2_only && !ll::may_know_pmi2());
+  if (claim.num_tasks > 1 && fails) refuse_tasks(claim);
+}
+
 void check_launch(const ll::LaunchClaim& claim, const ll::MpiGroup& world) {
   if (world.size() > 1) return;
-  if (claim.num_tasks > 1) {
-    if (claim.index > 0) std::_Exit(static_cast<int>(ll::ExitCode::kUsage));  // the first says it
-    ll::fail_usage("MPI sees one rank: {}", claim.advice);
-  }
+  if (claim.num_tasks > 1) refuse_tasks(claim);
   if (claim.num_allocated > 1)
     fmt::print(stderr,
                "litelang-run: one rank in an allocation of {0} tasks; for all of them type srun "
@@ -133,6 +142,7 @@ int main(int argc, char** argv) {
   ll::ignore_write_signals();
   if (print_answer(argc, argv)) return static_cast<int>(ll::ExitCode::kDone);
   auto claim = ll::LaunchClaim::read(std::getenv);
+  check_pmi(claim);
   ll::MpiEnvironment mpi(&argc, &argv);
   try {
     return static_cast<int>(run(argc, argv, claim, mpi));

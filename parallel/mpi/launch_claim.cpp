@@ -16,7 +16,8 @@ struct Launcher {
 };
 constexpr std::array kLaunchers = {
     Launcher{"SLURM_STEP_NUM_TASKS", "SLURM_PROCID",
-             "srun started {0} tasks without PMI, so that each is alone: type srun --mpi=pmix -n "
+             "srun started {0} tasks without a PMI that this MPI knows, so that each is alone: "
+             "type srun --mpi=pmix -n "
              "{0} ... (srun --mpi=list shows what your Slurm has), or mpirun -np {0} ..."},
     Launcher{
         "PMI_SIZE", "PMI_RANK",
@@ -36,6 +37,9 @@ LaunchClaim LaunchClaim::read(const Variable& variable) {
   if (variable("OMPI_COMM_WORLD_SIZE")) return claim;
   for (const Launcher& l : kLaunchers) {
     claim.num_tasks = number(variable, l.size, 1);
+    bool is_of_srun = variable("SLURM_STEP_NUM_TASKS") && !variable("PMIX_RANK");
+    claim.has_pmi2_only = is_of_srun && variable("PMI_FD");
+    claim.has_no_pmi = is_of_srun && !variable("PMI_FD") && !variable("PMI_RANK");
     if (claim.num_tasks <= 1) continue;
     claim.index = number(variable, l.rank, 0);
     claim.advice = fmt::format(fmt::runtime(l.advice), claim.num_tasks);

@@ -38,7 +38,7 @@ kernels/backend.cpp
 kernels/backend_versions    backend_versions.h
 
 parallel                    communicator.h grid_shape.h shard_spec.h
-parallel/mpi                launch_claim.h local_peers.h mpi_environment.h mpi_group.h mpi_mailbox.h | mpi_communicator.h
+parallel/mpi                launch_claim.h local_peers.h mpi_environment.h pmi_support.h mpi_group.h mpi_mailbox.h | mpi_communicator.h
 parallel/nccl               | nccl_communicator.h
 parallel/make_communicator  make_communicator.h
 parallel/process_grid       process_grid.h

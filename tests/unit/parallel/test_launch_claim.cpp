@@ -32,6 +32,18 @@ TEST_CASE("a launch: tasks of srun") {
   CHECK(claim.advice.find("srun --mpi=pmix -n 3") != std::string::npos);
 }
 
+TEST_CASE("a launch: how srun starts MPI") {
+  std::map<std::string, std::string> srun = {{"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_PROCID", "0"}};
+  CHECK(claim_of(srun).has_no_pmi);
+  srun.emplace("PMI_FD", "5");
+  srun.emplace("PMI_RANK", "0");
+  CHECK_FALSE(claim_of(srun).has_no_pmi);
+  CHECK(claim_of(srun).has_pmi2_only);
+  srun.emplace("PMIX_RANK", "0");
+  CHECK_FALSE(claim_of(srun).has_no_pmi);
+  CHECK_FALSE(claim_of(srun).has_pmi2_only);
+}
+
 TEST_CASE("a launch: another library's mpiexec") {
   LaunchClaim claim = claim_of({{"PMI_SIZE", "2"}, {"PMI_RANK", "1"}});
   CHECK(claim.num_tasks == 2);
