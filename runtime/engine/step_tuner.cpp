@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <sstream>
 
 namespace ll {
 namespace {
 
-constexpr int kTryRuns = 2, kCompareRuns = 4, kCompareTurns = 2;
+constexpr int kTryRuns = 2;
 constexpr float kHopeless = 1.1f;      // so much slower than the best: one run is enough
 constexpr size_t kFinalists = 2;       // of a shape's ways, compared with the one chosen so far
 constexpr size_t kSecondRound = 4;     // ways that are tried again
@@ -27,18 +26,11 @@ std::vector<std::string> shared_names(const MpiGroup& ranks, const std::vector<s
 
 StepTuner::StepTuner(const Backend& backend, Stream stream, const MpiGroup& ranks,
                      std::function<void()> step)
-    : backend_(backend),
-      tuning_(*backend.linear_tuning),
+    : tuning_(*backend.linear_tuning),
       stream_(stream),
       ranks_(ranks),
       step_(std::move(step)),
-      begin_(backend.device.create_event()),
-      end_(backend.device.create_event()) {}
-
-StepTuner::~StepTuner() {
-  backend_.device.destroy_event(begin_);
-  backend_.device.destroy_event(end_);
-}
+      clock_(backend, stream, ranks) {}
 
 void StepTuner::run() {
   tuning_.watch(stream_);
@@ -89,27 +81,6 @@ void StepTuner::choose(size_t shape, const Way& way) {
   tuning_.choose(stream_, static_cast<int>(shape), own, way.is_early);
 }
 
-// The best of a few runs of one graph, after one that does not count. Ranks end a step together;
-// the one that was the last to begin has not waited for others.
-float StepTuner::microseconds(int num_runs, float hopeless) {
-  backend_.graphs->begin_capture(stream_);
-  step_();
-  Graph graph = backend_.graphs->end_capture(stream_);
-  auto time = [&] {
-    backend_.device.record(begin_, stream_);
-    backend_.graphs->launch(graph, stream_);
-    backend_.device.record(end_, stream_);
-    backend_.device.synchronize(stream_);
-    float ns = 1e6f * backend_.device.elapsed_ms(begin_, end_);
-    return static_cast<float>(ranks_.min(std::llround(ns))) / 1000;
-  };
-  time();
-  float best = time();
-  for (int i = 1; i < num_runs && best < hopeless; ++i) best = std::min(best, time());
-  backend_.graphs->destroy(graph);
-  return best;
-}
-
 // Leaves the ways sorted by the step's time.
 void StepTuner::try_all(size_t shape) {
   std::vector<Way>& ways = shapes_[shape].ways;
@@ -138,14 +109,14 @@ void StepTuner::keep_best(size_t shape) {
 }
 
 bool StepTuner::is_faster(size_t shape, const Way& way) {
-  float before = 0, after = 0;
-  for (int turn = 0; turn < kCompareTurns; ++turn) {
-    choose(shape, shapes_[shape].chosen);
-    before += microseconds(kCompareRuns);
-    choose(shape, way);
-    after += microseconds(kCompareRuns);
-  }
-  return after < kFasterStep * before;
+  Way chosen = shapes_[shape].chosen;
+  auto with = [&](const Way& w) {
+    return [this, shape, w] {
+      choose(shape, w);
+      step_();
+    };
+  };
+  return clock_.is_faster(with(way), with(chosen), kFasterStep);
 }
 
 }  // namespace ll

@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/backend.h"
-#include "parallel/mpi/mpi_group.h"
+#include "runtime/engine/step_clock.h"
 
 namespace ll {
 
@@ -18,9 +17,6 @@ class StepTuner {
   // the same.
   StepTuner(const Backend& backend, Stream stream, const MpiGroup& ranks,
             std::function<void()> step);
-  ~StepTuner();
-  StepTuner(const StepTuner&) = delete;
-  StepTuner& operator=(const StepTuner&) = delete;
 
   // One shape after the other, the step's last one first; twice, as the best for one depends on its
   // neighbours. Nothing where the ranks' steps have different products. Collective over the ranks.
@@ -44,18 +40,19 @@ class StepTuner {
   int choose_all();  // returns how many choices have changed
   void choose(size_t shape, const Way& way);
   // What the step takes; less exactly where that is `hopeless` or more.
-  float microseconds(int num_runs, float hopeless = std::numeric_limits<float>::infinity());
+  float microseconds(int num_runs, float hopeless) {
+    return clock_.microseconds(step_, num_runs, hopeless);
+  }
   void try_all(size_t shape);
   void keep_best(size_t shape);
   // Whether the step is faster with `way`: both are measured in turns, as the clock changes.
   bool is_faster(size_t shape, const Way& way);
 
-  const Backend& backend_;
   const LinearTuning& tuning_;
   Stream stream_;
   MpiGroup ranks_;
   std::function<void()> step_;
-  Event begin_, end_;
+  StepClock clock_;
   std::vector<Shape> shapes_;
 };
 
