@@ -23,9 +23,11 @@ struct Backend {
   const Ops& ops;
   const GraphApi* graphs = nullptr;              // null: launch every op
   const FusedDecodeApi* fused_decode = nullptr;  // null: decode by ops
-  int fixed_page_size = 0;                       // KV page size the kernels are built for; 0: any
-  int max_sequences = 0;                         // decode rows, and chunks, of a step; 0: any
-  const LinearTuning* linear_tuning = nullptr;   // null: each product has one way
+  // Whether a step by ops may be faster than by fused_decode: that depends on the GPU.
+  bool measures_fused_decode = false;
+  int fixed_page_size = 0;                      // KV page size the kernels are built for; 0: any
+  int max_sequences = 0;                        // decode rows, and chunks, of a step; 0: any
+  const LinearTuning* linear_tuning = nullptr;  // null: each product has one way
   // Whether norms of up to kMostDeferredRows rows are faster done by the products around them
   // (LinearArgs::x_squares and Ending::add_rms_norm).
   bool defers_norms = false;

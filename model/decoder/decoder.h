@@ -69,6 +69,7 @@ class Decoder {
   // rank.
   void prepare_decode_one(const KvCache& kv);
   bool can_decode_one(int32_t position) const { return decode_one_ && decode_one_->can(position); }
+  void forget_decode_one() { decode_one_.reset(); }
   void decode_one(Stream stream, const StepInputs& inputs, TensorView logits);
 
   // This rank's logits of normalised hidden rows [R, E], R up to max_tokens: out [R, V] float32.

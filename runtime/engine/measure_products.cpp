@@ -71,6 +71,18 @@ void measure_alone(const MeasuredModel& m, const std::vector<int64_t>& buckets) 
   m.backend.device.synchronize(m.stream);
 }
 
+// Forgets the decode step of one row as one kernel where the ops, by now done in the best way that
+// was found, are faster.
+void measure_decode_one(const MeasuredModel& m, const StepInputs& inputs) {
+  TensorView logits = m.logits.rows(0, 1);
+  auto by_ops = [&] {
+    m.decoder.logits(m.stream, m.decoder.forward(m.stream, inputs, m.kv), logits);
+  };
+  auto in_one_kernel = [&] { m.decoder.decode_one(m.stream, inputs, logits); };
+  StepClock clock(m.backend, m.stream, m.replica);
+  if (!clock.is_faster(in_one_kernel, by_ops)) m.decoder.forget_decode_one();
+}
+
 // Decode steps of sequences of the same length, on pages of their own as far as there are so many.
 void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
   Decoder& decoder = m.decoder;
@@ -86,7 +98,8 @@ void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
   for (size_t i = steps.decode_rows.size(); i-- > 0;) {  // a choice's largest number of rows first
     int32_t rows = steps.decode_rows[i];
     // With more rows, what a step of some layers shows is not what all of them gain.
-    if (rows > kFewRows || (rows == 1 && decoder.can_decode_one(0))) continue;
+    bool has_kernel = rows == 1 && decoder.can_decode_one(0);
+    if (rows > kFewRows || (has_kernel && !m.backend.measures_fused_decode)) continue;
     StepInputs inputs{.batch = {.num_tokens = rows,
                                 .num_decode = rows,
                                 .positions = data_of(positions),
@@ -104,6 +117,7 @@ void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
     tuner.run();
     if (m.replica.rank() == 0 && std::getenv("LITELANG_LINEAR_LOG"))
       fmt::print(stderr, "{}", tuner.report());
+    if (has_kernel) measure_decode_one(m, inputs);
   }
 }
 

@@ -34,7 +34,7 @@ Backend open_own_device(const EngineConfig& config, const MpiEnvironment& mpi, i
 MachineRates machine_of(const Backend& backend, const MpiEnvironment& mpi) {
   auto known = known_machine(backend.kind == BackendKind::kCpu ? "cpu" : backend.device_name);
   MachineRates machine = known.value_or(known_machine("a100").value());
-  if (!backend.fused_decode) machine.device.one_kernel_hidden.clear();
+  if (backend.kernel_family != "sm90") machine.device.one_kernel_hidden.clear();
   machine.memory_bytes = backend.device.memory_info().total_bytes;
   if (backend.kind == BackendKind::kCpu) {  // the ranks of a host share what it has
     machine.memory_bytes /= static_cast<size_t>(mpi.local_size());

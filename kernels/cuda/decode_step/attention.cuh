@@ -309,7 +309,8 @@ struct Attention {
 template <FusedShape kShape>
 __device__ void merge_parts(const FusedWords& words, const AttentionTask& task, uint32_t epoch) {
   using S = AttentionShape<kShape>;
-  constexpr int kStep = kWarps * kOutputs, kMost = kShape.query_size() / kMinBlocks + kOutputs;
+  constexpr int kStep = kWarps * kOutputs,
+                kMost = kShape.query_size() / kShape.min_blocks + kOutputs;
   constexpr int kRounds = ceil_div(kMost, kStep), kLaneSplits = ceil_div(S::kMaxSplits, 32);
   int lane = threadIdx.x % 32, num_splits = task.num_splits, end = task.end_output;
   int first = task.first_output + static_cast<int>(threadIdx.x) / 32 * kOutputs;

@@ -18,8 +18,7 @@
 namespace ll::cuda {
 namespace {
 
-constexpr size_t kMostSharedBytes = 227 << 10;  // of a block
-constexpr size_t kWordAlignment = 16;           // words; a line of the L2 cache
+constexpr size_t kWordAlignment = 16;  // words; a line of the L2 cache
 
 // ---- which model
 
@@ -84,8 +83,9 @@ bool fits(const FusedShape& s, const FusedDecodeModel& m) {
 }
 
 const FusedKernel* kernel_for(const FusedDecodeModel& model) {
-  for (const FusedKernel* k :
-       {&fused_decode_0_5b(), &fused_decode_1_5b(), &fused_decode_3b(), &fused_decode_7b()})
+  auto kernels = serves(KernelFamily::kSm90) ? fused_kernels<KernelFamily::kSm90>()
+                                             : fused_kernels<KernelFamily::kSm80>();
+  for (const FusedKernel* k : kernels)
     if (fits(k->shape, model)) return k;
   return nullptr;
 }
@@ -149,13 +149,15 @@ Tensor make_words(const FusedShape& s, FusedWords& words) {
 // The shape's choice, or as many as fit; 0: not even two fit.
 int stages_of(const FusedKernel& k, int num_layers) {
   int stages = k.num_stages;
-  while (stages > 0 && k.shared_bytes(num_layers, stages) > kMostSharedBytes) --stages;
+  while (stages > 0 &&
+         k.shared_bytes(num_layers, stages) > static_cast<size_t>(most_shared_bytes()))
+    --stages;
   return stages >= 2 ? stages : 0;
 }
 
 void* create(const FusedDecodeModel& model) {
   const FusedKernel* k = kernel_for(model);
-  if (!k || num_sms() < kMinBlocks || num_sms() > kMaxBlocks) return nullptr;
+  if (!k || num_sms() < k->shape.min_blocks || num_sms() > kMaxBlocks) return nullptr;
   auto num_layers = static_cast<int>(model.layers.size());
   int stages = stages_of(*k, num_layers);
   if (stages == 0) return nullptr;
@@ -216,9 +218,9 @@ void run(Stream stream, void* handle, const FusedDecodeStep& step) {
 
 }  // namespace
 
-const FusedDecodeApi* fused_decode_api() {
+const FusedDecodeApi& fused_decode_api() {
   static const FusedDecodeApi api{create, destroy, max_positions, run};
-  return serves(KernelFamily::kSm90) ? &api : nullptr;
+  return api;
 }
 
 }  // namespace ll::cuda

@@ -1,9 +1,9 @@
 #pragma once
 // A whole decode step of one sequence as one persistent kernel, one CTA an SM, without a barrier
-// between CTAs. A CTA owns a run of rows of every matrix. Its producer thread streams them through
-// shared memory without ever waiting for activations (fused_decode_ring.cuh); activations travel as
-// flagged words (fused_decode_words.cuh); attention is cut over positions
-// (fused_decode_attention.cuh). The residual stream stays in float32, each element with its owner.
+// between CTAs. A CTA owns a run of rows of every matrix. Its producer warp streams them through
+// shared memory without ever waiting for activations (ring.cuh); activations travel as
+// flagged words (words.cuh); attention is cut over positions
+// (attention.cuh). The residual stream stays in float32, each element with its owner.
 //
 // Words are written again a layer later, without asking whether all have read them. They have: a
 // CTA writes a word of layer l + 1 only after it has read all of an array of layer l that follows
@@ -12,6 +12,9 @@
 #include "kernels/cuda/decode_step/producer.cuh"
 
 namespace ll::cuda {
+
+// Each shape is compiled once for each family.
+constexpr KernelFamily kBuiltFamily = KernelFamily::LITELANG_BUILT_FAMILY;
 
 constexpr uint32_t kFirstEpoch = 1;  // words are zero at first
 // Parts that no step has written for long must not meet their epoch again: a step from here on

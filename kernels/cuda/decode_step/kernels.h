@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/numbers.h"
+#include "kernels/cuda/device/kernel_family.h"
 #include "kernels/dtype.h"
 #include "kernels/fused_decode.h"
 
@@ -14,6 +16,7 @@ namespace ll::cuda {
 
 struct FusedShape {
   int hidden, ffn, heads, kv_heads, head_dim, vocab;
+  int min_blocks;  // rooms are sized for so many blocks, one an SM
 
   constexpr int query_size() const { return heads * head_dim; }
   constexpr int qkv_size() const { return (heads + 2 * kv_heads) * head_dim; }
@@ -21,8 +24,9 @@ struct FusedShape {
   bool operator==(const FusedShape&) const = default;
 };
 
-// Blocks, one an SM: rooms are sized for the fewest, the most still have work each.
-constexpr int kMinBlocks = 132, kMaxBlocks = 256;
+// The fewest multiprocessors of GPUs of a family that the kernels are for: an H100's, an A10's.
+constexpr int min_blocks(KernelFamily family) { return family == KernelFamily::kSm90 ? 132 : 72; }
+constexpr int kMaxBlocks = 256;      // so many still have work each
 constexpr int kMaxStages = 16;       // of the ring
 constexpr int kPage = 64;            // positions of a KV page
 constexpr int kBlockPositions = 32;  // positions attention takes at a time, half a page
@@ -31,7 +35,7 @@ constexpr int kMaxPositions = 32768;
 // Attention of a KV head is cut into at most so many splits, a block each: one or two a lane of the
 // warp that merges them.
 constexpr int max_splits(const FusedShape& s) {
-  int most = std::min(kMinBlocks / s.kv_heads, 64);
+  int most = std::min(s.min_blocks / s.kv_heads, 64);
   return most > 32 ? most / 32 * 32 : most;
 }
 
@@ -49,7 +53,7 @@ constexpr size_t layer_bytes(int num_layers) {
   return round_up(static_cast<size_t>(num_layers) * sizeof(FusedLayer), size_t{128});
 }
 
-// What blocks tell each other, as flagged words (fused_decode_words.cuh).
+// What blocks tell each other, as flagged words (words.cuh).
 struct FusedWords {
   uint64_t* attention_input;  // [E] float32, the residual stream
   uint64_t* qkv;              // [(H + 2 KH) D] float32
@@ -88,9 +92,23 @@ struct FusedKernel {
   }
 };
 
+// For the shapes of Qwen2.5 0.5B, 1.5B, 3B and 7B, compiled for the GPUs of a family; each in a
+// file of its own.
+template <KernelFamily kFamily>
 const FusedKernel& fused_decode_0_5b();
+template <KernelFamily kFamily>
 const FusedKernel& fused_decode_1_5b();
+template <KernelFamily kFamily>
 const FusedKernel& fused_decode_3b();
+template <KernelFamily kFamily>
 const FusedKernel& fused_decode_7b();
+
+// All of a family's.
+template <KernelFamily kFamily>
+std::span<const FusedKernel* const> fused_kernels();
+template <>
+std::span<const FusedKernel* const> fused_kernels<KernelFamily::kSm80>();
+template <>
+std::span<const FusedKernel* const> fused_kernels<KernelFamily::kSm90>();
 
 }  // namespace ll::cuda

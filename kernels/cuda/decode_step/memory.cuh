@@ -6,11 +6,11 @@ namespace ll::cuda {
 
 template <FusedShape s>
 struct Products {
-  using Qkv = Product<s.qkv_size(), s.hidden>;
-  using O = Product<s.hidden, s.query_size()>;
-  using GateUp = Product<2 * s.ffn, s.hidden, 4>;  // two outputs, a word
-  using Down = Product<s.hidden, s.ffn>;
-  using Head = Product<s.vocab, s.hidden>;
+  using Qkv = Product<s, s.qkv_size(), s.hidden>;
+  using O = Product<s, s.hidden, s.query_size()>;
+  using GateUp = Product<s, 2 * s.ffn, s.hidden, 4>;  // two outputs, a word
+  using Down = Product<s, s.hidden, s.ffn>;
+  using Head = Product<s, s.vocab, s.hidden>;
 
   static constexpr int kStageBytes = (std::max({Qkv::kStageBytes, O::kStageBytes, Down::kStageBytes,
                                                 AttentionShape<s>::kBlockBytes}) +
@@ -83,7 +83,7 @@ __device__ void set_up(const FusedArgs& a) {
   // What no copy reaches is multiplied by zero, so it must be finite.
   for (int i = threadIdx.x; i < AttentionShape<kShape>::kBlockBytes / 16; i += kThreads)
     shared.last_block[i] = make_uint4(0, 0, 0, 0);
-  fence_shared_accesses();
+  order_shared_accesses();
   int warp = threadIdx.x / 32;
   if (threadIdx.x % 32 == 0) {
     if (warp == kQkv) shared.shares[kQkv] = P::Qkv::share();
@@ -94,12 +94,12 @@ __device__ void set_up(const FusedArgs& a) {
   }
   if (threadIdx.x == kConsumers) {
     for (int s = 0; s < a.num_stages; ++s) {
-      init_barrier(shared.full + s, 1);
-      init_barrier(shared.empty + s, kConsumers);
+      init_stage_barrier(shared.full + s, kProducers);
+      init_stage_barrier(shared.empty + s, kConsumers);
     }
-    init_barrier(&shared.last_full, 1);
-    init_barrier(&shared.last_empty, kConsumers);
-    publish_barriers();
+    init_stage_barrier(&shared.last_full, kProducers);
+    init_stage_barrier(&shared.last_empty, kConsumers);
+    publish_stage_barriers();
   }
   __syncthreads();
 }

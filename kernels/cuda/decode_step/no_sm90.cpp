@@ -1,8 +1,11 @@
 // A build without Hopper's kernels.
-#include "kernels/cuda/decode_step/fused_decode.h"
+#include "kernels/cuda/decode_step/kernels.h"
 
 namespace ll::cuda {
 
-const FusedDecodeApi* fused_decode_api() { return nullptr; }
+template <>
+std::span<const FusedKernel* const> fused_kernels<KernelFamily::kSm90>() {
+  return {};
+}
 
 }  // namespace ll::cuda

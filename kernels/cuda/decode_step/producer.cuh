@@ -11,7 +11,7 @@ __device__ void find_blocks(const FusedArgs& a, const AttentionTask& task) {
     shared_memory<kShape>().block_offsets[i] =
         block_offset<kShape>(a.step, task.kv_head, task.first_block + i);
   __syncwarp();
-  fence_copy_engine();  // keys and values are earlier kernels' ordinary writes
+  order_global_accesses();  // keys and values are earlier kernels' ordinary writes
 }
 
 // The first `num_positions` of block i of the task.
@@ -24,28 +24,29 @@ __device__ void copy_block(Ring& to, const FusedLayer& layer, int i, int num_pos
     to.copy(stage, layer.keys + offset, bytes);
     to.copy(stage + AttentionShape<kShape>::kBlockBytes / 2, layer.values + offset, bytes);
   }
-  to.at.advance(to.num_stages);
+  to.fill();
 }
 
 template <FusedShape kShape>
 __device__ void produce(const FusedArgs& a) {
   const FusedLayer* layers = shared_layers<kShape>();
   Ring ring = make_ring<kShape>(a), last = make_last_block<kShape>();
-  int lane = threadIdx.x % 32, num_early = 0;
+  bool copies = threadIdx.x % 32 < kProducers;
+  int num_early = 0;
   WeightCursor cursor{layers, a.lm_head, shared_memory<kShape>().shares, kHead * a.num_layers};
   cursor.open(0);
-  if (lane == 0)
+  if (copies)
     for (; num_early < ring.num_stages && cursor.left > 0; ++num_early) copy_stage(ring, cursor);
   int position = *a.step.positions;
   if (position < 0) {  // what is under way must arrive before the memory is given back
-    if (lane == 0)
-      for (int s = 0; s < num_early; ++s) wait_barrier(ring.full + s, 0);
+    if (copies)
+      for (int s = 0; s < num_early; ++s) wait_stage(ring.full + s, 0);
     return;
   }
   AttentionTask task = attention_task<kShape>(position);
   int num_blocks = task.num_blocks();
   find_blocks<kShape>(a, task);
-  if (lane > 0) return;
+  if (!copies) return;
   for (int m = 0; m <= cursor.last; ++m) {
     bool is_qkv = m % kHead == kQkv && m < cursor.last;
     const FusedLayer& layer = layers[m / kHead];

@@ -1,15 +1,13 @@
 #pragma once
-// How the persistent decode kernel reads its weights. One thread streams this block's rows of every
+// How the persistent decode kernel reads its weights. One warp streams this block's rows of every
 // matrix, in the order of their use, through a ring of stages in shared memory; eight warps
 // multiply. The stream never waits for activations: while the warps wait for other blocks, the ring
 // fills.
 #include "base/numbers.h"
 #include "kernels/cuda/decode_step/kernels.h"
+#include "kernels/cuda/decode_step/stage_copy.cuh"
 #include "kernels/cuda/decode_step/words.cuh"
 #include "kernels/cuda/device/device_math.cuh"
-#include "kernels/cuda/ptx/barriers.cuh"
-#include "kernels/cuda/ptx/bulk_copy.cuh"
-#include "kernels/cuda/ptx/portable.cuh"
 
 namespace ll::cuda {
 
@@ -28,7 +26,7 @@ struct Share {
 
 // y = W x, W [kRows, kCols]. A stage is kStageRows whole rows, a row kSegments pieces, a piece one
 // warp's work: a warp always has the same piece of x, in registers.
-template <int kRows, int kCols, int kUnit = 1>
+template <FusedShape kShape, int kRows, int kCols, int kUnit = 1>
 struct Product {
   static constexpr int kSegments = kCols <= 2048 ? 1 : kCols <= 4096 ? 2 : kCols <= 8192 ? 4 : 8;
   static constexpr int kStageRows = kCols <= 1024 ? 2 * kWarps : kWarps / kSegments;
@@ -36,7 +34,7 @@ struct Product {
   static constexpr int kRowBytes = 2 * kCols, kStageBytes = kStageRows * kRowBytes;
   static constexpr int kVectors = kCols / kSegments / kVectorWidth;  // of a piece
   static constexpr int kLaneVectors = ceil_div(kVectors, 32);
-  static constexpr int kMostRows = (kRows / kUnit / kMinBlocks + 1) * kUnit;  // of a block
+  static constexpr int kMostRows = (kRows / kUnit / kShape.min_blocks + 1) * kUnit;  // of a block
   static_assert(kCols % (kSegments * kVectorWidth) == 0 && kRows % kUnit == 0);
   static_assert(kRows / kUnit >= kMaxBlocks, "each block must tell the others something");
 
@@ -59,26 +57,31 @@ struct Ring {
 
   // The producer's: the next stage, empty, and to be filled with so many bytes.
   __device__ char* claim(uint32_t bytes) const {
-    wait_barrier(empty + at.stage, at.parity ^ 1);
-    arrive_expecting(full + at.stage, bytes);
+    wait_stage(empty + at.stage, at.parity ^ 1);
+    begin_stage(full + at.stage, bytes);
     return stage();
   }
   __device__ void copy(char* to, const void* from, uint32_t bytes) const {
-    copy_bulk(to, from, bytes, full + at.stage);
+    copy_to_stage(to, from, bytes, full + at.stage);
   }
   __device__ void copy_once(char* to, const void* from, uint32_t bytes) const {
-    copy_bulk_once(to, from, bytes, full + at.stage);
+    copy_once_to_stage(to, from, bytes, full + at.stage);
+  }
+  // All is on its way; on to the next stage.
+  __device__ void fill() {
+    end_stage(full + at.stage);
+    at.advance(num_stages);
   }
 
   // The consumers': the next stage, full; each thread gives it back.
   __device__ char* await() const {
-    wait_barrier(full + at.stage, at.parity);
+    wait_stage(full + at.stage, at.parity);
     return stage();
   }
   __device__ void release() {
-    fence_shared_accesses();
+    order_shared_accesses();
     __syncwarp();  // together they arrive faster
-    arrive(empty + at.stage);
+    give_back(empty + at.stage);
     at.advance(num_stages);
   }
 };
@@ -117,7 +120,7 @@ __device__ inline void copy_stage(Ring& ring, WeightCursor& cursor) {
   const char* from = cursor.from;
   uint32_t bytes = cursor.next();
   ring.copy_once(ring.claim(bytes), from, bytes);
-  ring.at.advance(ring.num_stages);
+  ring.fill();
 }
 
 // ---- the consumers

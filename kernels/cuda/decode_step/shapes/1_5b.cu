@@ -1,13 +1,22 @@
 #include "kernels/cuda/decode_step/kernel.cuh"
 
 namespace ll::cuda {
+namespace {
 
 struct Qwen15b {
-  static constexpr FusedShape kShape{
-      .hidden = 1536, .ffn = 8960, .heads = 12, .kv_heads = 2, .head_dim = 128, .vocab = 151936};
+  static constexpr FusedShape kShape{.hidden = 1536,
+                                     .ffn = 8960,
+                                     .heads = 12,
+                                     .kv_heads = 2,
+                                     .head_dim = 128,
+                                     .vocab = 151936,
+                                     .min_blocks = min_blocks(kBuiltFamily)};
 };
 
-const FusedKernel& fused_decode_1_5b() {
+}  // namespace
+
+template <>
+const FusedKernel& fused_decode_1_5b<kBuiltFamily>() {
   static const FusedKernel kernel = fused_kernel<Qwen15b>(/*num_stages=*/3);
   return kernel;
 }
