@@ -7,7 +7,7 @@ BUILD = build/$(PRESET)
 CONFIGURE = cmake --preset $(PRESET) --log-level=WARNING
 MAKE_ALL = cmake --build --preset $(PRESET) -j $(JOBS)
 # Tests of the label gpu need one.
-TESTS = ctest --test-dir $(BUILD) --output-on-failure $(if $(wildcard /dev/nvidia0),,-LE gpu)
+TESTS = ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure $(if $(wildcard /dev/nvidia0),,-LE gpu)
 
 help:
 	@echo 'make demo        convert a small trained model and answer prompts with it on two ranks'

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Runs clang-tidy on the sources a build compiles, as many at a time as there are cores; headers are
-# checked through them. Prints what it finds and fails when it finds something.
+# Runs clang-tidy on the sources a build compiles, as many at a time as there are cores; headers are checked through them.
+# Prints what it finds and fails when it finds something. Most of its time goes into headers, so the files of a folder are
+# checked together, as one file that includes them all; where they do not compile so (two have a name in common), one by one.
 # usage: check_tidy.sh BUILD [FOLDER]...   default: all folders but tests
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,16 +12,46 @@ tidy=$(command -v clang-tidy-16 || command -v clang-tidy) || {
   echo "check_tidy: clang-tidy is missing; cmake/install_dependencies.sh tidy installs it" >&2
   exit 1
 }
-mapfile -t files < <(sed -n 's|^ *"file": "'"$PWD"'/\(.*\.cpp\)".*|\1|p' "$build/compile_commands.json" |
-  grep -E "^($(echo "${folders[*]}" | tr ' ' '|'))/" | sort -u)
-[ ${#files[@]} -gt 0 ] || { echo "check_tidy: $build compiles nothing of ${folders[*]}" >&2; exit 1; }
-check() {
-  local found
-  found=$("$1" --quiet -p "$2" "$3" 2>/dev/null) && [ -z "$found" ] && return
-  echo "$found"
-  return 1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# A line per group of files that lie in one folder and are compiled with the same flags: its number, tab, and the files.
+# $work/compile_commands.json has a command for each group's file, N.cpp, and for each file alone.
+jq --arg root "$PWD/" --arg folders "^($(echo "${folders[*]}" | tr ' ' '|'))/" --arg work "$work" '
+  def name: .file | ltrimstr($root);
+  def flags: .command | gsub(" -[oc] [^ ]+"; "");
+  [.[] | select((.file | startswith($root) and endswith(".cpp")) and (name | test($folders)))]
+  | unique_by(.file) | group_by([(name | sub("/[^/]*$"; "")), flags]) | to_entries
+  | map("\($work)/\(.key).cpp" as $file
+      | {key, files: (.value | map(.file)),
+         commands: ([.value[0] | .command = "\(flags) -c \($file)" | .file = $file] + .value)})' \
+  "$build/compile_commands.json" >"$work/groups.json"
+jq '[.[].commands[]]' "$work/groups.json" >"$work/compile_commands.json"
+jq -r '.[] | "\(.key)\t\(.files | join(" "))"' "$work/groups.json" >"$work/groups"
+num_files=$(cut -f2 "$work/groups" | wc -w)
+[ "$num_files" -gt 0 ] || { echo "check_tidy: $build compiles nothing of ${folders[*]}" >&2; exit 1; }
+while IFS=$'\t' read -r key files; do
+  printf '#include "%s"\n' $files >"$work/$key.cpp"
+done <"$work/groups"
+
+examine() {  # CHECKS FILE: what clang-tidy finds
+  "$tidy" --quiet --config-file=.clang-tidy --checks="$1" --header-filter="^$PWD/(${sources})/.*\\.(h|inl|cpp)$" -p "$work" "$2" 2>/dev/null
 }
-export -f check
-printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -I{} bash -c 'check "$@"' _ "$tidy" "$build" {} ||
+check_group() {
+  local files=$1 key=$2 found file bad=0
+  if [ "$(wc -w <<<"$files")" -gt 1 ]; then
+    found=$(examine '-bugprone-suspicious-include' "$work/$key.cpp") && [ -z "$found" ] && return
+    # Findings are looked at again below, where each file stands for itself.
+  fi
+  for file in $files; do
+    found=$(examine '' "$file") && [ -z "$found" ] && continue
+    echo "$found"
+    bad=1
+  done
+  return $bad
+}
+export -f examine check_group
+export tidy work sources='base|kernels|parallel|model|runtime|launcher|perf'
+sort -t$'\t' -k2 "$work/groups" | xargs -P "$(nproc)" -d '\n' -I{} bash -c 'IFS=$'"'\\t'"' read -r key files <<<"$1"; check_group "$files" "$key"' _ {} ||
   { echo "check_tidy: clang-tidy found the above" >&2; exit 1; }
-echo "check_tidy: ${#files[@]} files, nothing found"
+echo "check_tidy: $num_files files, nothing found"

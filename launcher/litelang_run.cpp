@@ -105,7 +105,7 @@ ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
   ll::MpiEnvironment::abort(code);
 }
 
-// Of tasks that are each alone and would each do the whole job the first says so.
+// The first of tasks that are each alone, and would each do the whole job, says so.
 [[noreturn]] void refuse_tasks(const ll::LaunchClaim& claim) {
   if (claim.index == 0) fmt::print(stderr, "litelang-run: MPI sees one rank: {}\n", claim.advice);
   std::_Exit(static_cast<int>(ll::ExitCode::kUsage));

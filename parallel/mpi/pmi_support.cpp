@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Of Open MPI 4, which has a component for each way of being started.
+// The components of Open MPI 4, which has one for each way of being started.
 bool has_component(const std::string& name, bool otherwise) {
   Dl_info library = {};
   std::error_code error;

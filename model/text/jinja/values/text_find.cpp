@@ -16,7 +16,7 @@ char at(std::string_view text, size_t i) {
   return text[FromRight ? text.size() - 1 - i : i];
 }
 
-// Of each start of `wanted`, the longest shorter one that it ends with.
+// The longest shorter start of `wanted` that each of its starts ends with.
 template <bool FromRight>
 std::vector<uint32_t> borders_of(std::string_view wanted) {
   RenderMeter::count(wanted.size());
