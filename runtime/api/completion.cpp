@@ -233,6 +233,15 @@ void read_lengths(const JsonFields& body, const CompletionContext& context, Comp
   r.params.min_tokens = std::min(r.params.min_tokens, r.params.max_tokens);
 }
 
+void read_stream(const JsonFields& body, CompletionRequest& r) {
+  r.stream = body.flag("stream", false);
+  const JsonTree* options = body.find("stream_options");
+  if (!options || !r.stream) return;
+  JsonFields fields(*options, "stream_options");
+  r.include_usage = fields.flag("include_usage", false);
+  r.continuous_usage_stats = r.include_usage && fields.flag("continuous_usage_stats", false);
+}
+
 void refuse_unsupported(const JsonFields& body) {
   const JsonTree* format = body.find("response_format");
   check(!format || (format->is(Kind::kObject) && has_text(*format, "type") &&
@@ -276,9 +285,9 @@ CompletionRequest parse_completion(const JsonTree& json, Endpoint endpoint, uint
   read_sampling(body, context, seed, r);
   if (r.echo) r.sent_texts = sent_texts(*body.find("prompt"));
   read_lengths(body, context, r);
-  r.stream = body.flag("stream", false);
+  read_stream(body, r);
   refuse_unsupported(body);
-  body.check_all_read();
+  if (!context.ignores_unknown_fields) body.check_all_read();
   return r;
 }
 
