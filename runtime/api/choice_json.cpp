@@ -1,5 +1,7 @@
 #include "runtime/api/choice_json.h"
 
+#include <fmt/core.h>
+
 #include <optional>
 
 #include "runtime/api/token_names.h"
@@ -36,6 +38,16 @@ const char* name_of(FinishReason reason) {
     default:
       return "abort";
   }
+}
+
+const char* chat_reason(FinishReason reason, bool has_calls) {
+  return has_calls && reason == FinishReason::kStop ? "tool_calls" : name_of(reason);
+}
+
+Json call_json(const ChatPiece& call, std::string_view id, int32_t choice) {
+  return {{"id", fmt::format("call_{}_{}_{}", id, choice, call.call)},
+          {"type", "function"},
+          {"function", {{"name", call.text}, {"arguments", ""}}}};
 }
 
 Json usage_json(int64_t prompt_tokens, int64_t completion_tokens) {

@@ -19,6 +19,12 @@ std::string dump(const Json& json);
 // OpenAI's names: "stop", "length"; "abort" for what was neither.
 const char* name_of(FinishReason reason);
 
+// The same of a chat: one that ends by itself and calls tools ends for them.
+const char* chat_reason(FinishReason reason, bool has_calls);
+
+// The beginning of a call, whose arguments are empty yet. `id` is the answer's.
+Json call_json(const ChatPiece& call, std::string_view id, int32_t choice);
+
 Json usage_json(int64_t prompt_tokens, int64_t completion_tokens);
 
 // What echo puts in front: the prompt as it was sent, or all of its tokens' text.

@@ -82,7 +82,21 @@ bool offers_tools(const JsonFields& body) {
   return true;
 }
 
-std::vector<int32_t> read_chat(const JsonFields& body, const CompletionContext& context) {
+// What answers are looked through for: what the template shows that the model writes.
+ChatMarkup markup_of(const ChatRequest& chat, const ChatTemplate& chat_template,
+                     std::string_view prompt) {
+  bool has_reasoning =
+      chat_template.mentions("</think>") || chat_template.mentions("reasoning_content");
+  size_t end = prompt.find_last_not_of(" \t\r\n");
+  return {.has_reasoning = has_reasoning,
+          .begins_in_reasoning = has_reasoning && end != std::string_view::npos &&
+                                 prompt.substr(0, end + 1).ends_with("<think>"),
+          .has_calls =
+              chat.tools && !chat.tools->members.empty() && chat_template.mentions("<tool_call>")};
+}
+
+std::vector<int32_t> read_chat(const JsonFields& body, const CompletionContext& context,
+                               ChatMarkup& markup) {
   check(context.chat_template != nullptr, "{}", context.no_chat_reason);
   ChatRequest chat = read_chat_request(body);
   if (!offers_tools(body)) chat.tools = nullptr;
@@ -95,9 +109,10 @@ std::vector<int32_t> read_chat(const JsonFields& body, const CompletionContext& 
   }
   check(!chat.tools || chat.tools->members.empty() || context.chat_template->has_tools(),
         "tools: this model's chat template has no place for tools");
+  std::string prompt = context.chat_template->render(chat);
+  markup = markup_of(chat, *context.chat_template, prompt);
   // Templates write the special tokens themselves.
-  return encode(context.chat_template->render(chat), context,
-                body.flag("add_special_tokens", false));
+  return encode(prompt, context, body.flag("add_special_tokens", false));
 }
 
 bool has_special_token(const std::string& text, const Tokenizer& tokenizer) {
@@ -276,7 +291,7 @@ CompletionRequest parse_completion(const JsonTree& json, Endpoint endpoint, uint
   CompletionRequest r{.endpoint = endpoint};
   r.model = body.text("model", context.model_name);
   if (endpoint == Endpoint::kChatCompletions) {
-    r.prompts = {read_chat(body, context)};
+    r.prompts = {read_chat(body, context, r.markup)};
   } else {
     const JsonTree* prompt = body.find("prompt");
     check(prompt != nullptr, "prompt: is missing");

@@ -11,6 +11,7 @@
 #include "model/config/model_config.h"
 #include "model/text/chat_template.h"
 #include "model/text/tokenizer.h"
+#include "runtime/api/chat_output.h"
 #include "runtime/schedule/request.h"
 
 namespace ll {
@@ -36,6 +37,7 @@ struct CompletionRequest {
   // What was asked for, clipped to the room behind each prompt. Empty: params' for all.
   std::vector<int32_t> max_tokens;
   TextParams text;
+  ChatMarkup markup;  // of the answers of a chat
   bool echo = false;
   std::vector<std::optional<std::string>> sent_texts;  // of prompts to echo, those sent as text
   bool return_token_ids = false;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <optional>
+#include <utility>
 
 #include "runtime/api/choice_json.h"
 #include "runtime/api/token_places.h"
@@ -40,14 +41,41 @@ Json completion_choice(const CompletionRequest& r, const Choice& c, const Tokeni
   return choice;
 }
 
-Json chat_choice(const CompletionRequest& r, const Choice& answered, const Tokenizer* tokenizer) {
+// The message of an answer, and whether it calls tools.
+std::pair<Json, bool> message_of(const CompletionRequest& r, const Choice& c, std::string_view id) {
+  Json message{{"role", "assistant"}, {"content", c.text}};
+  if (!r.markup.is_any()) return {std::move(message), false};
+  ChatOutput output(r.markup);
+  std::vector<ChatPiece> pieces = output.push(c.text);
+  for (ChatPiece& piece : output.finish()) pieces.push_back(std::move(piece));
+  std::string content, reasoning;
+  Json calls = Json::array();
+  for (const ChatPiece& p : pieces) {
+    if (p.kind == ChatPiece::Kind::kReasoning) reasoning += p.text;
+    if (p.kind == ChatPiece::Kind::kContent) content += p.text;
+    if (p.kind == ChatPiece::Kind::kCall) calls.push_back(call_json(p, id, c.index));
+    if (p.kind == ChatPiece::Kind::kArguments) {
+      Json& arguments = calls.back()["function"]["arguments"];
+      arguments = arguments.get<std::string>() + p.text;
+    }
+  }
+  message["content"] = content.empty() && !calls.empty() ? Json(nullptr) : Json(content);
+  if (!reasoning.empty()) message["reasoning_content"] = reasoning;
+  bool has_calls = !calls.empty();
+  if (has_calls) message["tool_calls"] = std::move(calls);
+  return {std::move(message), has_calls};
+}
+
+Json chat_choice(const CompletionRequest& r, const Choice& answered, std::string_view id,
+                 const Tokenizer* tokenizer) {
   Choice none{.index = answered.index, .finish_reason = FinishReason::kLength};
   const Choice& c = r.drop_output ? none : answered;
+  auto [message, has_calls] = message_of(r, c, id);
   Json choice{{"index", c.index},
-              {"message", {{"role", "assistant"}, {"content", c.text}}},
+              {"message", std::move(message)},
               {"logprobs",
                r.params.logprobs >= 0 ? chat_logprobs(r, c.logprobs, tokenizer) : Json(nullptr)},
-              {"finish_reason", name_of(c.finish_reason)}};
+              {"finish_reason", chat_reason(c.finish_reason, has_calls)}};
   if (r.return_token_ids) {
     choice["prompt_token_ids"] = r.prompts[0];
     choice["token_ids"] = c.token_ids;
@@ -63,7 +91,7 @@ std::string completion_body(const CompletionRequest& r, const std::vector<Choice
   bool is_chat = r.endpoint == Endpoint::kChatCompletions;
   Json list = Json::array();
   for (const Choice& c : choices)
-    list.push_back(is_chat ? chat_choice(r, c, tokenizer) : completion_choice(r, c, tokenizer));
+    list.push_back(is_chat ? chat_choice(r, c, id, tokenizer) : completion_choice(r, c, tokenizer));
   int64_t completion = r.drop_output ? 0 : usage.completion_tokens;
   Json counts = usage_json(usage.prompt_tokens, completion);
   counts["prompt_tokens_details"] = {{"cached_tokens", usage.cached_tokens}};

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 #include "base/json_tree.h"
 #include "runtime/api/choice_json.h"
 #include "runtime/api/token_places.h"
@@ -13,12 +15,15 @@ CompletionStream::CompletionStream(std::shared_ptr<const CompletionRequest> requ
     : request_(std::move(request)),
       tokenizer_(tokenizer),
       is_chat_(request_->endpoint == Endpoint::kChatCompletions),
+      id_(id),
       choices_(static_cast<size_t>(request_->num_choices())) {
   head_ = fmt::format(R"({{"id":"{}-{}","object":"{}","created":{},"model":)",
                       is_chat_ ? "chatcmpl" : "cmpl", id,
                       is_chat_ ? "chat.completion.chunk" : "text_completion", created);
   append_json_string(head_, request_->model);
   head_ += R"(,"choices":[)";
+  if (request_->markup.is_any())
+    for (ChoiceState& state : choices_) state.output.emplace(request_->markup);
   for (const auto& prompt : request_->prompts)
     num_prompt_tokens_ += static_cast<int64_t>(prompt.size());
 }
@@ -91,6 +96,39 @@ std::string CompletionStream::completion_logprobs(const Delta& delta, ChoiceStat
   return dump(std::move(lists).json());
 }
 
+// Chunks of what the text is made of, reasoning and calls; the piece keeps what none of them says.
+std::vector<std::string> CompletionStream::pieces_of(const Delta& delta, ChoiceState& state,
+                                                     Piece& piece) const {
+  std::vector<std::string> chunks;
+  std::vector<ChatPiece> pieces = state.output->push(std::exchange(piece.text, {}));
+  if (delta.finish_reason != FinishReason::kNone)
+    for (ChatPiece& last : state.output->finish()) pieces.push_back(std::move(last));
+  for (const ChatPiece& p : pieces) {
+    Json part;
+    Json call = {{"index", p.call}};
+    switch (p.kind) {
+      case ChatPiece::Kind::kReasoning:
+        part["reasoning_content"] = p.text;
+        break;
+      case ChatPiece::Kind::kContent:
+        part["content"] = p.text;
+        break;
+      case ChatPiece::Kind::kCall:
+        call.update(call_json(p, id_, delta.choice));
+        part["tool_calls"] = Json::array({std::move(call)});
+        break;
+      case ChatPiece::Kind::kArguments:
+        call["function"] = {{"arguments", p.text}};
+        part["tool_calls"] = Json::array({std::move(call)});
+        break;
+    }
+    chunks.push_back(
+        chunk(delta.choice, "\"delta\":" + dump(part), piece.logprobs, "", piece.more));
+    piece.logprobs = "null", piece.more.clear();
+  }
+  return chunks;
+}
+
 std::vector<std::string> CompletionStream::push(const Delta& delta) {
   std::vector<std::string> chunks;
   const CompletionRequest& r = *request_;
@@ -115,10 +153,13 @@ std::vector<std::string> CompletionStream::push(const Delta& delta) {
       piece.logprobs = completion_logprobs(delta, state);
     if (r.return_token_ids) piece.more += fmt::format(",\"token_ids\":[{}]", delta.token);
   }
+  if (state.output)
+    for (std::string& part : pieces_of(delta, state, piece)) chunks.push_back(std::move(part));
   bool is_empty = piece.text.empty() && piece.logprobs == "null" && piece.more.empty();
   if (is_empty && !is_end) return chunks;
-  std::string_view reason =
-      !is_end ? "" : name_of(r.drop_output ? FinishReason::kLength : delta.finish_reason);
+  FinishReason ending = r.drop_output ? FinishReason::kLength : delta.finish_reason;
+  bool has_calls = state.output && state.output->num_calls() > 0;
+  std::string_view reason = is_end ? chat_reason(ending, has_calls) : "";
   chunks.push_back(
       chunk(delta.choice, content_of(piece, is_end), piece.logprobs, reason, piece.more));
   return chunks;

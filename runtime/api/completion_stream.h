@@ -2,6 +2,7 @@
 // OpenAI's chunks of an answer that comes piece by piece.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@ class CompletionStream {
  private:
   struct ChoiceState {
     bool has_begun = false;
+    std::optional<ChatOutput> output;  // where the text of a chat is looked into
     int64_t place = 0;                 // characters in front of `text`
     std::string text;                  // whose tokens are all in `scored`
     std::vector<TokenLogprob> scored;  // whose text may yet come
@@ -39,11 +41,13 @@ class CompletionStream {
                     std::string_view finish_reason, std::string_view more) const;
   void begin(const Delta& delta, ChoiceState& state, Piece& piece) const;
   std::string completion_logprobs(const Delta& delta, ChoiceState& state) const;
+  std::vector<std::string> pieces_of(const Delta& delta, ChoiceState& state, Piece& piece) const;
   std::string content_of(const Piece& piece, bool is_end) const;
 
   std::shared_ptr<const CompletionRequest> request_;
   const Tokenizer* tokenizer_;
   bool is_chat_;
+  std::string id_;
   std::string head_;  // of every chunk, up to its choices
   std::vector<ChoiceState> choices_;
   int64_t num_prompt_tokens_ = 0, num_tokens_ = 0;

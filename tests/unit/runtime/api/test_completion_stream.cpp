@@ -120,6 +120,40 @@ TEST_CASE("stream: chunks of a chat") {
   }
 }
 
+TEST_CASE("stream: calls of tools and reasoning, as in the body") {
+  auto r = parse(chat_of(R"("stream": true)"));
+  r.markup = {.has_reasoning = true, .has_calls = true};
+  std::string text =
+      "<think>So.</think>Look:\n<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": "
+      "1}}</tool_call>";
+  auto deltas = deltas_of(r, tokens_of(text));
+  deltas.back().finish_reason = FinishReason::kStop;
+  std::string reasoning, content, name, arguments, reason;
+  for (const Json& chunk : chunks_of(r, deltas)) {
+    const Json& choice = chunk["choices"][0];
+    reasoning += choice["delta"].value("reasoning_content", "");
+    content += choice["delta"].value("content", "");
+    if (choice["finish_reason"].is_string()) reason = choice["finish_reason"];
+    if (!choice["delta"].contains("tool_calls")) continue;
+    const Json& call = choice["delta"]["tool_calls"][0];
+    CHECK(call["index"] == 0);
+    name += call["function"].value("name", "");
+    arguments += call["function"].value("arguments", "");
+    if (call.contains("id")) CHECK(call["id"] == "call_7_0_0");
+  }
+  CHECK(reason == "tool_calls");
+  Json whole = whole_of(r, deltas);
+  CHECK(whole["finish_reason"] == "tool_calls");
+  const Json& message = whole["message"];
+  CHECK(message["reasoning_content"] == reasoning);
+  CHECK(message["content"] == content);
+  CHECK(message["tool_calls"][0]["function"] == Json{{"name", name}, {"arguments", arguments}});
+  CHECK(reasoning == "So.");
+  CHECK(content == "Look:");
+  CHECK(name == "f");
+  CHECK(arguments == "{\"a\": 1}");
+}
+
 TEST_CASE("stream: each choice has a beginning and an end of its own") {
   auto r = parse(chat_of(R"("stream": true, "n": 2)"));
   std::vector<Delta> deltas;
