@@ -1,7 +1,7 @@
 #include "model/text/tokenizer_spec.h"
 
 #include <algorithm>
-#include <set>
+#include <unordered_set>
 #include <utility>
 
 #include "base/check.h"
@@ -274,12 +274,13 @@ class Parser {
   // Hugging Face's tokenizers gives tokens that are not in model.vocab the ids behind it, in the
   // order of the list, whatever ids the file gives them.
   void check_added_ids(const JsonTree& vocab) const {
-    std::set<std::string_view> known;
+    std::unordered_set<std::string_view> added, known;  // few, where the vocabulary is large
+    for (const AddedToken& token : spec_.added) added.insert(token.content);
+    for (const JsonTree::Member& member : vocab.members)
+      if (added.contains(member.key)) known.insert(member.key);
     auto next = static_cast<int64_t>(vocab.members.size());
-    std::set<std::string_view> names;
-    for (const JsonTree::Member& member : vocab.members) names.insert(member.key);
     for (const AddedToken& token : spec_.added) {
-      if (names.contains(token.content) || !known.insert(token.content).second) continue;
+      if (!known.insert(token.content).second) continue;
       check(token.id == next,
             "{}: added token '{}' has the id {}, but is not in model.vocab, and Hugging Face's "
             "tokenizers would make it {}: give the added tokens ids without holes",
