@@ -100,8 +100,7 @@ void run_replica(Engine& engine, const MpiGroup& leaders, const PoolOptions& opt
       continue;
     }
     StepEvents events = replica.step();
-    // What was heard may have changed its numbers.
-    if (!events.is_empty() || has_heard)
+    if (!events.is_empty())
       mailbox.post(0, encode(ReplicaStep{replica.stats(), std::move(events)}));
   }
 }
