@@ -2,9 +2,12 @@
 # Installs the Debian packages that are missing here, through apt; does nothing when all are there.
 # usage: install_dependencies.sh [build|format|tidy|fuzz|slurm]...
 set -euo pipefail
+# Headers of Boost.Beast and Asio: Debian 12 has 1.81 beside an older default, Ubuntu 24.04 1.83.
+boost=libboost1.83-dev
+grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release && boost=libboost1.81-dev
 build=(g++ cmake ninja-build pkg-config git openmpi-bin libopenmpi-dev libhdf5-dev libfmt-dev
        libyaml-cpp-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libcli11-dev doctest-dev
-       libdnnl-dev help2man jq)
+       libdnnl-dev help2man jq "$boost")
 format=(git clang-format-14)
 tidy=(clang-tidy-16 libomp-16-dev)
 slurm=(slurm-wlm munge)

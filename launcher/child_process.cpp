@@ -46,7 +46,8 @@ std::vector<char*> pointers(const std::vector<std::string>& command) {
 
 // In the child; does not return.
 [[noreturn]] void start(const std::vector<std::string>& command, int input, pid_t parent,
-                        const sigset_t& mask) {
+                        const sigset_t& mask, bool has_own_group) {
+  if (has_own_group) setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);  // mpirun then ends its ranks
   if (getppid() != parent) _exit(kNotFound);
   if (input == kNoInput) input = ::open("/dev/null", O_RDONLY);
@@ -62,12 +63,13 @@ bool is_from_terminal(const siginfo_t& info) { return info.si_code == SI_KERNEL;
 
 }  // namespace
 
-ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_end) {
+ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_end,
+                   bool softens_interrupts) {
   sigset_t mask;
   sigset_t waited_for = block_signals(mask);
   pid_t self = getpid(), child = fork();
   check_call(child >= 0, "{}: cannot be started", command[0]);
-  if (child == 0) start(command, input, self, mask);
+  if (child == 0) start(command, input, self, mask, softens_interrupts);
   int status = 0;
   ChildEnd end;
   for (;;) {
@@ -76,8 +78,9 @@ ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_
     if (signal == SIGCHLD && waitpid(child, &status, WNOHANG) == child) break;
     if (signal <= 0 || signal == SIGCHLD) continue;
     end.was_asked |= signal != SIGUSR1 && signal != SIGUSR2;
-    if (is_from_terminal(info)) continue;
-    kill(child, signal == SIGTERM ? std::exchange(soft_end, SIGTERM) : signal);
+    if (is_from_terminal(info) && !softens_interrupts) continue;
+    bool is_softened = signal == SIGTERM || (signal == SIGINT && softens_interrupts);
+    kill(child, is_softened ? std::exchange(soft_end, SIGTERM) : signal);
   }
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   end.code = WIFEXITED(status) ? WEXITSTATUS(status) : kSignalled + WTERMSIG(status);

@@ -14,10 +14,12 @@ struct ChildEnd {
 };
 
 // Runs a program to its end. Signals that ask this process to end or that users define go to the
-// child, the first SIGTERM as `soft_end`; the child ends with this process. Its standard input is
-// the open descriptor `input`, or nothing (kNoInput). Throws Error when the program cannot be
-// started.
-ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_end = SIGTERM);
+// child, the first SIGTERM as `soft_end`; the child ends with this process. Where interrupts are
+// softened, SIGINT is treated alike, and a terminal's Ctrl-C does not reach the child otherwise.
+// Its standard input is the open descriptor `input`, or nothing (kNoInput). Throws Error when the
+// program cannot be started.
+ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_end = SIGTERM,
+                   bool softens_interrupts = false);
 
 // The program takes this process's place.
 [[noreturn]] void become(const std::vector<std::string>& command);

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 
@@ -150,10 +151,12 @@ int run_job_command(const JobArguments& a, int num_ranks) {
   std::optional<AnswerPipe> answers;
   if (output)
     answers.emplace(*output, *output == STDOUT_FILENO ? "standard output" : config.job.output);
-  // mpirun hands SIGUSR1 on to the ranks of a batch, which then stop so that they can be gone on
-  // with; at a SIGTERM of its own it would kill them.
-  int soft_end = config.job.type == JobType::kBatch ? SIGUSR1 : SIGTERM;
-  int code = explained_exit(run_child(command, input.value_or(kNoInput), soft_end));
+  // mpirun hands SIGUSR1 on to the ranks: those of a batch then stop so that they can be gone on
+  // with, those of a server when their requests have ended. At a SIGTERM of its own it would kill
+  // them.
+  bool is_server = config.job.type == JobType::kServe;
+  int soft_end = config.job.type == JobType::kBench ? SIGTERM : SIGUSR1;
+  int code = explained_exit(run_child(command, input.value_or(kNoInput), soft_end, is_server));
   bool are_written = !answers || answers->finish();
   return are_written ? code : static_cast<int>(ExitCode::kError);
 }

@@ -6,13 +6,13 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "base/exception_text.h"
 #include "base/nearest_name.h"
 #include "launcher/batch_command.h"
 #include "launcher/bench_command.h"
 #include "launcher/child_process.h"
 #include "launcher/plan_command.h"
 #include "launcher/render_command.h"
+#include "launcher/serve_command.h"
 #include "launcher/tokenize_command.h"
 #include "launcher/verify_command.h"
 #include "launcher/version_report.h"
@@ -51,6 +51,7 @@ constexpr std::array kCommands = {
     Command{"convert", convert_command, "make a weight file of a Hugging Face folder"},
     Command{"plan", ll::plan_command, "which grid of ranks to run a model on"},
     Command{"render", ll::render_command, "what a chat template makes of chat requests"},
+    Command{"serve", ll::serve_command, "answer OpenAI's clients over HTTP"},
     Command{"tokenize", ll::tokenize_command, "text to token ids and back"},
     Command{"verify", ll::verify_command, "compare a weight file with its checksums"},
     Command{"version", version_command, "what the programs were built with and find here"},
@@ -75,6 +76,8 @@ int run(const Arguments& arguments) {
     fmt::print("{}\n", ll::version_line());
     return static_cast<int>(ll::ExitCode::kDone);
   }
+  // The original's command line has no command.
+  if (name.starts_with("--model")) return ll::serve_command(arguments);
   Arguments names;
   for (const Command& c : kCommands) {
     if (name == c.name) return c.run({arguments.begin() + 1, arguments.end()});
@@ -97,7 +100,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "litelang: %s\n", e.what());
     return static_cast<int>(e.code());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "litelang: %s\n", ll::exception_text(e).c_str());
+    std::fprintf(stderr, "litelang: %s\n", e.what());
     return static_cast<int>(ll::ExitCode::kError);
   }
 }

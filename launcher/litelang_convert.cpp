@@ -8,7 +8,6 @@
 #include <exception>
 
 #include "base/check.h"
-#include "base/exception_text.h"
 #include "base/write_signals.h"
 #include "launcher/version_report.h"
 #include "model/files/converter.h"
@@ -155,7 +154,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "litelang-convert: %s\n", e.what());
     return static_cast<int>(e.code());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "litelang-convert: %s\n", ll::exception_text(e).c_str());
+    std::fprintf(stderr, "litelang-convert: %s\n", e.what());
     return static_cast<int>(ll::ExitCode::kError);
   }
 }

@@ -68,7 +68,8 @@ DeviceMemory memory_of(const Arguments& a, const MachineRates& machine, RunnerOp
     memory.packed_bytes = open_backend(BackendKind::kCpu, 0, 1).ops.packed_bytes;
   } else {
     memory.has_graphs = true;
-    limits.graph_max_rows = EngineConfig{}.cuda_graph_max_bs;
+    EngineConfig defaults;
+    limits.graph_max_rows = defaults.cuda_graph_max_bs;
   }
   return memory;
 }

@@ -1,5 +1,9 @@
 #include "runtime/job.h"
 
+#include <chrono>
+#include <csignal>
+#include <optional>
+
 #include "runtime/api/api_context.h"
 #include "runtime/batch/batch_job.h"
 #include "runtime/batch/model_fingerprint.h"
@@ -7,11 +11,13 @@
 #include "runtime/bench/bench_job.h"
 #include "runtime/config/output_conflict.h"
 #include "runtime/planning/measure_device.h"
+#include "runtime/process/last_words.h"
 #include "runtime/process/launch_clock.h"
 #include "runtime/process/stop_request.h"
 #include "runtime/process/time_limit.h"
 #include "runtime/rank/local_model.h"
 #include "runtime/replicas/replica_pool.h"
+#include "runtime/server/server.h"
 
 namespace ll {
 namespace {
@@ -46,7 +52,7 @@ ExitCode run_batch(LocalModel& local, const EngineConfig& config, const MpiEnvir
 }
 
 // Any rank but 0.
-void follow_batch(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi) {
+void follow_rank_0(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi) {
   const MpiGroup& replica = local.grid().replica();
   if (replica.rank() > 0) return run_worker(local.runner(), replica, local.watchdog());
   Engine engine = engine_of(local, config);
@@ -105,8 +111,75 @@ ExitCode batch(const EngineConfig& config, const MpiEnvironment& mpi) {
   StopRequest stop(mpi.local_peers());
   if (mpi.world().rank() == 0) return lead_batch(config, mpi, stop);
   LocalModel local(config, mpi);
-  if (load_for_batch(local, mpi, stop, false)) follow_batch(local, config, mpi);
+  if (load_for_batch(local, mpi, stop, false)) follow_rank_0(local, config, mpi);
   return ExitCode::kDone;
+}
+
+void run_server(Server& server, LocalModel& local, const EngineConfig& config,
+                const MpiEnvironment& mpi) {
+  ApiContext api(config, local.files(), local.limits().max_length,
+                 local.budget().num_pages * local.budget().page_span);
+  api.context.ignores_unknown_fields = true;
+  if (!config.server.served_model_name.empty())
+    api.context.model_name = config.server.served_model_name;
+  Engine engine = engine_of(local, config);
+  ReplicaPool pool(engine, local.grid().leaders(), pool_options(config, mpi));
+  int64_t max_choices = int64_t{config.scheduler.max_num_seqs} * local.grid().shape().dp +
+                        config.scheduler.max_waiting;
+  server.run(api.context, local.files().texts, pool, max_choices,
+             [&] { return mpi.local_peers().find_fault(); });
+}
+
+// Asks the server to end when its requests have, at the first signal. A later one ends it at once,
+// and so does one that comes because a rank died; clients hear of that, too.
+class ServerEnd {
+ public:
+  ServerEnd(Server& server, const MpiEnvironment& mpi)
+      : server_(server),
+        mpi_(mpi),
+        terminate_(SIGTERM, [this] { return ask(); }),
+        interrupt_(SIGINT, [this] { return ask(); }) {
+    LastWords::on_end([this](const std::string& why) { server_.give_up(why); });
+  }
+  ~ServerEnd() { LastWords::on_end(nullptr); }
+  ServerEnd(const ServerEnd&) = delete;
+  ServerEnd& operator=(const ServerEnd&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  // Who is asked by two ways hears it twice.
+  static constexpr auto kOneQuestion = std::chrono::seconds(2);
+
+  bool ask() {
+    if (!mpi_.local_peers().find_fault().empty()) return false;
+    if (!asked_) asked_ = Clock::now();
+    server_.drain();
+    return Clock::now() - *asked_ < kOneQuestion;
+  }
+
+  Server& server_;
+  const MpiEnvironment& mpi_;
+  std::optional<Clock::time_point> asked_;  // of the thread that signals act on
+  OnSignal terminate_, interrupt_;
+};
+
+void serve(const EngineConfig& config, const MpiEnvironment& mpi) {
+  if (mpi.world().rank() > 0) {
+    // Rank 0 is told, too, and ends the others when its requests have ended.
+    OnSignal drain(SIGUSR1, [] { return true; });
+    LocalModel local(config, mpi);
+    local.load(local.wanted_grid());
+    auto is_well = [&] { return mpi.local_peers().find_fault().empty(); };
+    OnSignal terminate(SIGTERM, is_well), interrupt(SIGINT, is_well);
+    return follow_rank_0(local, config, mpi);
+  }
+  // An address that cannot be had shows before the model is loaded.
+  Server server(config);
+  OnSignal drain(SIGUSR1, [&] { return server.drain(), true; });
+  LocalModel local(config, mpi);
+  local.load(local.wanted_grid());
+  ServerEnd end(server, mpi);
+  run_server(server, local, config, mpi);
 }
 
 void print_trace(StepTrace& trace, const std::string& path) {
@@ -176,8 +249,16 @@ void bench(const EngineConfig& config, const MpiEnvironment& mpi) {
 }  // namespace
 
 ExitCode run_job(const EngineConfig& config, const MpiEnvironment& mpi) {
-  if (config.job.type == EngineConfig::JobType::kBatch) return batch(config, mpi);
-  bench(config, mpi);
+  switch (config.job.type) {
+    case JobType::kBatch:
+      return batch(config, mpi);
+    case JobType::kServe:
+      serve(config, mpi);
+      break;
+    case JobType::kBench:
+      bench(config, mpi);
+      break;
+  }
   return ExitCode::kDone;
 }
 

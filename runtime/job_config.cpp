@@ -4,6 +4,7 @@
 #include "runtime/batch/batch_rows.h"
 #include "runtime/bench/bench_rows.h"
 #include "runtime/config/engine_rows.h"
+#include "runtime/server/server_rows.h"
 
 namespace ll {
 namespace {
@@ -13,13 +14,15 @@ ConfigSection type_rows() {
   return {.rows = rows_of<B>(
               "job", [](EngineConfig& c) -> B& { return c.job; },
               {{"type", choice(&B::type, {{"batch", JobType::kBatch, "answer a file of requests"},
+                                          {"serve", JobType::kServe, "answer requests over HTTP"},
                                           {"bench", JobType::kBench, "the section bench"}})}})};
 }
 
 }  // namespace
 
 const ConfigTable& job_keys() {
-  static const ConfigTable table = {engine_rows(), type_rows(), batch_rows(), bench_rows()};
+  static const ConfigTable table = {engine_rows(), type_rows(), batch_rows(), server_rows(),
+                                    bench_rows()};
   return table;
 }
 

@@ -127,6 +127,12 @@ bool ChatTemplate::has_tools() const {
                      [](const auto& named) { return named.second.reads("tools"); });
 }
 
+bool ChatTemplate::mentions(std::string_view text) const {
+  return std::any_of(templates_.begin(), templates_.end(), [&](const auto& named) {
+    return named.second.source().find(text) != std::string_view::npos;
+  });
+}
+
 // The variable chat_template may name one, as it does in transformers; "tool_use" is the one for
 // requests with tools.
 const jinja::Template& ChatTemplate::choose(const ChatRequest& request) const {

@@ -26,6 +26,8 @@ class ChatTemplate {
 
   // Whether tools have a place in the text; others ignore them.
   bool has_tools() const;
+  // Whether a text stands in the source of one of the templates.
+  bool mentions(std::string_view text) const;
 
  private:
   using Templates = std::map<std::string, jinja::Template, std::less<>>;

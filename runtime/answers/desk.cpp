@@ -91,9 +91,12 @@ void Desk::take_token(DrawnToken drawn, Taken& taken) {
     text->finish();
     choice.finish_reason = text->is_stopped() ? FinishReason::kStop : drawn.finish_reason;
   }
-  if (r.stream)
+  if (r.stream) {
     taken.deltas.push_back({job->answer.key, choice.index, text->take_settled(), drawn.token,
                             drawn.logprob, choice.finish_reason});
+    if (r.params.prompt_logprobs >= 0 && choice.token_ids.size() == 1)
+      taken.deltas.back().prompt_logprobs = job->scores[static_cast<size_t>(prompt_index)];
+  }
   if (drawn.logprob) choice.logprobs.push_back(std::move(*drawn.logprob));
   if (!has_ended) return;
   choice.text = text->take_text();

@@ -34,6 +34,8 @@ struct Delta {
   int32_t token = 0;
   std::optional<TokenLogprob> logprob;
   FinishReason finish_reason = FinishReason::kNone;  // of the choice's last delta
+  // Choice::prompt_logprobs, with the first delta of a choice.
+  std::vector<TokenLogprob> prompt_logprobs = {};
 };
 
 }  // namespace ll

@@ -11,6 +11,7 @@
 #include "model/config/model_config.h"
 #include "model/text/chat_template.h"
 #include "model/text/tokenizer.h"
+#include "runtime/api/chat_output.h"
 #include "runtime/schedule/request.h"
 
 namespace ll {
@@ -36,13 +37,15 @@ struct CompletionRequest {
   // What was asked for, clipped to the room behind each prompt. Empty: params' for all.
   std::vector<int32_t> max_tokens;
   TextParams text;
+  ChatMarkup markup;  // of the answers of a chat
   bool echo = false;
   std::vector<std::optional<std::string>> sent_texts;  // of prompts to echo, those sent as text
-  int32_t prompt_logprobs = -1;  // of prompt tokens, as vLLM lists them; -1: no list
   bool return_token_ids = false;
   bool return_tokens_as_token_ids = false;  // "token_id:7" for a token's text among logprobs
   bool drop_output = false;                 // max_tokens 0: only the prompt is scored
   bool stream = false;                      // piece by piece
+  // A stream has a last chunk with what was used, and the same so far in every chunk.
+  bool include_usage = false, continuous_usage_stats = false;
 
   int64_t num_choices() const { return static_cast<int64_t>(prompts.size()) * params.n; }
   SamplingParams params_of(size_t prompt) const;
@@ -59,6 +62,8 @@ struct CompletionContext {
   GenerationConfig defaults;
   int32_t vocab_size = 0;
   int64_t max_input_length = 0, max_output_length = 0, max_length = 0;
+  // Whether fields that nobody knows are no mistake: clients of servers send many.
+  bool ignores_unknown_fields = false;
   // That a sequence alone may come to need; longer defaults are clipped to it.
   int64_t num_kv_positions = INT64_MAX;
 };

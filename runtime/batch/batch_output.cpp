@@ -151,7 +151,7 @@ void BatchOutput::prepare() {
     LineSet seen;
     journal_->keep([&](const JournalLine& line) { return is_kept(line, seen); });
   }
-  num_errors_ = drops_errors() ? 0 : scan_.num_errors;
+  counts_ = {.total = scan_.answered.size(), .failed = num_answered_errors()};
   job_.write(output_ + ".job");
 }
 
@@ -159,7 +159,8 @@ void BatchOutput::write(std::string_view record, bool is_error) {
   if (plain_) return plain_->write_line(record);
   prepare();
   journal_->append(record);
-  num_errors_ += is_error;
+  ++counts_.total;
+  counts_.failed += is_error;
 }
 
 void BatchOutput::check_sound() {
@@ -176,11 +177,12 @@ void BatchOutput::finish() {
   AnswerPlaces places{.output = output_,
                       .errors = config_.job.error_file,
                       .is_sorted = config_.job.order == Order::kInput};
-  bool is_copied = places.is_sorted || (!places.errors.empty() && num_errors_ > 0);
+  bool is_copied = places.is_sorted || (!places.errors.empty() && counts_.failed > 0);
   if (is_copied) copy_answers(journal_->fd(), journal_->path(), lines_, places);
   std::string last = is_copied ? output_ + ".tmp" : journal_->path();
   // Before the output has its name, so that whoever finds it there knows whose it is.
   job_.finished = FinishedOutput::of(last);
+  job_.counts = counts_;
   job_.write(output_ + ".job");
   if (!is_copied) return journal_->rename_to(output_);
   if (!places.errors.empty()) rename_durably(places.errors + ".tmp", places.errors);

@@ -69,7 +69,7 @@ class BatchOutput {
   JournalScan scan_;
   bool is_prepared_ = false;  // for appending
   bool is_complete_ = false;
-  int64_t num_errors_ = 0;
+  RequestCounts counts_;
 };
 
 }  // namespace ll

@@ -92,6 +92,10 @@ void JobFile::write(const std::string& path) const {
       {"seed", f.model.seed},
       {"writer", {{"host", writer.host}, {"pid", writer.pid}, {"slurm_job", writer.slurm_job}}}};
   if (finished) json["finished"] = {{"inode", finished->inode}, {"bytes", finished->bytes}};
+  if (finished)
+    json["request_counts"] = {{"total", counts.total},
+                              {"completed", counts.total - counts.failed},
+                              {"failed", counts.failed}};
   write_durably(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 

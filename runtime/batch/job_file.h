@@ -29,10 +29,16 @@ struct FinishedOutput {
   bool operator==(const FinishedOutput&) const = default;
 };
 
+// OpenAI's request_counts of a batch that has ended.
+struct RequestCounts {
+  int64_t total = 0, failed = 0;  // answered; with an error
+};
+
 struct JobFile {
   JobFingerprint fingerprint;
   JobWriter writer;
   std::optional<FinishedOutput> finished;
+  RequestCounts counts;  // written with `finished`, for users; not read
 
   // None where there is no such file; throws Error for one that cannot be read.
   static std::optional<JobFile> read(const std::string& path);

@@ -6,7 +6,7 @@
 
 namespace ll {
 
-enum class JobType { kBatch, kBench };
+enum class JobType { kBatch, kServe, kBench };
 
 // The section `job` of the configuration: what is to be done, and a batch's files.
 struct BatchOptions {

@@ -8,6 +8,7 @@
 #include "runtime/config/batch_options.h"
 #include "runtime/config/bench_options.h"
 #include "runtime/config/model_options.h"
+#include "runtime/config/server_options.h"
 
 namespace ll {
 
@@ -54,11 +55,13 @@ struct EngineConfig {
   using Bench = BenchOptions;
   Bench bench;
 
+  ServerOptions server;
+
   bool operator==(const EngineConfig&) const = default;
 
   // Whether several replicas can do the job.
   bool can_replicate() const {
-    return job.type == JobType::kBatch || bench.kind == Bench::Kind::kThroughput;
+    return job.type != JobType::kBench || bench.kind == Bench::Kind::kThroughput;
   }
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <thread>
 
 #include "base/check.h"
@@ -14,11 +15,25 @@ namespace ll {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+std::mutex listener_mutex;
+std::function<void(const std::string&)> listener;
+
+}  // namespace
+
+void LastWords::on_end(std::function<void(const std::string&)> tell) {
+  std::lock_guard lock(listener_mutex);
+  listener = std::move(tell);
+}
+
 void LastWords::say(const std::string& text) const {
   end_progress();
   fmt::print(stderr, "litelang-run: {}: {}\n", who_, text);
   std::fflush(stderr);
   peers_.send_explained();
+  std::lock_guard lock(listener_mutex);
+  if (listener) listener(text);
 }
 
 void LastWords::let_peers_speak(milliseconds patience) {

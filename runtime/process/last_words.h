@@ -1,6 +1,7 @@
 #pragma once
 // How a rank ends that cannot go on: of all ranks of a host one says why, and all are gone.
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "parallel/mpi/local_peers.h"
@@ -11,6 +12,10 @@ class LastWords {
  public:
   // `who` names the process: "rank 3 on node7".
   LastWords(std::string who, LocalPeers peers) : who_(std::move(who)), peers_(std::move(peers)) {}
+
+  // Whoever must be told what is said before the process ends, on whatever thread: one at a time;
+  // none: nobody.
+  static void on_end(std::function<void(const std::string& why)> tell);
 
   // A rank of this host that died or is stopped, as a phrase; empty: none.
   std::string find_fault() const { return peers_.find_fault(); }

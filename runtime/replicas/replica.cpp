@@ -100,7 +100,8 @@ void run_replica(Engine& engine, const MpiGroup& leaders, const PoolOptions& opt
       continue;
     }
     StepEvents events = replica.step();
-    if (!events.is_empty())
+    // What was heard may have changed its numbers.
+    if (!events.is_empty() || has_heard)
       mailbox.post(0, encode(ReplicaStep{replica.stats(), std::move(events)}));
   }
 }

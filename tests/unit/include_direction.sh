@@ -9,7 +9,7 @@ cd "$1" || exit 1
 # its inner doors, behind the bar, for the rooms of its top folder alone. A folder that is not in the list belongs to the
 # room above it. A file, or a pair of .h and .cpp, that stands higher than the rest of its folder has a line of its own.
 rooms='
-base                        check.h check_call.h durable_file.h exception_text.h hash.h input_file.h json_fields.h json_tree.h
+base                        check.h check_call.h durable_file.h hash.h input_file.h json_fields.h json_tree.h
                             line_reader.h nearest_name.h numbers.h output_file.h output_stage.h printable.h
                             random.h sha256.h utf8.h version_row.h write_signals.h xxh64.h
 
@@ -59,17 +59,19 @@ runtime/version             version.h
 runtime/config              engine_config.h
                             | bench_options.h config_reader.h config_rows.h engine_rows.h line_range.h model_files.h
                             output_conflict.h
-runtime/process             progress.h spin_limit.h | cpu_threads.h launch_clock.h signals.h stop_request.h
+runtime/process             progress.h spin_limit.h | cpu_threads.h last_words.h launch_clock.h signals.h stop_request.h
                             time_limit.h watchdog.h
 runtime/schedule            | request.h scheduler.h step_events.h step_plan.h step_result.h step_work.h
 runtime/engine              | engine.h model_runner.h runner_options.h
 runtime/planning            grid_planner.h | grid_cost.h machine_rates.h measure_device.h memory_budget.h
                             rank_sizes.h
 runtime/rank                | local_model.h
-runtime/api                 | answer.h api_context.h completion.h completion_body.h text_output.h
+runtime/api                 | answer.h api_context.h completion.h completion_body.h completion_stream.h
+                            text_output.h
 runtime/answers             | desk.h
 runtime/replicas            | replica_pool.h
 runtime/batch               | batch_job.h batch_rows.h model_fingerprint.h
+runtime/server              | server.h server_rows.h
 runtime/bench               | bench_grids.h bench_job.h bench_rows.h
 runtime                     job.h job_config.h
 
@@ -93,7 +95,7 @@ CLI/                           launcher
 '
 
 # Types of libraries stay out of headers, but for those of the doors themselves.
-in_headers='kernels/cuda/ parallel/mpi/mpi_handle.h parallel/nccl/nccl_check.h'
+in_headers='runtime/api/choice_json.h runtime/server/http_connection.h kernels/cuda/ parallel/mpi/mpi_handle.h parallel/nccl/nccl_check.h'
 
 check_includes() {
   find base kernels parallel model runtime launcher -regex '.*\.\(h\|cpp\|cu\|cuh\|inl\)' -print0 | sort -z |

@@ -221,6 +221,25 @@ TEST_CASE("desk: a preempted prompt's scores start over; every choice has them")
   }
 }
 
+TEST_CASE("desk: the first delta of each choice brings the scores of its prompt") {
+  Rig rig;
+  CompletionRequest r = request_of({bytes_of("ab")}, 2);
+  r.stream = true;
+  r.params.prompt_logprobs = 1;
+  int64_t id = rig.open(7, r)[0];
+  StepEvents events;
+  events.prompt_scores.push_back({id, 1, {scored(5, -2)}});
+  for (int32_t index : {0, 1})
+    events.append(tokens_of({id, index}, bytes_of("xy"), FinishReason::kLength));
+  rig.take(std::move(events));
+  REQUIRE(rig.deltas.size() == 4);
+  for (size_t i : {0, 2}) {
+    REQUIRE(rig.deltas[i].prompt_logprobs.size() == 1);
+    CHECK(rig.deltas[i].prompt_logprobs[0].logprob == -2);
+    CHECK(rig.deltas[i + 1].prompt_logprobs.empty());
+  }
+}
+
 TEST_CASE("desk: half a character at the end is shown as what it is") {
   Rig rig;
   auto fox = bytes_of("x🦊");

@@ -6,6 +6,7 @@
 
 #include <functional>
 
+#include "base/json_tree.h"
 #include "runtime/batch/batch_envelope.h"
 #include "tests/unit/model/files/model_files.h"
 
@@ -187,6 +188,9 @@ TEST_CASE("output: in the order of the input, errors in a file of their own") {
   CHECK(read_text(job.folder / "errors") == bad(3) + "\n" + bad(4) + "\n");
   CHECK_FALSE(fs::exists(job.partial));
   CHECK(job.is_complete());
+  JsonTree record = JsonTree::parse(read_text(job.record), "out.job");
+  CHECK(record.find("request_counts")->python_dump() ==
+        R"({"total": 5, "completed": 3, "failed": 2})");
   job.config.job.overwrite = false;
   job.config.job.output = job.folder / "other";
   CHECK(contains(job.error(), "errors: exists already"));

@@ -1,0 +1,87 @@
+// /generate and /generate_stream, as the original's clients know them
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "base/json_fields.h"
+#include "runtime/server/handlers.h"
+
+namespace ll {
+namespace {
+
+constexpr int64_t kDefaultLength = 200;  // the original's
+
+JsonTree::Member member(std::string key, JsonTree::Kind kind, std::string text) {
+  JsonTree value;
+  value.kind = kind;
+  value.text = std::move(text);
+  return {std::move(key), std::move(value)};
+}
+
+// The same as a body of /v1/completions.
+CompletionRequest parse(const Service& s, const std::string& json) {
+  using Kind = JsonTree::Kind;
+  JsonTree body = JsonTree::parse(json, "body");
+  check(body.is(Kind::kObject), "body: must be an object");
+  JsonFields fields(body);
+  const JsonTree* prompt = fields.find("prompt");
+  check(prompt && prompt->is(Kind::kString), "prompt: must be a string");
+  bool samples = fields.flag("do_sample", false);
+  double temperature = fields.number("temperature", 0, 100, 1);
+  double top_p = fields.number("top_p", 0, 1, 1);
+  int64_t top_k = fields.integer("top_k", -1, INT32_MAX, 1);
+  int64_t longest = s.config.scheduler.max_output_length;
+  int64_t length =
+      fields.integer("max_tokens", 0, INT32_MAX, longest > 0 ? longest : kDefaultLength);
+  JsonTree same;
+  same.kind = Kind::kObject;
+  same.members = {{"prompt", *prompt},
+                  member("temperature", Kind::kNumber, python_float(samples ? temperature : 0)),
+                  member("top_p", Kind::kNumber, python_float(top_p)),
+                  member("top_k", Kind::kNumber, std::to_string(top_k)),
+                  member("max_tokens", Kind::kNumber, std::to_string(length))};
+  CompletionRequest request =
+      parse_completion(same, Endpoint::kCompletions, random_number(), s.context);
+  check_fits(s, request);
+  return request;
+}
+
+std::string quoted(std::string_view text) {
+  std::string json;
+  append_json_string(json, text);
+  return json;
+}
+
+}  // namespace
+
+void handle_generate(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
+  AnswerWriter writer{
+      .on_answer =
+          [exchange](const Answer& a) {
+            exchange.respond(
+                {.body = fmt::format(R"({{"result": [{}]}})", quoted(a.choices.at(0).text))});
+          },
+      .on_error = [exchange](const ApiError& e) { exchange.respond(error_response(e)); }};
+  int64_t key = s.open.open(parse(s, q.body), std::move(writer));
+  exchange.on_gone([&s, key] { s.open.abandon(key); });
+}
+
+void handle_generate_stream(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
+  CompletionRequest request = parse(s, q.body);
+  AnswerWriter writer{
+      .on_delta =
+          [exchange](const Delta& delta) {
+            if (delta.text.empty()) return;
+            exchange.write(fmt::format("{{\"generated_text\": {}}}\n\n", quoted(delta.text)));
+          },
+      .on_answer = [exchange](const Answer&) { exchange.end(); },
+      .on_error =
+          [exchange](const ApiError& e) {
+            exchange.write(error_json(e) + "\n\n");
+            exchange.end();
+          }};
+  exchange.begin_stream("text/event-stream; charset=utf-8");
+  int64_t key = s.open.open(std::move(request), std::move(writer));
+  exchange.on_gone([&s, key] { s.open.abandon(key); });
+}
+
+}  // namespace ll

@@ -1,0 +1,32 @@
+#pragma once
+// What the paths of a server do. Called on the server's thread; an Error that one throws is the
+// client's mistake.
+#include "runtime/server/service.h"
+
+namespace ll {
+
+using Handler = void (*)(Service&, const HttpRequest&, const HttpExchange&);
+
+void handle_completions(Service&, const HttpRequest&, const HttpExchange&);
+void handle_chat_completions(Service&, const HttpRequest&, const HttpExchange&);
+// The original's: {"prompt", "do_sample", "top_k", "top_p", "temperature"}, also "max_tokens".
+void handle_generate(Service&, const HttpRequest&, const HttpExchange&);
+void handle_generate_stream(Service&, const HttpRequest&, const HttpExchange&);
+
+void handle_tokenize(Service&, const HttpRequest&, const HttpExchange&);
+void handle_detokenize(Service&, const HttpRequest&, const HttpExchange&);
+void handle_tokenizer_info(Service&, const HttpRequest&, const HttpExchange&);
+
+void handle_models(Service&, const HttpRequest&, const HttpExchange&);
+void handle_model(Service&, const HttpRequest&, const HttpExchange&);
+void handle_health(Service&, const HttpRequest&, const HttpExchange&);
+void handle_ready(Service&, const HttpRequest&, const HttpExchange&);
+void handle_version(Service&, const HttpRequest&, const HttpExchange&);
+void handle_metrics(Service&, const HttpRequest&, const HttpExchange&);
+
+// Throws Error unless the engine can ever run all of the request.
+void check_fits(const Service& service, const CompletionRequest& request);
+// Different for every call.
+uint64_t random_number();
+
+}  // namespace ll

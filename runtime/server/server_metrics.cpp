@@ -1,0 +1,121 @@
+#include "runtime/server/server_metrics.h"
+
+#include <fmt/core.h>
+
+namespace ll {
+namespace {
+
+const std::vector<double> kShortTimes = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5,
+                                         0.75,  1,     2.5,  5,    7.5,  10,   20,   40,  80};
+const std::vector<double> kGaps = {0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1,
+                                   0.15,  0.2,   0.3,   0.4,  0.5,   0.75, 1,     2.5};
+const std::vector<double> kLongTimes = {0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1,  1.5, 2,   2.5, 5,
+                                        10,   15,   20,  30,  40,  50,  60, 120, 240, 480, 960};
+const std::vector<double> kCounts = {1,   2,    5,    10,   20,    50,    100,   200,
+                                     500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
+const std::vector<double> kFew = {1, 2, 5, 10, 20, 50, 100, 1000};
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+}  // namespace
+
+ServerMetrics::ServerMetrics(std::string_view prefix, std::string_view model_name)
+    : prefix_(prefix),
+      labels_(fmt::format("engine=\"0\",model_name=\"{}\"", escaped(model_name))),
+      first_token_(kShortTimes),
+      gap_(kGaps),
+      end_to_end_(kLongTimes),
+      queue_time_(kLongTimes),
+      inference_(kLongTimes),
+      prefill_(kLongTimes),
+      decode_(kLongTimes),
+      a_token_(kGaps),
+      prompt_tokens_(kCounts),
+      tokens_(kCounts),
+      step_tokens_(kCounts),
+      n_(kFew),
+      max_tokens_(kCounts) {}
+
+void ServerMetrics::count_end(FinishReason reason) {
+  ++num_ended_[reason == FinishReason::kStop ? 0 : reason == FinishReason::kLength ? 1 : 2];
+}
+
+void ServerMetrics::observe_end(const RequestTimes& t, int64_t prompt_tokens, int64_t tokens,
+                                int64_t n, int64_t max_tokens) {
+  end_to_end_.observe(t.end);
+  prompt_tokens_.observe(static_cast<double>(prompt_tokens));
+  tokens_.observe(static_cast<double>(tokens));
+  n_.observe(static_cast<double>(n));
+  max_tokens_.observe(static_cast<double>(max_tokens));
+  if (t.started < 0 || t.first_token < 0) return;
+  inference_.observe(t.end - t.started);
+  prefill_.observe(t.first_token - t.started);
+  decode_.observe(t.end - t.first_token);
+  if (tokens > n) a_token_.observe((t.end - t.first_token) / (static_cast<double>(tokens) / n - 1));
+}
+
+void ServerMetrics::set_load(const SchedulerStats& stats, int64_t num_coming) {
+  stats_ = stats;
+  stats_.num_waiting += num_coming;
+}
+
+std::string ServerMetrics::text() const {
+  std::string out;
+  auto head = [&](const char* name, const char* type, const char* help) {
+    std::string full = prefix_ + ":" + name;
+    out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", full, help, full, type);
+    return full;
+  };
+  auto value = [&](const char* type, const char* name, const char* help, double number) {
+    std::string full = head(name, type, help);
+    out += fmt::format("{}{{{}}} {}\n", full, labels_, number);
+  };
+  auto histogram = [&](const char* name, const char* help, const Histogram& h) {
+    h.print(out, head(name, "histogram", help), labels_);
+  };
+  auto gauge = [&](auto... all) { value("gauge", all...); };
+  auto counter = [&](const char* name, const char* help, int64_t count) {
+    value("counter", name, help, static_cast<double>(count));
+  };
+  gauge("num_requests_running", "Answers being made.", static_cast<double>(stats_.num_running));
+  gauge("num_requests_waiting", "Requests that wait for room.",
+        static_cast<double>(stats_.num_waiting));
+  gauge("kv_cache_usage_perc", "Share of the KV pages that running answers use.", stats_.kv_usage);
+  counter("prompt_tokens_total", "Prompt tokens of requests that began.", stats_.prompt_tokens);
+  counter("generation_tokens_total", "Tokens of answers.", num_tokens_);
+  counter("prefix_cache_queries_total", "Prompt tokens looked up in the radix cache.",
+          stats_.prompt_tokens);
+  counter("prefix_cache_hits_total", "Those found there.", stats_.cached_tokens);
+  counter("num_preemptions_total", "Answers that made room for others and began anew.",
+          stats_.num_preemptions);
+  std::string ends = head("request_success_total", "counter", "Answers that ended.");
+  const char* reasons[] = {"stop", "length", "abort"};
+  for (size_t i = 0; i < num_ended_.size(); ++i)
+    out += fmt::format("{}{{{},finished_reason=\"{}\"}} {}\n", ends, labels_, reasons[i],
+                       num_ended_[i]);
+  histogram("time_to_first_token_seconds", "From a request to its first token.", first_token_);
+  histogram("inter_token_latency_seconds", "Between two tokens of an answer.", gap_);
+  histogram("e2e_request_latency_seconds", "From a request to its end.", end_to_end_);
+  histogram("request_queue_time_seconds", "From a request to the start of its prompt.",
+            queue_time_);
+  histogram("request_inference_time_seconds", "From that start to the end.", inference_);
+  histogram("request_prefill_time_seconds", "From that start to the first token.", prefill_);
+  histogram("request_decode_time_seconds", "From the first token to the end.", decode_);
+  histogram("request_time_per_output_token_seconds", "The same for each token but the first.",
+            a_token_);
+  histogram("request_prompt_tokens", "Prompt tokens of a request.", prompt_tokens_);
+  histogram("request_generation_tokens", "Tokens of all answers of a request.", tokens_);
+  histogram("iteration_tokens_total", "Tokens of a step.", step_tokens_);
+  histogram("request_params_n", "Answers a request asks for.", n_);
+  histogram("request_params_max_tokens", "Longest answer a request allows.", max_tokens_);
+  return out;
+}
+
+}  // namespace ll

@@ -1,0 +1,271 @@
+// litelang serve and its clients, over loopback.
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+
+#include <csignal>
+#include <filesystem>
+#include <optional>
+
+#include "tests/e2e/batch.h"
+#include "tests/support/http_client.h"
+
+using namespace ll::test;
+using std::chrono::seconds;
+
+namespace {
+
+// A server on a port of its own, until it is told to end.
+class Serving {
+ public:
+  explicit Serving(std::vector<std::string> arguments = {}) : process_(command(arguments)) {
+    bool is_up = wait_until([&] { return std::filesystem::exists(endpoint()); }, seconds(60));
+    INFO(process_.err_so_far());
+    REQUIRE(is_up);
+    std::string url = lines_of(read_file(endpoint())).at(0);
+    CHECK(url.starts_with("http://127.0.0.1:"));
+    port_ = std::stoi(url.substr(url.rfind(':') + 1));
+  }
+
+  int port() const { return port_; }
+  std::string endpoint() const { return folder_.path("endpoint"); }
+  Process& process() { return process_; }
+
+  HttpReply ask(const std::string& path, const Json& body, std::string_view headers = "") const {
+    return HttpClient(port_).ask("POST", path, body.dump(), headers);
+  }
+  Json answer(const std::string& path, const Json& body) const {
+    HttpReply reply = ask(path, body);
+    INFO(reply.body);
+    REQUIRE(reply.status == 200);
+    return Json::parse(reply.body);
+  }
+  std::string get(const std::string& path) const { return HttpClient(port_).ask("GET", path).body; }
+  // The value of a metric; -1 when it is not there.
+  double metric(const std::string& name) const {
+    for (const std::string& line : lines_of(get("/metrics")))
+      if (line.starts_with("litelang:" + name + "{"))
+        return std::stod(line.substr(line.rfind(' ')));
+    return -1;
+  }
+  bool becomes(const std::string& name, double value, seconds limit = seconds(10)) const {
+    return wait_until([&] { return metric(name) == value; }, limit);
+  }
+
+  // Asks it to end; it ends well.
+  void end(int signal = SIGTERM) {
+    process_.signal(signal);
+    Outcome o = process_.wait(seconds(20));
+    INFO(o.err);
+    CHECK_FALSE(o.timed_out);
+    CHECK(o.exit_code == 0);
+    CHECK_FALSE(std::filesystem::exists(endpoint()));
+    CHECK(wait_until([&] { return process_.family().empty(); }, seconds(5)));
+  }
+
+ private:
+  std::vector<std::string> command(const std::vector<std::string>& arguments) const {
+    std::vector<std::string> all = {program("litelang"),
+                                    "--model_path",
+                                    model_file("tiny-qwen2-docs"),
+                                    "--port",
+                                    "0",
+                                    "--endpoint_file",
+                                    endpoint(),
+                                    "--backend",
+                                    "cpu",
+                                    "--set",
+                                    "threads=1",
+                                    "--set",
+                                    "kv_cache.memory_bytes=40MB"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    return all;
+  }
+
+  TempFolder folder_;
+  Process process_;
+  int port_ = 0;
+};
+
+Json greedy(int max_tokens, bool stream = false) {
+  return {{"prompt", "The kernel"},
+          {"max_tokens", max_tokens},
+          {"temperature", 0},
+          {"ignore_eos", true},
+          {"stream", stream}};
+}
+
+// The events of a stream, without the prefix "data: ".
+std::vector<std::string> events_of(const std::string& body) {
+  std::vector<std::string> events;
+  for (const std::string& line : lines_of(body))
+    if (line.starts_with("data: ")) events.push_back(line.substr(6));
+  return events;
+}
+
+std::string text_of(const std::vector<std::string>& events) {
+  std::string text;
+  for (const std::string& event : events) {
+    if (event == "[DONE]") continue;
+    Json chunk = Json::parse(event);
+    for (const Json& c : chunk["choices"])
+      text += c.contains("text") ? c["text"].get<std::string>() : c["delta"].value("content", "");
+  }
+  return text;
+}
+
+void check_answers(const Serving& server) {
+  Json plain = server.answer("/v1/completions", greedy(11));
+  CHECK(plain["choices"][0]["text"] == " is not aware of the fact that the kernel is not");
+  CHECK(plain["usage"]["completion_tokens"] == 11);
+  HttpReply stream = server.ask("/v1/completions", greedy(11, true));
+  CHECK(stream.headers["content-type"].starts_with("text/event-stream"));
+  auto events = events_of(stream.body);
+  CHECK(events.size() > 5);
+  CHECK(events.back() == "[DONE]");
+  CHECK(text_of(events) == plain["choices"][0]["text"]);
+  Json question{{"messages", {{{"role", "user"}, {"content", "What is fork()?"}}}},
+                {"max_tokens", 9},
+                {"temperature", 0}};
+  Json chat = server.answer("/v1/chat/completions", question);
+  question["stream"] = true;
+  question["stream_options"] = {{"include_usage", true}};
+  events = events_of(server.ask("/v1/chat/completions", question).body);
+  CHECK(text_of(events) == chat["choices"][0]["message"]["content"]);
+  Json usage = Json::parse(events.at(events.size() - 2))["usage"];
+  CHECK(usage["total_tokens"] == chat["usage"]["total_tokens"]);
+}
+
+}  // namespace
+
+TEST_CASE("the original's command line serves completions and chats on two ranks") {
+  Serving server({"--tp", "2", "--max_output_length", "3000", "--max_input_length", "2000",
+                  "--max_batch_size", "8", "--mem_usage", "0.5", "--max_reqs", "1000.0",
+                  "--busy_scale", "0.6", "--use_radix_cache", "True"});
+  check_answers(server);
+  CHECK(server.get("/health").find("ok") != std::string::npos);
+  CHECK(Json::parse(server.get("/v1/models"))["data"][0]["id"] == "tiny-qwen2-docs.h5");
+  std::string text =
+      server.answer("/generate", {{"prompt", "The kernel"}, {"max_tokens", 5}})["result"][0];
+  CHECK(text == " is not aware of the");
+  CHECK(server.becomes("num_requests_running", 0));
+  CHECK(server.becomes("kv_cache_usage_perc", 0));
+  server.end();
+}
+
+TEST_CASE("replicas serve as one does") {
+  Serving server({"--dp", "2", "--max_batch_size", "4"});
+  check_answers(server);
+  {
+    std::vector<std::unique_ptr<HttpClient>> clients;
+    for (int i = 0; i < 8; ++i) {
+      clients.push_back(std::make_unique<HttpClient>(server.port()));
+      clients.back()->send(http_request("POST", "/v1/completions", greedy(3000, true).dump()));
+    }
+    CHECK(server.becomes("num_requests_running", 8));
+  }
+  CHECK(server.becomes("num_requests_running", 0, seconds(3)));
+  CHECK(server.becomes("kv_cache_usage_perc", 0, seconds(3)));
+  server.end();
+}
+
+TEST_CASE("errors are OpenAI's, and the server goes on") {
+  Serving server({"--set", "server.api_key=secret", "--served-model-name", "tiny"});
+  std::string key = "Authorization: Bearer secret\r\n";
+  CHECK(server.ask("/v1/completions", greedy(1)).status == 401);
+  CHECK(server.ask("/v1/completions", greedy(1), "Authorization: Bearer secre\r\n").status == 401);
+  auto refused = [&](const Json& fields, int status, const Json& param) {
+    Json body = greedy(1);
+    body.update(fields);
+    HttpReply reply = server.ask("/v1/completions", body, key);
+    INFO(reply.body);
+    CHECK(reply.status == status);
+    Json error = Json::parse(reply.body)["error"];
+    CHECK(error["param"] == param);
+    CHECK(error["message"].is_string());
+    CHECK(error.contains("code"));
+  };
+  refused({{"temperature", "hot"}}, 400, "temperature");
+  refused({{"prompt", Json::array()}}, 400, "prompt");
+  refused({{"stream", 7}}, 400, "stream");
+  refused({{"model", "other"}}, 404, "model");
+  CHECK(server.ask("/v1/nowhere", {}, key).status == 404);
+  HttpClient client(server.port());
+  CHECK(client.ask("GET", "/v1/completions", "", key).headers["allow"] == "POST");
+  CHECK(client.ask("POST", "/v1/completions", "{", key).status == 400);
+  CHECK(client.ask("POST", "/v1/completions", R"({"prompt": "a", "model": "tiny", "odd": 1})", key)
+            .status == 200);
+  server.end(SIGINT);
+}
+
+TEST_CASE("clients that leave free their places, and those beyond the limit are refused") {
+  Serving server({"--max_batch_size", "2", "--max_reqs", "2"});
+  {
+    std::vector<std::unique_ptr<HttpClient>> clients;
+    for (int i = 0; i < 4; ++i) {
+      clients.push_back(std::make_unique<HttpClient>(server.port()));
+      clients.back()->send(
+          http_request("POST", "/v1/completions", greedy(3000, i % 2 == 0).dump()));
+    }
+    CHECK(server.becomes("num_requests_running", 2));
+    CHECK(server.becomes("num_requests_waiting", 2));
+    HttpReply refused = server.ask("/v1/completions", greedy(1));
+    CHECK(refused.status == 429);
+    CHECK(refused.headers["retry-after"] == "1");
+  }
+  CHECK(server.becomes("num_requests_running", 0, seconds(3)));
+  CHECK(server.becomes("num_requests_waiting", 0, seconds(3)));
+  CHECK(server.becomes("kv_cache_usage_perc", 0, seconds(3)));
+  double tokens = server.metric("generation_tokens_total");
+  CHECK(tokens < 4 * 3000);
+  check_answers(server);
+  server.end();
+}
+
+TEST_CASE("a server that is told to end finishes its answers and takes no more") {
+  Serving server({"--tp", "2"});
+  HttpClient client(server.port()), idle(server.port());
+  client.send(http_request("POST", "/v1/completions", greedy(600, true).dump()));
+  CHECK(client.read_head().status == 200);
+  server.process().signal(SIGTERM);
+  CHECK(wait_until([&] { return server.ask("/v1/completions", greedy(1)).status == 503; },
+                   seconds(5)));
+  std::string body;
+  for (std::string piece; !(piece = client.read_chunk()).empty();) body += piece;
+  CHECK(events_of(body).back() == "[DONE]");
+  CHECK(body.find("\"length\"") != std::string::npos);
+  Outcome o = server.process().wait(seconds(20));
+  INFO(o.err);
+  CHECK(o.exit_code == 0);
+}
+
+TEST_CASE("answers that are not complete in time end with an error") {
+  Serving server({"--shutdown_timeout", "1"});
+  HttpClient client(server.port());
+  client.send(http_request("POST", "/v1/completions", greedy(3500, true).dump()));
+  CHECK(client.read_head().status == 200);
+  server.end();
+  std::string body;
+  for (std::string piece; !(piece = client.read_chunk()).empty();) body += piece;
+  CHECK(body.find("server_error") != std::string::npos);
+  CHECK(events_of(body).back() == "[DONE]");
+}
+
+TEST_CASE("a rank that dies or stops ends all streams with an error") {
+  int signal = 0;
+  SUBCASE("dies") { signal = SIGKILL; }
+  SUBCASE("stops") { signal = SIGSTOP; }
+  Serving server({"--tp", "2", "--set", "step_timeout_s=2"});
+  HttpClient client(server.port());
+  client.send(http_request("POST", "/v1/completions", greedy(3500, true).dump()));
+  CHECK(client.read_head().status == 200);
+  CHECK_FALSE(client.read_chunk().empty());
+  kill(server.process().rank(1), signal);
+  std::string body;
+  for (std::string piece; !(piece = client.read_chunk()).empty();) body += piece;
+  CHECK(body.find("rank 1") != std::string::npos);
+  CHECK(events_of(body).back() == "[DONE]");
+  Outcome o = server.process().wait(seconds(20));
+  INFO(o.err);
+  CHECK_FALSE(o.timed_out);
+  CHECK(o.exit_code != 0);
+}
