@@ -19,6 +19,7 @@ struct HttpServer::State {
   template <class Acceptor>
   void accept(Acceptor& acceptor);
   void close_listeners();
+  void remove_socket() const;
 
   void look_for_end();
 

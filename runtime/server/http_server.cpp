@@ -100,10 +100,14 @@ void HttpServer::State::accept(Acceptor& acceptor) {
   });
 }
 
+void HttpServer::State::remove_socket() const {
+  if (local.is_open()) ::unlink(options.unix_socket.c_str());
+}
+
 void HttpServer::State::close_listeners() {
   error_code ignored;
   tcp.close(ignored);
-  if (local.is_open()) ::unlink(options.unix_socket.c_str());
+  remove_socket();
   local.close(ignored);
   retry.cancel();
 }
@@ -118,7 +122,7 @@ void HttpServer::State::look_for_end() {
 HttpServer::HttpServer(const HttpOptions& options, HttpHandlers handlers)
     : state_(std::make_unique<State>(options, std::move(handlers))) {}
 
-HttpServer::~HttpServer() { state_->close_listeners(); }
+HttpServer::~HttpServer() { state_->remove_socket(); }
 
 std::string HttpServer::url() const {
   if (state_->local.is_open()) return "unix:" + state_->options.unix_socket;
