@@ -31,6 +31,8 @@ struct Backend {
   // Whether norms of up to kMostDeferredRows rows are faster done by the products around them
   // (LinearArgs::x_squares and Ending::add_rms_norm).
   bool defers_norms = false;
+  // Whether attention reads the prefixes of BatchView::prefix_groups once.
+  bool groups_prefixes = false;
 };
 
 // Opens the device of this process; on CUDA the GPU `local_rank`, on the CPU `num_threads` threads

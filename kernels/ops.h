@@ -48,6 +48,12 @@ struct BatchView {
   std::span<const Chunk> chunks;         // host
   const Chunk* device_chunks = nullptr;  // the same on the device
   int32_t max_kv_length = 0;             // no row's position reaches this
+  // Prefixes that attention may read once for several decode rows; what it computes is the same up
+  // to the order of sums. A captured step has as many entries each time, some of no rows at the
+  // end.
+  int32_t num_prefix_groups = 0;
+  const PrefixGroup* prefix_groups = nullptr;  // [num_prefix_groups]
+  const int32_t* row_groups = nullptr;  // [num_decode] the innermost group of a row; -1: none
 };
 
 // One layer's KV pages of this rank, each [num_pages, KH, page_size, D] of the model's dtype. Where

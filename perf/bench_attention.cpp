@@ -3,7 +3,8 @@
 // the operations below the diagonal, decode the bytes of keys and values; the share is of 792
 // TFLOP/s and 4.37 TB/s, a large matrix product's and a plain read's on an H200. Calls go round
 // over keys and values that together exceed the L2 cache, as a model's layers do. `error` is that
-// of two outputs against double precision, `plan` the time of begin_step.
+// of two outputs against double precision, `plan` the time of begin_step. Of rows that share a
+// prefix all bytes that they attend to count; "groups" read it once.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -31,6 +32,12 @@ struct Piece {
   int32_t cached, rows;
 };
 
+// Runs of so many decode rows begin with the same pages.
+struct Sharing {
+  int32_t rows = 0, pages = 0;
+  bool in_groups = false;
+};
+
 struct Case {
   std::string name;
   bool decode;
@@ -38,10 +45,37 @@ struct Case {
   int64_t dim;
   std::vector<Piece> pieces;
   std::string target;
+  Sharing sharing = {};
 };
 
 std::vector<Piece> repeat(int count, Piece piece) {
   return std::vector<Piece>(static_cast<size_t>(count), piece);
+}
+
+// Decode rows that share prefixes, read whole and in groups.
+void add_shared(std::vector<Case>& list) {
+  struct Shared {
+    int32_t groups, rows, pages;
+  };
+  struct Heads {
+    int32_t heads, kv_heads;
+    int64_t dim;
+  };
+  for (const Heads& h : {Heads{28, 4, 128}, Heads{12, 2, 128}, Heads{14, 2, 64}})
+    for (const Shared& s : {Shared{1, 256, 64}, Shared{4, 64, 64}, Shared{16, 16, 16},
+                            Shared{1, 16, 64}, Shared{4, 4, 32}, Shared{8, 8, 8}})
+      for (bool in_groups : {false, true}) {
+        std::string name = fmt::format("shared {} x {} x {}{}", s.groups, s.rows, s.pages * kPage,
+                                       in_groups ? ", groups" : "");
+        list.push_back({name,
+                        true,
+                        h.heads,
+                        h.kv_heads,
+                        h.dim,
+                        repeat(s.groups * s.rows, {s.pages * kPage + 95, 1}),
+                        "",
+                        {s.rows, s.pages, in_groups}});
+      }
 }
 
 std::vector<Case> cases() {
@@ -49,7 +83,7 @@ std::vector<Case> cases() {
   std::mt19937 rng(7);
   for (int i = 0; i < 256; ++i) mixed.push_back({99 + static_cast<int32_t>(rng() % 1901), 1});
   skewed[5].cached = 29999;
-  return {
+  std::vector<Case> list{
       {"prefill 1 x 8192", false, 28, 4, 128, {{0, 8192}}, "600 TFLOP/s"},
       {"prefill 8 x 2048", false, 28, 4, 128, repeat(8, {0, 2048}), "540 TFLOP/s"},
       {"prefill 8 x 2048", false, 7, 1, 128, repeat(8, {0, 2048}), ""},
@@ -78,6 +112,8 @@ std::vector<Case> cases() {
       {"decode 1 x 4096", true, 12, 2, 128, {{4095, 1}}, ""},
       {"decode 4 x 8192", true, 12, 2, 128, repeat(4, {8191, 1}), ""},
   };
+  add_shared(list);
+  return list;
 }
 
 template <class T>
@@ -115,7 +151,8 @@ class Step {
     auto id = ids.begin();
     for (size_t i = 0; i < c.pieces.size(); ++i)
       for (int64_t j = 0; j < pages_of(c.pieces[i]); ++j)
-        table_[i * static_cast<size_t>(stride_) + static_cast<size_t>(j)] = *id++;
+        entry(i, j) = shares(i, j) ? entry(i - 1, j) : *id++;
+    if (c.sharing.rows > 0) make_groups();
     num_rows_ = static_cast<int64_t>(positions.size());
     positions_ = upload(b, stream, positions);
     slots_ = upload(b, stream, slots);
@@ -141,6 +178,17 @@ class Step {
     KvPages kv{keys_.view().rows(layer * num_pages(), num_pages()),
                values_.view().rows(layer * num_pages(), num_pages())};
     backend_.ops.attention(stream_, {out_, qkv_, kv, batch(), case_.heads, case_.kv_heads});
+  }
+
+  void make_groups() {
+    const Sharing& s = case_.sharing;
+    std::vector<int32_t> of_rows;
+    for (int32_t row = 0; row < static_cast<int32_t>(case_.pieces.size()); ++row) {
+      if (row % s.rows == 0) groups_.push_back({row, s.rows, 0, s.pages, -1});
+      of_rows.push_back(row / s.rows);
+    }
+    device_groups_ = upload(backend_, stream_, groups_);
+    row_groups_ = upload(backend_, stream_, of_rows);
   }
 
   double flops() const {
@@ -172,22 +220,36 @@ class Step {
   static int64_t pages_of(const Piece& p) { return ceil_div(p.cached + p.rows, kPage); }
   int64_t num_pages() const {
     int64_t n = 0;
-    for (const Piece& p : case_.pieces) n += pages_of(p);
+    for (size_t i = 0; i < case_.pieces.size(); ++i)
+      for (int64_t j = 0; j < pages_of(case_.pieces[i]); ++j) n += !shares(i, j);
     return n;
+  }
+  int32_t& entry(size_t sequence, int64_t page) {
+    return table_[sequence * static_cast<size_t>(stride_) + static_cast<size_t>(page)];
+  }
+  // Whether the page is also that of the sequence before.
+  bool shares(size_t sequence, int64_t page) const {
+    const Sharing& s = case_.sharing;
+    return s.rows > 0 && sequence % static_cast<size_t>(s.rows) > 0 && page < s.pages;
   }
 
   BatchView batch() const {
     auto rows = static_cast<int32_t>(num_rows_);
     auto ints = [](const Tensor& t) { return static_cast<const int32_t*>(t.view().data); };
-    return {rows,
-            case_.decode ? rows : 0,
-            ints(positions_),
-            ints(slots_),
-            ints(device_table_),
-            stride_,
-            chunks_,
-            static_cast<const Chunk*>(device_chunks_.view().data),
-            static_cast<int32_t>(stride_ * kPage)};
+    BatchView batch{rows,
+                    case_.decode ? rows : 0,
+                    ints(positions_),
+                    ints(slots_),
+                    ints(device_table_),
+                    stride_,
+                    chunks_,
+                    static_cast<const Chunk*>(device_chunks_.view().data),
+                    static_cast<int32_t>(stride_ * kPage)};
+    if (!case_.sharing.in_groups) return batch;
+    batch.num_prefix_groups = static_cast<int32_t>(groups_.size());
+    batch.prefix_groups = static_cast<const PrefixGroup*>(device_groups_.view().data);
+    batch.row_groups = ints(row_groups_);
+    return batch;
   }
 
   std::vector<double> download(const Tensor& t, int64_t first, int64_t count) {
@@ -238,7 +300,9 @@ class Step {
   std::vector<Chunk> chunks_;
   std::vector<int32_t> table_;
   int64_t stride_ = 0, num_rows_ = 0, num_layers_ = 0;
-  Tensor positions_, slots_, device_table_, device_chunks_, keys_, values_, qkv_, out_;
+  std::vector<PrefixGroup> groups_;
+  Tensor positions_, slots_, device_table_, device_chunks_, device_groups_, row_groups_, keys_,
+      values_, qkv_, out_;
 };
 
 // Seconds of one of the `calls` calls that `work` makes, in a graph, at best.

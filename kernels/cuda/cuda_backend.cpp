@@ -43,7 +43,8 @@ Backend open(int local_rank) {
           .fixed_page_size = kPagePositions,
           .max_sequences = max_attention_sequences(),
           .linear_tuning = &linear_tuning(),
-          .defers_norms = serves(KernelFamily::kSm90)};
+          .defers_norms = serves(KernelFamily::kSm90),
+          .groups_prefixes = attention_groups_prefixes()};
 }
 
 }  // namespace ll::cuda

@@ -158,6 +158,18 @@ TEST_CASE("one long sequence") {
     }
 }
 
+// A CTA does several of them.
+TEST_CASE("attention: many short prompts") {
+  std::vector<Piece> pieces(150, {0, 2});
+  pieces.resize(300, {70, 1});
+  for (DType dtype : model_dtypes())
+    for (const Heads& h : {Heads{4, 4, 64}, Heads{12, 2, 128}}) {
+      CAPTURE(name_of(dtype));
+      CAPTURE(h.dim);
+      check_run(run(pieces, h, page_sizes().back(), dtype), dtype);
+    }
+}
+
 // The first and last of what a kernel for any head dimension has in its lanes.
 TEST_CASE("attention of other head dimensions") {
   for (int64_t dim : {4, 62, 130, 256, 258, 514, 1024})

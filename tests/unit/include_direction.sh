@@ -29,7 +29,7 @@ kernels/cuda/linear         | linear_choices.h linear_kernels.h linear_output.cu
 kernels/cuda/linear/sm80    |
 kernels/cuda/linear/sm90    |
 kernels/cuda/attention      | attention_kernels.h attention_merge.cuh attention_outputs.cuh
-                            attention_plan.cuh
+                            attention_plan.cuh block_scan.cuh
 kernels/cuda/attention/sm80 |
 kernels/cuda/attention/sm90 |
 kernels/cuda/decode_step    | fused_decode.h

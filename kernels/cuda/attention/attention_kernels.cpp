@@ -38,4 +38,10 @@ int max_attention_sequences() {
   return fewest;
 }
 
+bool attention_groups_prefixes() {
+  bool any = false;
+  for_each_served([&](const AttentionKernels& k) { any |= k.groups_prefixes; });
+  return any;
+}
+
 }  // namespace ll::cuda

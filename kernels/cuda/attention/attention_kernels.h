@@ -15,6 +15,7 @@ struct AttentionKernels {
   // What is asked of the driver once, after the GPU is opened; or null.
   void (*prepare)();
   bool (*takes)(const AttentionShape& shape);
+  bool groups_prefixes = false;  // reads those of BatchView::prefix_groups once
   // Ops::begin_step: writes the step's work lists to the workspace of the stream; or null.
   void (*begin_step)(Stream stream, const BatchView& batch, const AttentionShape& shape);
   // Rows [0, num_decode), and the rows of the chunks; neither is called for none.
@@ -35,5 +36,7 @@ const AttentionKernels& attention_kernels(const AttentionShape& shape);
 void prepare_attention();
 // The fewest sequences of a step that one of them takes; 0: any number.
 int max_attention_sequences();
+// Whether one of them groups prefixes.
+bool attention_groups_prefixes();
 
 }  // namespace ll::cuda

@@ -24,9 +24,18 @@ struct Merged {
   __device__ static int head() { return threadIdx.x * kWidth / kHeadDim; }
   __device__ static int dim() { return threadIdx.x * kWidth % kHeadDim; }
 
+  // What this thread has of a part.
+  struct Own {
+    const float2* max_and_sum;
+    const float* out;
+  };
+  __device__ static Own own_of(const Part<kHeadDim>& part) {
+    return {&part.max_and_sum[head()], &part.out[head()][dim()]};
+  }
+
   // In the order of the parts, whoever finished when.
-  template <class PartAt>
-  __device__ void fold(int count, float scale, PartAt part_at) {
+  template <class OwnAt>
+  __device__ void fold(int count, float scale, OwnAt own_at) {
 #pragma unroll 1
     for (int first = 0; first < count; first += kBatch) {
       float2 max_and_sum[kBatch];
@@ -34,11 +43,11 @@ struct Merged {
 #pragma unroll
       for (int i = 0; i < kBatch; ++i) {
         if (first + i >= count) continue;
-        const Part<kHeadDim>& part = *part_at(first + i);
-        max_and_sum[i] = __ldcg(&part.max_and_sum[head()]);
+        Own own = own_at(first + i);
+        max_and_sum[i] = __ldcg(own.max_and_sum);
 #pragma unroll
         for (int w = 0; w < kWidth / 4; ++w)
-          values[i][w] = __ldcg(reinterpret_cast<const float4*>(&part.out[head()][dim()]) + w);
+          values[i][w] = __ldcg(reinterpret_cast<const float4*>(own.out) + w);
       }
 #pragma unroll
       for (int i = 0; i < kBatch; ++i)
@@ -125,12 +134,17 @@ __device__ bool come_last(uint32_t* counter, int count, bool& is_last, Sync sync
   return is_last;
 }
 
+struct AddNothing {
+  template <class Sum>
+  __device__ void operator()(Sum&) const {}
+};
+
 // By the CTA that came last to its node: makes the node's sum, and the group's from all nodes if it
-// comes last there too.
-template <int kHeadDim, class Sync>
+// comes last there too. `add_rest` adds to that what there is besides the parts.
+template <int kHeadDim, class Sync, class AddRest = AddNothing>
 __device__ void merge_node(const PartsMemory<kHeadDim>& memory, const GroupParts& g,
                            const MergeNode& node, const GroupOut& out, int group, bool& is_last,
-                           Sync sync) {
+                           Sync sync, AddRest add_rest = {}) {
   using Own = Merged<kHeadDim>;
   bool has_head = Own::head() < group;
   int inputs = node.count;
@@ -140,24 +154,27 @@ __device__ void merge_node(const PartsMemory<kHeadDim>& memory, const GroupParts
     own = Own();
     if (has_head)
       own.fold(inputs, out.scale_log2, [&](int i) {
-        return is_root ? memory.merged + g.slot_of(node.nodes.begin(i))
-                       : memory.parts + g.slot_of(node.first + i);
+        return Own::own_of(is_root ? memory.merged[g.slot_of(node.nodes.begin(i))]
+                                   : memory.parts[g.slot_of(node.first + i)]);
       });
     if (is_root || node.nodes.pieces == 1) break;
     if (has_head) own.store_part(memory.merged[g.slot_of(node.first)]);
     inputs = node.nodes.pieces;
     if (!come_last(&memory.counters->groups[g.first_slot], inputs, is_last, sync)) return;
   }
-  if (has_head) own.store_whole(out);
+  if (!has_head) return;
+  add_rest(own);
+  own.store_whole(out);
 }
 
 // After this CTA's part of a group is stored.
-template <int kHeadDim, class Sync>
+template <int kHeadDim, class Sync, class AddRest = AddNothing>
 __device__ void merge_parts(const PartsMemory<kHeadDim>& memory, const GroupParts& g,
-                            const GroupOut& out, int group, bool& is_last, Sync sync) {
+                            const GroupOut& out, int group, bool& is_last, Sync sync,
+                            AddRest add_rest = {}) {
   auto node = MergeNode::of(g);
   if (come_last(&memory.node_counter(g, node.first), node.count, is_last, sync))
-    merge_node(memory, g, node, out, group, is_last, sync);
+    merge_node(memory, g, node, out, group, is_last, sync, add_rest);
 }
 
 }  // namespace ll::cuda

@@ -1,6 +1,7 @@
 #include "kernels/cuda/attention/attention_plan.cuh"
 
 #include "kernels/cuda/attention/attention_outputs.cuh"
+#include "kernels/cuda/attention/block_scan.cuh"
 #include "kernels/cuda/device/device_math.cuh"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/device/workspace.h"
@@ -10,8 +11,7 @@ namespace {
 
 static_assert(sizeof(AttentionPlan) <= Workspace::kAttentionPlanBytes);
 
-constexpr int kThreads = 1024;
-constexpr int kWarps = kThreads / 32;
+constexpr int kThreads = kScanThreads, kWarps = kScanWarps;
 constexpr int kBins = 2048;  // tiles by their number of blocks; longer ones share the last bin
 
 struct PlanArgs {
@@ -25,6 +25,9 @@ struct PlanArgs {
   AttentionPlan* plan;
 
   __device__ int length_of(int row) const { return split.count(positions[row] + 1); }
+  __device__ int first_page_of(int row) const {
+    return shape.first_pages ? shape.first_pages[row] : 0;
+  }
 };
 
 struct PlanShared {
@@ -33,54 +36,20 @@ struct PlanShared {
   int warp_sums[kWarps];
 };
 
-// first[i] = size(0) + ... + size(i - 1), for i up to and including n; size may read first[i]. All
-// threads of the block take part.
-template <class Size>
-__device__ void scan(int n, Size size, int* first, int* warp_sums) {
-  int lane = threadIdx.x % 32, warp = threadIdx.x / 32, each = ceil_div(n, kThreads);
-  int begin = smaller(threadIdx.x * each, n), end = smaller(begin + each, n);
-  int sum = 0;
-  for (int i = begin; i < end; ++i) sum += size(i);
-  int up_to_here = sum;
-  for (int step = 1; step < 32; step *= 2) {
-    int below = __shfl_up_sync(kFullWarp, up_to_here, step);
-    if (lane >= step) up_to_here += below;
-  }
-  if (lane == 31) warp_sums[warp] = up_to_here;
-  __syncthreads();
-  int before = up_to_here - sum;
-  for (int w = 0; w < warp; ++w) before += warp_sums[w];
-  for (int i = begin; i < end; ++i) {
-    int here = size(i);
-    first[i] = before;
-    before += here;
-  }
-  if (threadIdx.x == kThreads - 1) first[n] = before;
-  __syncthreads();
-}
-
-// The last i < n with first[i] <= x: the one that holds x, as empty ones come before.
-__device__ int holder_of(int x, const int* first, int n) {
-  int low = 0, high = n - 1;
-  while (low < high) {
-    int middle = (low + high + 1) / 2;
-    if (first[middle] <= x)
-      low = middle;
-    else
-      high = middle - 1;
-  }
-  return low;
-}
-
 // A tile of the flat list.
 struct DecodeTile {
-  int row, length, pages, kv_head, page;
+  int row, length;
+  int first_page, num_pages;  // that the row reads
+  int kv_head, page;
+
+  __device__ int place() const { return page - first_page; }  // in its group
 };
 
 __device__ DecodeTile tile_at(int index, const PlanArgs& a, const int* first) {
   int row = holder_of(index, first, a.num_decode), length = a.length_of(row);
-  int pages = pages_of(length), within = index - first[row];
-  return {row, length, pages, within / pages, within % pages};
+  int first_page = a.first_page_of(row), pages = pages_of(length) - first_page;
+  int within = index - first[row];
+  return {row, length, first_page, pages, within / pages, first_page + within % pages};
 }
 
 // One block writes all of them.
@@ -99,7 +68,9 @@ __device__ int32_t place_of(const DecodeTile& t, const PlanArgs& a) {
 // A warp writes one CTA's start. Each block sums up all rows for itself, which is faster than
 // asking another.
 __device__ void plan_decode(const PlanArgs& a, PlanShared& shared) {
-  auto tiles_of = [&](int row) { return pages_of(a.length_of(row)) * a.num_kv_heads; };
+  auto tiles_of = [&](int row) {
+    return (pages_of(a.length_of(row)) - a.first_page_of(row)) * a.num_kv_heads;
+  };
   scan(a.num_decode, tiles_of, shared.first, shared.warp_sums);
   if (blockIdx.x == 0) write_rows(a, shared.first);
   int total = shared.first[a.num_decode], lane = threadIdx.x % 32;
@@ -123,8 +94,8 @@ __device__ void plan_decode(const PlanArgs& a, PlanShared& shared) {
   start.kv_length = from.length;
   start.slot = a.slots[from.row];
   start.last_row = to.row;
-  start.head = group_parts(cut, begin - from.page, from.pages);
-  start.tail = group_parts(cut, last - to.page, to.pages);
+  start.head = group_parts(cut, begin - from.place(), from.num_pages);
+  start.tail = group_parts(cut, last - to.place(), to.num_pages);
 }
 
 // All tiles, most blocks first: a counting sort. Which of two tiles of equal length comes first is

@@ -3,11 +3,12 @@
 // step writes the work lists and every layer reads them; what is arithmetic stands here, for both
 // sides and for host-only tests.
 //
-// Decode rows: the flat list of tiles (row, KV head, page), rows outermost, is cut into equal runs,
-// one a CTA, so that no mix of lengths leaves an SM idle. The tiles of one (row, KV head) are a
-// group; where a cut falls inside a group, its CTAs leave parts, and the last CTA to finish merges
-// them, in their order, over at most two levels. Of few groups each may have so many parts that
-// merging takes most of the time: a family may have fewer CTAs then, or ones that form clusters.
+// Decode rows: the flat list of tiles (row, KV head, page that the row reads), rows outermost, is
+// cut into equal runs, one a CTA, so that no mix of lengths leaves an SM idle. The tiles of one
+// (row, KV head) are a group; where a cut falls inside a group, its CTAs leave parts, and the last
+// CTA to finish merges them, in their order, over at most two levels. Of few groups each may have
+// so many parts that merging takes most of the time: a family may have fewer CTAs then, or ones
+// that form clusters.
 //
 // Chunks: tiles of consecutive tokens of one chunk, each with `pack` query heads of one KV head as
 // its rows, the most work first.
@@ -42,6 +43,9 @@ struct PrefillCut {
 struct PlanShape {
   DecodeCut decode;
   PrefillCut prefill;
+  // The first page that a decode row reads, [num_decode] on the device; null: all of them read from
+  // page 0 on.
+  const int32_t* first_pages = nullptr;
 };
 
 constexpr int smaller(int a, int b) { return a < b ? a : b; }

@@ -12,6 +12,7 @@
 #include "kernels/cuda/attention/sm90/attention_decode_stage.cuh"
 #include "kernels/cuda/attention/sm90/attention_maps.h"
 #include "kernels/cuda/attention/sm90/attention_sm90.h"
+#include "kernels/cuda/attention/sm90/prefix_parts.cuh"
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/device/workspace.h"
@@ -87,13 +88,42 @@ __device__ void merge_cluster(DecodeShared<S>& shared, const DecodeArgs& a) {
     merge_in_cluster<S>(shared, a, __shfl_sync(kFullWarp, same, __ffs(firsts) - 1));
 }
 
-// Rows none of whose positions is this rank's have no tiles, so that nobody else stores them.
+// The result for one KV head of a row.
 template <class S>
-__device__ void store_nothings(const DecodeArgs& a) {
+__device__ GroupOut out_of(const DecodeArgs& a, int64_t first_head) {
+  return {a.out + first_head * S::kHeadDim, a.log_sums ? a.log_sums + first_head : nullptr,
+          a.scale_log2};
+}
+
+// The result of a row that has prefixes and nothing else.
+template <class S>
+__device__ void merge_prefixes(const DecodeArgs& a, int row) {
+  int group = a.num_heads / a.num_kv_heads;
+#pragma unroll 1
+  for (int kv_head = 0; kv_head < a.num_kv_heads; ++kv_head) {
+    Merged<S::kHeadDim> merged;
+    if (merged.head() >= group) continue;
+    RowParts parts = a.prefixes->rows[row * a.num_kv_heads + kv_head];
+    RowPrefixes<S>(a, row, kv_head, parts).add_to(merged);
+    merged.store_whole(out_of<S>(a, int64_t{row} * a.num_heads + kv_head * group));
+  }
+}
+
+// Rows that have no tiles, as none of the positions that they read is this rank's, nobody else
+// stores.
+template <class S>
+__device__ void store_tileless(const DecodeArgs& a) {
 #pragma unroll 1
   for (int row = static_cast<int>(blockIdx.x); row < a.num_decode; row += gridDim.x) {
-    if (a.positions[row] < 0 || a.length_of(row) > 0) continue;
+    int first_page = a.template first_page_of<S>(row);
+    if (a.positions[row] < 0 || pages_of(a.length_of(row)) > first_page) continue;
     int64_t first = int64_t{row} * a.num_heads;
+    if constexpr (S::kHasPrefixes) {
+      if (first_page > 0) {
+        merge_prefixes<S>(a, row);
+        continue;
+      }
+    }
 #pragma unroll 1
     for (int i = threadIdx.x; i < a.num_heads; i += kDecodeConsumers)
       a.log_sums[first + i] = -kInfinity;
@@ -108,12 +138,16 @@ __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
   int lane = threadIdx.x % 32, group = a.num_heads / a.num_kv_heads;
   GroupParts cut_group = a.starts[blockIdx.x].head, tail = a.starts[blockIdx.x].tail;
   RingPosition ring, queries;
-  if (a.split.parts > 1) store_nothings<S>(a);
+  if (a.split.parts > 1) store_tileless<S>(a);
   if constexpr (S::kHasClusters) wait_for_cluster();  // its members have empty inboxes
   for (int order = 0;; order = 1, queries.advance(S::kQueries)) {
     wait_barrier(&shared.query_full[queries.stage], queries.parity);
     Segment segment = shared.segments[queries.stage];
     if (segment.num_pages == 0) break;
+    RowPrefixes<S> prefixes(a, segment.row, segment.kv_head, shared.prefixes[queries.stage]);
+    bool is_whole = segment.num_pages == segment.row_pages;
+    PartBatch<S> ahead;
+    if (is_whole) prefixes.load_first(ahead, group);
     Running<S> running;
 #pragma unroll 1
     for (int done = 0; done < segment.num_pages; done += S::kStagePages, ring.advance(S::kStages)) {
@@ -126,9 +160,9 @@ __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
     if (lane == 0) arrive(&shared.query_empty[queries.stage]);
     complete_sums<S>(shared, running);
     int64_t first_head = int64_t{segment.row} * a.num_heads + segment.kv_head * group;
-    GroupOut out{a.out + first_head * S::kHeadDim, a.log_sums ? a.log_sums + first_head : nullptr,
-                 a.scale_log2};
-    if (segment.num_pages == pages_of(segment.kv_length)) {
+    GroupOut out = out_of<S>(a, first_head);
+    if (is_whole) {
+      prefixes.add_to(running, ahead, group);
       store_whole<S>(running, out, group);
     } else if (S::kHasClusters && cut_group.num_parts > kDecodeCluster) {
       if constexpr (S::kHasClusters) {
@@ -141,7 +175,8 @@ __device__ void consume(DecodeShared<S>& shared, const DecodeArgs& a) {
                                       a.counters};
       int slot = cut_group.slot_of(static_cast<int>(blockIdx.x) - cut_group.first_cta);
       store_part<S>(running, memory.parts[slot], group);
-      merge_parts(memory, cut_group, out, group, shared.is_last, sync_consumers);
+      merge_parts(memory, cut_group, out, group, shared.is_last, sync_consumers,
+                  [&](Merged<S::kHeadDim>& sum) { prefixes.add_to(sum); });
     }
     cut_group = tail;  // only the first group and the last can be cut
   }
@@ -191,7 +226,7 @@ void launch_decode(Stream stream, const AttentionArgs& a, int ctas) {
   constexpr size_t kPartsBytes = PartsMemory<S::kHeadDim>::kBytes;
   static_assert(2 * kPartsBytes +
                     kMaxDecodeClusters * kMaxGroup * sizeof(ClusterParts<S::kHeadDim>) <=
-                Workspace::kScratchBytes);
+                kDecodeScratchBytes);
   static_assert(sizeof(ClusterCounters) <= Workspace::kCounterBytes);
   auto* parts = static_cast<char*>(workspace_of(stream).scratch.data);
   DecodeArgs args{.starts = attention_plan(stream)->starts,
@@ -209,7 +244,10 @@ void launch_decode(Stream stream, const AttentionArgs& a, int ctas) {
                   .num_heads = a.num_heads,
                   .num_kv_heads = a.num_kv_heads,
                   .scale_log2 = scale_log2(S::kHeadDim),
-                  .split = a.kv.split};
+                  .split = a.kv.split,
+                  .prefixes = S::kHasPrefixes ? prefix_plan(stream) : nullptr,
+                  .prefix_parts = S::kHasPrefixes ? prefix_parts(stream) : nullptr,
+                  .prefix_tokens = prefix_rows(S::kHeadDim) / (a.num_heads / a.num_kv_heads)};
   LaunchShape shape{dim3(static_cast<unsigned>(ctas)), dim3(kDecodeThreads), shared_bytes<S>(),
                     S::kHasClusters ? kDecodeCluster : 1};
   launch(stream, shape, decode<S>, query_map(a, kMaxGroup, 1), kv_map(a.kv.k), kv_map(a.kv.v),
@@ -228,10 +266,10 @@ int resident_in_clusters() {
   return clusters_at_once(reinterpret_cast<const void*>(decode<S>), shape) * kDecodeCluster;
 }
 
-template <bool kClusters>
-using Shape128 = DecodeShape<128, 1, kClusters>;
-template <bool kClusters>
-using Shape64 = DecodeShape<64, 2, kClusters>;
+template <DecodeKind kKind>
+using Shape128 = DecodeShape<128, 1, kKind>;
+template <DecodeKind kKind>
+using Shape64 = DecodeShape<64, 2, kKind>;
 
 // How many CTAs run at once in clusters on the GPU of the process.
 int g_ctas_in_clusters = 0;
@@ -243,35 +281,43 @@ struct DecodeGrid {
   bool has_clusters;
 };
 
-DecodeGrid decode_grid(int num_groups) {
+DecodeGrid decode_grid(int num_groups, bool may_have_clusters) {
   int in_clusters = g_ctas_in_clusters;
-  bool has_clusters = num_groups <= kFewGroups && in_clusters >= num_sms();
+  bool has_clusters = may_have_clusters && num_groups <= kFewGroups && in_clusters >= num_sms();
   return {has_clusters ? smaller(in_clusters - kSpareCtas, 2 * num_sms()) : 2 * num_sms(),
           has_clusters};
 }
 
-template <template <bool> class Shape>
+template <template <DecodeKind> class Shape>
 void launch_decode(Stream stream, const AttentionArgs& a) {
-  DecodeGrid grid = decode_grid(a.batch.num_decode * a.num_kv_heads);
-  if (grid.has_clusters)
-    launch_decode<Shape<true>>(stream, a, grid.ctas);
+  bool has_prefixes = reads_prefixes(a.batch, a.num_kv_heads);
+  DecodeGrid grid = decode_grid(a.batch.num_decode * a.num_kv_heads, !has_prefixes);
+  if (has_prefixes)
+    launch_decode<Shape<DecodeKind::kBehindPrefixes>>(stream, a, grid.ctas);
+  else if (grid.has_clusters)
+    launch_decode<Shape<DecodeKind::kInClusters>>(stream, a, grid.ctas);
   else
-    launch_decode<Shape<false>>(stream, a, grid.ctas);
+    launch_decode<Shape<DecodeKind::kAlone>>(stream, a, grid.ctas);
+}
+
+template <template <DecodeKind> class Shape>
+void allow_shared_of_all() {
+  allow_shared<Shape<DecodeKind::kAlone>>();
+  allow_shared<Shape<DecodeKind::kInClusters>>();
+  allow_shared<Shape<DecodeKind::kBehindPrefixes>>();
 }
 
 }  // namespace
 
 void prepare_decode() {
-  allow_shared<Shape128<false>>();
-  allow_shared<Shape64<false>>();
-  allow_shared<Shape128<true>>();
-  allow_shared<Shape64<true>>();
-  g_ctas_in_clusters =
-      smaller(resident_in_clusters<Shape128<true>>(), resident_in_clusters<Shape64<true>>());
+  allow_shared_of_all<Shape128>();
+  allow_shared_of_all<Shape64>();
+  g_ctas_in_clusters = smaller(resident_in_clusters<Shape128<DecodeKind::kInClusters>>(),
+                               resident_in_clusters<Shape64<DecodeKind::kInClusters>>());
 }
 
-DecodeCut decode_cut(int num_groups) {
-  int ctas = decode_grid(num_groups).ctas;
+DecodeCut decode_cut(int num_groups, bool has_prefixes) {
+  int ctas = decode_grid(num_groups, !has_prefixes).ctas;
   return {.ctas = ctas, .few_ctas = ctas, .few_tiles = 0, .min_tiles = kMinTiles};
 }
 

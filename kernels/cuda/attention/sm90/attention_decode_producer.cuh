@@ -2,6 +2,7 @@
 // The producer of a decode CTA: one warp, in step, that streams pages by the copy engine; its lanes
 // hold the places of 32 pages.
 #include "kernels/cuda/attention/sm90/attention_decode_stage.cuh"
+#include "kernels/cuda/attention/sm90/prefix_plan.cuh"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/ptx/barriers.cuh"
 #include "kernels/cuda/ptx/bulk_copy.cuh"
@@ -20,8 +21,15 @@ struct DecodeArgs {
   int num_decode, num_heads, num_kv_heads;
   float scale_log2;
   PositionSplit split;
+  const PrefixPlan* prefixes;  // and their parts; null where rows are read whole
+  const void* prefix_parts;
+  int prefix_tokens;  // of a tile
 
   __device__ int length_of(int row) const { return split.count(__ldcg(positions + row) + 1); }
+  template <class S>
+  __device__ int first_page_of(int row) const {
+    return S::kHasPrefixes ? __ldcg(prefixes->first_pages + row) : 0;
+  }
 };
 
 // Where pages of one KV head begin in the pools.
@@ -76,11 +84,19 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
   int tiles_left = field(offsetof(DecodeStart, num_tiles));
   int row = field(offsetof(DecodeStart, row)), kv_head = field(offsetof(DecodeStart, kv_head));
   int page = field(offsetof(DecodeStart, page)), length = field(offsetof(DecodeStart, kv_length));
+  int first_page = tiles_left > 0 ? a.template first_page_of<S>(row) : 0;
   const int32_t* table = a.page_table + field(offsetof(DecodeStart, slot)) * a.page_table_stride;
   PageLines places{TilePlace::line(word),
                    page - static_cast<int>(offsetof(DecodeStart, places) / 4)};
   int group = a.num_heads / a.num_kv_heads;
   RingPosition ring, queries;
+  int4 parts{};  // RowParts of the segment
+  auto load_parts = [&] {
+    if constexpr (S::kHasPrefixes)
+      parts =
+          __ldcg(reinterpret_cast<const int4*>(a.prefixes->rows + row * a.num_kv_heads + kv_head));
+  };
+  if (tiles_left > 0) load_parts();
   bool is_early = true;
   while (tiles_left > 0) {
     int num_pages = smaller(tiles_left, pages_of(length) - page);
@@ -94,7 +110,11 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
       }
       if (lane > 0) return;
       wait_barrier(&shared.query_empty[queries.stage], queries.parity ^ 1);
-      load_query(shared, q_map, {row, kv_head, page, num_pages, length}, group, queries.stage);
+      int row_pages = pages_of(length) - first_page;
+      if constexpr (S::kHasPrefixes)
+        shared.prefixes[queries.stage] = {parts.x, parts.y, parts.z, parts.w};
+      load_query(shared, q_map, {row, kv_head, page, num_pages, length, row_pages}, group,
+                 queries.stage);
     };
     bool has_begun = false;
     // Where more comes than the ring holds, early loads take turns: the kernel before still merges,
@@ -122,14 +142,15 @@ __device__ void produce(DecodeShared<S>& shared, const CUtensorMap& q_map, const
     queries.advance(S::kQueries);
     tiles_left -= num_pages;
     if (tiles_left == 0) break;
-    page = 0;
     if (++kv_head == a.num_kv_heads) {
       kv_head = 0;
-      do length = a.length_of(++row);
-      while (length == 0);
+      do length = a.length_of(++row), first_page = a.template first_page_of<S>(row);
+      while (pages_of(length) == first_page);
       table = a.page_table + __ldcg(a.slots + row) * a.page_table_stride;
     }
-    places = PageLines::load(table, 0, pages_of(length), a.num_kv_heads, kv_head);
+    page = first_page;
+    places = PageLines::load(table, page, pages_of(length), a.num_kv_heads, kv_head);
+    load_parts();
   }
   if (lane == 0) {
     wait_barrier(&shared.query_empty[queries.stage], queries.parity ^ 1);

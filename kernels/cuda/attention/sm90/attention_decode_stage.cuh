@@ -5,6 +5,7 @@
 #include "kernels/cuda/attention/attention_merge.cuh"
 #include "kernels/cuda/attention/attention_outputs.cuh"
 #include "kernels/cuda/attention/sm90/attention_cluster.cuh"
+#include "kernels/cuda/attention/sm90/prefix_plan.cuh"
 #include "kernels/cuda/ptx/bulk_copy.cuh"
 #include "kernels/cuda/ptx/clusters.cuh"
 #include "kernels/cuda/ptx/portable.cuh"
@@ -15,19 +16,25 @@ namespace ll::cuda {
 constexpr int kDecodeConsumers = 128, kDecodeThreads = kDecodeConsumers + 32;
 constexpr size_t kRingBytes = 96 << 10;  // two CTAs an SM
 
-template <int kDim, int kPages, bool kClusters>
+// How the rows of a step are read: whole, by CTAs alone or in clusters, or behind the prefixes that
+// groups of rows read.
+enum class DecodeKind : uint8_t { kAlone, kInClusters, kBehindPrefixes };
+
+template <int kDim, int kPages, DecodeKind kKind>
 struct DecodeShape {
   static constexpr int kHeadDim = kDim, kStagePages = kPages;
-  static constexpr bool kHasClusters = kClusters;
+  static constexpr bool kHasClusters = kKind == DecodeKind::kInClusters;
+  static constexpr bool kHasPrefixes = kKind == DecodeKind::kBehindPrefixes;
   static constexpr int kQueries = kHasClusters ? 3 : 4;  // groups whose queries are loaded ahead
   static constexpr int kHalves = kHeadDim / 64, kPositions = kPagePositions * kStagePages;
   static constexpr int kPageBytes = kPagePositions * kHeadDim * 2;  // of keys, or of values
   static constexpr int kStages = static_cast<int>(kRingBytes) / (2 * kPageBytes * kStagePages);
 };
 
-// The pages of one group that a CTA works on; num_pages 0: there are none left.
+// The pages of one group that a CTA works on, of all that its row reads; num_pages 0: there are
+// none left.
 struct Segment {
-  int row, kv_head, first_page, num_pages, kv_length;
+  int row, kv_head, first_page, num_pages, kv_length, row_pages;
 };
 
 template <class S>
@@ -38,6 +45,8 @@ struct DecodeShared {
   alignas(1024) bf16 p[S::kStagePages][kMaxGroup * 64];  // probabilities, [head][position]
   uint64_t full[S::kStages], empty[S::kStages], query_full[S::kQueries], query_empty[S::kQueries];
   Segment segments[S::kQueries];
+  struct NoParts {};
+  std::conditional_t<S::kHasPrefixes, RowParts, NoParts> prefixes[S::kQueries];  // of segments
   float warp_max[4][kMaxGroup], warp_sum[4][kMaxGroup];
   struct NoInbox {};
   alignas(16) std::conditional_t<S::kHasClusters, Inbox<S::kHeadDim>, NoInbox> inbox;
