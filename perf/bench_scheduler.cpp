@@ -1,6 +1,7 @@
 // usage: mpirun -np RANKS bench_scheduler [SEQUENCES] [STEPS]
 // What a step costs rank 0 besides the model: planning it, encoding and broadcasting the plan, and
-// committing its tokens. The other ranks receive and decode the plans.
+// committing its tokens. The other ranks receive and decode the plans. Rows read the prefix that
+// all prompts begin with in a group.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -70,7 +71,8 @@ Timings run(const Load& load, int32_t num_seqs, int num_steps, PlanChannel& chan
   Scheduler scheduler({.max_num_seqs = num_seqs,
                        .max_num_batched_tokens = 8192,
                        .num_pages = num_seqs * (longest / kPageSpan + 2) + 1000,
-                       .page_span = kPageSpan});
+                       .page_span = kPageSpan,
+                       .prefix_groups = {.min_rows = 4}});
   std::deque<PlannedStep> in_flight;
   Timings timings;
   std::vector<int32_t> tokens;

@@ -30,6 +30,7 @@ struct EngineConfig {
     size_t memory_bytes = 0;  // 0: as much as fits
     double gpu_memory_utilization = 0.9;
     bool radix = true;
+    bool cascade = true;
     bool operator==(const KvCache&) const = default;
   } kv_cache;
 

@@ -69,6 +69,8 @@ std::vector<ConfigRow> kv_cache_rows() {
        {"gpu_memory_utilization", number(&K::gpu_memory_utilization, 0.01, 1),
         "share of a GPU's memory for weights, buffers and KV cache"},
        {"radix", flag(&K::radix), "share the KV pages of common prefixes"},
+       {"cascade", flag(&K::cascade),
+        "attention reads pages that sequences share once for all of them, where that pays; CUDA"},
        {"eviction", only_choice<K>("lru"),
         "what leaves the radix cache first: the least recently used"}});
   return rows;

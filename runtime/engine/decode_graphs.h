@@ -35,6 +35,7 @@ class DecodeGraphs {
   struct Key {
     int32_t bucket = 0;
     Mode mode = Mode::kStationary;
+    bool groups = false;     // of rows that read a prefix together
     bool samples = false;    // plain sampling is part of it
     int32_t generation = 0;  // of the buffers it reads
     auto operator<=>(const Key&) const = default;

@@ -84,9 +84,11 @@ void ModelRunner::measure_products() {
 DecodeGraphs::Key ModelRunner::graph_of(const StepPlan& plan) const {
   if (!plan.is_decode_only()) return {};
   int32_t bucket = graphs_.bucket(static_cast<int32_t>(plan.decode.size()));
-  if (plan.gathered) return {bucket, DecodeGraphs::Mode::kGathered};
+  bool groups = !plan.prefix_groups.empty();
+  if (plan.gathered) return {bucket, DecodeGraphs::Mode::kGathered, groups};
   bool is_fused = bucket == 1 && model_.can_decode_one(plan.decode[0].position);
-  return {bucket, is_fused ? DecodeGraphs::Mode::kOneKernel : DecodeGraphs::Mode::kStationary};
+  return {bucket, is_fused ? DecodeGraphs::Mode::kOneKernel : DecodeGraphs::Mode::kStationary,
+          groups};
 }
 
 void ModelRunner::launch(const StepPlan& plan) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/check.h"
+
 namespace ll {
 namespace {
 
@@ -42,6 +44,27 @@ Rows list_rows(const StepPlan& plan, int32_t padded_rows, std::vector<Chunk>& ch
       r.add(c.tokens[i], c.first_position + static_cast<int32_t>(i), c.slot);
   }
   return r;
+}
+
+// What attention reads of groups of rows; the lists of a bucket have one length.
+struct Groups {
+  std::vector<PrefixGroup> list;
+  std::vector<int32_t> of_rows;
+};
+
+Groups list_groups(const StepPlan& plan, int32_t padded_rows) {
+  Groups groups{.list = plan.prefix_groups};
+  if (groups.list.empty()) return groups;
+  // There are fewer groups than rows: each has two or more, and not the same as its parent.
+  auto rows = std::max(plan.decode.size(), static_cast<size_t>(padded_rows));
+  ensure(groups.list.size() < rows, "step plan: more groups than rows");
+  if (padded_rows > 0) groups.list.resize(rows);
+  groups.of_rows.assign(rows, -1);
+  for (size_t i = 0; i < plan.prefix_groups.size(); ++i) {
+    const PrefixGroup& g = plan.prefix_groups[i];
+    std::fill_n(groups.of_rows.begin() + g.first_row, g.num_rows, static_cast<int32_t>(i));
+  }
+  return groups;
 }
 
 Samples list_samples(const StepPlan& plan, std::span<const SlotSampling> slots,
@@ -137,6 +160,7 @@ StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& gra
   note_results(plan, tables.sampling, flight);
   StepDescription d{.graph = graph, .num_samples = static_cast<int32_t>(plan.samples.size())};
   Rows rows = list_rows(plan, graph.bucket, d.chunks);
+  Groups groups = list_groups(plan, graph.bucket);
   Samples samples = list_samples(plan, tables.sampling, graph.bucket);
   PromptRows prompts = list_prompts(plan, d.chunks);
   d.needs = samples.needs;
@@ -149,6 +173,8 @@ StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& gra
   auto row_slots = upload.add(rows.slots);
   auto sampling = upload.add(samples.draws);
   auto host_tokens = upload.add(std::vector<int32_t*>{flight.tokens});
+  auto prefix_groups = upload.add(groups.list);
+  auto row_groups = upload.add(groups.of_rows);
   auto chunks = upload.add(d.chunks);
   auto sample_rows = upload.add(samples.rows);
   auto edits = upload.add(samples.edits);
@@ -167,7 +193,10 @@ StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& gra
                     .page_table_stride = tables.page_table_stride,
                     .chunks = d.chunks,
                     .device_chunks = upload.get(chunks).data(),
-                    .max_kv_length = rows.longest};
+                    .max_kv_length = rows.longest,
+                    .num_prefix_groups = static_cast<int32_t>(groups.list.size()),
+                    .prefix_groups = upload.get(prefix_groups).data(),
+                    .row_groups = upload.get(row_groups).data()};
   d.inputs.ids = upload.get(ids).data();
   d.inputs.last_tokens = tables.last_tokens;
   d.inputs.gathered = plan.gathered;

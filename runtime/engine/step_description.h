@@ -51,8 +51,8 @@ struct StepDescription {
   int32_t num_rows() const { return inputs.batch.num_tokens; }
 };
 
-// `graph` gives the bucket and the mode. Notes in `flight` what becomes of the step's results; the
-// tokens of all samples and padded rows come to its host memory.
+// `graph` gives the bucket, the mode and whether there are groups. Notes in `flight` what becomes
+// of the step's results; the tokens of all samples and padded rows come to its host memory.
 StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& graph,
                               const SlotTables& tables, StagedUpload& upload, Flight& flight);
 

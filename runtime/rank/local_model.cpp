@@ -216,6 +216,16 @@ int32_t LocalModel::gather_tokens() const {
       ll::gather_tokens(model(), machine_, shape, dtype_, options_.max_num_batched_tokens));
 }
 
+// Groups cost a launch more a layer, and what that lets attention read: less is not saved.
+PrefixRules LocalModel::prefix_groups() const {
+  constexpr size_t kLaunchBytes = size_t{80} << 20;
+  if (!backend_.groups_prefixes || !config_.kv_cache.cascade) return {};
+  size_t page_bytes = budget_.page_bytes / static_cast<size_t>(model().num_layers);
+  return {.min_rows = 4,
+          .min_pages = 2,
+          .min_saved_pages = static_cast<int64_t>(kLaunchBytes / page_bytes)};
+}
+
 SchedulerOptions LocalModel::scheduler() const {
   return {.max_num_seqs = options_.max_num_seqs,
           .max_num_batched_tokens = options_.max_num_batched_tokens,
@@ -224,7 +234,8 @@ SchedulerOptions LocalModel::scheduler() const {
           .busy_scale = config_.scheduler.busy_scale,
           .num_pages = options_.num_pages,
           .page_span = shard_->positions(options_.page_size).span(),
-          .gather_tokens = gather_tokens()};
+          .gather_tokens = gather_tokens(),
+          .prefix_groups = prefix_groups()};
 }
 
 }  // namespace ll

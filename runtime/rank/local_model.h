@@ -71,6 +71,7 @@ class LocalModel {
   int32_t gather_tokens() const;
   std::string device_and_kernels() const;
   [[noreturn]] bool end_asked();
+  PrefixRules prefix_groups() const;
   void say(const std::string& line) const;
 
   const EngineConfig& config_;

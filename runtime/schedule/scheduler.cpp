@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/check.h"
 #include "runtime/schedule/admission.h"
@@ -21,7 +22,9 @@ bool arrived_before(const std::shared_ptr<Sequence>& a, const std::shared_ptr<Se
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options)
-    : options_(options), ledger_(options.num_pages, options.page_span, options.radix) {
+    : options_(options),
+      ledger_(options.num_pages, options.page_span, options.radix),
+      prefix_order_(options.prefix_groups, options.max_num_seqs) {
   ensure(options.max_num_batched_tokens >= options.max_num_seqs,
          "fewer tokens than sequences a step");
   for (int32_t slot = options.max_num_seqs; slot-- > 0;) free_slots_.push_back(slot);
@@ -55,6 +58,7 @@ PlannedStep Scheduler::plan() {
   step.plan.id = static_cast<int32_t>(++step_);
   ledger_.begin_step(step_);
   plan_decodes(step);
+  if (options_.prefix_groups.are_on()) group_decodes(step);
   if (continue_prefills(step)) start_waiting(step);
   ledger_.end_step(step.plan);
   step.plan.gathered = options_.gathers(step.plan.num_tokens());
@@ -75,6 +79,29 @@ void Scheduler::plan_decodes(PlannedStep& step) {
     step.plan.decode.push_back({s->slot, s->num_computed++});
     add_sample(step, s, row);
   }
+}
+
+// Rows that read a prefix together come to stand side by side.
+void Scheduler::group_decodes(PlannedStep& step) {
+  std::vector<int32_t> slots;
+  for (const SequencePtr& s : step.samples) {
+    if (!prefix_order_.has(s->slot)) prefix_order_.add(s->slot, s->kv.pages);
+    slots.push_back(s->slot);
+  }
+  const PrefixOrder::Arrangement& wanted = prefix_order_.arrange(slots);
+  if (wanted.groups.empty()) return;
+  StepPlan& plan = step.plan;
+  auto decode = std::exchange(plan.decode, {});
+  auto samples = std::exchange(plan.samples, {});
+  auto owners = std::exchange(step.samples, {});
+  for (int32_t row : wanted.rows) {
+    auto from = static_cast<size_t>(row);
+    samples[from].row = static_cast<int32_t>(plan.decode.size());
+    plan.decode.push_back(decode[from]);
+    plan.samples.push_back(samples[from]);
+    step.samples.push_back(std::move(owners[from]));
+  }
+  plan.prefix_groups = wanted.groups;
 }
 
 // False when one found no room; nobody overtakes it then.
@@ -253,6 +280,7 @@ void Scheduler::preempt(PlannedStep& step, const SequencePtr& victim) {
 
 // Slot and pages go; what is known of the sequence stays in the cache.
 void Scheduler::release(Sequence& s) {
+  prefix_order_.remove(s.slot);
   ledger_.release(s.kv, s.computed_tokens());
   free_slots_.push_back(s.slot);
   s.slot = -1;

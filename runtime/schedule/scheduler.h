@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/schedule/kv_ledger.h"
+#include "runtime/schedule/prefix_groups.h"
 #include "runtime/schedule/sequence.h"
 #include "runtime/schedule/step_events.h"
 #include "runtime/schedule/step_plan.h"
@@ -28,6 +29,7 @@ struct SchedulerOptions {
   int64_t num_pages = 0;
   int64_t page_span = 64;
   int32_t gather_tokens = 0;  // steps of so many rows and more run in gathered mode; 0: none
+  PrefixRules prefix_groups = {};
 
   bool gathers(int32_t rows) const { return gather_tokens > 0 && rows >= gather_tokens; }
 };
@@ -89,6 +91,7 @@ class Scheduler {
   using SequencePtr = std::shared_ptr<Sequence>;
 
   void plan_decodes(PlannedStep& step);
+  void group_decodes(PlannedStep& step);
   bool continue_prefills(PlannedStep& step);
   void start_waiting(PlannedStep& step);
   bool plan_chunk(PlannedStep& step, const SequencePtr& sequence);
@@ -114,6 +117,7 @@ class Scheduler {
   std::deque<SequencePtr> waiting_;   // by arrival
   std::vector<SequencePtr> running_;  // by arrival
   std::vector<int32_t> free_slots_;
+  PrefixOrder prefix_order_;  // of those that decode, where groups are formed
   int64_t step_ = 0;
   SchedulerStats totals_;
 };

@@ -138,6 +138,7 @@ std::vector<int32_t> StepPlan::encode() const {
   }
   w.put_structs(page_deltas);
   w.put_structs(page_copies);
+  w.put_structs(prefix_groups);
   return w.finish();
 }
 
@@ -173,6 +174,7 @@ StepPlan StepPlan::decode_from(std::span<const int32_t> flat) {
   }
   r.get_structs(p.page_deltas);
   r.get_structs(p.page_copies);
+  r.get_structs(p.prefix_groups);
   ensure(r.is_done(), "step plan: trailing words");
   return p;
 }

@@ -67,7 +67,8 @@ struct StepPlan {
   std::vector<Sample> samples;
   std::vector<NewSlot> new_slots;
   std::vector<PageDelta> page_deltas;
-  std::vector<PageCopy> page_copies;  // all are read before any page is written in this step
+  std::vector<PageCopy> page_copies;       // all are read before any page is written in this step
+  std::vector<PrefixGroup> prefix_groups;  // of decode rows; where reading prefixes once pays
 
   int32_t num_tokens() const;
   bool is_decode_only() const { return chunks.empty(); }

@@ -105,6 +105,24 @@ TEST_CASE("engine: graphs of decode steps, stationary and gathered, give one GPU
   }
 }
 
+// Three prefixes, one of which goes on in two ways; sequences come and go, so that groups change
+// from replay to replay.
+TEST_CASE("engine: rows that read shared prefixes in groups give one GPU's tokens") {
+  Lengths lengths;
+  for (int32_t i = 0; i < 24; ++i) lengths.push_back({330 + 150 * (i % 2) + i, 20 + 5 * i, i % 3});
+  Outcome want = alone(lengths);
+  EngineSetup setup = base_setup();
+  setup.max_num_seqs = 16;
+  setup.prefix_groups = {.min_rows = 2, .min_pages = 1};
+  for (int32_t graph_rows : {0, 16}) {
+    CAPTURE(graph_rows);
+    setup.graph_max_rows = graph_rows;
+    check_same(setup, lengths, want);
+  }
+  setup.num_pages = 60;
+  check_same(setup, lengths, want);
+}
+
 TEST_CASE("engine: with so little memory that sequences are preempted") {
   // Ten are expected to fit with two pages each, but come to need three.
   Lengths lengths;

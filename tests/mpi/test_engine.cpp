@@ -67,14 +67,19 @@ TEST_CASE("engine: any number of ranks gives one rank's answers") {
 TEST_CASE("engine: answers do not depend on the batch, its memory, the cache or the step ahead") {
   EngineSetup plain{.max_num_seqs = 16, .max_num_batched_tokens = 512};
   Outcome want = leads() ? alone(plain, mixed_requests()) : Outcome();
-  std::vector<EngineSetup> others(6, plain);
+  std::vector<EngineSetup> others(8, plain);
   others[0].max_num_seqs = 3;             // waiting, forks of three
   others[1].max_num_batched_tokens = 16;  // prompts in pieces
   others[2].radix = false;
   others[3].async = false;
   others[4].page_size = 1;
   others[4].num_pages = 2000;
-  others[5].num_pages = 6;  // preemption: the longest sequence takes four
+  others[5].num_pages = 6;   // preemption: the longest sequence takes four
+  for (size_t i : {6, 7}) {  // rows in groups, in another order
+    others[i].page_size = 4;
+    others[i].num_pages = i == 6 ? 500 : 24;
+    others[i].prefix_groups = {.min_rows = 2, .min_pages = 1};
+  }
   for (const EngineSetup& setup : others) {
     CAPTURE(setup.max_num_seqs);
     CAPTURE(setup.max_num_batched_tokens);
@@ -82,7 +87,7 @@ TEST_CASE("engine: answers do not depend on the batch, its memory, the cache or 
     CAPTURE(setup.page_size);
     on_rank_0(setup, mixed_requests(), [&](const Outcome& got) {
       check_same(got, want);
-      if (setup.num_pages == 6) CHECK(got.stats.num_preemptions > 0);
+      if (setup.num_pages == 6 || setup.num_pages == 24) CHECK(got.stats.num_preemptions > 0);
       CHECK(got.stats.num_running == 0);
       CHECK(got.stats.kv_usage == 0);
     });

@@ -20,6 +20,7 @@ struct EngineSetup {
   int64_t max_length = 400, num_pages = 200, page_size = 16;
   bool chunked_prefill = true, radix = true, async = true;
   int32_t gather_tokens = 0;                     // of grids with z > 1
+  PrefixRules prefix_groups = {};                // none
   int32_t graph_max_rows = 0;                    // where the device has graphs
   std::optional<GridShape> grid = std::nullopt;  // nothing: as many ranks as there are, in y
   const Tokenizer* tokenizer = nullptr;          // of requests with stop strings
@@ -73,7 +74,8 @@ inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const
                            .radix = setup.radix,
                            .num_pages = setup.num_pages,
                            .page_span = rig.shard.positions(setup.page_size).span(),
-                           .gather_tokens = rig.grid.shape().z > 1 ? setup.gather_tokens : 0};
+                           .gather_tokens = rig.grid.shape().z > 1 ? setup.gather_tokens : 0,
+                           .prefix_groups = setup.prefix_groups};
   Engine engine(options, setup.async, runner, rig.grid.replica(), watchdog);
   for (int i = 0; i < 2; ++i) engine.step();  // without work: a sign of life
   RigDesk desk(engine, outcome, setup.tokenizer);

@@ -3,6 +3,7 @@
 // "model" draws a token from the hash under its row. Whatever the scheduler shares, copies, evicts
 // or recomputes, the drawn tokens must be those of each prompt on its own; a wrong page, row or
 // order shows as a wrong hash.
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <stdexcept>
@@ -16,6 +17,8 @@ namespace ll::test {
 class PaperDevice {
  public:
   static constexpr uint64_t kEmpty = 0x1234567;
+
+  int64_t num_groups = 0, num_nested = 0;  // that plans have had
 
   PaperDevice(int64_t num_pages, int64_t page_size, int32_t num_slots, int32_t vocab)
       : page_size_(page_size),
@@ -46,6 +49,7 @@ class PaperDevice {
       table[static_cast<size_t>(d.index)] = d.page;
     }
     copy(plan.page_copies);
+    check_groups(plan);
     std::vector<uint64_t> rows;
     for (const auto& d : plan.decode)
       rows.push_back(put(d.slot, d.position, last_[static_cast<size_t>(d.slot)]));
@@ -83,6 +87,42 @@ class PaperDevice {
   uint64_t put(int32_t slot, int32_t position, int32_t token) {
     uint64_t before = position == 0 ? kEmpty : key(slot, position - 1);
     return key(slot, position) = extend(before, token);
+  }
+  // Groups are what kernels/pages.h says, by the page tables of their rows.
+  void check_groups(const StepPlan& plan) {
+    auto demand = [](bool holds, const char* what) {
+      if (!holds) throw std::logic_error(what);
+    };
+    for (size_t i = 0; i < plan.prefix_groups.size(); ++i) {
+      const PrefixGroup& g = plan.prefix_groups[i];
+      demand(g.num_rows > 1 && g.num_pages > 0 && g.first_row >= 0 &&
+                 g.end_row() <= static_cast<int32_t>(plan.decode.size()),
+             "a group of no rows or pages");
+      demand(g.parent < static_cast<int32_t>(i), "a group before its parent");
+      if (g.parent < 0)
+        demand(g.first_page == 0, "an outermost group begins behind the first page");
+      for (size_t j = 0; j < i; ++j) {
+        const PrefixGroup& before = plan.prefix_groups[j];
+        if (static_cast<int32_t>(j) == g.parent)
+          demand(before.end_page() == g.first_page && before.first_row <= g.first_row &&
+                     before.end_row() >= g.end_row(),
+                 "a group that is not in its parent");
+        else if (before.parent == g.parent)
+          demand(before.end_row() <= g.first_row, "groups of one parent with a row in common");
+      }
+      for (int32_t row = g.first_row; row < g.end_row(); ++row) check_member(plan, g, row);
+      ++num_groups;
+      num_nested += g.parent >= 0;
+    }
+  }
+  void check_member(const StepPlan& plan, const PrefixGroup& g, int32_t row) const {
+    auto decode = [&](int32_t r) { return plan.decode[static_cast<size_t>(r)]; };
+    auto table = [&](int32_t r) { return tables_[static_cast<size_t>(decode(r).slot)].begin(); };
+    if (g.end_page() * page_size_ > decode(row).position)
+      throw std::logic_error("a group's pages hold what is not computed yet");
+    if (!std::equal(table(row) + g.first_page, table(row) + g.end_page(),
+                    table(g.first_row) + g.first_page))
+      throw std::logic_error("a group's rows have different pages");
   }
   void copy(const std::vector<PageCopy>& copies) {
     std::map<int32_t, int> sources;

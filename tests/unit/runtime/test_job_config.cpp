@@ -63,6 +63,7 @@ const std::vector<Example>& examples() {
       {"kv_cache.gpu_memory_utilization", "0.5",
        [](const C& c) { return c.kv_cache.gpu_memory_utilization == 0.5; }},
       {"kv_cache.radix", "false", [](const C& c) { return !c.kv_cache.radix; }},
+      {"kv_cache.cascade", "false", [](const C& c) { return !c.kv_cache.cascade; }},
       {"kv_cache.eviction", "lru", [](const C&) { return true; }},
       {"scheduler.max_num_seqs", "7", [](const C& c) { return c.scheduler.max_num_seqs == 7; }},
       {"scheduler.max_num_batched_tokens", "4000",

@@ -68,6 +68,32 @@ TEST_CASE("a captured step is padded to its bucket, and its tokens go to the fli
   CHECK(next.sampling.data() == d.sampling.data());
 }
 
+TEST_CASE("groups of a captured step are padded to its bucket") {
+  Describer describe;
+  StepPlan plan{.decode = {{3, 40}, {5, 50}, {1, 44}, {2, 9}, {4, 60}},
+                .samples = {{0, 3, 41}, {1, 5, 51}, {2, 1, 45}, {3, 2, 10}, {4, 4, 61}},
+                .prefix_groups = {{0, 3, 0, 2, -1}, {1, 2, 2, 1, 0}}};
+  DecodeGraphs::Key key{8, DecodeGraphs::Mode::kStationary, /*groups=*/true};
+  StepDescription d = describe(plan, key);
+  const BatchView& b = d.inputs.batch;
+  REQUIRE(b.num_prefix_groups == 8);
+  CHECK(b.prefix_groups[1] == plan.prefix_groups[1]);
+  for (int32_t i = 2; i < 8; ++i) CHECK(b.prefix_groups[i].num_rows == 0);
+  CHECK(list_of(b.row_groups, 8) == Words{0, 1, 1, -1, -1, -1, -1, -1});
+  // Other groups lie in the same places.
+  plan.prefix_groups = {{3, 2, 0, 1, -1}};
+  StepDescription next = describe(plan, key);
+  CHECK(next.graph == d.graph);
+  CHECK(next.inputs.batch.prefix_groups == b.prefix_groups);
+  CHECK(next.inputs.batch.row_groups == b.row_groups);
+  CHECK(next.sampling.data() == d.sampling.data());
+  CHECK(list_of(b.row_groups, 8) == Words{-1, -1, -1, 0, 0, -1, -1, -1});
+  // Without a bucket there are those of the plan; without groups, none.
+  CHECK(describe(plan).inputs.batch.num_prefix_groups == 1);
+  plan.prefix_groups.clear();
+  CHECK(describe(plan, {8}).inputs.batch.num_prefix_groups == 0);
+}
+
 TEST_CASE("samples out of order name their rows, and bring what their slots ask for") {
   Describer describe;
   StepPlan plan{.chunks = {{.slot = 2, .first_position = 5, .tokens = {7, 8, 9}}},

@@ -77,6 +77,8 @@ class Simulation {
     CHECK(num_finished == expected_);
   }
 
+  const PaperDevice& device() const { return device_; }
+
   Scheduler scheduler;
   int64_t num_finished = 0;
   std::vector<int64_t> finished_ids;

@@ -15,6 +15,9 @@
 using namespace ll;
 using namespace ll::test;
 
+// Every group that there is; the paper device checks them.
+constexpr PrefixRules kAnyGroup{.min_rows = 2, .min_pages = 1};
+
 TEST_CASE("answers do not depend on radix, page size, memory, batch, chunking or lag") {
   std::mt19937 rng(1);
   for (bool radix : {true, false})
@@ -34,7 +37,8 @@ TEST_CASE("answers do not depend on radix, page size, memory, batch, chunking or
                                  .chunked_prefill = chunked,
                                  .radix = radix,
                                  .num_pages = positions / page_span,
-                                 .page_span = page_span};
+                                 .page_span = page_span,
+                                 .prefix_groups = kAnyGroup};
               Simulation sim(o, lag, true);
               for (int64_t id = 0; id < 25; ++id) {
                 int32_t n = max_num_seqs >= 3 && id % 5 == 0 ? 3 : 1;
@@ -52,7 +56,8 @@ TEST_CASE("random arrivals and cancellations keep every invariant") {
                        .max_num_batched_tokens = 40,
                        .busy_scale = round % 2 ? 0.5 : 1.0,
                        .num_pages = 60,
-                       .page_span = 4};
+                       .page_span = 4,
+                       .prefix_groups = kAnyGroup};
     Simulation sim(o, 1, true);
     int64_t id = 0;
     for (int i = 0; i < 600; ++i) {
@@ -68,13 +73,18 @@ TEST_CASE("random arrivals and cancellations keep every invariant") {
     sim.scheduler.check_integrity();
     CHECK(sim.scheduler.stats().kv_usage == 0);
     if (o.busy_scale == 1.0) CHECK(sim.scheduler.stats().num_preemptions > 0);
+    CHECK(sim.device().num_groups > 100);
+    CHECK(sim.device().num_nested > 10);
   }
 }
 
 TEST_CASE("a hundred thousand requests take seconds and leak no page") {
   std::mt19937 rng(3);
-  SchedulerOptions o{
-      .max_num_seqs = 256, .max_num_batched_tokens = 8192, .num_pages = 4000, .page_span = 64};
+  SchedulerOptions o{.max_num_seqs = 256,
+                     .max_num_batched_tokens = 8192,
+                     .num_pages = 4000,
+                     .page_span = 64,
+                     .prefix_groups = {.min_rows = 4, .min_pages = 1}};
   Simulation sim(o, 1, false);
   auto start = std::chrono::steady_clock::now();
   for (int64_t id = 0; id < 100'000; ++id) {
@@ -115,10 +125,12 @@ TEST_CASE("n answers share their prompt's pages") {
                      .max_num_batched_tokens = 512,
                      .radix = false,
                      .num_pages = 40,
-                     .page_span = 16};
+                     .page_span = 16,
+                     .prefix_groups = kAnyGroup};
   Simulation sim(o, 1, true);
   sim.add(make_request(1, std::vector<int32_t>(200, 5), 10, 8));
   sim.run_to_end();
+  CHECK(sim.device().num_groups > 0);
   CHECK(sim.max_rows == 200);  // 8 x 13 pages of prompt alone would not fit
 }
 
@@ -228,7 +240,8 @@ TEST_CASE("prompts that are scored, and so computed again, leave memory to those
                        .max_num_batched_tokens = max_num_seqs + static_cast<int32_t>(rng() % 24),
                        .radix = rng() % 8 != 0,
                        .num_pages = num_pages,
-                       .page_span = page_span};
+                       .page_span = page_span,
+                       .prefix_groups = kAnyGroup};
     CAPTURE(round);
     Simulation sim(o, rng() % 2, true);
     std::vector<std::vector<int32_t>> prompts;

@@ -32,6 +32,9 @@ class PlanMaker {
     });
     fill(p.page_deltas, longest, [&] { return PageDelta{word(), word(), word()}; });
     fill(p.page_copies, longest, [&] { return PageCopy{word(), word(), word()}; });
+    fill(p.prefix_groups, longest, [&] {
+      return PrefixGroup{word(), word(), word(), word(), word()};
+    });
     return p;
   }
 
@@ -99,7 +102,7 @@ bool same(const StepPlan& a, const StepPlan& b) {
   return a.id == b.id && a.kind == b.kind && same_bytes(a.decode, b.decode) &&
          same(a.chunks, b.chunks) && same_bytes(a.samples, b.samples) &&
          same(a.new_slots, b.new_slots) && same_bytes(a.page_deltas, b.page_deltas) &&
-         same_bytes(a.page_copies, b.page_copies);
+         same_bytes(a.page_copies, b.page_copies) && same_bytes(a.prefix_groups, b.prefix_groups);
 }
 
 // The checksum of a plan as encode() ends it, for plans that lie in other ways.
