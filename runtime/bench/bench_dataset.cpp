@@ -59,9 +59,12 @@ std::vector<BenchRequest> nano_dataset(int64_t num_prompts, int32_t vocab) {
 
 std::vector<BenchRequest> shared_prefix_dataset(const DatasetOptions& o, int32_t vocab) {
   Random random(o.seed);
-  std::vector<int32_t> prefix = random.tokens(o.prefix_len, vocab);
+  std::vector<std::vector<int32_t>> prefixes;
+  while (static_cast<int64_t>(prefixes.size()) < o.num_prefixes)
+    prefixes.push_back(random.tokens(o.prefix_len, vocab));
   std::vector<BenchRequest> requests;
   for (int64_t i = 0; i < o.num_prompts; ++i) {
+    const auto& prefix = prefixes[static_cast<size_t>(i % o.num_prefixes)];
     BenchRequest r{prefix, static_cast<int32_t>(o.output_len)};
     std::vector<int32_t> own = random.tokens(o.input_len, vocab);
     r.prompt.insert(r.prompt.end(), own.begin(), own.end());

@@ -13,7 +13,8 @@ struct BenchRequest {
 };
 
 // random: token ids uniform over the vocabulary. nano: requests of 100 to 1024 tokens in and out,
-// of 256 the prompts of nano-vllm's bench.py to the token. shared-prefix: one common head. file:
+// of 256 the prompts of nano-vllm's bench.py to the token. shared-prefix: a common head, or one of
+// several. file:
 // JSONL as TensorRT-LLM's prepare_dataset writes it,
 // {"input_ids": [...], "output_tokens": N} a line. Throws Error that names file and line.
 std::vector<BenchRequest> make_dataset(const DatasetOptions& options, int32_t vocab_size);

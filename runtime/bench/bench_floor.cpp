@@ -7,8 +7,9 @@ BenchModel bench_model(const ModelConfig& config, const std::string& name, DType
 }
 
 Floor step_floor(const BenchModel& m, const DeviceTimes& rates, const StepWork& step,
-                 int64_t shared) {
-  int64_t positions = step.kv_positions - std::max<int64_t>(step.sequences - 1, 0) * shared;
+                 const SharedStart& shared) {
+  int64_t spared = step.sequences - shared.readers(step.sequences),
+          positions = step.kv_positions - spared * shared.positions;
   double bytes = static_cast<double>(step.steps) * m.whole.weight_bytes() +
                  static_cast<double>(std::max<int64_t>(positions, 0)) * m.whole.kv_bytes();
   double flops = static_cast<double>(step.rows) * m.whole.flops_per_row() +

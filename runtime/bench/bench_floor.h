@@ -30,9 +30,18 @@ struct Floor {
   const char* limit() const { return read_seconds > matrix_seconds ? "bandwidth" : "matrix rate"; }
 };
 
-// The floor of steps, whose sequences begin with the same `shared` positions, which need reading
-// once.
+// Positions that several sequences begin with, which need reading once a step for all of them.
+struct SharedStart {
+  int64_t positions = 0;
+  int64_t sequences = 0;  // that have the same ones; 0: all
+
+  // How many of `count` sequences read them at least.
+  int64_t readers(int64_t count) const {
+    return sequences == 0 ? std::min<int64_t>(count, 1) : (count + sequences - 1) / sequences;
+  }
+};
+
 Floor step_floor(const BenchModel& model, const DeviceTimes& rates, const StepWork& step,
-                 int64_t shared = 0);
+                 const SharedStart& shared = {});
 
 }  // namespace ll

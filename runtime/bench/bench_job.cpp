@@ -1,6 +1,7 @@
 #include "runtime/bench/bench_job.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "base/numbers.h"
 #include "runtime/process/launch_clock.h"
@@ -57,13 +58,25 @@ std::vector<BenchRequest> BenchJob::dataset() const {
   return make_dataset(config_.bench.data, setup_.model.vocab_size());
 }
 
-int64_t BenchJob::shared_tokens(const std::vector<BenchRequest>& requests) const {
-  return config_.kv_cache.radix ? common_prefix(requests) : 0;
+SharedStart BenchJob::shared_start(const std::vector<BenchRequest>& requests) const {
+  const DatasetOptions& data = config_.bench.data;
+  bool is_throughput = config_.bench.kind == EngineConfig::Bench::Kind::kThroughput;
+  if (is_throughput && data.n > 1) {
+    size_t shortest = SIZE_MAX;
+    for (const BenchRequest& r : requests) shortest = std::min(shortest, r.prompt.size());
+    return {static_cast<int64_t>(shortest), data.n};
+  }
+  if (!config_.kv_cache.radix) return {};
+  if (data.kind == DatasetOptions::Kind::kSharedPrefix && data.num_prefixes > 1)
+    return {data.prefix_len, ceil_div(data.num_prompts, data.num_prefixes)};
+  return {common_prefix(requests)};
 }
 
 const BenchRun::Seen& BenchJob::run_all(ReplicaPool& pool,
                                         const std::vector<BenchRequest>& requests) {
-  return run_.run_all(pool, requests, shared_tokens(requests));
+  bool is_throughput = config_.bench.kind == EngineConfig::Bench::Kind::kThroughput;
+  return run_.run_all(pool, requests, shared_start(requests),
+                      is_throughput ? config_.bench.data.n : 1);
 }
 
 // Other prompts each time, so that the radix cache knows none of them.
@@ -82,13 +95,26 @@ bool BenchJob::warms_up() const {
 }
 
 void BenchJob::warm_up(ReplicaPool& pool) {
-  std::vector<BenchRequest> requests;
-  auto longest = static_cast<int32_t>(
-      std::max<int64_t>(std::min(setup_.max_length, setup_.num_kv_positions) - 2, 1));
-  for (int32_t i = 0; i < config_.scheduler.max_num_seqs; ++i)
-    requests.push_back({{i % setup_.model.vocab_size(), 1}, std::min(4 + 2 * i, longest)});
-  run_all(pool, requests);
-  run_all(pool, prompts_of_full_step(longest));
+  int64_t longest = std::max<int64_t>(std::min(setup_.max_length, setup_.num_kv_positions) - 2, 1);
+  warm_up_decoding(pool, longest, 0);
+  if (int64_t shared = shared_start(dataset()).positions; shared > 0 && 2 * shared < longest)
+    warm_up_decoding(pool, longest, shared);
+  run_.run_all(pool, prompts_of_full_step(longest));
+}
+
+void BenchJob::warm_up_decoding(ReplicaPool& pool, int64_t longest, int64_t shared) {
+  auto requests = make_dataset({.kind = DatasetOptions::Kind::kSharedPrefix,
+                                .num_prompts = config_.scheduler.max_num_seqs,
+                                .input_len = 2,
+                                .prefix_len = shared,
+                                .seed = kWarmUpSeed},
+                               setup_.model.vocab_size());
+  // Buckets of one row and of two are for rows alone, those of groups have more.
+  int64_t each = shared > 0 ? 1 : 2;
+  for (size_t i = 0; i < requests.size(); ++i)
+    requests[i].output_len =
+        static_cast<int32_t>(std::min(4 + each * static_cast<int64_t>(i), longest - shared));
+  run_.run_all(pool, requests);
 }
 
 // Prompts that fill a step, so that the code of such steps is loaded, too.

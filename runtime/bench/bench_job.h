@@ -14,16 +14,18 @@ class BenchJob {
 
   // Whether an engine is to be warmed up before the run, each by its own rank.
   bool warms_up() const;
-  // Every bucket of decode rows twice, so that its graph is captured (sequences end one by one);
-  // then a full step of prompts.
+  // Every bucket of decode rows twice, so that its graph is captured (sequences end one by one),
+  // and again with a common start where the benchmark's prompts have one; then a full step of
+  // prompts.
   void warm_up(ReplicaPool& pool);
   // Runs the benchmark of config.bench.kind. `on_warm` is called when the warm-up is over.
   BenchReport run(ReplicaPool& pool, const std::function<void()>& on_warm);
 
  private:
   std::vector<BenchRequest> dataset() const;
-  int64_t shared_tokens(const std::vector<BenchRequest>& requests) const;
+  SharedStart shared_start(const std::vector<BenchRequest>& requests) const;
   const BenchRun::Seen& run_all(ReplicaPool& pool, const std::vector<BenchRequest>& requests);
+  void warm_up_decoding(ReplicaPool& pool, int64_t longest, int64_t shared);
   std::vector<BenchRequest> next_batch();
   std::vector<BenchRequest> prompts_of_full_step(int64_t longest) const;
 

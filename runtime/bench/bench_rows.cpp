@@ -42,7 +42,10 @@ std::vector<ConfigRow> dataset_rows() {
        {"range_ratio", number(&D::range_ratio, 0, 1),
         "random lengths vary by this share in both directions"},
        {"prefix_len", whole(&D::prefix_len, 0, kMany),
-        "of shared-prefix: tokens that all prompts begin with"},
+        "of shared-prefix: tokens that prompts have in common"},
+       {"num_prefixes", whole(&D::num_prefixes, 1, kMany),
+        "of shared-prefix: different ones, which the prompts begin with in turn"},
+       {"n", whole(&D::n, 1, 16384), "of throughput: answers of a prompt"},
        {"seed", whole(&D::seed, 0, INT64_MAX), "of the prompts"}});
 }
 

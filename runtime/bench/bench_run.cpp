@@ -4,8 +4,9 @@
 
 namespace ll {
 
-void BenchRun::begin(int64_t shared) {
+void BenchRun::begin(const SharedStart& shared, int32_t n) {
   shared_ = shared;
+  n_ = n;
   num_tokens_.clear();
   seen_ = {.start = setup_.now()};
 }
@@ -15,13 +16,14 @@ void BenchRun::submit(ReplicaPool& pool, const BenchRequest& r) {
   check(length <= setup_.max_length,
         "a prompt of {} tokens and {} of output exceed the {} positions of a sequence",
         r.prompt.size(), r.output_len, setup_.max_length);
-  auto key = static_cast<int64_t>(num_tokens_.size());
+  auto key = static_cast<int64_t>(num_tokens_.size()) / n_;
   CompletionRequest request{.prompts = {r.prompt}, .stream = true};
+  request.params.n = n_;
   request.params.max_tokens = r.output_len;
   request.params.temperature = temperature_;
   request.params.ignore_eos = true;
   request.params.seed = static_cast<uint64_t>(++num_submitted_);
-  num_tokens_.push_back(0);
+  num_tokens_.resize(num_tokens_.size() + static_cast<size_t>(n_));
   for (auto& to_run : desk_.open(key, std::move(request))) {
     pool.check_fits(*to_run);
     pool.submit(std::move(to_run));
@@ -38,12 +40,12 @@ void BenchRun::take(StepEvents events) {
   Desk::Taken taken = desk_.take(std::move(events));
   BenchClock::time_point now = setup_.now();
   for (const Delta& delta : taken.deltas) {
-    size_t index = num_tokens_[static_cast<size_t>(delta.key)]++;
+    size_t index = num_tokens_[static_cast<size_t>(delta.key * n_ + delta.choice)]++;
     seen_.arrivals.resize(std::max(seen_.arrivals.size(), index + 1));
     seen_.arrivals[index] = now;
   }
   for (const Answer& answer : taken.answers) {
-    ensure(answer.usage.completion_tokens == answer.request.params.max_tokens,
+    ensure(answer.usage.completion_tokens == n_ * answer.request.params.max_tokens,
            "a benchmark's answer has not the length that was asked for");
     seen_.prompt_tokens += answer.usage.prompt_tokens;
     seen_.cached_tokens += answer.usage.cached_tokens;
@@ -52,8 +54,9 @@ void BenchRun::take(StepEvents events) {
 }
 
 const BenchRun::Seen& BenchRun::run_all(ReplicaPool& pool,
-                                        const std::vector<BenchRequest>& requests, int64_t shared) {
-  begin(shared);
+                                        const std::vector<BenchRequest>& requests,
+                                        const SharedStart& shared, int32_t n) {
+  begin(shared, n);
   for (const BenchRequest& r : requests) submit(pool, r);
   while (pool.has_work()) take(pool.step());
   seen_.seconds = std::chrono::duration<double>(setup_.now() - seen_.start).count();

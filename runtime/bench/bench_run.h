@@ -37,20 +37,22 @@ class BenchRun {
     int64_t cached_tokens = 0;                     // of the prompts', what the radix cache gave
     std::vector<BenchClock::time_point> arrivals;  // [i]: when the last sequence had its token i
   };
-  // Submits the requests together and runs them to their end. Sequences that read the same first
-  // `shared` positions read them once.
-  const Seen& run_all(ReplicaPool& pool, const std::vector<BenchRequest>& requests, int64_t shared);
+  // Submits the requests together, for `n` answers each, and runs them to their end.
+  const Seen& run_all(ReplicaPool& pool, const std::vector<BenchRequest>& requests,
+                      const SharedStart& shared = {}, int32_t n = 1);
 
  private:
-  void begin(int64_t shared);
+  void begin(const SharedStart& shared, int32_t n);
   void submit(ReplicaPool& pool, const BenchRequest& request);
   void take(StepEvents events);
 
   const BenchSetup& setup_;
   float temperature_;
-  Desk desk_{nullptr, {}};          // answers without text
-  std::vector<size_t> num_tokens_;  // by key: requests are numbered from 0 in each run
-  int64_t num_submitted_ = 0, shared_ = 0;
+  Desk desk_{nullptr, {}};  // answers without text
+  int32_t n_ = 1;           // answers of a request
+  SharedStart shared_;
+  int64_t num_submitted_ = 0;
+  std::vector<size_t> num_tokens_;  // by key * n + choice: keys are from 0 in each run
   Seen seen_;
 };
 

@@ -73,7 +73,7 @@ double StepMeter::prefill() {
   for (int i = 0; i <= work_.repeats; ++i) {
     auto prompts = requests(work_.prompts, work_.prompt_len, 1);
     local_.grid().leaders().barrier();
-    const BenchRun::Seen& seen = run_.run_all(pool_, prompts, 0);
+    const BenchRun::Seen& seen = run_.run_all(pool_, prompts);
     if (i > 0) seconds.push_back(seconds_between(seen.start, seen.arrivals[0]));
   }
   return slowest(std::move(seconds));
@@ -83,7 +83,7 @@ double StepMeter::decode(int64_t sequences) {
   int64_t output = work_.output_len(sequences, local_.limits().max_num_batched_tokens);
   auto prompts = requests(sequences, work_.context, output);
   local_.grid().leaders().barrier();
-  const auto& arrivals = run_.run_all(pool_, prompts, 0).arrivals;
+  const auto& arrivals = run_.run_all(pool_, prompts).arrivals;
   std::vector<double> seconds;
   for (size_t k = 2; k < static_cast<size_t>(work_.steps) + 2; ++k)
     seconds.push_back(seconds_between(arrivals[k - 1], arrivals[k]));

@@ -17,7 +17,9 @@ struct DatasetOptions {
   int64_t num_prompts = 1000;
   int64_t input_len = 1024, output_len = 128;
   double range_ratio = 0;     // lengths vary by this share in both directions
-  int64_t prefix_len = 4096;  // of kSharedPrefix: what all begin with, before their own input_len
+  int64_t prefix_len = 4096;  // of kSharedPrefix: what comes before a request's own input_len
+  int64_t num_prefixes = 1;   // of kSharedPrefix: requests take them in turn
+  int32_t n = 1;              // answers of a request
   uint64_t seed = 0;
 
   bool operator==(const DatasetOptions&) const = default;

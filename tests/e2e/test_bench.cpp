@@ -79,7 +79,7 @@ TEST_CASE("help tells kinds, presets and options") {
   Outcome o = run(bench({"--help"}));
   CHECK(o.exit_code == 0);
   for (const char* word : {"throughput", "latency", "one-batch", "startup", "grids", "seed-prefill",
-                           "seed-decode", "nano", "shared-prefix"})
+                           "seed-decode", "nano", "shared-prefix", "shared-groups", "choices"})
     CHECK(has(o.out, word));
   for (const char* kind : {"throughput", "latency", "one-batch", "startup", "grids"}) {
     Outcome of_kind = run(bench({kind, "--help"}));

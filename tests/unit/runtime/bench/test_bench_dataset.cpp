@@ -68,3 +68,20 @@ TEST_CASE("dataset: a shared prefix and prompts of their own") {
   }
   CHECK(requests[1].prompt != requests[0].prompt);
 }
+
+TEST_CASE("dataset: several prefixes in turn") {
+  auto requests = make_dataset({.kind = Kind::kSharedPrefix,
+                                .num_prompts = 6,
+                                .input_len = 4,
+                                .output_len = 5,
+                                .prefix_len = 20,
+                                .num_prefixes = 2},
+                               kVocab);
+  auto begin_alike = [&](size_t a, size_t b) {
+    return std::equal(requests[a].prompt.begin(), requests[a].prompt.begin() + 20,
+                      requests[b].prompt.begin());
+  };
+  CHECK(begin_alike(0, 2));
+  CHECK(begin_alike(1, 5));
+  CHECK(!begin_alike(0, 1));
+}

@@ -80,9 +80,16 @@ TEST_CASE("floors: prompts are multiplied, and attend to what comes before") {
 TEST_CASE("floors: a prefix that all sequences share is read once") {
   BenchModel m = model_7b();
   StepWork step{.steps = 1, .rows = 3, .samples = 3, .sequences = 3, .kv_positions = 3 * 4200};
-  CHECK(step_floor(m, kRates, step, 4096).read_seconds ==
+  CHECK(step_floor(m, kRates, step, {4096}).read_seconds ==
         (m.whole.weight_bytes() + (4096 + 3 * 104) * m.whole.kv_bytes()) / 4.37e12);
   step.kv_positions = 100;  // of a step within the prefix
-  CHECK(step_floor(m, kRates, step, 4096).read_seconds == m.whole.weight_bytes() / 4.37e12);
-  CHECK(step_floor(m, kRates, {}, 4096).seconds() == 0);
+  CHECK(step_floor(m, kRates, step, {4096}).read_seconds == m.whole.weight_bytes() / 4.37e12);
+  CHECK(step_floor(m, kRates, {}, {4096}).seconds() == 0);
+}
+
+TEST_CASE("floors: a prefix of some sequences is read as often as there must be such") {
+  BenchModel m = model_7b();
+  StepWork step{.steps = 1, .rows = 33, .samples = 33, .sequences = 33, .kv_positions = 33 * 1100};
+  CHECK(step_floor(m, kRates, step, {1024, 16}).read_seconds ==
+        (m.whole.weight_bytes() + (3 * 1024 + 33 * 76) * m.whole.kv_bytes()) / 4.37e12);
 }

@@ -132,6 +132,15 @@ TEST_CASE("bench: throughput counts tokens, and what the cache gave of a shared 
   CHECK(o.json["num_steps"] == o.measured().steps);
 }
 
+TEST_CASE("bench: throughput of several answers of a prompt") {
+  Bench bench(Kind::kThroughput);
+  bench.config.bench.data.n = 3;
+  auto o = bench.run();
+  CHECK(o.json["num_requests"] == 6);
+  CHECK(o.json["total_input_tokens"] == 6 * 15);
+  CHECK(o.json["total_output_tokens"] == 6 * 3 * 5);
+}
+
 TEST_CASE("bench: startup runs one token") {
   auto o = Bench(Kind::kStartup).run();
   CHECK(o.totals.samples == 1);
