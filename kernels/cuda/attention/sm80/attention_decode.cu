@@ -27,11 +27,10 @@ __device__ void attend(const DecodeArgs& a, const Group& g, const GroupQueries<S
 #pragma unroll 1
   for (int page = g.first_page; page < g.first_page + g.num_pages; ++page) {
     int valid = g.kv_length - page * kPagePositions - first;
-    uint32_t keys = ring.take_keys();
+    uint32_t keys = ring.take();
     if (valid > 0) softmax.attend_keys(queries, keys, valid, a.scale_log2);
-    ring.take_values();
-    if (valid > 0) softmax.attend_values(keys + S::kUnitBytes);
-    ring.release();
+    uint32_t values = ring.take();
+    if (valid > 0) softmax.attend_values(values);
   }
 }
 
@@ -209,8 +208,8 @@ void launch_decode(Stream stream, const AttentionArgs& a, int blocks) {
 }
 
 // Where an SM has 100 KB there is one block of 128 dims or two of 64, with 164 KB two and three.
-using Shape128 = DecodeShape<128, 1, 2, 16>;
-using Shape64 = DecodeShape<64, 2, 4, 8>;
+using Shape128 = DecodeShape<128, 4, 1, 2, 16>;
+using Shape64 = DecodeShape<64, 4, 2, 4, 8>;
 
 // How many blocks of a shape share an SM.
 template <class S>

@@ -1,64 +1,46 @@
 #pragma once
-// A warp's ring: copies what the warp will need some stages ahead of where it computes.
+// A warp's ring: copies what the warp will need some units ahead of where it computes.
 #include "kernels/cuda/attention/sm80/decode_run.cuh"
 #include "kernels/cuda/attention/sm80/decode_shape.cuh"
 #include "kernels/cuda/ptx/async_copy.cuh"
 
 namespace ll::cuda::sm80 {
 
-// Keys and values of the run's tiles in turns, a group of copies each; behind the run's end groups
+// Keys and values of the run's tiles in turns, each a group of copies; behind the run's end groups
 // are empty.
 template <class S>
 class DecodeRing {
  public:
-  using Stage = typename DecodeShared<S>::Stage;
-  // All but these are there when a unit's keys, or values, are computed on: all copies behind them
-  // but one are under way then, and that one goes to the slot that the step before has emptied.
-  static constexpr int kUnderWay = 2 * S::kStages - 2;
-
-  __device__ DecodeRing(const DecodeArgs& args, Stage* ring, const RunStart& start)
-      : args_(args), places_(args, start), ring_(shared_address(ring)) {
-    for (int i = 0; i < S::kStages; ++i) {
-      load_keys();
-      if (i + 1 < S::kStages) load_values();
-    }
+  __device__ DecodeRing(const DecodeArgs& args, uint8_t (&slots)[S::kSlots][S::kUnitBytes],
+                        const RunStart& start)
+      : args_(args), places_(args, start), slots_(shared_address(slots)) {
+    for (int i = 0; i + 1 < S::kSlots; ++i) load_next();
   }
 
-  // Where the oldest stage is, once its keys are there; its values are S::kUnitBytes on.
-  __device__ uint32_t take_keys() {
-    wait_for_all();
-    load_values();
-    return ring_ + stage_ * static_cast<uint32_t>(sizeof(Stage));
+  // The next unit, once what all lanes have copied of it is there. The one before is not needed any
+  // more: its slot is filled again.
+  __device__ uint32_t take() {
+    wait_copies<S::kSlots - 2>();
+    __syncwarp();
+    load_next();
+    uint32_t taken = slots_ + taken_;
+    taken_ = after(taken_);
+    return taken;
   }
-  // Waits for the values of that stage. The keys are not needed any more.
-  __device__ void take_values() {
-    wait_for_all();
-    load_keys();
-  }
-  // Goes on to the next stage.
-  __device__ void release() { stage_ = after(stage_); }
 
  private:
-  static __device__ uint32_t after(uint32_t stage) {
-    return stage + 1 == S::kStages ? 0 : stage + 1;
+  static __device__ uint32_t after(uint32_t offset) {
+    return offset == (S::kSlots - 1) * S::kUnitBytes ? 0 : offset + S::kUnitBytes;
   }
 
-  // What the other lanes copied is there, and they are done with the slot before.
-  __device__ void wait_for_all() {
-    wait_copies<kUnderWay>();
-    __syncwarp();
-  }
-
-  __device__ void load_keys() {
-    is_there_ = !places_.is_over();
-    if (is_there_) place_ = places_.next();
-    copy(args_.keys, ring_ + key_stage_ * static_cast<uint32_t>(sizeof(Stage)));
-    key_stage_ = after(key_stage_);
-  }
-  // Of the tile whose keys were loaded last.
-  __device__ void load_values() {
-    copy(args_.values, ring_ + value_stage_ * static_cast<uint32_t>(sizeof(Stage)) + S::kUnitBytes);
-    value_stage_ = after(value_stage_);
+  __device__ void load_next() {
+    if (!is_values_) {
+      is_there_ = !places_.is_over();
+      if (is_there_) place_ = places_.next();
+    }
+    copy(is_values_ ? args_.values : args_.keys, slots_ + loaded_);
+    is_values_ = !is_values_;
+    loaded_ = after(loaded_);
   }
 
   // This warp's positions of the tile at place_, one run of memory. What a page holds behind its
@@ -81,10 +63,9 @@ class DecodeRing {
 
   const DecodeArgs& args_;
   PlaceWalk places_;
-  uint32_t ring_;
-  uint32_t stage_ = 0, key_stage_ = 0, value_stage_ = 0;
+  uint32_t slots_, taken_ = 0, loaded_ = 0;  // bytes from slots_ on: the next ones
   int32_t place_ = 0;  // of the tile whose keys were loaded last, if it is there
-  bool is_there_ = false;
+  bool is_there_ = false, is_values_ = false;
 };
 
 }  // namespace ll::cuda::sm80
