@@ -64,7 +64,8 @@ struct FusedWords {
 };
 
 constexpr size_t num_part_words(const FusedShape& s) {
-  return static_cast<size_t>(s.heads * max_splits(s) * (s.head_dim + 2));
+  return static_cast<size_t>(s.heads) * static_cast<size_t>(max_splits(s)) *
+         static_cast<size_t>(s.head_dim + 2);
 }
 
 struct FusedArgs {
