@@ -222,7 +222,7 @@ TEST_CASE("clients that leave free their places, and those beyond the limit are 
 }
 
 TEST_CASE("a server that is told to end finishes its answers and takes no more") {
-  Serving server({"--tp", "2"});
+  Serving server({"--tp", "2", "--shutdown_timeout", "200"});
   HttpClient client(server.port()), idle(server.port());
   client.send(http_request("POST", "/v1/completions", greedy(600, true).dump()));
   CHECK(client.read_head().status == 200);
