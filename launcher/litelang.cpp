@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/exception_text.h"
 #include "base/nearest_name.h"
 #include "launcher/batch_command.h"
 #include "launcher/bench_command.h"
@@ -100,7 +101,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "litelang: %s\n", e.what());
     return static_cast<int>(e.code());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "litelang: %s\n", e.what());
+    std::fprintf(stderr, "litelang: %s\n", ll::exception_text(e).c_str());
     return static_cast<int>(ll::ExitCode::kError);
   }
 }

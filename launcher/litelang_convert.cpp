@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "base/check.h"
+#include "base/exception_text.h"
 #include "base/write_signals.h"
 #include "launcher/version_report.h"
 #include "model/files/converter.h"
@@ -154,7 +155,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "litelang-convert: %s\n", e.what());
     return static_cast<int>(e.code());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "litelang-convert: %s\n", e.what());
+    std::fprintf(stderr, "litelang-convert: %s\n", ll::exception_text(e).c_str());
     return static_cast<int>(ll::ExitCode::kError);
   }
 }

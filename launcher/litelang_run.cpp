@@ -11,6 +11,7 @@
 #include <exception>
 #include <thread>
 
+#include "base/exception_text.h"
 #include "base/output_file.h"
 #include "base/write_signals.h"
 #include "kernels/backend_versions.h"
@@ -152,7 +153,7 @@ int main(int argc, char** argv) {
   } catch (const ll::Error& e) {
     end_job(mpi, e.what(), e.code());
   } catch (const std::exception& e) {
-    end_job(mpi, e.what(), ll::ExitCode::kError);
+    end_job(mpi, ll::exception_text(e).c_str(), ll::ExitCode::kError);
   }
   return static_cast<int>(ll::ExitCode::kDone);
 }
