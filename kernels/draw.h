@@ -27,10 +27,12 @@ struct Draw {
   float repetition_penalty = 1;  // on tokens of prompt and output   [Keskar et al. 2019, CTRL]
   float presence_penalty = 0;    // on tokens of the output          [OpenAI API]
   float frequency_penalty = 0;   // times their number there
+  int32_t only_allowed = 0;      // 1: no token but those marked in the slot's row of token_counts
 
-  // Whether the slot's row of token_counts is kept.
+  // Whether the slot's row of token_counts is kept, and counts.
   constexpr bool has_penalties() const {
-    return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0;
+    return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0 ||
+           only_allowed != 0;
   }
   bool operator==(const Draw&) const = default;
 };

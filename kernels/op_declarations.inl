@@ -23,12 +23,12 @@ void copy_pages(Stream, TensorView pools, int64_t page_size, const PageCopy*, in
 void fill_random(Stream, TensorView out, uint64_t seed, float scale, int64_t row0, int64_t col0,
                  int64_t full_cols);
 
-void edit_logits(Stream, TensorView logits, const LogitEdit* edits, int32_t count,
-                 int64_t vocab_begin);
+void edit_logits(Stream, TensorView logits, const SamplingRow* rows, const int32_t* last_tokens,
+                 const LogitEdit* edits, int32_t count, int64_t vocab_begin);
 void apply_penalties(Stream, TensorView logits, const SamplingRow* rows,
                      const int32_t* token_counts);
-void reset_counts(Stream, int32_t* counts, int64_t vocab, const int32_t* tokens, int32_t num_prompt,
-                  int32_t length, int64_t vocab_begin);
+void reset_counts(Stream, int32_t* counts, int64_t vocab, const CountedTokens&,
+                  int64_t vocab_begin);
 void row_max(Stream, TensorView logits, float* row_max);
 void begin_selection(Stream, const SamplingRow* rows, const float* row_max, Selection* selections,
                      int32_t num_rows);

@@ -27,11 +27,22 @@ struct LogitEdit {
   int32_t row = 0;
   int32_t token = 0;
   float bias = 0;
+  int32_t after = -1;  // only where this is the last token of the row's slot; -1: wherever
 };
 
 // token_counts[slot][token]: how often the token stands in the output; kInPrompt is set when the
-// prompt has it.
-constexpr int32_t kInPrompt = 1 << 30;
+// prompt has it, kForbidden when it is none of those that the request allows.
+constexpr int32_t kInPrompt = 1 << 30, kForbidden = 1 << 29;
+constexpr int32_t times_in_output(int32_t count) { return count & (kForbidden - 1); }
+
+// What a sequence's counts start from, one list behind the other.
+struct CountedTokens {
+  const int32_t* tokens = nullptr;
+  int32_t num_allowed = 0;  // 0: all are allowed
+  int32_t num_prompt = 0, num_output = 0;
+
+  constexpr int32_t length() const { return num_allowed + num_prompt + num_output; }
+};
 
 // Where a row's radix select stands. Entries whose ordered key reaches `low` are accepted.
 struct Selection {
@@ -74,14 +85,15 @@ struct ChooseArgs {
 
 struct SamplingOps {
   // `logits` [R, V] float32 everywhere; `rows` [R] on the device.
-  void (&edit_logits)(Stream, TensorView logits, const LogitEdit* edits, int32_t count,
+  void (&edit_logits)(Stream, TensorView logits, const SamplingRow* rows,
+                      const int32_t* last_tokens, const LogitEdit* edits, int32_t count,
                       int64_t vocab_begin);
+  // Bans what is forbidden, then penalizes.
   void (&apply_penalties)(Stream, TensorView logits, const SamplingRow* rows,
                           const int32_t* token_counts);
-  // Starts a sequence's counts ([vocab], this shard's): of tokens[0, num_prompt) kInPrompt, of the
-  // output's tokens[num_prompt, length) their number.
-  void (&reset_counts)(Stream, int32_t* counts, int64_t vocab, const int32_t* tokens,
-                       int32_t num_prompt, int32_t length, int64_t vocab_begin);
+  // Starts a sequence's counts ([vocab], this shard's).
+  void (&reset_counts)(Stream, int32_t* counts, int64_t vocab, const CountedTokens&,
+                       int64_t vocab_begin);
 
   // row_max[r]: largest logit; the ranks' maximum becomes selections[r].max, and min_p sets `low`.
   void (&row_max)(Stream, TensorView logits, float* row_max);

@@ -2,6 +2,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "base/random.h"
 #include "kernels/cpu/cpu_ops.h"
@@ -65,11 +66,12 @@ bool takes_part(const SamplingRow& row, SelectBy by) {
 
 }  // namespace
 
-void edit_logits(Stream, TensorView logits, const LogitEdit* edits, int32_t count,
-                 int64_t vocab_begin) {
-  for (int32_t i = 0; i < count; ++i) {
-    int64_t local = edits[i].token - vocab_begin;
-    if (local >= 0 && local < logits.dim(1)) row_of(logits, edits[i].row)[local] += edits[i].bias;
+void edit_logits(Stream, TensorView logits, const SamplingRow* rows, const int32_t* last_tokens,
+                 const LogitEdit* edits, int32_t count, int64_t vocab_begin) {
+  for (const LogitEdit& e : std::span(edits, static_cast<size_t>(count))) {
+    int64_t local = e.token - vocab_begin;
+    bool holds = e.after < 0 || last_tokens[rows[e.row].slot] == e.after;
+    if (holds && local >= 0 && local < logits.dim(1)) row_of(logits, e.row)[local] += e.bias;
   }
 }
 
@@ -83,23 +85,29 @@ void apply_penalties(Stream, TensorView logits, const SamplingRow* rows,
     float* logit = row_of(logits, r);
     for (int64_t i = 0; i < logits.dim(1); ++i) {
       if (counts[i] == 0) continue;
+      if (counts[i] & kForbidden) {
+        logit[i] = -kInfinity;
+        continue;
+      }
       logit[i] =
           logit[i] > 0 ? logit[i] / row.repetition_penalty : logit[i] * row.repetition_penalty;
-      int32_t times = counts[i] & ~kInPrompt;
+      int32_t times = times_in_output(counts[i]);
       if (times > 0)
         logit[i] -= row.presence_penalty + row.frequency_penalty * static_cast<float>(times);
     }
   }
 }
 
-void reset_counts(Stream, int32_t* counts, int64_t vocab, const int32_t* tokens, int32_t num_prompt,
-                  int32_t length, int64_t vocab_begin) {
-  std::fill(counts, counts + vocab, 0);
-  for (int32_t i = 0; i < length; ++i) {
-    int64_t local = tokens[i] - vocab_begin;
+void reset_counts(Stream, int32_t* counts, int64_t vocab, const CountedTokens& counted,
+                  int64_t vocab_begin) {
+  std::fill(counts, counts + vocab, counted.num_allowed > 0 ? kForbidden : 0);
+  for (int32_t i = 0; i < counted.length(); ++i) {
+    int64_t local = counted.tokens[i] - vocab_begin;
     if (local < 0 || local >= vocab) continue;
-    if (i < num_prompt)
-      counts[local] = kInPrompt;
+    if (i < counted.num_allowed)
+      counts[local] = 0;
+    else if (i < counted.num_allowed + counted.num_prompt)
+      counts[local] |= kInPrompt;
     else
       ++counts[local];
   }

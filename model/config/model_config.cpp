@@ -195,20 +195,79 @@ ModelConfig parse_model_config(std::string_view config_json, std::string_view wh
   return c;
 }
 
+namespace {
+
+// Keys of generation_config.json that are not kept, with the value that changes nothing; so do
+// null, false and empty lists.
+struct Unsupported {
+  const char* name;
+  double neutral;
+};
+constexpr Unsupported kUnsupported[] = {{"num_beams", 1},
+                                        {"num_beam_groups", 1},
+                                        {"num_return_sequences", 1},
+                                        {"penalty_alpha", 0},
+                                        {"typical_p", 1},
+                                        {"epsilon_cutoff", 0},
+                                        {"eta_cutoff", 0},
+                                        {"top_h", 0},
+                                        {"no_repeat_ngram_size", 0},
+                                        {"encoder_repetition_penalty", 1},
+                                        {"encoder_no_repeat_ngram_size", 0},
+                                        {"bad_words_ids", 0},
+                                        {"force_words_ids", 0},
+                                        {"suppress_tokens", 0},
+                                        {"begin_suppress_tokens", 0},
+                                        {"forced_bos_token_id", -1},
+                                        {"forced_eos_token_id", -1},
+                                        {"sequence_bias", 0},
+                                        {"guidance_scale", 1},
+                                        {"exponential_decay_length_penalty", 0},
+                                        {"stop_strings", 0},
+                                        {"min_length", 0},
+                                        {"min_new_tokens", 0},
+                                        {"max_length", 20},
+                                        {"max_time", 0},
+                                        {"dola_layers", 0},
+                                        {"watermarking_config", 0}};
+
+bool changes_nothing(const JsonTree& value, double neutral) {
+  using Kind = JsonTree::Kind;
+  if (value.is(Kind::kNumber)) return number_of(value, "") == neutral;
+  bool is_list = value.is(Kind::kArray) || value.is(Kind::kObject);
+  return is_list ? value.members.empty() : !value.is(Kind::kString);
+}
+
+std::vector<std::string> unsupported_keys(const JsonFields& keys) {
+  std::vector<std::string> names;
+  for (const Unsupported& u : kUnsupported) {
+    const JsonTree* value = keys.find(u.name);
+    bool is_length = std::string_view(u.name) == "max_length" && keys.has("max_new_tokens");
+    if (value && !is_length && !changes_nothing(*value, u.neutral)) names.emplace_back(u.name);
+  }
+  return names;
+}
+
+}  // namespace
+
 GenerationConfig parse_generation_config(std::string_view json_text, std::string_view where) {
+  if (json_text.empty()) return {};
   JsonTree json = parse_json(json_text, where);
   JsonFields keys(json, std::string(where));
   GenerationConfig g;
+  constexpr int32_t kTopK = 50;  // transformers', of who samples
+  bool samples = keys.flag("do_sample", false);
   g.eos_token_ids = tokens_of(keys, "eos_token_id");
   g.temperature = static_cast<float>(keys.number("temperature", 0, 1e6, g.temperature));
-  if (!keys.flag("do_sample", true)) g.temperature = 0;
+  if (!samples) g.temperature = 0;
   g.top_p = static_cast<float>(keys.number("top_p", 0, 1, g.top_p));
   g.min_p = static_cast<float>(keys.number("min_p", 0, 1, g.min_p));
-  g.top_k =
-      static_cast<int32_t>(std::max<int64_t>(keys.integer("top_k", -1, kMaxToken, g.top_k), 0));
+  g.top_k = static_cast<int32_t>(
+      std::max<int64_t>(keys.integer("top_k", -1, kMaxToken, samples ? kTopK : 0), 0));
   g.repetition_penalty =
       static_cast<float>(keys.number("repetition_penalty", 1e-6, 1e6, g.repetition_penalty));
   g.max_new_tokens = static_cast<int32_t>(keys.integer("max_new_tokens", 1, kMaxToken, 0));
+  g.unsupported = unsupported_keys(keys);
   return g;
 }
 

@@ -57,15 +57,19 @@ struct ModelConfig {
 // its sizes overflows int64_t.
 ModelConfig parse_model_config(std::string_view config_json, std::string_view where);
 
-// The defaults a model asks for in generation_config.json ("{}" when it has none), as transformers
-// means them.
+// The defaults a model asks for in generation_config.json, as transformers means them: greedy
+// unless do_sample is true, and then top_k is 50 unless it says otherwise. As constructed it is
+// that of a model without the file.
 struct GenerationConfig {
   std::vector<int32_t> eos_token_ids;  // empty: the config's
-  float temperature = 1;               // 0 where do_sample is false
+  float temperature = 1;               // 0: greedy
   float top_p = 1, min_p = 0, repetition_penalty = 1;
   int32_t top_k = 0;           // 0: off
   int32_t max_new_tokens = 0;  // 0: names none
+  // Keys that would change what transformers generates and are not kept here.
+  std::vector<std::string> unsupported;
 };
+// `json` is empty where the model has no such file.
 GenerationConfig parse_generation_config(std::string_view json, std::string_view where);
 
 }  // namespace ll

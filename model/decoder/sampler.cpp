@@ -56,7 +56,8 @@ ScoredRows Sampler::sample(Stream stream, const Args& args) {
     backend_.device.copy(stream, raw.data, args.logits.data, raw.bytes());
   }
   if (needs.num_edits > 0)
-    ops.edit_logits(stream, args.logits, args.edits, needs.num_edits, vocab_.begin);
+    ops.edit_logits(stream, args.logits, args.rows, args.last_tokens, args.edits, needs.num_edits,
+                    vocab_.begin);
   if (needs.penalties)
     ops.apply_penalties(stream, args.logits, args.rows, data_of<int32_t>(counts_));
   const Selection* selections = select(stream, args, rows);
@@ -112,10 +113,9 @@ ScoredRows Sampler::score(Stream stream, TensorView logits, const int32_t* targe
           first(all_top_, {ranks, static_cast<int64_t>(top_bytes)})};
 }
 
-void Sampler::reset_counts(Stream stream, int32_t slot, const int32_t* tokens, int32_t num_prompt,
-                           int32_t length) {
+void Sampler::reset_counts(Stream stream, int32_t slot, const CountedTokens& counted) {
   backend_.ops.sampling.reset_counts(stream, data_of<int32_t>(counts_) + slot * vocab_.size,
-                                     vocab_.size, tokens, num_prompt, length, vocab_.begin);
+                                     vocab_.size, counted, vocab_.begin);
 }
 
 }  // namespace ll

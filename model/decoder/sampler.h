@@ -39,10 +39,9 @@ class Sampler {
   // Scores given tokens: `targets` [R] on the device.
   ScoredRows score(Stream stream, TensorView logits, const int32_t* targets, int num_logprobs);
 
-  // A sequence with penalties takes `slot`: tokens [length] on the device, its prompt's
-  // `num_prompt`, then its output's (after preemption).
-  void reset_counts(Stream stream, int32_t slot, const int32_t* tokens, int32_t num_prompt,
-                    int32_t length);
+  // A sequence that has counts takes `slot`; the tokens, on the device, are those it allows, its
+  // prompt's, then its output's (after preemption).
+  void reset_counts(Stream stream, int32_t slot, const CountedTokens& counted);
 
   static size_t buffer_bytes(int ranks, Range vocab, int64_t max_rows, int64_t num_slots);
 

@@ -93,8 +93,7 @@ WeightStore WeightStore::open(const std::string& path) {
   WeightStore store;
   store.config_ = parse_model_config(model->texts.config_json, config_name(path));
   const std::string& generation = model->texts.generation_config_json;
-  store.generation_config_ = parse_generation_config(generation.empty() ? "{}" : generation,
-                                                     path + ": generation_config.json");
+  store.generation_config_ = parse_generation_config(generation, path + ": generation_config.json");
   store.weights_ = std::make_shared<const std::vector<WeightInfo>>(weight_table(store.config_));
   check_tensors(*model, store.config_, *store.weights_);
   store.stored_ = std::move(model);

@@ -1,5 +1,7 @@
 #include "runtime/api/api_context.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 
 namespace ll {
@@ -40,6 +42,9 @@ ApiContext::ApiContext(const EngineConfig& config, const ModelFiles& files, int6
   context.eos_token_ids = files.generation.eos_token_ids.empty() ? files.config.eos_token_ids
                                                                  : files.generation.eos_token_ids;
   context.defaults = files.generation;
+  if (!files.generation.unsupported.empty())
+    fmt::print(stderr, "litelang: generation_config.json: not supported, and not used: {}\n",
+               fmt::join(files.generation.unsupported, ", "));
   context.vocab_size = static_cast<int32_t>(files.config.vocab_size);
   context.max_input_length = limit(config.scheduler.max_input_length);
   context.max_output_length = limit(config.scheduler.max_output_length);

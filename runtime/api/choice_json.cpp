@@ -79,6 +79,23 @@ Json chat_logprobs(const CompletionRequest& r, std::span<const TokenLogprob> log
   return {{"content", std::move(content)}};
 }
 
+Json prompt_logprobs_json(const CompletionRequest& r, std::span<const TokenLogprob> scores,
+                          const Tokenizer* tokenizer) {
+  Json list = Json::array({nullptr});
+  for (const TokenLogprob& t : scores) {
+    Json entry = Json::object();
+    auto add = [&](int32_t token, float logprob, const Json& rank) {
+      entry[std::to_string(token)] = {
+          {"logprob", logprob}, {"rank", rank}, {"decoded_token", text_of(token, r, tokenizer)}};
+    };
+    add(t.token, t.logprob, nullptr);
+    size_t count = std::min(t.top.size(), static_cast<size_t>(r.prompt_logprobs));
+    for (size_t i = 0; i < count; ++i) add(t.top[i].first, t.top[i].second, i + 1);
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
 void LogprobLists::add(int32_t token, const TokenLogprob* scored, int64_t place) {
   tokens_.push_back(name_of_token(token, tokenizer_));
   offsets_.push_back(place);
@@ -109,7 +126,7 @@ Json LogprobLists::json() && {
 Json LogprobLists::top_of(const TokenLogprob& scored) const {
   std::string drawn = name_of_token(scored.token, tokenizer_);
   Json top = Json::object();
-  for (auto [id, logprob] : scored.top) {
+  for (auto [id, logprob] : std::span(scored.top).first(std::min(num_top_, scored.top.size()))) {
     std::string name = name_of_token(id, tokenizer_);
     bool is_taken = id != scored.token && (name == drawn || top.contains(name));
     top[is_taken ? number_name(id) : name] = logprob;

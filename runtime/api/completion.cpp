@@ -1,28 +1,19 @@
 #include "runtime/api/completion.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 
 #include "base/check.h"
 #include "base/json_fields.h"
 #include "base/printable.h"
+#include "runtime/api/token_limits.h"
 
 namespace ll {
 namespace {
 
 constexpr int64_t kMaxN = 1024, kMaxChoices = 16384;
-constexpr size_t kMaxStops = 64, kMaxBiases = 1024;
+constexpr size_t kMaxStops = 64;
 
 using Kind = JsonTree::Kind;
-
-int32_t token_id(const JsonTree& value, const char* name, const CompletionContext& context) {
-  auto id = whole_number_of(value);
-  check(id.has_value(), "{}: {} is not a token id", name, shown(value));
-  check(*id >= 0 && *id < context.vocab_size, "{}: token id {} is outside the vocabulary of {}",
-        name, *id, context.vocab_size);
-  return static_cast<int32_t>(*id);
-}
 
 std::vector<int32_t> encode(const std::string& text, const CompletionContext& context,
                             bool add_special_tokens) {
@@ -63,6 +54,25 @@ std::vector<std::optional<std::string>> sent_texts(const JsonTree& prompt) {
   std::vector<std::optional<std::string>> texts;
   for (const auto& [key, one] : prompt.members) texts.push_back(text_of(one));
   return texts;
+}
+
+// Leaves each prompt its last tokens alone, as many as the body says; -1: as many as leave room for
+// an answer. Returns which prompts were cut.
+std::vector<bool> truncate_prompts(const JsonFields& body, const CompletionContext& context,
+                                   std::vector<std::vector<int32_t>>& prompts) {
+  std::vector<bool> is_cut(prompts.size());
+  int64_t most = std::min(context.max_input_length, context.max_length - 1),
+          kept = body.integer("truncate_prompt_tokens", -1, context.max_length, 0);
+  bool is_asked = body.has("truncate_prompt_tokens");
+  check(!is_asked || kept != 0, "truncate_prompt_tokens: must be -1 or at least 1");
+  if (!is_asked) return is_cut;
+  auto limit = static_cast<size_t>(kept < 0 ? most : kept);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    auto& prompt = prompts[i];
+    is_cut[i] = prompt.size() > limit;
+    if (is_cut[i]) prompt.erase(prompt.begin(), prompt.end() - static_cast<int64_t>(limit));
+  }
+  return is_cut;
 }
 
 bool has_text(const JsonTree& object, const char* key) {
@@ -147,23 +157,6 @@ void read_stops(const JsonFields& body, const CompletionContext& context, Comple
   }
 }
 
-void read_biases(const JsonFields& body, const CompletionContext& context, SamplingParams& p) {
-  const JsonTree* biases = body.find("logit_bias");
-  if (!biases) return;
-  check(biases->is(Kind::kObject) && biases->members.size() <= kMaxBiases,
-        "logit_bias: must map at most {} token ids to numbers", kMaxBiases);
-  for (const auto& [key, value] : biases->members) {
-    int32_t id = -1;
-    auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-    check(error == std::errc() && end == key.data() + key.size() && id >= 0 &&
-              id < context.vocab_size,
-          "logit_bias: {} is not a token id", printable(key, 40));
-    double bias = number_of(value, "logit_bias");
-    check(std::abs(bias) <= 100, "logit_bias: {} is outside -100 to 100", shown(value));
-    p.logit_bias.emplace_back(id, static_cast<float>(bias));
-  }
-}
-
 void read_logprobs(const JsonFields& body, CompletionRequest& r) {
   if (r.endpoint == Endpoint::kChatCompletions) {
     auto top = static_cast<int32_t>(body.integer("top_logprobs", 0, 20, 0));
@@ -175,6 +168,8 @@ void read_logprobs(const JsonFields& body, CompletionRequest& r) {
     r.echo = body.flag("echo", false);
     if (r.echo) r.params.prompt_logprobs = r.params.logprobs;
   }
+  r.prompt_logprobs = static_cast<int32_t>(body.integer("prompt_logprobs", 0, 20, -1));
+  r.params.prompt_logprobs = std::max(r.params.prompt_logprobs, r.prompt_logprobs);
 }
 
 void read_sampling(const JsonFields& body, const CompletionContext& context, uint64_t seed,
@@ -206,7 +201,7 @@ void read_sampling(const JsonFields& body, const CompletionContext& context, uin
   r.return_token_ids = body.flag("return_token_ids", false) || !context.tokenizer;
   r.return_tokens_as_token_ids = body.flag("return_tokens_as_token_ids", false);
   read_stops(body, context, r);
-  read_biases(body, context, p);
+  read_token_limits(body, context, p);
   read_logprobs(body, r);
 }
 
@@ -250,6 +245,7 @@ void read_lengths(const JsonFields& body, const CompletionContext& context, Comp
 
 void read_stream(const JsonFields& body, CompletionRequest& r) {
   r.stream = body.flag("stream", false);
+  check(!r.stream || r.prompt_logprobs < 0, "prompt_logprobs: a stream has none; leave out stream");
   const JsonTree* options = body.find("stream_options");
   if (!options || !r.stream) return;
   JsonFields fields(*options, "stream_options");
@@ -297,8 +293,11 @@ CompletionRequest parse_completion(const JsonTree& json, Endpoint endpoint, uint
     check(prompt != nullptr, "prompt: is missing");
     r.prompts = read_prompts(*prompt, context, body.flag("add_special_tokens", true));
   }
+  std::vector<bool> is_cut = truncate_prompts(body, context, r.prompts);
   read_sampling(body, context, seed, r);
   if (r.echo) r.sent_texts = sent_texts(*body.find("prompt"));
+  for (size_t i = 0; i < r.sent_texts.size(); ++i)
+    if (is_cut[i]) r.sent_texts[i].reset();
   read_lengths(body, context, r);
   read_stream(body, r);
   refuse_unsupported(body);

@@ -40,6 +40,7 @@ struct CompletionRequest {
   ChatMarkup markup;  // of the answers of a chat
   bool echo = false;
   std::vector<std::optional<std::string>> sent_texts;  // of prompts to echo, those sent as text
+  int32_t prompt_logprobs = -1;  // of prompt tokens, as vLLM lists them; -1: no list
   bool return_token_ids = false;
   bool return_tokens_as_token_ids = false;  // "token_id:7" for a token's text among logprobs
   bool drop_output = false;                 // max_tokens 0: only the prompt is scored

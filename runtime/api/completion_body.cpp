@@ -34,6 +34,8 @@ Json completion_choice(const CompletionRequest& r, const Choice& c, const Tokeni
               {"logprobs", nullptr},
               {"finish_reason", name_of(r.drop_output ? FinishReason::kLength : c.finish_reason)}};
   if (r.params.logprobs >= 0) choice["logprobs"] = completion_logprobs(r, c, echo, tokenizer);
+  if (r.prompt_logprobs >= 0)
+    choice["prompt_logprobs"] = prompt_logprobs_json(r, c.prompt_logprobs, tokenizer);
   if (r.return_token_ids) {
     choice["prompt_token_ids"] = r.prompts[prompt];
     choice["token_ids"] = r.drop_output ? std::vector<int32_t>() : c.token_ids;
@@ -101,6 +103,8 @@ std::string completion_body(const CompletionRequest& r, const std::vector<Choice
             {"model", r.model},
             {"choices", std::move(list)},
             {"usage", std::move(counts)}};
+  if (is_chat && r.prompt_logprobs >= 0)
+    body["prompt_logprobs"] = prompt_logprobs_json(r, choices.at(0).prompt_logprobs, tokenizer);
   return dump(body);
 }
 

@@ -12,8 +12,7 @@ ModelFiles::ModelFiles(const ModelOptions& model) {
   }
   config = load_config_only(model.path);
   texts = load_model_texts(model.path);
-  generation = parse_generation_config(
-      texts.generation_config_json.empty() ? "{}" : texts.generation_config_json, model.path);
+  generation = parse_generation_config(texts.generation_config_json, model.path);
 }
 
 }  // namespace ll

@@ -123,9 +123,7 @@ void ModelRunner::update_tables(const StepDescription& step) {
                                    static_cast<int32_t>(step.page_deltas.size()));
   kv_.copy_pages(stream_, backend_.ops, step.page_copies.data(),
                  static_cast<int32_t>(step.page_copies.size()));
-  for (const auto& c : step.counts)
-    sampler_.reset_counts(stream_, c.slot, c.tokens.data(), c.num_prompt,
-                          static_cast<int32_t>(c.tokens.size()));
+  for (const auto& c : step.counts) sampler_.reset_counts(stream_, c.slot, c.counted);
 }
 
 // A decode step: one row, one sample. Plain sampling is captured with it, the rest follows the

@@ -83,6 +83,8 @@ Samples list_samples(const StepPlan& plan, std::span<const SlotSampling> slots,
     if (sample.position < s.min_position)
       for (int32_t token : s.banned_before) list.edits.push_back({row, token, -INFINITY});
   }
+  for (const StepPlan::Ban& b : plan.bans)
+    list.edits.push_back({b.sample, b.token, -INFINITY, b.after});
   if (in_order) list.rows.clear();
   list.needs.num_edits = static_cast<int32_t>(list.edits.size());
   list.draws.resize(std::max(list.draws.size(), static_cast<size_t>(padded_rows)));
@@ -109,11 +111,12 @@ std::vector<PageCopy> own_copies(const StepPlan& plan, const PositionSplit& posi
   return copies;
 }
 
-// The tokens that start the counts of sequences with penalties, one list behind the other.
+// The tokens that start the counts of sequences that have some, one list behind the other.
 std::vector<int32_t> list_counted(const StepPlan& plan) {
   std::vector<int32_t> tokens;
   for (const StepPlan::NewSlot& s : plan.new_slots) {
     if (!s.sampling.has_penalties()) continue;
+    tokens.insert(tokens.end(), s.allowed.begin(), s.allowed.end());
     tokens.insert(tokens.end(), s.prompt.begin(), s.prompt.end());
     tokens.insert(tokens.end(), s.output.begin(), s.output.end());
   }
@@ -125,11 +128,12 @@ std::vector<StepDescription::Counts> split_counted(const StepPlan& plan,
   std::vector<StepDescription::Counts> counts;
   for (const StepPlan::NewSlot& s : plan.new_slots) {
     if (!s.sampling.has_penalties()) continue;
-    size_t length = s.prompt.size() + s.output.size();
-    counts.push_back({.slot = s.slot,
-                      .num_prompt = static_cast<int32_t>(s.prompt.size()),
-                      .tokens = tokens.first(length)});
-    tokens = tokens.subspan(length);
+    CountedTokens counted{.tokens = tokens.data(),
+                          .num_allowed = static_cast<int32_t>(s.allowed.size()),
+                          .num_prompt = static_cast<int32_t>(s.prompt.size()),
+                          .num_output = static_cast<int32_t>(s.output.size())};
+    counts.push_back({s.slot, counted});
+    tokens = tokens.subspan(static_cast<size_t>(counted.length()));
   }
   return counts;
 }

@@ -42,8 +42,8 @@ struct StepDescription {
 
   // Sequences whose token counts start.
   struct Counts {
-    int32_t slot = 0, num_prompt = 0;
-    std::span<const int32_t> tokens;
+    int32_t slot = 0;
+    CountedTokens counted;
   };
   std::vector<Counts> counts;
 

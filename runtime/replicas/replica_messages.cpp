@@ -34,8 +34,8 @@ void parts(Archive& a, ReplicaStep& s) {
 }
 template <class Archive>
 void parts(Archive& a, SamplingParams& p) {
-  a(static_cast<Draw&>(p), p.n, p.logit_bias, p.max_tokens, p.min_tokens, p.ignore_eos,
-    p.stop_token_ids, p.logprobs, p.prompt_logprobs);
+  a(static_cast<Draw&>(p), p.n, p.logit_bias, p.allowed_token_ids, p.bad_words, p.max_tokens,
+    p.min_tokens, p.ignore_eos, p.stop_token_ids, p.logprobs, p.prompt_logprobs);
 }
 template <class Archive>
 void parts(Archive& a, Request& r) {

@@ -18,6 +18,9 @@ struct SamplingParams : Draw {
 
   int32_t n = 1;
   std::vector<std::pair<int32_t, float>> logit_bias;  // token, bias
+  std::vector<int32_t> allowed_token_ids;             // only_allowed: no others
+  // Each has two tokens or more; the last is forbidden behind the others.
+  std::vector<std::vector<int32_t>> bad_words;
   int32_t max_tokens = 16;
   int32_t min_tokens = 0;
   bool ignore_eos = false;

@@ -44,8 +44,6 @@ void Scheduler::check_fits(const Request& request) const {
         "prompt of {} tokens and max_tokens {} exceed scheduler.max_num_batched_tokens = {}, which "
         "chunked_prefill: false makes the limit",
         prompt, params.max_tokens, options_.max_num_batched_tokens);
-  check(params.n <= options_.max_num_seqs, "n = {} exceeds scheduler.max_num_seqs = {}", params.n,
-        options_.max_num_seqs);
 }
 
 void Scheduler::add(std::shared_ptr<const Request> request) {
@@ -117,8 +115,7 @@ void Scheduler::start_waiting(PlannedStep& step) {
   while (!waiting_.empty() && !step.has_preempted) {
     SequencePtr s = waiting_.front();
     bool has_budget = step.plan.num_tokens() < options_.max_num_batched_tokens;
-    if (!has_budget || num_unclaimed_slots() < s->num_slots_wanted() || s->num_in_flight > 0)
-      return;
+    if (!has_budget || num_unclaimed_slots() < num_slots_wanted(*s) || s->num_in_flight > 0) return;
     if (!admit(step, s)) return;
     waiting_.pop_front();
     running_.insert(std::upper_bound(running_.begin(), running_.end(), s, arrived_before), s);
@@ -129,7 +126,7 @@ void Scheduler::start_waiting(PlannedStep& step) {
 // Free slots that no running prompt needs for its other answers.
 int32_t Scheduler::num_unclaimed_slots() const {
   auto unclaimed = static_cast<int32_t>(free_slots_.size());
-  for (const SequencePtr& s : running_) unclaimed -= s->num_slots_wanted() - 1;
+  for (const SequencePtr& s : running_) unclaimed -= num_slots_wanted(*s) - 1;
   return unclaimed;
 }
 
@@ -172,7 +169,7 @@ bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
 }
 
 void Scheduler::finish_prefill(PlannedStep& step, const SequencePtr& s, int32_t row) {
-  bool forks = s->num_slots_wanted() > 1;
+  bool forks = !s->has_forked && s->params().n > 1;
   s->state = Sequence::State::kDecoding;
   add_sample(step, s, row);
   if (forks) fork(step, s, row);
@@ -180,13 +177,20 @@ void Scheduler::finish_prefill(PlannedStep& step, const SequencePtr& s, int32_t 
 }
 
 // The request's other answers start from the leader's prompt: they share its pages and draw from
-// the same row.
+// the same row. Those beyond the slots wait, ahead of later requests, and find the prompt in the
+// cache.
 void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) {
+  int32_t num_now = num_slots_wanted(*leader);
   for (int32_t index = 1; index < leader->params().n; ++index) {
     auto s = std::make_shared<Sequence>(leader->request, index);
-    s->state = Sequence::State::kDecoding;
     s->has_forked = true;
-    s->num_computed = s->num_cached = leader->num_prompt;
+    s->num_cached = leader->num_prompt;
+    if (index >= num_now) {
+      wait(s);
+      continue;
+    }
+    s->state = Sequence::State::kDecoding;
+    s->num_computed = leader->num_prompt;
     s->kv = ledger_.fork(leader->kv, leader->num_prompt);
     start_in_slot(step, *s);
     running_.insert(std::upper_bound(running_.begin(), running_.end(), s, arrived_before), s);
@@ -195,6 +199,7 @@ void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) 
 }
 
 void Scheduler::add_sample(PlannedStep& step, const SequencePtr& s, int32_t row) {
+  s->list_bans(static_cast<int32_t>(step.plan.samples.size()), step.plan.bans);
   step.plan.samples.push_back({row, s->slot, s->length()});
   step.samples.push_back(s);
   ++s->num_in_flight;
@@ -244,10 +249,10 @@ bool Scheduler::fits(const Sequence& candidate) const {
     all_positions += own + copies * (remaining + options_.page_span - 1);
   };
   for (const SequencePtr& s : running_) {
-    expect(*s, s->num_slots_wanted());
+    expect(*s, num_slots_wanted(*s));
     own_pages += s->kv.num_own();
   }
-  expect(candidate, candidate.num_slots_wanted());
+  expect(candidate, num_slots_wanted(candidate));
   int64_t room = options_.num_pages - std::max<int64_t>(0, in_use - own_pages);  // besides shared
   return all_positions / options_.page_span <= room ||
          peak_pages(std::move(growths), options_.page_span) <= room;
@@ -258,6 +263,7 @@ void Scheduler::start_in_slot(PlannedStep& step, Sequence& s) {
   free_slots_.pop_back();
   StepPlan::NewSlot start{.slot = s.slot, .sampling = s.slot_sampling()};
   if (start.sampling.has_penalties()) {
+    start.allowed = s.params().allowed_token_ids;
     start.prompt = s.request->prompt;
     start.output.assign(s.tokens.begin() + s.num_prompt, s.tokens.end());
   }
@@ -274,8 +280,16 @@ void Scheduler::preempt(PlannedStep& step, const SequencePtr& victim) {
   victim->state = Sequence::State::kWaiting;
   victim->num_computed = 0;
   ++totals_.num_preemptions;
-  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), victim, arrived_before),
-                  victim);
+  wait(victim);
+}
+
+void Scheduler::wait(const SequencePtr& s) {
+  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), s, arrived_before), s);
+}
+
+// For this one, and those that will fork from it as soon as its prompt is done.
+int32_t Scheduler::num_slots_wanted(const Sequence& s) const {
+  return s.has_forked ? 1 : std::min(s.params().n, options_.max_num_seqs);
 }
 
 // Slot and pages go; what is known of the sequence stays in the cache.

@@ -102,11 +102,13 @@ class Scheduler {
   bool admit(PlannedStep& step, const SequencePtr& sequence);
   bool fits(const Sequence& candidate) const;
   bool can_spare_page(const Sequence& sequence) const;
+  int32_t num_slots_wanted(const Sequence& sequence) const;
   int32_t num_unclaimed_slots() const;
   static bool is_planned(const PlannedStep& step, const Sequence& sequence);
   void start_in_slot(PlannedStep& step, Sequence& sequence);
 
   void preempt(PlannedStep& step, const SequencePtr& victim);
+  void wait(const SequencePtr& sequence);
   void release(Sequence& sequence);
   template <class Predicate>
   void finish_if(const Predicate& is_meant);

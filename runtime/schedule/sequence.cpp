@@ -1,6 +1,9 @@
 #include "runtime/schedule/sequence.h"
 
 #include <algorithm>
+#include <span>
+
+#include "base/check.h"
 
 namespace ll {
 namespace {
@@ -25,6 +28,19 @@ SlotSampling Sequence::slot_sampling() const {
     s.banned_before.insert(s.banned_before.end(), p.stop_token_ids.begin(), p.stop_token_ids.end());
   }
   return s;
+}
+
+void Sequence::list_bans(int32_t sample, std::vector<StepPlan::Ban>& bans) const {
+  ensure(num_in_flight <= 1 || params().bad_words.empty(), "bad words: two tokens are not known");
+  std::span<const int32_t> output = std::span(tokens).subspan(static_cast<size_t>(num_prompt));
+  for (const std::vector<int32_t>& word : params().bad_words) {
+    // The last of those before it may be in flight: the device then compares it.
+    auto before = std::span(word).first(word.size() - 1),
+         known = before.first(before.size() - static_cast<size_t>(num_in_flight));
+    bool fits = known.size() <= output.size() &&
+                std::equal(known.begin(), known.end(), output.end() - std::ssize(known));
+    if (fits) bans.push_back({sample, word.back(), num_in_flight > 0 ? before.back() : -1});
+  }
 }
 
 FinishReason Sequence::finish_after_last_token() const {

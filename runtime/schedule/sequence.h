@@ -56,11 +56,12 @@ struct Sequence {
   std::span<const int32_t> computed_tokens() const {
     return std::span(tokens).first(std::min(tokens.size(), static_cast<size_t>(num_computed)));
   }
-  // This one, and those that will fork from it.
-  int32_t num_slots_wanted() const { return has_forked ? 1 : params().n; }
 
   // How this sequence's slot draws.
   SlotSampling slot_sampling() const;
+  // Appends the tokens that its next one, sample number `sample` of a step, is not to be: the ends
+  // of bad words whose other tokens came last.
+  void list_bans(int32_t sample, std::vector<StepPlan::Ban>& bans) const;
   // Whether the newest token ends it.
   FinishReason finish_after_last_token() const;
 };

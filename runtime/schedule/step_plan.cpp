@@ -129,10 +129,12 @@ std::vector<int32_t> StepPlan::encode() const {
     w.put(c.next_token);
   }
   w.put_structs(samples);
+  w.put_structs(bans);
   w.put(static_cast<int32_t>(new_slots.size()));
   for (const NewSlot& s : new_slots) {
     w.put(s.slot);
     put(w, s.sampling);
+    w.put(s.allowed);
     w.put(s.prompt);
     w.put(s.output);
   }
@@ -165,10 +167,12 @@ StepPlan StepPlan::decode_from(std::span<const int32_t> flat) {
     r.get(c.next_token);
   }
   r.get_structs(p.samples);
+  r.get_structs(p.bans);
   p.new_slots.resize(r.size());
   for (NewSlot& s : p.new_slots) {
     r.get(s.slot);
     get(r, s.sampling);
+    r.get(s.allowed);
     r.get(s.prompt);
     r.get(s.output);
   }

@@ -30,6 +30,7 @@ struct StepPlan {
     SlotSampling sampling;
     // With penalties: the tokens the counts start from.
     std::vector<int32_t> prompt, output;
+    std::vector<int32_t> allowed;  // with only_allowed: those
   };
   struct DecodeRow {
     int32_t slot = 0;
@@ -59,12 +60,23 @@ struct StepPlan {
     int32_t position = 0;  // of the drawn token
   };
 
+  // Sample number `sample` is not to be `token` where its slot's last token is `after`, which may
+  // still be in flight; -1: whatever it is.
+  struct Ban {
+    int32_t sample = 0;
+    int32_t token = 0;
+    int32_t after = -1;
+
+    bool operator==(const Ban&) const = default;
+  };
+
   int32_t id = 0;
   Kind kind = Kind::kStep;
   bool gathered = false;          // run in gathered mode, on a grid with z > 1
   std::vector<DecodeRow> decode;  // rows [0, decode.size())
   std::vector<PromptChunk> chunks;
   std::vector<Sample> samples;
+  std::vector<Ban> bans;
   std::vector<NewSlot> new_slots;
   std::vector<PageDelta> page_deltas;
   std::vector<PageCopy> page_copies;       // all are read before any page is written in this step

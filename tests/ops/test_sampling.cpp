@@ -278,8 +278,8 @@ TEST_CASE("penalties, edits and counts") {
   constexpr int64_t kVocab = 50, kBegin = 100;
   Tensor counts = upload_ints(std::vector<int32_t>(3 * kVocab, 77)),
          prompt = upload_ints({101, 101, 149, 3, 150, 107, 149, 107, 99});
-  ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab, data_of<int32_t>(prompt),
-                     5, 9, kBegin);
+  ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab,
+                     {data_of<int32_t>(prompt), 0, 5, 4}, kBegin);
   auto reset = download<int32_t>(data_of<int32_t>(counts) + kVocab, kVocab);
   for (int32_t i = 0; i < kVocab; ++i)
     CHECK(reset[static_cast<size_t>(i)] == (i == 1    ? kInPrompt
@@ -313,7 +313,8 @@ TEST_CASE("penalties, edits and counts") {
                         data_of<int32_t>(counts));
   Tensor edits = upload_structs(
       std::vector<LogitEdit>{{0, 102, 4}, {1, 149, -INFINITY}, {1, 99, 1}, {0, 150, 1}});
-  ops().edit_logits(stream(), logits, data_of<LogitEdit>(edits), 4, kBegin);
+  ops().edit_logits(stream(), logits, data_of<SamplingRow>(device_rows), data_of<int32_t>(last),
+                    data_of<LogitEdit>(edits), 4, kBegin);
   auto want = before, got = download_floats(logits);
   want[1] = 2 / 2.0f - 0.75f;
   want[49] = -4 - 0.75f;
@@ -322,6 +323,43 @@ TEST_CASE("penalties, edits and counts") {
   want[2] += 4;
   want[kVocab + 49] = -INFINITY;
   CHECK(got == want);
+}
+
+TEST_CASE("tokens that are not allowed, and those that may not come after another") {
+  constexpr int64_t kVocab = 3000, kBegin = 5000;
+  Tensor counts = upload_ints(std::vector<int32_t>(2 * kVocab, 77)),
+         tokens = upload_ints({5000, 7999, 5100, 5100, 4000, 9000, 5001, 5100, 7999, 5002});
+  // Allowed are six, of which two are another rank's; then two of the prompt, two of the output.
+  ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab,
+                     {data_of<int32_t>(tokens), 6, 2, 2}, kBegin);
+  std::vector<SamplingRow> rows(3);
+  rows[0].slot = 1, rows[0].only_allowed = 1;
+  rows[1].slot = 0;
+  rows[2].slot = 1, rows[2].only_allowed = 1, rows[2].presence_penalty = 1;
+  Tensor device_rows = upload_structs(rows), last = upload_ints({5003, 5004});
+  auto before = random_floats(3 * kVocab, 9, 3);
+  Tensor logits = upload(before, {3, kVocab}, DType::f32);
+  ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows),
+                        data_of<int32_t>(counts));
+  Tensor edits = upload_structs(std::vector<LogitEdit>{{0, 5000, -INFINITY, 5003},
+                                                       {0, 7999, -INFINITY, 5004},
+                                                       {1, 5000, -INFINITY, 5003},
+                                                       {1, 5001, 2, 5004},
+                                                       {1, 5001, 1},
+                                                       {1, 5002, 1, 5003},
+                                                       {1, 5002, 1}});
+  ops().edit_logits(stream(), logits, data_of<SamplingRow>(device_rows), data_of<int32_t>(last),
+                    data_of<LogitEdit>(edits), 7, kBegin);
+  auto want = before;
+  for (int64_t i = 0; i < kVocab; ++i)
+    if (i != 0 && i != 100 && i != 2999)
+      want[static_cast<size_t>(i)] = want[static_cast<size_t>(2 * kVocab + i)] = -INFINITY;
+  want[2 * kVocab + 2999] -= 1;  // the one of the output that is allowed
+  want[2999] = -INFINITY;
+  want[kVocab] = -INFINITY;
+  want[kVocab + 1] += 1;
+  want[kVocab + 2] += 1, want[kVocab + 2] += 1;
+  CHECK(download_floats(logits) == want);
 }
 
 TEST_CASE("log-sum-exp, target logits and top logits") {

@@ -14,7 +14,8 @@ __device__ int64_t thread_index() { return int64_t{blockIdx.x} * kThreads + thre
 
 // The first edit of an entry applies the later ones too, in their order.
 __global__ void __launch_bounds__(kThreads)
-    apply_edits(Logits logits, const LogitEdit* edits, int count, int64_t vocab_begin) {
+    apply_edits(Logits logits, const SamplingRow* rows, const int32_t* last_tokens,
+                const LogitEdit* edits, int count, int64_t vocab_begin) {
   let_next_start();
   wait_for_previous();
   auto i = static_cast<int>(thread_index());
@@ -26,8 +27,10 @@ __global__ void __launch_bounds__(kThreads)
   for (int j = 0; j < i; ++j)
     if (is_same(j)) return;
   float x = logits.row(row)[local];
-  for (int j = i; j < count; ++j)
-    if (is_same(j)) x += edits[j].bias;
+  for (int j = i; j < count; ++j) {
+    int after = edits[j].after;
+    if (is_same(j) && (after < 0 || last_tokens[rows[row].slot] == after)) x += edits[j].bias;
+  }
   logits.row(row)[local] = x;
 }
 
@@ -43,32 +46,35 @@ __global__ void __launch_bounds__(kSliceThreads)
   float* logit = logits.row(blockIdx.y);
   int end = min(static_cast<int>(blockIdx.x + 1) * kSlice, logits.vocab);
   for (int i = blockIdx.x * kSlice + threadIdx.x; i < end; i += kSliceThreads) {
-    int count = counts[i], times = count & ~kInPrompt;
+    int count = counts[i], times = times_in_output(count);
     if (count == 0) continue;
     float x = logit[i];
     x = x > 0 ? x / repetition : x * repetition;
+    if (count & kForbidden) x = -kInfinity;
     if (times > 0)
       x = __fsub_rn(x, __fadd_rn(presence, __fmul_rn(frequency, static_cast<float>(times))));
     logit[i] = x;
   }
 }
 
-__global__ void __launch_bounds__(kThreads) clear_counts(int32_t* counts, int64_t vocab) {
+__global__ void __launch_bounds__(kThreads)
+    fill_counts(int32_t* counts, int64_t vocab, int32_t value) {
   let_next_start();
   wait_for_previous();
-  if (thread_index() < vocab) counts[thread_index()] = 0;
+  if (thread_index() < vocab) counts[thread_index()] = value;
 }
 
 __global__ void __launch_bounds__(kThreads)
-    count_tokens(int32_t* counts, int64_t vocab, const int32_t* tokens, int num_prompt, int length,
-                 int64_t vocab_begin) {
+    count_tokens(int32_t* counts, int64_t vocab, CountedTokens counted, int64_t vocab_begin) {
   let_next_start();
   wait_for_previous();
   auto i = static_cast<int>(thread_index());
-  if (i >= length) return;
-  int64_t local = tokens[i] - vocab_begin;
+  if (i >= counted.length()) return;
+  int64_t local = counted.tokens[i] - vocab_begin;
   if (local < 0 || local >= vocab) return;
-  if (i < num_prompt)
+  if (i < counted.num_allowed)
+    atomicAnd(counts + local, ~kForbidden);
+  else if (i < counted.num_allowed + counted.num_prompt)
     atomicOr(counts + local, kInPrompt);
   else
     atomicAdd(counts + local, 1);
@@ -165,10 +171,12 @@ __global__ void __launch_bounds__(kSliceThreads)
 
 }  // namespace
 
-void edit_logits(Stream stream, TensorView logits, const LogitEdit* edits, int32_t count,
+void edit_logits(Stream stream, TensorView logits, const SamplingRow* rows,
+                 const int32_t* last_tokens, const LogitEdit* edits, int32_t count,
                  int64_t vocab_begin) {
   if (count == 0 || logits.empty()) return;
-  launch(stream, one_thread_each(count), apply_edits, logits_of(logits), edits, count, vocab_begin);
+  launch(stream, one_thread_each(count), apply_edits, logits_of(logits), rows, last_tokens, edits,
+         count, vocab_begin);
 }
 
 void apply_penalties(Stream stream, TensorView logits, const SamplingRow* rows,
@@ -177,12 +185,13 @@ void apply_penalties(Stream stream, TensorView logits, const SamplingRow* rows,
   launch(stream, slices_of(logits), penalize_slices, logits_of(logits), rows, token_counts);
 }
 
-void reset_counts(Stream stream, int32_t* counts, int64_t vocab, const int32_t* tokens,
-                  int32_t num_prompt, int32_t length, int64_t vocab_begin) {
+void reset_counts(Stream stream, int32_t* counts, int64_t vocab, const CountedTokens& counted,
+                  int64_t vocab_begin) {
   if (vocab == 0) return;
-  launch(stream, one_thread_each(vocab), clear_counts, counts, vocab);
-  if (length > 0)
-    launch(stream, one_thread_each(length), count_tokens, counts, vocab, tokens, num_prompt, length,
+  launch(stream, one_thread_each(vocab), fill_counts, counts, vocab,
+         counted.num_allowed > 0 ? kForbidden : 0);
+  if (counted.length() > 0)
+    launch(stream, one_thread_each(counted.length()), count_tokens, counts, vocab, counted,
            vocab_begin);
 }
 

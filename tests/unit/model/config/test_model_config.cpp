@@ -234,8 +234,21 @@ TEST_CASE("model config: text that is no config") {
                  "too many"));
 }
 
+TEST_CASE("generation config: what is not kept is named, unless it changes nothing") {
+  auto unsupported = [](const char* json) {
+    return parse_generation_config(json, "here").unsupported;
+  };
+  CHECK(unsupported(R"({"num_beams": 1, "typical_p": 1.0, "no_repeat_ngram_size": 0,
+    "suppress_tokens": [], "bad_words_ids": null, "max_length": 20, "bos_token_id": 1,
+    "pad_token_id": 2, "use_cache": true, "transformers_version": "5.17.0"})")
+            .empty());
+  CHECK(unsupported(R"({"num_beams": 4, "suppress_tokens": [7], "max_length": 512})") ==
+        std::vector<std::string>{"num_beams", "suppress_tokens", "max_length"});
+  CHECK(unsupported(R"({"max_length": 512, "max_new_tokens": 5})").empty());
+}
+
 TEST_CASE("generation config") {
-  GenerationConfig none = parse_generation_config("{}", "here");
+  GenerationConfig none = parse_generation_config("", "here");
   CHECK(none.temperature == 1);
   CHECK(none.top_k == 0);
   CHECK(none.min_p == 0);
@@ -255,7 +268,14 @@ TEST_CASE("generation config") {
   CHECK(g.max_new_tokens == 2048);
   CHECK(parse_generation_config(R"({"top_k": -1, "top_p": null})", "here").top_k == 0);
   CHECK(parse_generation_config(R"({"top_p": 0, "top_k": 20.0})", "here").top_k == 20);
-  // Without do_sample the likeliest token is taken, whatever the temperature.
+  CHECK(g.unsupported.empty());
+  // Without do_sample the likeliest token is taken, whatever the temperature; with it top_k is 50.
+  CHECK(parse_generation_config("{}", "here").temperature == 0);
+  CHECK(parse_generation_config(R"({"temperature": 0.7})", "here").temperature == 0);
+  CHECK(parse_generation_config(R"({"temperature": 0.7})", "here").top_k == 0);
+  CHECK(parse_generation_config(R"({"do_sample": true})", "here").temperature == 1);
+  CHECK(parse_generation_config(R"({"do_sample": true})", "here").top_k == 50);
+  CHECK(parse_generation_config(R"({"do_sample": true, "top_k": 0})", "here").top_k == 0);
   CHECK(
       parse_generation_config(R"({"do_sample": false, "temperature": 0.7})", "here").temperature ==
       0);

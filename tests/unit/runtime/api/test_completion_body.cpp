@@ -241,3 +241,23 @@ TEST_CASE("body: numbers JSON has no word for, and broken UTF-8") {
   CHECK(j["choices"][0]["logprobs"]["token_logprobs"][0].is_null());
   CHECK(j["choices"][0]["text"] == "bad \xEF\xBF\xBD byte");
 }
+
+TEST_CASE("body: prompt_logprobs as vLLM lists them, and no more of them under echo") {
+  Choice c = make_choice("x");
+  c.prompt_logprobs = {{2, -1.5f, {{7, -0.5f}, {2, -1.5f}, {9, -3}}}, {3, -8, {{7, -0.5f}}}};
+  auto entry = [](int32_t id, float logprob, const Json& rank) {
+    return Json{{"logprob", logprob},
+                {"rank", rank},
+                {"decoded_token", tiny_docs().decode(std::vector{id}, false)}};
+  };
+  Json right = {nullptr,
+                {{"2", entry(2, -1.5f, 2)}, {"7", entry(7, -0.5f, 1)}},
+                {{"3", entry(3, -8, nullptr)}, {"7", entry(7, -0.5f, 1)}}};
+  auto r = parse(completion_of(R"("prompt_logprobs": 2)", "[1, 2, 3]"));
+  CHECK(body_of(r, {c})["choices"][0]["prompt_logprobs"] == right);
+  auto chat = parse(chat_of(R"("prompt_logprobs": 2)"));
+  CHECK(body_of(chat, {c})["prompt_logprobs"] == right);
+  auto echoed = parse(completion_of(
+      R"("prompt_logprobs": 3, "echo": true, "logprobs": 1, "max_tokens": 0)", "[1, 2, 3]"));
+  CHECK(body_of(echoed, {c})["choices"][0]["logprobs"]["top_logprobs"][1].size() == 2);
+}

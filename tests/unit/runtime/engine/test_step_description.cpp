@@ -19,6 +19,7 @@ std::vector<T> list_of(std::span<const T> values) {
   return {values.begin(), values.end()};
 }
 Words list_of(const int32_t* values, int32_t count) { return {values, values + count}; }
+Words tokens_of(const CountedTokens& c) { return list_of(c.tokens, c.length()); }
 
 // Describes plans for eight slots on a backend whose device memory the host can read.
 struct Describer {
@@ -97,13 +98,15 @@ TEST_CASE("groups of a captured step are padded to its bucket") {
 TEST_CASE("samples out of order name their rows, and bring what their slots ask for") {
   Describer describe;
   StepPlan plan{.chunks = {{.slot = 2, .first_position = 5, .tokens = {7, 8, 9}}},
-                .samples = {{2, 2, 8}, {2, 4, 8}}};
+                .samples = {{2, 2, 8}, {2, 4, 8}},
+                .bans = {{1, 40, 41}}};
   SlotSampling biased, penalized{Draw{.temperature = 1, .top_p = 0.5f, .presence_penalty = 1}};
   biased.logit_bias = {{30, 2.5f}};
   biased.banned_before = {0};
   biased.min_position = 9;
   penalized.num_logprobs = 3;
-  plan.new_slots = {{2, biased, {}, {}}, {4, penalized, {7, 8}, {9}}, {6, penalized, {5}, {}}};
+  plan.new_slots = {
+      {2, biased, {}, {}}, {4, penalized, {7, 8}, {9}}, {6, penalized, {5}, {}, {1, 2}}};
   StepDescription d = describe(plan);
   CHECK(!d.is_captured());
   CHECK(!d.graph.samples);
@@ -112,16 +115,20 @@ TEST_CASE("samples out of order name their rows, and bring what their slots ask 
   CHECK(d.needs.top_p);
   CHECK(!d.needs.top_k);
   CHECK(d.needs.num_logprobs == 3);
-  REQUIRE(d.edits.size() == 2);
-  CHECK(d.needs.num_edits == 2);
+  REQUIRE(d.edits.size() == 3);
+  CHECK(d.needs.num_edits == 3);
+  CHECK(d.edits[2].row == 1);
+  CHECK(d.edits[2].token == 40);
+  CHECK(d.edits[2].after == 41);
   CHECK(d.edits[0].bias == 2.5f);
   CHECK(std::isinf(d.edits[1].bias));
   REQUIRE(d.counts.size() == 2);
   CHECK(d.counts[0].slot == 4);
-  CHECK(d.counts[0].num_prompt == 2);
-  CHECK(list_of(d.counts[0].tokens) == Words{7, 8, 9});
+  CHECK(d.counts[0].counted.num_prompt == 2);
+  CHECK(tokens_of(d.counts[0].counted) == Words{7, 8, 9});
   CHECK(d.counts[1].slot == 6);
-  CHECK(list_of(d.counts[1].tokens) == Words{5});
+  CHECK(tokens_of(d.counts[1].counted) == Words{1, 2, 5});
+  CHECK(d.counts[1].counted.num_allowed == 2);
   CHECK(describe.flight.has_scores);
   CHECK(describe.flight.wanted == Words{-1, 3});
 }
