@@ -180,6 +180,12 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
+std::string json_string(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
 JsonTree JsonTree::parse(std::string_view text, std::string_view where) {
   bool is_utf16 = text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
   check(!is_utf16, "{}: is UTF-16: write the text in UTF-8", where);

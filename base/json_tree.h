@@ -38,6 +38,7 @@ class JsonTree {
 std::string python_float(double value);
 // The text in quotes, as json.dumps(text, ensure_ascii=False) writes it.
 void append_json_string(std::string& out, std::string_view text);
+std::string json_string(std::string_view text);
 
 struct JsonTree::Member {
   std::string key;

@@ -45,12 +45,6 @@ CompletionRequest parse(const Service& s, const std::string& json) {
   return request;
 }
 
-std::string quoted(std::string_view text) {
-  std::string json;
-  append_json_string(json, text);
-  return json;
-}
-
 }  // namespace
 
 void handle_generate(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
@@ -58,7 +52,7 @@ void handle_generate(Service& s, const HttpRequest& q, const HttpExchange& excha
       .on_answer =
           [exchange](const Answer& a) {
             exchange.respond(
-                {.body = fmt::format(R"({{"result": [{}]}})", quoted(a.choices.at(0).text))});
+                {.body = fmt::format(R"({{"result": [{}]}})", json_string(a.choices.at(0).text))});
           },
       .on_error = [exchange](const ApiError& e) { exchange.respond(error_response(e)); }};
   int64_t key = s.open.open(parse(s, q.body), std::move(writer));
@@ -71,7 +65,7 @@ void handle_generate_stream(Service& s, const HttpRequest& q, const HttpExchange
       .on_delta =
           [exchange](const Delta& delta) {
             if (delta.text.empty()) return;
-            exchange.write(fmt::format("{{\"generated_text\": {}}}\n\n", quoted(delta.text)));
+            exchange.write(fmt::format("{{\"generated_text\": {}}}\n\n", json_string(delta.text)));
           },
       .on_answer = [exchange](const Answer&) { exchange.end(); },
       .on_error =

@@ -17,16 +17,11 @@ constexpr double kHealthySeconds = 30;
 constexpr double kReadySeconds = 30;
 constexpr auto kProbePatience = std::chrono::seconds(10);
 
-std::string quoted(std::string_view text) {
-  std::string json;
-  append_json_string(json, text);
-  return json;
-}
-
 std::string model_json(const Service& s) {
   return fmt::format(
       R"({{"id":{},"object":"model","created":{},"owned_by":"litelang","root":{},"parent":null,"max_model_len":{}}})",
-      quoted(s.context.model_name), s.created, quoted(s.config.model.path), s.context.max_length);
+      json_string(s.context.model_name), s.created, json_string(s.config.model.path),
+      s.context.max_length);
 }
 
 // %2F and the like.
