@@ -89,7 +89,7 @@ TEST_CASE("converter: the texts travel along") {
   TemporaryFolder folder;
   write_model(folder / "hf");
   write_text(folder / "hf/tokenizer.json", read_text(kModels + "tiny-qwen2-docs/tokenizer.json"));
-  write_text(folder / "hf/generation_config.json", "{\"temperature\": 0.5}");
+  write_text(folder / "hf/generation_config.json", R"({"do_sample": true, "temperature": 0.5})");
   write_text(folder / "hf/chat_template.jinja", "{{ messages }}");
   convert(folder / "hf", folder / "m.h5", {});
   WeightStore store = WeightStore::open(folder / "m.h5");
