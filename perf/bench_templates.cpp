@@ -3,37 +3,19 @@
 // of 200 words, and 10,000 chats of one such message.
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <chrono>
+#include <cstdint>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "base/check.h"
+#include "base/input_file.h"
 #include "base/json_fields.h"
 #include "model/text/chat_template.h"
+#include "perf/best_seconds.h"
 
 namespace {
 
-constexpr int kRounds = 5, kMessages = 10'000, kWords = 200;
-
-std::string read_file(const char* path) {
-  std::ifstream file(path, std::ios::binary);
-  ll::check(file.good(), "{}: cannot be opened for reading", path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-double best_seconds(const auto& work) {
-  double best = 1e9;
-  for (int round = 0; round < kRounds; ++round) {
-    auto start = std::chrono::steady_clock::now();
-    work();
-    std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-    best = std::min(best, spent.count());
-  }
-  return best;
-}
+constexpr int kMessages = 10'000, kWords = 200;
 
 // The body of a chat in which user and assistant take turns.
 std::string chat_of(int num_messages) {
@@ -56,7 +38,8 @@ size_t render(const ll::ChatTemplate& chat, const std::string& body) {
 }
 
 void run(const char* path) {
-  ll::ChatTemplate chat = ll::ChatTemplate::from_config(read_file(path), path);
+  ll::ChatTemplate chat =
+      ll::ChatTemplate::from_config(ll::InputFile(path).read_all(UINT64_MAX), path);
   std::string one = chat_of(1), all = chat_of(kMessages);
   ll::JsonTree json = ll::JsonTree::parse(all, "body");
   ll::JsonFields fields(json);

@@ -2,41 +2,21 @@
 // Speed of one thread in MB of text a second, the best of a few rounds.
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <chrono>
+#include <cstdint>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
+#include "base/input_file.h"
 #include "model/text/tokenizer.h"
+#include "perf/best_seconds.h"
 
 namespace {
 
-constexpr int kRounds = 5;
-
-std::string read_file(const char* path) {
-  std::ifstream file(path, std::ios::binary);
-  ll::check(file.good(), "{}: cannot be opened for reading", path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-double best_seconds(const auto& work) {
-  double best = 1e9;
-  for (int round = 0; round < kRounds; ++round) {
-    auto start = std::chrono::steady_clock::now();
-    work();
-    std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-    best = std::min(best, spent.count());
-  }
-  return best;
-}
-
 void run(const char* tokenizer_path, const char* text_path) {
-  std::string json = read_file(tokenizer_path);
-  std::string text = read_file(text_path);
+  std::string json = ll::InputFile(tokenizer_path).read_all(UINT64_MAX);
+  std::string text = ll::InputFile(text_path).read_all(UINT64_MAX);
   double load = best_seconds([&] { ll::Tokenizer::from_json(json, tokenizer_path); });
   ll::Tokenizer tokenizer = ll::Tokenizer::from_json(json, tokenizer_path);
   std::vector<int32_t> ids;
