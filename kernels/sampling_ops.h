@@ -35,10 +35,11 @@ struct LogitEdit {
 constexpr int32_t kInPrompt = 1 << 30, kForbidden = 1 << 29;
 constexpr int32_t times_in_output(int32_t count) { return count & (kForbidden - 1); }
 
-// What a sequence's counts start from, one list behind the other.
+// What a sequence's counts start from, one list behind the other: tokens allowed, of the prompt,
+// of the output.
 struct CountedTokens {
-  const int32_t* tokens = nullptr;
-  int32_t num_allowed = 0;  // 0: all are allowed
+  const int32_t* tokens = nullptr;  // [length()] on the device
+  int32_t num_allowed = 0;          // 0: all are allowed
   int32_t num_prompt = 0, num_output = 0;
 
   constexpr int32_t length() const { return num_allowed + num_prompt + num_output; }
@@ -85,6 +86,8 @@ struct ChooseArgs {
 
 struct SamplingOps {
   // `logits` [R, V] float32 everywhere; `rows` [R] on the device.
+  // The edits, on the device, are in the order of their rows; `last_tokens` [slots] are looked at
+  // where an edit has `after`.
   void (&edit_logits)(Stream, TensorView logits, const SamplingRow* rows,
                       const int32_t* last_tokens, const LogitEdit* edits, int32_t count,
                       int64_t vocab_begin);

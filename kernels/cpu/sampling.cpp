@@ -105,7 +105,7 @@ void reset_counts(Stream, int32_t* counts, int64_t vocab, const CountedTokens& c
     int64_t local = counted.tokens[i] - vocab_begin;
     if (local < 0 || local >= vocab) continue;
     if (i < counted.num_allowed)
-      counts[local] = 0;
+      counts[local] &= ~kForbidden;
     else if (i < counted.num_allowed + counted.num_prompt)
       counts[local] |= kInPrompt;
     else

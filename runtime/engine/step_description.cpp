@@ -71,6 +71,7 @@ Samples list_samples(const StepPlan& plan, std::span<const SlotSampling> slots,
                      int32_t padded_rows) {
   Samples list;
   bool in_order = true;
+  auto ban = plan.bans.begin();  // they are in the order of the samples
   for (const StepPlan::Sample& sample : plan.samples) {
     const SlotSampling& s = slots[static_cast<size_t>(sample.slot)];
     auto row = static_cast<int32_t>(list.draws.size());
@@ -82,9 +83,10 @@ Samples list_samples(const StepPlan& plan, std::span<const SlotSampling> slots,
     for (auto [token, bias] : s.logit_bias) list.edits.push_back({row, token, bias});
     if (sample.position < s.min_position)
       for (int32_t token : s.banned_before) list.edits.push_back({row, token, -INFINITY});
+    for (; ban != plan.bans.end() && ban->sample == row; ++ban)
+      list.edits.push_back({row, ban->token, -INFINITY, ban->after});
   }
-  for (const StepPlan::Ban& b : plan.bans)
-    list.edits.push_back({b.sample, b.token, -INFINITY, b.after});
+  ensure(ban == plan.bans.end(), "step plan: bans that are not in the order of the samples");
   if (in_order) list.rows.clear();
   list.needs.num_edits = static_cast<int32_t>(list.edits.size());
   list.draws.resize(std::max(list.draws.size(), static_cast<size_t>(padded_rows)));

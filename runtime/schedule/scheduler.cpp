@@ -58,6 +58,9 @@ PlannedStep Scheduler::plan() {
   plan_decodes(step);
   if (options_.prefix_groups.are_on()) group_decodes(step);
   if (continue_prefills(step)) start_waiting(step);
+  // They name samples by number, which grouping has changed.
+  for (size_t i = 0; i < step.samples.size(); ++i)
+    step.samples[i]->list_bans(static_cast<int32_t>(i), step.plan.bans);
   ledger_.end_step(step.plan);
   step.plan.gathered = options_.gathers(step.plan.num_tokens());
   return step;
@@ -199,7 +202,6 @@ void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) 
 }
 
 void Scheduler::add_sample(PlannedStep& step, const SequencePtr& s, int32_t row) {
-  s->list_bans(static_cast<int32_t>(step.plan.samples.size()), step.plan.bans);
   step.plan.samples.push_back({row, s->slot, s->length()});
   step.samples.push_back(s);
   ++s->num_in_flight;

@@ -31,15 +31,17 @@ SlotSampling Sequence::slot_sampling() const {
 }
 
 void Sequence::list_bans(int32_t sample, std::vector<StepPlan::Ban>& bans) const {
-  ensure(num_in_flight <= 1 || params().bad_words.empty(), "bad words: two tokens are not known");
+  if (params().bad_words.empty()) return;
+  int32_t num_unknown = num_in_flight - 1;
+  ensure(num_unknown <= 1, "bad words: two tokens are not known");
   std::span<const int32_t> output = std::span(tokens).subspan(static_cast<size_t>(num_prompt));
   for (const std::vector<int32_t>& word : params().bad_words) {
     // The last of those before it may be in flight: the device then compares it.
     auto before = std::span(word).first(word.size() - 1),
-         known = before.first(before.size() - static_cast<size_t>(num_in_flight));
+         known = before.first(before.size() - static_cast<size_t>(num_unknown));
     bool fits = known.size() <= output.size() &&
                 std::equal(known.begin(), known.end(), output.end() - std::ssize(known));
-    if (fits) bans.push_back({sample, word.back(), num_in_flight > 0 ? before.back() : -1});
+    if (fits) bans.push_back({sample, word.back(), num_unknown > 0 ? before.back() : -1});
   }
 }
 

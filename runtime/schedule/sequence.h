@@ -59,8 +59,8 @@ struct Sequence {
 
   // How this sequence's slot draws.
   SlotSampling slot_sampling() const;
-  // Appends the tokens that its next one, sample number `sample` of a step, is not to be: the ends
-  // of bad words whose other tokens came last.
+  // Appends the tokens that its newest one in flight, sample number `sample` of a step, is not to
+  // be: the ends of bad words whose other tokens came last.
   void list_bans(int32_t sample, std::vector<StepPlan::Ban>& bans) const;
   // Whether the newest token ends it.
   FinishReason finish_after_last_token() const;

@@ -28,9 +28,8 @@ struct StepPlan {
   struct NewSlot {
     int32_t slot = 0;
     SlotSampling sampling;
-    // With penalties: the tokens the counts start from.
-    std::vector<int32_t> prompt, output;
-    std::vector<int32_t> allowed;  // with only_allowed: those
+    // Where sampling.has_penalties(): the tokens the counts start from; allowed with only_allowed.
+    std::vector<int32_t> allowed, prompt, output;
   };
   struct DecodeRow {
     int32_t slot = 0;
@@ -76,7 +75,7 @@ struct StepPlan {
   std::vector<DecodeRow> decode;  // rows [0, decode.size())
   std::vector<PromptChunk> chunks;
   std::vector<Sample> samples;
-  std::vector<Ban> bans;
+  std::vector<Ban> bans;  // in the order of the samples
   std::vector<NewSlot> new_slots;
   std::vector<PageDelta> page_deltas;
   std::vector<PageCopy> page_copies;       // all are read before any page is written in this step

@@ -312,7 +312,7 @@ TEST_CASE("penalties, edits and counts") {
   ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows),
                         data_of<int32_t>(counts));
   Tensor edits = upload_structs(
-      std::vector<LogitEdit>{{0, 102, 4}, {1, 149, -INFINITY}, {1, 99, 1}, {0, 150, 1}});
+      std::vector<LogitEdit>{{0, 102, 4}, {0, 150, 1}, {1, 149, -INFINITY}, {1, 99, 1}});
   ops().edit_logits(stream(), logits, data_of<SamplingRow>(device_rows), data_of<int32_t>(last),
                     data_of<LogitEdit>(edits), 4, kBegin);
   auto want = before, got = download_floats(logits);

@@ -5,6 +5,7 @@
 // order shows as a wrong hash.
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <stdexcept>
 #include <vector>
@@ -32,10 +33,15 @@ class PaperDevice {
     return z ^ (z >> 29);
   }
   // Token 0 ends about one sequence in sixteen draws.
-  static int32_t draw(uint64_t prefix, uint64_t seed, int32_t vocab) {
+  static int32_t draw(uint64_t prefix, uint64_t seed, int32_t vocab,
+                      const std::vector<int32_t>& banned) {
     uint64_t z = (prefix + seed) * 0xBF58476D1CE4E5B9u;
     z ^= z >> 31;
-    return z % 16 == 0 ? 0 : static_cast<int32_t>(1 + (z >> 8) % static_cast<uint64_t>(vocab - 1));
+    if (z % 16 == 0) return 0;
+    auto token = static_cast<int32_t>(1 + (z >> 8) % static_cast<uint64_t>(vocab - 1));
+    while (std::find(banned.begin(), banned.end(), token) != banned.end())
+      token = 1 + token % (vocab - 1);
+    return token;
   }
 
   // Runs a step; returns the drawn tokens.
@@ -58,7 +64,8 @@ class PaperDevice {
         rows.push_back(put(c.slot, c.first_position + static_cast<int32_t>(i), c.tokens[i]));
     std::vector<int32_t> tokens;
     for (const auto& s : plan.samples) {
-      tokens.push_back(draw(rows.at(static_cast<size_t>(s.row)), seeds_[s.slot], vocab_));
+      tokens.push_back(draw(rows.at(static_cast<size_t>(s.row)), seeds_[s.slot], vocab_,
+                            banned_of(plan, tokens.size(), last_[static_cast<size_t>(s.slot)])));
       last_[static_cast<size_t>(s.slot)] = tokens.back();
     }
     return tokens;
@@ -71,7 +78,7 @@ class PaperDevice {
     for (int32_t t : r.prompt) prefix = extend(prefix, t);
     std::vector<int32_t> out;
     while (static_cast<int32_t>(out.size()) < r.params.max_tokens) {
-      out.push_back(draw(prefix, seed, vocab));
+      out.push_back(draw(prefix, seed, vocab, ends_of_bad_words(r, out)));
       if (out.back() == 0 && !r.params.ignore_eos) break;
       prefix = extend(prefix, out.back());
     }
@@ -79,6 +86,21 @@ class PaperDevice {
   }
 
  private:
+  static std::vector<int32_t> banned_of(const StepPlan& plan, size_t sample, int32_t last) {
+    std::vector<int32_t> banned;
+    for (const StepPlan::Ban& b : plan.bans)
+      if (b.sample == static_cast<int32_t>(sample) && (b.after < 0 || b.after == last))
+        banned.push_back(b.token);
+    return banned;
+  }
+  static std::vector<int32_t> ends_of_bad_words(const Request& r, const std::vector<int32_t>& out) {
+    std::vector<int32_t> banned;
+    for (const std::vector<int32_t>& word : r.params.bad_words)
+      if (word.size() <= out.size() + 1 &&
+          std::equal(word.begin(), word.end() - 1, out.end() - std::ssize(word) + 1))
+        banned.push_back(word.back());
+    return banned;
+  }
   uint64_t& key(int32_t slot, int32_t position) {
     int32_t page =
         tables_[static_cast<size_t>(slot)].at(static_cast<size_t>(position / page_size_));

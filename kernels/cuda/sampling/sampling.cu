@@ -23,11 +23,11 @@ __global__ void __launch_bounds__(kThreads)
   int row = edits[i].row, token = edits[i].token;
   int64_t local = token - vocab_begin;
   if (local < 0 || local >= logits.vocab) return;
-  auto is_same = [&](int j) { return edits[j].token == token && edits[j].row == row; };
-  for (int j = 0; j < i; ++j)
+  auto is_same = [&](int j) { return edits[j].token == token; };
+  for (int j = i - 1; j >= 0 && edits[j].row == row; --j)
     if (is_same(j)) return;
   float x = logits.row(row)[local];
-  for (int j = i; j < count; ++j) {
+  for (int j = i; j < count && edits[j].row == row; ++j) {
     int after = edits[j].after;
     if (is_same(j) && (after < 0 || last_tokens[rows[row].slot] == after)) x += edits[j].bias;
   }

@@ -30,6 +30,18 @@ inline std::shared_ptr<Request> make_request(int64_t id, std::vector<int32_t> pr
   return r;
 }
 
+// So many words of two tokens, and behind each a longer one, that answers run into them.
+inline std::vector<std::vector<int32_t>> bad_words_of(int32_t seed) {
+  std::vector<std::vector<int32_t>> words;
+  for (int32_t first = 1; first < kVocab; ++first)
+    for (int32_t k = 0; k < 6; ++k) {
+      int32_t second = 1 + (first * 5 + k * 8 + seed) % (kVocab - 1);
+      words.push_back({first, second});
+      words.push_back({first, 1 + second % (kVocab - 1), second});
+    }
+  return words;
+}
+
 // Runs a scheduler against the paper device, committing `lag` steps late, and checks every answer.
 class Simulation {
  public:

@@ -44,8 +44,10 @@ TEST_CASE("answers do not depend on radix, page size, memory, batch, chunking or
                 int32_t n = id % 5 == 0   ? 3
                             : id % 7 == 0 ? 8
                                           : 1;  // in waves where there are fewer slots
-                sim.add(make_request(id, random_prompt(rng, 60),
-                                     static_cast<int32_t>(1 + rng() % 30), n));
+                auto request = make_request(id, random_prompt(rng, 60),
+                                            static_cast<int32_t>(1 + rng() % 30), n);
+                if (id % 3 == 0) request->params.bad_words = bad_words_of(static_cast<int32_t>(id));
+                sim.add(request);
               }
               sim.run_to_end();
             }

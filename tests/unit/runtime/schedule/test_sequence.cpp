@@ -23,10 +23,10 @@ TEST_CASE("bad words are forbidden behind what came last, known or in flight") {
   request->params.bad_words = {{1, 2}, {5, 6}, {4, 5, 6}, {9, 4, 5, 7}};
   Sequence s(request, 0);
   using Bans = std::vector<StepPlan::Ban>;
-  auto bans = [&](std::vector<int32_t> output, int32_t num_in_flight) {
+  auto bans = [&](std::vector<int32_t> output, int32_t num_unknown) {
     s.tokens = request->prompt;
     s.tokens.insert(s.tokens.end(), output.begin(), output.end());
-    s.num_in_flight = num_in_flight;
+    s.num_in_flight = num_unknown + 1;
     Bans list;
     s.list_bans(3, list);
     return list;
