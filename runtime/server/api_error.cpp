@@ -23,10 +23,7 @@ const char* type_of(int status) {
 }
 
 std::string text_or_null(std::string_view text) {
-  if (text.empty()) return "null";
-  std::string json;
-  append_json_string(json, text);
-  return json;
+  return text.empty() ? "null" : json_string(text);
 }
 
 // The word in front of the first colon, if it is the name of a field.
@@ -47,10 +44,9 @@ ApiError bad_request(std::string_view message, Endpoint endpoint) {
 }
 
 std::string error_json(const ApiError& e) {
-  std::string message;
-  append_json_string(message, e.message);
-  return fmt::format(R"({{"error":{{"message":{},"type":"{}","param":{},"code":{}}}}})", message,
-                     type_of(e.status), text_or_null(e.param), text_or_null(e.code));
+  return fmt::format(R"({{"error":{{"message":{},"type":"{}","param":{},"code":{}}}}})",
+                     json_string(e.message), type_of(e.status), text_or_null(e.param),
+                     text_or_null(e.code));
 }
 
 HttpResponse error_response(const ApiError& e) {

@@ -20,17 +20,6 @@ struct Asked {
   double timeout = 0;  // seconds; 0: none
 };
 
-void open(Service& s, Asked asked, const HttpExchange& exchange, AnswerWriter writer) {
-  int64_t key = s.open.open(std::move(asked.request), std::move(writer));
-  exchange.on_gone([&s, key] { s.open.abandon(key); });
-  if (asked.timeout == 0) return;
-  s.http.after(std::chrono::milliseconds(static_cast<int64_t>(1000 * asked.timeout)), [&s, key] {
-    s.open.fail(key, {.status = 408,
-                      .message = "the answer was not complete in time (timeout)",
-                      .code = "timeout"});
-  });
-}
-
 void answer_whole(Service& s, Asked asked, const HttpExchange& exchange, const std::string& id) {
   auto created = static_cast<int64_t>(std::time(nullptr));
   AnswerWriter writer{
@@ -40,7 +29,7 @@ void answer_whole(Service& s, Asked asked, const HttpExchange& exchange, const s
                 {.body = completion_body(a.request, a.choices, a.usage, id, created, tokenizer)});
           },
       .on_error = [exchange](const ApiError& e) { exchange.respond(error_response(e)); }};
-  open(s, std::move(asked), exchange, std::move(writer));
+  open(s, std::move(asked.request), asked.timeout, exchange, std::move(writer));
 }
 
 std::string event(std::string_view json) { return fmt::format("data: {}\n\n", json); }
@@ -68,7 +57,7 @@ void answer_stream(Service& s, Asked asked, const HttpExchange& exchange, const 
                             exchange.end();
                           }};
   exchange.begin_stream("text/event-stream; charset=utf-8");
-  open(s, std::move(asked), exchange, std::move(writer));
+  open(s, std::move(asked.request), asked.timeout, exchange, std::move(writer));
 }
 
 void handle(Service& s, const HttpRequest& q, const HttpExchange& exchange, Endpoint endpoint) try {
@@ -94,6 +83,18 @@ void handle(Service& s, const HttpRequest& q, const HttpExchange& exchange, Endp
 }
 
 }  // namespace
+
+void open(Service& s, CompletionRequest request, double timeout, const HttpExchange& exchange,
+          AnswerWriter writer) {
+  int64_t key = s.open.open(std::move(request), std::move(writer));
+  exchange.on_gone([&s, key] { s.open.abandon(key); });
+  if (timeout == 0) return;
+  s.http.after(std::chrono::milliseconds(static_cast<int64_t>(1000 * timeout)), [&s, key] {
+    s.open.fail(key, {.status = 408,
+                      .message = "the answer was not complete in time (timeout)",
+                      .code = "timeout"});
+  });
+}
 
 uint64_t random_number() {
   static std::mt19937_64 generator{(static_cast<uint64_t>(std::random_device()()) << 32) ^

@@ -55,8 +55,7 @@ void handle_generate(Service& s, const HttpRequest& q, const HttpExchange& excha
                 {.body = fmt::format(R"({{"result": [{}]}})", json_string(a.choices.at(0).text))});
           },
       .on_error = [exchange](const ApiError& e) { exchange.respond(error_response(e)); }};
-  int64_t key = s.open.open(parse(s, q.body), std::move(writer));
-  exchange.on_gone([&s, key] { s.open.abandon(key); });
+  open(s, parse(s, q.body), s.config.server.request_timeout_s, exchange, std::move(writer));
 }
 
 void handle_generate_stream(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
@@ -74,8 +73,7 @@ void handle_generate_stream(Service& s, const HttpRequest& q, const HttpExchange
             exchange.end();
           }};
   exchange.begin_stream("text/event-stream; charset=utf-8");
-  int64_t key = s.open.open(std::move(request), std::move(writer));
-  exchange.on_gone([&s, key] { s.open.abandon(key); });
+  open(s, std::move(request), s.config.server.request_timeout_s, exchange, std::move(writer));
 }
 
 }  // namespace ll

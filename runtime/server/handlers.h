@@ -26,6 +26,10 @@ void handle_metrics(Service&, const HttpRequest&, const HttpExchange&);
 
 // Throws Error unless the engine can ever run all of the request.
 void check_fits(const Service& service, const CompletionRequest& request);
+// Hands the request to the engine until it is answered, its client has left, or `timeout` seconds
+// are over (0: never).
+void open(Service& service, CompletionRequest request, double timeout, const HttpExchange& exchange,
+          AnswerWriter writer);
 // Different for every call.
 uint64_t random_number();
 

@@ -140,13 +140,13 @@ void HttpConnection::read_body() {
 void HttpConnection::on_request() {
   deadline_.cancel();
   is_reading_ = false;
-  request_.body = std::move(parser_->get().body());
+  std::string body = std::move(parser_->get().body());
   parser_.reset();
   ++number_;
   is_open_ = true;
   if (refusal_) return respond(*refusal_);
-  HttpRequest request = request_;
-  request_.body.clear();
+  HttpRequest request = request_;  // whose headers the head of the answer depends on
+  request.body = std::move(body);
   server_.handlers.answer(std::move(request), HttpExchange(shared_from_this(), number_));
   if (is_open_) watch();
 }
@@ -246,8 +246,13 @@ void HttpConnection::flush() {
   queue_.clear();
   std::vector<asio::const_buffer> buffers;
   for (const std::string& bytes : writing_) buffers.push_back(asio::buffer(bytes));
-  if (!is_reading_) set_deadline(server_.options.patience);
-  asio::async_write(socket_, buffers,
+  // Patience is for a peer that takes nothing, however slow one is that takes some.
+  auto go_on = [this](const error_code& error, size_t) -> size_t {
+    constexpr size_t kPiece = 64 << 10;
+    if (!error && !is_closed_ && !is_reading_) set_deadline(server_.options.patience);
+    return error ? 0 : kPiece;
+  };
+  asio::async_write(socket_, buffers, go_on,
                     [self = shared_from_this()](const error_code& error, size_t size) {
                       self->on_written(error, size);
                     });
@@ -255,6 +260,7 @@ void HttpConnection::flush() {
 
 void HttpConnection::on_written(const error_code& error, size_t size) {
   is_writing_ = false;
+  writing_.clear();
   num_queued_ -= std::min(size, num_queued_);
   if (is_closed_) return;
   if (error) {

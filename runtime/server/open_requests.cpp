@@ -114,7 +114,8 @@ void OpenRequests::take_answer(const Answer& answer, Clock::time_point now) {
   Open& one = found->second;
   one.times.end = seconds(now - one.came);
   if (!one.is_probe)
-    metrics_.observe_end(one.times, one.prompt_tokens, one.tokens, one.n, one.max_tokens);
+    metrics_.observe_end(one.times, one.prompt_tokens, one.tokens, std::ssize(one.last_token),
+                         one.n, one.max_tokens);
   close(answer.key, now, 200, outcome);
   writer->on_answer(answer);
 }

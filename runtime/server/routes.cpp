@@ -130,7 +130,11 @@ std::optional<HttpResponse> refuse(const Service& s, const HttpRequest& head) {
 
 void answer(Service& s, const HttpRequest& request, const HttpExchange& exchange) {
   try {
-    find_route(request.path)->handle(s, request, exchange);
+    const Route& route = *find_route(request.path);
+    // While the body was on its way others may have come, or the end.
+    auto refused = route.needs == Needs::kEngine ? refuse_work(s) : std::nullopt;
+    if (refused) return exchange.respond(error_response(*refused));
+    route.handle(s, request, exchange);
   } catch (const Error& e) {
     exchange.respond(error_response(bad_request(e.what())));
   } catch (const std::exception& e) {

@@ -127,7 +127,7 @@ void ServeLoop::cancel_now(int64_t key) {
 
 void ServeLoop::take(StepEvents events) {
   StepNews news;
-  bool has_news = !events.is_empty() || std::exchange(has_orders_, false);
+  bool has_news = std::exchange(has_orders_, false) || !events.is_empty();
   for (const StartedPrompt& s : events.started)
     if (auto key = keys_.find(s.request); key != keys_.end()) news.started.push_back(key->second);
   for (const StepWork& work : events.steps) news.work += work;

@@ -2,18 +2,13 @@
 
 #include <unistd.h>
 
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
 #include <future>
 #include <semaphore>
 #include <thread>
 
 #include "base/check.h"
+#include "base/durable_file.h"
 #include "base/input_file.h"
 #include "runtime/server/load_log.h"
 #include "runtime/server/routes.h"
@@ -45,17 +40,11 @@ HttpOptions http_options(const ServerOptions& o) {
           .keep_alive = std::chrono::seconds(o.keep_alive_s)};
 }
 
-// Gone with the server. Appears whole.
+// Gone with the server.
 class EndpointFile {
  public:
   EndpointFile(std::string path, const std::string& url) : path_(std::move(path)) {
-    if (path_.empty()) return;
-    std::string draft = path_ + ".part";
-    std::ofstream out(draft);
-    out << url << '\n';
-    out.close();
-    bool is_there = out && std::rename(draft.c_str(), path_.c_str()) == 0;
-    check(is_there, "server.endpoint_file = {}: cannot write: {}", path_, std::strerror(errno));
+    if (!path_.empty()) write_durably(path_, url + "\n");
   }
   ~EndpointFile() {
     if (!path_.empty()) ::unlink(path_.c_str());
@@ -77,7 +66,6 @@ struct Server::State {
   const EngineConfig& config;
   std::string api_key;
   Service* service = nullptr;  // while it runs; of the server's thread
-  bool is_draining = false;    // of the server's thread
   HttpServer http;
 };
 
@@ -97,9 +85,8 @@ Server::State::State(const EngineConfig& c)
 
 // On the server's thread.
 void Server::State::begin_drain() {
-  is_draining = true;
-  if (!service || service->is_draining) return;
   Service& s = *service;
+  if (s.is_draining) return;
   s.is_draining = true;
   if (s.open.is_empty()) return s.loop.stop();
   s.open.on_empty([&s] { s.loop.stop(); });
@@ -152,9 +139,6 @@ void Server::run(const CompletionContext& context, const ModelTexts& texts, Repl
                   .created = static_cast<int64_t>(std::time(nullptr))};
   LoadLog log(service);
   state_->service = &service;
-  http.post([this] {
-    if (state_->is_draining) state_->begin_drain();
-  });
   http.listen();
   std::thread io([&] { state_->serve_http(loop); });
   auto leave = [&](std::chrono::milliseconds patience) {
@@ -182,10 +166,8 @@ void Server::give_up(const std::string& why) {
   auto told = std::make_shared<std::promise<void>>();
   auto is_told = told->get_future();
   state_->http.post([s = state_.get(), why, told] {
-    if (s->service) {
-      s->service->is_draining = true;
-      s->service->open.fail_all({.status = 503, .message = why, .code = "engine_error"});
-    }
+    s->service->is_draining = true;
+    s->service->open.fail_all({.status = 503, .message = why, .code = "engine_error"});
     // The words go out before the next turn of this thread.
     s->http.after(std::chrono::milliseconds(20), [told] { told->set_value(); });
   });

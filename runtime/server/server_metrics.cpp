@@ -48,7 +48,7 @@ void ServerMetrics::count_end(FinishReason reason) {
 }
 
 void ServerMetrics::observe_end(const RequestTimes& t, int64_t prompt_tokens, int64_t tokens,
-                                int64_t n, int64_t max_tokens) {
+                                int64_t choices, int64_t n, int64_t max_tokens) {
   end_to_end_.observe(t.end);
   prompt_tokens_.observe(static_cast<double>(prompt_tokens));
   tokens_.observe(static_cast<double>(tokens));
@@ -58,7 +58,8 @@ void ServerMetrics::observe_end(const RequestTimes& t, int64_t prompt_tokens, in
   inference_.observe(t.end - t.started);
   prefill_.observe(t.first_token - t.started);
   decode_.observe(t.end - t.first_token);
-  if (tokens > n) a_token_.observe((t.end - t.first_token) / (static_cast<double>(tokens) / n - 1));
+  if (tokens > choices)
+    a_token_.observe((t.end - t.first_token) / (static_cast<double>(tokens) / choices - 1));
 }
 
 void ServerMetrics::set_load(const SchedulerStats& stats, int64_t num_coming) {

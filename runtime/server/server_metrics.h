@@ -31,8 +31,9 @@ class ServerMetrics {
   void observe_step(int64_t num_tokens) { step_tokens_.observe(static_cast<double>(num_tokens)); }
   // `reason` is an answer's; kNone and kAborted: its client left, or it was ended.
   void count_end(FinishReason reason);
-  void observe_end(const RequestTimes& times, int64_t prompt_tokens, int64_t tokens, int64_t n,
-                   int64_t max_tokens);
+  // `tokens` are those of all `choices`; `n` as the request has it, for each of its prompts.
+  void observe_end(const RequestTimes& times, int64_t prompt_tokens, int64_t tokens,
+                   int64_t choices, int64_t n, int64_t max_tokens);
   // `num_coming`: requests that the engine does not know yet.
   void set_load(const SchedulerStats& stats, int64_t num_coming);
 
