@@ -113,20 +113,4 @@ bool LineReader::next(Line& line) {
   return true;
 }
 
-int64_t LineReader::count_lines(const std::string& path) {
-  struct stat info;
-  if (path == "-" || ::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return -1;
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return -1;
-  std::string buffer(kBufferBytes, '\0');
-  int64_t lines = 0;
-  char last = '\n';
-  while (ssize_t n = read_some(fd, buffer.data(), buffer.size(), path)) {
-    lines += std::count(buffer.begin(), buffer.begin() + n, '\n');
-    last = buffer[static_cast<size_t>(n) - 1];
-  }
-  ::close(fd);
-  return lines + (last != '\n');
-}
-
 }  // namespace ll

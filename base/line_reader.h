@@ -26,9 +26,6 @@ class LineReader {
   void cancel();
   int64_t num_lines() const { return number_; }  // that next() has given
 
-  // Lines of a regular file, counted ahead; -1 where they cannot be.
-  static int64_t count_lines(const std::string& path);
-
  private:
   bool fill();
   void look_ahead(int64_t size);

@@ -85,9 +85,12 @@ void BatchJob::finish(const LineReader& input) {
 
 // Lines that come later are not asked; of those that are, each ends in time or is given back.
 ExitCode BatchJob::stop(const Stop& stop) {
-  while (pool_.has_work() || output_.is_waiting()) {
+  // A reader that has paused gets no longer than the requests.
+  auto waits = [&] { return output_.is_waiting() && StopPolicy::Clock::now() < stop.end; };
+  while (pool_.has_work() || waits()) {
     give_back(stop);
-    if (output_.is_waiting()) output_.flush(std::chrono::milliseconds(0));
+    if (output_.is_waiting())
+      output_.flush(pool_.has_work() ? std::chrono::milliseconds(0) : kIdlePatience);
     step();
   }
   output_.sync();

@@ -77,28 +77,30 @@ void BatchOutput::open_journal(const std::string& host) {
   job_.writer = JobWriter::self(host);
   lines_ = config_.job.part.of(job_.fingerprint.input.lines);
   is_complete_ = is_ours;
+  check_error_file();
   bool has_begun = is_ours || (journal_->size() > 0 && config_.job.resume != Resume::kRestart);
   if (!has_begun) {
-    check_may_write_errors();
+    const std::string& errors = config_.job.error_file;
+    check(
+        errors.empty() || config_.job.overwrite || !FinishedOutput::of(errors),
+        "{}: exists already; remove it, choose another job.error_file, or set job.overwrite: true",
+        errors);
     return before_.reset();
   }
   check(before_.has_value(),
         "{}: is missing, so nobody knows whose answers are in {}; set job.resume: restart to "
         "begin anew",
         job_path, journal_->path());
-  check_same_input(before_->fingerprint, job_.fingerprint, is_ours ? output_ : journal_->path());
+  check_same_input(before_->fingerprint, job_.fingerprint, is_ours ? output_ : journal_->path(),
+                   is_ours ? "job.overwrite: true" : "job.resume: restart");
   is_ours ? journal_->remove() : scan();  // of a run that was killed while it removed it
 }
 
-void BatchOutput::check_may_write_errors() const {
+void BatchOutput::check_error_file() const {
   const std::string& path = config_.job.error_file;
-  if (path.empty()) return;
-  check(config_.job.overwrite || !FinishedOutput::of(path),
-        "{}: exists already; remove it, choose another job.error_file, or set job.overwrite: true",
-        path);
   std::error_code none;
-  if (path == output_ || fs::equivalent(path, output_, none))
-    fail_usage("job.error_file: {} is job.output, too", path);
+  bool is_output = fs::weakly_canonical(path, none) == fs::weakly_canonical(output_, none);
+  if (!path.empty() && is_output) fail_usage("job.error_file: {} is job.output, too", path);
 }
 
 void BatchOutput::scan() {
@@ -121,7 +123,9 @@ bool BatchOutput::is_kept(const JournalLine& line, LineSet& seen) const {
 void BatchOutput::set_model(const ModelIdentity& model) {
   job_.fingerprint.model = model;
   if (!before_ || config_.job.resume == Resume::kForce) return;
-  check_same_model(before_->fingerprint.model, model, is_complete_ ? output_ : journal_->path());
+  check_same_model(
+      before_->fingerprint.model, model, is_complete_ ? output_ : journal_->path(),
+      is_complete_ ? "job.overwrite: true" : "job.resume: force to go on all the same, or restart");
 }
 
 std::vector<std::string> BatchOutput::news() const {

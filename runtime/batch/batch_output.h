@@ -53,7 +53,7 @@ class BatchOutput {
 
  private:
   void open_journal(const std::string& host);
-  void check_may_write_errors() const;
+  void check_error_file() const;
   void scan();
   void prepare();
   bool drops_errors() const { return config_.job.retry_errors && scan_.num_errors > 0; }

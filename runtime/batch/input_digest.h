@@ -8,8 +8,6 @@ namespace ll {
 struct InputDigest {
   std::string sha256;  // 64 digits
   int64_t bytes = 0, lines = 0;
-
-  bool operator==(const InputDigest&) const = default;
 };
 
 // The digest of a regular file, in one pass of about a second a GB. Throws Error.

@@ -72,7 +72,7 @@ std::optional<JobFile> JobFile::read(const std::string& path) {
                 .slurm_job = writer.text("slurm_job", "")};
   if (!fields.has("finished")) return job;
   JsonFields finished = object_in(fields, "finished");
-  job.finished = {.inode = static_cast<uint64_t>(finished.integer("inode", 0, INT64_MAX)),
+  job.finished = {.inode = static_cast<uint64_t>(finished.integer("inode", INT64_MIN, INT64_MAX)),
                   .bytes = finished.integer("bytes", 0, INT64_MAX)};
   return job;
 }
@@ -91,7 +91,9 @@ void JobFile::write(const std::string& path) const {
        {{"path", f.model.path}, {"fingerprint", f.model.fingerprint}, {"dtype", f.model.dtype}}},
       {"seed", f.model.seed},
       {"writer", {{"host", writer.host}, {"pid", writer.pid}, {"slurm_job", writer.slurm_job}}}};
-  if (finished) json["finished"] = {{"inode", finished->inode}, {"bytes", finished->bytes}};
+  if (finished)
+    json["finished"] = {{"inode", static_cast<int64_t>(finished->inode)},
+                        {"bytes", finished->bytes}};
   if (finished)
     json["request_counts"] = {{"total", counts.total},
                               {"completed", counts.total - counts.failed},

@@ -24,13 +24,11 @@ struct JobFingerprint {
   ModelIdentity model;
 };
 
-// Both throw Error (usage) that names what differs with both values; `journal` holds the answers
-// of `old`.
-void check_same_input(const JobFingerprint& old, const JobFingerprint& now,
-                      std::string_view journal);
-void check_same_model(const ModelIdentity& old, const ModelIdentity& now, std::string_view journal);
-
-// Whether check_same_input() and check_same_model() would throw nothing.
-bool is_same_job(const JobFingerprint& a, const JobFingerprint& b);
+// Both throw Error (usage) that names what differs with both values; `holder` holds the answers of
+// `old`, and `setting` begins anew.
+void check_same_input(const JobFingerprint& old, const JobFingerprint& now, std::string_view holder,
+                      std::string_view setting);
+void check_same_model(const ModelIdentity& old, const ModelIdentity& now, std::string_view holder,
+                      std::string_view setting);
 
 }  // namespace ll

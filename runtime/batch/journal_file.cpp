@@ -58,15 +58,18 @@ void JournalFile::open_and_lock(const std::function<std::string()>& owner) {
   }
 }
 
-JournalFile::~JournalFile() {
-  if (thread_.joinable()) {
-    {
-      std::lock_guard lock(mutex_);
-      stops_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
+void JournalFile::end_thread() {
+  if (!thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    stops_ = true;
   }
+  changed_.notify_all();
+  thread_.join();
+}
+
+JournalFile::~JournalFile() {
+  end_thread();
   if (fd_ < 0) return;
   // Before the lock goes, so that nobody's lines go with it.
   if (size_ == 0) ::unlink(path_.c_str());
@@ -75,7 +78,8 @@ JournalFile::~JournalFile() {
 
 void JournalFile::cut(int64_t size) {
   if (size == size_) return;
-  check_call(::ftruncate(fd_, size) == 0, "{}: cannot write", path_);
+  // On disk before OUT.job says whose the rest is.
+  check_call(::ftruncate(fd_, size) == 0 && ::fdatasync(fd_) == 0, "{}: cannot write", path_);
   size_ = size;
 }
 
@@ -167,7 +171,9 @@ void JournalFile::sync_every_second() {
   }
 }
 
+// The system tells of a failure once: what the thread was told is known when it has ended.
 void JournalFile::sync() {
+  end_thread();
   sync_now();
   check_sound();
 }

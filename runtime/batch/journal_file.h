@@ -37,10 +37,9 @@ class JournalFile {
   void append(std::string_view line);
   // Throws Error when what was written could not be synced, or the file was removed meanwhile.
   void check_sound();
-  // On disk when this returns.
+  // On disk when this returns. There is nothing to append after it.
   void sync();
-  // Syncs, and gives the file its final name, in the same folder. There is nothing to append after
-  // that.
+  // Syncs, and gives the file its final name, in the same folder.
   void rename_to(const std::string& path);
   // The other end: what it held is elsewhere.
   void remove();
@@ -50,6 +49,7 @@ class JournalFile {
   void write_all(std::string_view text);
   void sync_now();
   void sync_every_second();
+  void end_thread();
   void check_is_there() const;
 
   std::string path_;

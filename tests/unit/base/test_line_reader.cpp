@@ -41,12 +41,6 @@ std::vector<std::string> texts_of(const std::string& text) {
   return texts;
 }
 
-int64_t count_of(const std::string& text) {
-  TemporaryFolder folder;
-  write_text(folder / "in", text);
-  return LineReader::count_lines(folder / "in");
-}
-
 using Texts = std::vector<std::string>;
 
 // Kilobytes of memory this process had at its largest.
@@ -72,16 +66,6 @@ TEST_CASE("lines: of all endings") {
   CHECK(texts_of("\n") == Texts{""});
   CHECK(texts_of("") == Texts{});
   CHECK(texts_of(std::string("a\0b\n", 4)) == Texts{std::string("a\0b", 3)});
-}
-
-TEST_CASE("lines: counted ahead as they are read") {
-  for (const char* text : {"", "\n", "a", "a\n", "a\nb", "a\nb\n", "\n\n", "a\r\nb"}) {
-    CAPTURE(text);
-    CHECK(count_of(text) == static_cast<int64_t>(texts_of(text).size()));
-  }
-  CHECK(LineReader::count_lines("-") == -1);
-  CHECK(LineReader::count_lines("/dev/null") == -1);
-  CHECK(LineReader::count_lines("/nonexistent") == -1);
 }
 
 TEST_CASE("lines: too long ones are skipped, their neighbours are not") {
@@ -112,7 +96,6 @@ TEST_CASE("lines: across the borders of the buffer") {
   auto lines = lines_of(text, 8 * kMegabyte);
   REQUIRE(lines.size() == want.size());
   for (size_t i = 0; i < want.size(); ++i) CHECK(lines[i].text == want[i]);
-  CHECK(count_of(text) == static_cast<int64_t>(want.size()));
   // CR on one side of the border, LF on the other.
   std::string split(static_cast<size_t>(kMegabyte) - 1, 'b');
   lines = lines_of(split + "\r\nnext\r\n", 2 * kMegabyte);

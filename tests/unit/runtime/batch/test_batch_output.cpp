@@ -97,6 +97,17 @@ TEST_CASE("output: what is torn is asked again") {
         good(1) + "\n" + good(2) + "\n" + good(3) + "\n" + good(4) + "\n" + good(5) + "\n");
 }
 
+TEST_CASE("output: errors do not go to the output, not of a job that is gone on with either") {
+  Job job;
+  job.config.job.error_file = job.folder / "there/../out";
+  fs::create_directory(job.folder / "there");
+  CHECK(contains(job.error(), "is job.output, too"));
+  job.config.job.error_file.clear();
+  job.run({1});
+  job.config.job.error_file = job.out;
+  CHECK(contains(job.error(), "is job.output, too"));
+}
+
 TEST_CASE("output: another input is refused with both hashes") {
   Job job;
   job.run({1});
@@ -150,9 +161,13 @@ TEST_CASE("output: a complete one of another job is refused, and overwritten if 
   job.run({1, 2, 3, 4, 5}, true);
   ModelIdentity other = kModel;
   other.fingerprint = "def";
-  CHECK(contains(job.error(other), "out: holds answers of another model"));
+  std::string another = job.error(other);
+  CHECK(contains(another, "out: holds answers of another model"));
+  CHECK(contains(another, "set job.overwrite: true to begin anew"));
   write_text(job.config.job.input, "1\n");
-  CHECK(contains(job.error(), "out: holds answers to another input"));
+  std::string refused = job.error();
+  CHECK(contains(refused, "out: holds answers to another input"));
+  CHECK(contains(refused, "or set job.overwrite: true"));
   job.config.job.overwrite = true;
   job.run({1}, true);
   CHECK(read_text(job.out) == good(1) + "\n");
