@@ -18,7 +18,8 @@ struct Backend {
   std::string device_name;  // "NVIDIA H200", "CPU, 2 threads, avx512_bf16"
   std::string device_id;    // of this GPU in the world; "": ranks may share it
   std::string
-      kernel_family;  // "sm80", "sm90": which of the GPU's kernels serve it; "": there is one
+      kernel_family;      // "sm80", "sm90": which of the GPU's kernels serve it; "": there is one
+  bool is_slice = false;  // a part of a GPU: a MIG slice, a vGPU
   const DeviceApi& device;
   const Ops& ops;
   const GraphApi* graphs = nullptr;              // null: launch every op

@@ -35,6 +35,7 @@ Backend open(int local_rank) {
           .device_name = title(facts),
           .device_id = may_share_gpus() ? "" : facts.uuid,
           .kernel_family = name_of(kernel_family()),
+          .is_slice = *slice_of(facts.name) != 0,
           .device = cuda_device(),
           .ops = op_table(),
           .graphs = &cuda_graphs(),

@@ -35,11 +35,11 @@ int number(const LaunchClaim::Variable& variable, const char* name, int otherwis
 LaunchClaim LaunchClaim::read(const Variable& variable) {
   LaunchClaim claim;
   if (variable("OMPI_COMM_WORLD_SIZE")) return claim;
+  bool is_of_srun = variable("SLURM_STEP_NUM_TASKS") && !variable("PMIX_RANK");
+  claim.has_pmi2_only = is_of_srun && variable("PMI_FD");
+  claim.has_no_pmi = is_of_srun && !variable("PMI_FD") && !variable("PMI_RANK");
   for (const Launcher& l : kLaunchers) {
     claim.num_tasks = number(variable, l.size, 1);
-    bool is_of_srun = variable("SLURM_STEP_NUM_TASKS") && !variable("PMIX_RANK");
-    claim.has_pmi2_only = is_of_srun && variable("PMI_FD");
-    claim.has_no_pmi = is_of_srun && !variable("PMI_FD") && !variable("PMI_RANK");
     if (claim.num_tasks <= 1) continue;
     claim.index = number(variable, l.rank, 0);
     claim.advice = fmt::format(fmt::runtime(l.advice), claim.num_tasks);

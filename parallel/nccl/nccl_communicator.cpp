@@ -48,7 +48,7 @@ ncclComm_t connect(const Backend& backend, const MpiGroup& group) {
   group.broadcast(&id, sizeof id, 0);
   ncclComm_t comm;
   ncclResult_t result = ncclCommInitRank(&comm, group.size(), id, group.rank());
-  if (result != ncclSuccess && backend.device_name.find("(a ") != std::string::npos)
+  if (result != ncclSuccess && backend.is_slice)
     fail(
         "NCCL: {}; it has not connected this rank's {}: take whole GPUs, or replicas of a slice "
         "each (grid.dp)",

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/numbers.h"
 #include "model/config/model_config.h"
 #include "runtime/planning/machine_rates.h"
 #include "runtime/planning/rank_sizes.h"
@@ -37,7 +38,7 @@ struct SharedStart {
 
   // How many of `count` sequences read them at least.
   int64_t readers(int64_t count) const {
-    return sequences == 0 ? std::min<int64_t>(count, 1) : (count + sequences - 1) / sequences;
+    return sequences == 0 ? std::min<int64_t>(count, 1) : ceil_div(count, sequences);
   }
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 // Shared memory of a block of the persistent decode kernel: what it holds, and how it begins.
+#include "base/numbers.h"
 #include "kernels/cuda/decode_step/attention.cuh"
 
 namespace ll::cuda {
@@ -12,10 +13,10 @@ struct Products {
   using Down = Product<s, s.hidden, s.ffn>;
   using Head = Product<s, s.vocab, s.hidden>;
 
-  static constexpr int kStageBytes = (std::max({Qkv::kStageBytes, O::kStageBytes, Down::kStageBytes,
-                                                AttentionShape<s>::kBlockBytes}) +
-                                      127) /
-                                     128 * 128;
+  static constexpr int kStageBytes =
+      round_up(std::max({Qkv::kStageBytes, O::kStageBytes, Down::kStageBytes,
+                         AttentionShape<s>::kBlockBytes}),
+               128);
   static constexpr int kMostSums =
       std::max({Qkv::kMostRows * Qkv::kSegments, O::kMostRows* O::kSegments,
                 GateUp::kMostRows* GateUp::kSegments, Down::kMostRows* Down::kSegments,
