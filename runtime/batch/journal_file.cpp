@@ -66,6 +66,7 @@ void JournalFile::end_thread() {
   }
   changed_.notify_all();
   thread_.join();
+  stops_ = false;  // the next line starts another
 }
 
 JournalFile::~JournalFile() {
