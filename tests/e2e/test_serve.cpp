@@ -1,117 +1,14 @@
 // litelang serve and its clients, over loopback.
 #include <doctest/doctest.h>
-#include <fmt/core.h>
 
 #include <csignal>
-#include <filesystem>
-#include <optional>
 
-#include "tests/e2e/batch.h"
-#include "tests/support/http_client.h"
+#include "tests/e2e/serving.h"
 
 using namespace ll::test;
 using std::chrono::seconds;
 
 namespace {
-
-// A server on a port of its own, until it is told to end.
-class Serving {
- public:
-  explicit Serving(std::vector<std::string> arguments = {}) : process_(command(arguments)) {
-    bool is_up = wait_until([&] { return std::filesystem::exists(endpoint()); }, seconds(60));
-    INFO(process_.err_so_far());
-    REQUIRE(is_up);
-    std::string url = lines_of(read_file(endpoint())).at(0);
-    CHECK(url.starts_with("http://127.0.0.1:"));
-    port_ = std::stoi(url.substr(url.rfind(':') + 1));
-  }
-
-  int port() const { return port_; }
-  std::string endpoint() const { return folder_.path("endpoint"); }
-  Process& process() { return process_; }
-
-  HttpReply ask(const std::string& path, const Json& body, std::string_view headers = "") const {
-    return HttpClient(port_).ask("POST", path, body.dump(), headers);
-  }
-  Json answer(const std::string& path, const Json& body) const {
-    HttpReply reply = ask(path, body);
-    INFO(reply.body);
-    REQUIRE(reply.status == 200);
-    return Json::parse(reply.body);
-  }
-  std::string get(const std::string& path) const { return HttpClient(port_).ask("GET", path).body; }
-  // The value of a metric; -1 when it is not there.
-  double metric(const std::string& name) const {
-    for (const std::string& line : lines_of(get("/metrics")))
-      if (line.starts_with("litelang:" + name + "{"))
-        return std::stod(line.substr(line.rfind(' ')));
-    return -1;
-  }
-  bool becomes(const std::string& name, double value, seconds limit = seconds(10)) const {
-    return wait_until([&] { return metric(name) == value; }, limit);
-  }
-
-  // Asks it to end; it ends well.
-  void end(int signal = SIGTERM) {
-    process_.signal(signal);
-    Outcome o = process_.wait(seconds(20));
-    INFO(o.err);
-    CHECK_FALSE(o.timed_out);
-    CHECK(o.exit_code == 0);
-    CHECK_FALSE(std::filesystem::exists(endpoint()));
-    CHECK(wait_until([&] { return process_.family().empty(); }, seconds(5)));
-  }
-
- private:
-  std::vector<std::string> command(const std::vector<std::string>& arguments) const {
-    std::vector<std::string> all = {program("litelang"),
-                                    "--model_path",
-                                    model_file("tiny-qwen2-docs"),
-                                    "--port",
-                                    "0",
-                                    "--endpoint_file",
-                                    endpoint(),
-                                    "--backend",
-                                    "cpu",
-                                    "--set",
-                                    "threads=1",
-                                    "--set",
-                                    "kv_cache.memory_bytes=40MB"};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    return all;
-  }
-
-  TempFolder folder_;
-  Process process_;
-  int port_ = 0;
-};
-
-Json greedy(int max_tokens, bool stream = false) {
-  return {{"prompt", "The kernel"},
-          {"max_tokens", max_tokens},
-          {"temperature", 0},
-          {"ignore_eos", true},
-          {"stream", stream}};
-}
-
-// The events of a stream, without the prefix "data: ".
-std::vector<std::string> events_of(const std::string& body) {
-  std::vector<std::string> events;
-  for (const std::string& line : lines_of(body))
-    if (line.starts_with("data: ")) events.push_back(line.substr(6));
-  return events;
-}
-
-std::string text_of(const std::vector<std::string>& events) {
-  std::string text;
-  for (const std::string& event : events) {
-    if (event == "[DONE]") continue;
-    Json chunk = Json::parse(event);
-    for (const Json& c : chunk["choices"])
-      text += c.contains("text") ? c["text"].get<std::string>() : c["delta"].value("content", "");
-  }
-  return text;
-}
 
 void check_answers(const Serving& server) {
   Json plain = server.answer("/v1/completions", greedy(11));
@@ -142,8 +39,8 @@ TEST_CASE("the original's command line serves completions and chats on two ranks
                   "--max_batch_size", "8", "--mem_usage", "0.5", "--max_reqs", "1000.0",
                   "--busy_scale", "0.6", "--use_radix_cache", "True"});
   check_answers(server);
-  CHECK(server.get("/health").find("ok") != std::string::npos);
-  CHECK(Json::parse(server.get("/v1/models"))["data"][0]["id"] == "tiny-qwen2-docs.h5");
+  CHECK(server.get("/health").body.find("ok") != std::string::npos);
+  CHECK(Json::parse(server.get("/v1/models").body)["data"][0]["id"] == "tiny-qwen2-docs.h5");
   std::string text =
       server.answer("/generate", {{"prompt", "The kernel"}, {"max_tokens", 5}})["result"][0];
   CHECK(text == " is not aware of the");
