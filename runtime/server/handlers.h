@@ -23,6 +23,8 @@ void handle_health(Service&, const HttpRequest&, const HttpExchange&);
 void handle_ready(Service&, const HttpRequest&, const HttpExchange&);
 void handle_version(Service&, const HttpRequest&, const HttpExchange&);
 void handle_metrics(Service&, const HttpRequest&, const HttpExchange&);
+// A chat and plots of the load, for a browser.
+void handle_page(Service&, const HttpRequest&, const HttpExchange&);
 
 // Throws Error unless the engine can ever run all of the request.
 void check_fits(const Service& service, const CompletionRequest& request);

@@ -15,7 +15,7 @@ namespace {
 enum class Needs { kNothing, kKey, kEngine };  // each also what the one before it does
 
 struct Route {
-  std::string_view method, path;  // a path that ends in / stands for all below it
+  std::string_view method, path;  // a path that ends in / stands for all below it, / for itself
   Needs needs;
   Handler handle;
 };
@@ -34,11 +34,12 @@ constexpr Route kRoutes[] = {
     {"GET", "/health/ready", Needs::kNothing, handle_ready},
     {"GET", "/version", Needs::kNothing, handle_version},
     {"GET", "/metrics", Needs::kNothing, handle_metrics},
+    {"GET", "/", Needs::kNothing, handle_page},
 };
 
 const Route* find_route(std::string_view path) {
   for (const Route& route : kRoutes) {
-    bool is_folder = route.path.ends_with('/');
+    bool is_folder = route.path.size() > 1 && route.path.ends_with('/');
     if (path == route.path || (is_folder && path.starts_with(route.path))) return &route;
   }
   return nullptr;
