@@ -55,6 +55,9 @@ class HttpClient {
     fd_ = -1;
   }
 
+  // The peer sees the end of what is sent, and may still answer.
+  void end_sending() { ::shutdown(fd_, SHUT_WR); }
+
   // False once the peer has closed the connection.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
