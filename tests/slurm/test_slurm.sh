@@ -113,4 +113,22 @@ check 'before its end' test ! -e cancelled.jsonl
 run srun --mpi=pmix -n 2 litelang-run job.yaml --set job.input=all.jsonl --set job.output=cancelled.jsonl > cancelled.log 2>&1
 check 'and it is gone on with' grep -q 'answered before' cancelled.log
 check 'to the same answers' test "$(answers cancelled.jsonl)" = "$(answers whole.jsonl)"
+
+cat > serve.yaml <<C
+model: {path: $model}
+backend: cpu
+threads: 1
+kv_cache: {memory_bytes: 40MB}
+job: {type: serve}
+C
+job=$(sbatch --parsable $small --ntasks-per-node=2 "$source_folder/configs/slurm/serve.sbatch" serve.yaml)
+check 'a server writes its address' has_answers "litelang-$job.url" 1
+ask() { curl -sS --max-time 20 "$(cat "litelang-$job.url")/v1/completions" -d '{"prompt": "The kernel", "max_tokens": 8}' \
+        -H 'Content-Type: application/json' "$@"; }
+check 'it answers who has the key' grep -q '"completion_tokens":8' <(ask -H "Authorization: Bearer $(cat litelang.key)")
+check 'and nobody else' grep -q invalid_api_key <(ask)
+check 'nobody else reads the key' test "$(stat -c %a litelang.key)" = 600
+scancel --signal=USR1 "$job"
+check 'USR1 ends it well' becomes "$job" COMPLETED
+check 'the address is gone with it' test ! -e "litelang-$job.url"
 exit $failed
