@@ -152,15 +152,24 @@ TEST_CASE("a rank that dies or stops ends all streams with an error") {
   SUBCASE("dies") { signal = SIGKILL; }
   SUBCASE("stops") { signal = SIGSTOP; }
   Serving server({"--tp", "2", "--set", "step_timeout_s=2"});
-  HttpClient client(server.port());
-  client.send(http_request("POST", "/v1/completions", greedy(3500, true).dump()));
-  CHECK(client.read_head().status == 200);
-  CHECK_FALSE(client.read_chunk().empty());
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  for (int i = 0; i < 16; ++i) {
+    clients.push_back(std::make_unique<HttpClient>(server.port()));
+    clients.back()->send(http_request("POST", "/v1/completions", greedy(1200, true).dump()));
+  }
+  for (auto& client : clients) {
+    CHECK(client->read_head().status == 200);
+    CHECK_FALSE(client->read_chunk().empty());
+  }
+  auto start = std::chrono::steady_clock::now();
   kill(server.process().rank(1), signal);
-  std::string body;
-  for (std::string piece; !(piece = client.read_chunk()).empty();) body += piece;
-  CHECK(body.find("rank 1") != std::string::npos);
-  CHECK(events_of(body).back() == "[DONE]");
+  for (auto& client : clients) {
+    std::string body;
+    for (std::string piece; !(piece = client->read_chunk()).empty();) body += piece;
+    CHECK(body.find("rank 1") != std::string::npos);
+    CHECK(events_of(body).back() == "[DONE]");
+  }
+  CHECK(std::chrono::steady_clock::now() - start < seconds(10));  // the watchdog's 2 among them
   Outcome o = server.process().wait(seconds(20));
   INFO(o.err);
   CHECK_FALSE(o.timed_out);
