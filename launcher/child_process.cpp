@@ -18,7 +18,7 @@ namespace ll {
 namespace {
 
 constexpr int kForwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
-constexpr int kNotFound = 127, kSignalled = 128;  // as shells have it
+constexpr int kNotFound = 127;  // as shells have it
 
 bool is_ignored(int signal) {
   struct sigaction action = {};

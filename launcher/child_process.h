@@ -7,9 +7,11 @@
 namespace ll {
 
 constexpr int kNoInput = -1;
+// Added to the number of the signal that ended a child, as shells do.
+constexpr int kSignalled = 128;
 
 struct ChildEnd {
-  int code = 0;            // its exit code, or 128 plus the signal that ended it
+  int code = 0;            // its exit code, or kSignalled plus the signal that ended it
   bool was_asked = false;  // a signal asked this process to end; the child got it, too
 };
 

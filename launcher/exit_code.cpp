@@ -32,7 +32,6 @@ const char* meaning_of(int signal) {
 }  // namespace
 
 int explained_exit(const ChildEnd& end) {
-  constexpr int kSignalled = 128;
   for (ExitCode code : {ExitCode::kDone, ExitCode::kError, ExitCode::kUsage, ExitCode::kResumable})
     if (end.code == static_cast<int>(code)) return end.code;
   int signal = end.code - kSignalled;

@@ -11,10 +11,11 @@ namespace ll {
 
 struct Desk::Job {
   Answer answer;
-  std::vector<int64_t> engine_requests;           // of the prompts
-  std::vector<std::optional<TextOutput>> texts;   // of the choices that are open
-  std::vector<std::vector<TokenLogprob>> scores;  // of the prompts
-  int64_t num_open = 0;                           // choices
+  std::vector<int64_t> engine_requests;          // of the prompts
+  std::vector<std::optional<TextOutput>> texts;  // of the choices that are open
+  // The prompts', if asked for; nothing is added once an answer has begun.
+  std::vector<std::shared_ptr<std::vector<TokenLogprob>>> scores;
+  int64_t num_open = 0;  // choices
 };
 
 Desk::Desk(const Tokenizer* tokenizer, std::vector<int32_t> eos_token_ids)
@@ -29,6 +30,8 @@ std::vector<std::shared_ptr<const Request>> Desk::open(int64_t key, CompletionRe
   const CompletionRequest& r = job->answer.request;
   job->num_open = r.num_choices();
   job->scores.resize(r.prompts.size());
+  if (r.params.prompt_logprobs >= 0)
+    for (auto& scores : job->scores) scores = std::make_shared<std::vector<TokenLogprob>>();
   for (int32_t i = 0; i < r.num_choices(); ++i) {
     job->answer.choices.push_back({.index = i});
     auto prompt = static_cast<size_t>(i / r.params.n);
@@ -38,6 +41,7 @@ std::vector<std::shared_ptr<const Request>> Desk::open(int64_t key, CompletionRe
   for (size_t i = 0; i < r.prompts.size(); ++i) {
     auto one = std::make_shared<Request>();
     one->id = next_id_++;
+    one->priority = r.priority;
     one->prompt = r.prompts[i];
     one->params = r.params_of(i);
     one->eos_token_ids = eos_token_ids_;
@@ -63,7 +67,7 @@ Desk::Taken Desk::take(StepEvents events) {
   for (PromptScores& s : events.prompt_scores) {
     Prompt prompt = find(s.request);
     if (!prompt.job) continue;
-    auto& all = prompt.job->scores[static_cast<size_t>(prompt.index)];
+    auto& all = *prompt.job->scores[static_cast<size_t>(prompt.index)];
     all.resize(static_cast<size_t>(s.first - 1));  // a preempted prompt starts over
     all.insert(all.end(), std::move_iterator(s.logprobs.begin()),
                std::move_iterator(s.logprobs.end()));
@@ -94,7 +98,7 @@ void Desk::take_token(DrawnToken drawn, Taken& taken) {
   if (r.stream) {
     taken.deltas.push_back({job->answer.key, choice.index, text->take_settled(), drawn.token,
                             drawn.logprob, choice.finish_reason});
-    if (r.params.prompt_logprobs >= 0 && choice.token_ids.size() == 1)
+    if (choice.token_ids.size() == 1)
       taken.deltas.back().prompt_logprobs = job->scores[static_cast<size_t>(prompt_index)];
   }
   if (drawn.logprob) choice.logprobs.push_back(std::move(*drawn.logprob));
@@ -106,11 +110,10 @@ void Desk::take_token(DrawnToken drawn, Taken& taken) {
 
 void Desk::finish(Job& job, Taken& taken) {
   Answer& answer = job.answer;
-  const SamplingParams& params = answer.request.params;
   for (Choice& choice : answer.choices) {
     answer.usage.completion_tokens += static_cast<int64_t>(choice.token_ids.size());
-    if (params.prompt_logprobs >= 0)
-      choice.prompt_logprobs = job.scores[static_cast<size_t>(choice.index / params.n)];
+    choice.prompt_logprobs =
+        job.scores[static_cast<size_t>(choice.index / answer.request.params.n)];
   }
   taken.answers.push_back(std::move(answer));
   close(taken.answers.back().key);

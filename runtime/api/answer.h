@@ -1,6 +1,7 @@
 #pragma once
 // What is answered to a completion request, as values: whole, and piece by piece.
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,13 +11,16 @@
 
 namespace ll {
 
+// For prompt tokens 1, 2, ...; all choices of a prompt share them. Null: not asked for.
+using PromptLogprobs = std::shared_ptr<const std::vector<TokenLogprob>>;
+
 struct Choice {
   int32_t index = 0;               // of prompt p the n choices p * n, p * n + 1, ...
   std::vector<int32_t> token_ids;  // the one that ended it included
   std::string text;
   FinishReason finish_reason = FinishReason::kNone;
-  std::vector<TokenLogprob> logprobs;         // of token_ids, if asked for
-  std::vector<TokenLogprob> prompt_logprobs;  // of prompt tokens 1, 2, ..., if asked for
+  std::vector<TokenLogprob> logprobs;  // of token_ids, if asked for
+  PromptLogprobs prompt_logprobs = {};
 };
 
 // In tokens, of all prompts and choices of a request.
@@ -34,8 +38,7 @@ struct Delta {
   int32_t token = 0;
   std::optional<TokenLogprob> logprob;
   FinishReason finish_reason = FinishReason::kNone;  // of the choice's last delta
-  // Choice::prompt_logprobs, with the first delta of a choice.
-  std::vector<TokenLogprob> prompt_logprobs = {};
+  PromptLogprobs prompt_logprobs = {};               // with the first delta of a choice
 };
 
 }  // namespace ll

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/api/call_reader.h"
+
 namespace ll {
 
 struct ChatPiece {
@@ -46,15 +48,22 @@ class ChatOutput {
   bool advance_reasoning(bool is_end);
   bool advance_content(bool is_end);
   bool advance_call(bool is_end);
+  size_t num_without_blanks(size_t size) const;
+  void drop(size_t count, size_t num_blanks);
+  void drop_first_blanks();
+  size_t find_call_end();
   void emit(ChatPiece::Kind kind, std::string text);
 
   ChatMarkup markup_;
   State state_;
-  std::string pending_;  // text that has no meaning yet
+  std::string pending_;    // text that has no meaning yet
+  size_t num_blanks_ = 0;  // with which it begins, as far as is known
   std::vector<ChatPiece> pieces_;
   int32_t num_calls_ = 0;
-  bool has_name_ = false;      // of the call that is open
+  CallReader call_;            // that is open
+  bool has_name_ = false;      // which is out
   size_t num_arguments_ = 0;   // bytes of its arguments that are out
+  size_t num_searched_ = 0;    // bytes of the pending text that hold no end of it
   bool skips_blanks_ = false;  // between reasoning and content
 };
 

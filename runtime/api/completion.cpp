@@ -299,6 +299,7 @@ CompletionRequest parse_completion(const JsonTree& json, Endpoint endpoint, uint
   for (size_t i = 0; i < r.sent_texts.size(); ++i)
     if (is_cut[i]) r.sent_texts[i].reset();
   read_lengths(body, context, r);
+  r.priority = static_cast<int32_t>(body.integer("priority", INT32_MIN, INT32_MAX, 0));
   read_stream(body, r);
   refuse_unsupported(body);
   if (!context.ignores_unknown_fields) body.check_all_read();

@@ -34,6 +34,7 @@ struct CompletionRequest {
   std::string model;
   std::vector<std::vector<int32_t>> prompts;  // chat has one
   SamplingParams params;
+  int32_t priority = 0;  // Request::priority
   // What was asked for, clipped to the room behind each prompt. Empty: params' for all.
   std::vector<int32_t> max_tokens;
   TextParams text;

@@ -16,7 +16,7 @@ Json completion_logprobs(const CompletionRequest& r, const Choice& c, std::strin
   LogprobLists lists(r, tokenizer);
   int64_t front = 0;
   if (r.echo)
-    front = lists.add_prompt(r, static_cast<size_t>(c.index / r.params.n), c.prompt_logprobs, echo,
+    front = lists.add_prompt(r, static_cast<size_t>(c.index / r.params.n), *c.prompt_logprobs, echo,
                              tokenizer);
   if (r.drop_output) return std::move(lists).json();
   std::optional<TokenPlaces> places;
@@ -35,7 +35,7 @@ Json completion_choice(const CompletionRequest& r, const Choice& c, const Tokeni
               {"finish_reason", name_of(r.drop_output ? FinishReason::kLength : c.finish_reason)}};
   if (r.params.logprobs >= 0) choice["logprobs"] = completion_logprobs(r, c, echo, tokenizer);
   if (r.prompt_logprobs >= 0)
-    choice["prompt_logprobs"] = prompt_logprobs_json(r, c.prompt_logprobs, tokenizer);
+    choice["prompt_logprobs"] = prompt_logprobs_json(r, *c.prompt_logprobs, tokenizer);
   if (r.return_token_ids) {
     choice["prompt_token_ids"] = r.prompts[prompt];
     choice["token_ids"] = r.drop_output ? std::vector<int32_t>() : c.token_ids;
@@ -104,7 +104,7 @@ std::string completion_body(const CompletionRequest& r, const std::vector<Choice
             {"choices", std::move(list)},
             {"usage", std::move(counts)}};
   if (is_chat && r.prompt_logprobs >= 0)
-    body["prompt_logprobs"] = prompt_logprobs_json(r, choices.at(0).prompt_logprobs, tokenizer);
+    body["prompt_logprobs"] = prompt_logprobs_json(r, *choices.at(0).prompt_logprobs, tokenizer);
   return dump(body);
 }
 

@@ -68,7 +68,7 @@ void CompletionStream::begin(const Delta& delta, ChoiceState& state, Piece& piec
   if (r.return_token_ids) piece.more = ",\"prompt_token_ids\":" + dump(Json(r.prompts[prompt]));
   if (r.params.prompt_logprobs < 0 || !r.echo) return;
   LogprobLists lists(r, tokenizer_);
-  state.place = lists.add_prompt(r, prompt, delta.prompt_logprobs, piece.text, tokenizer_);
+  state.place = lists.add_prompt(r, prompt, *delta.prompt_logprobs, piece.text, tokenizer_);
   piece.logprobs = dump(std::move(lists).json());
 }
 

@@ -1,8 +1,8 @@
 #include "runtime/config/config_rows.h"
 
-#include <cctype>
 #include <charconv>
 
+#include "base/ascii.h"
 #include "base/check.h"
 
 namespace ll {
@@ -35,9 +35,8 @@ size_t parse_bytes(const std::string& text) {
       {"tb", 1e12}, {"kib", 0x1p10}, {"mib", 0x1p20}, {"gib", 0x1p30}, {"tib", 0x1p40}};
   double value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  std::string unit;
-  for (const char* c = end; c != text.data() + text.size(); ++c)
-    if (*c != ' ') unit += static_cast<char>(std::tolower(static_cast<unsigned char>(*c)));
+  std::string unit = ascii_lower({end, text.data() + text.size()});
+  std::erase(unit, ' ');
   if (error == std::errc() && value >= 0)
     for (const auto& [name, factor] : kUnits)
       if (unit == name && value * factor < 0x1p60) return static_cast<size_t>(value * factor);

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
+#include "base/ascii.h"
 #include "runtime/planning/data_sheets.h"
 #include "runtime/planning/machine_rates.h"
 
@@ -158,8 +158,7 @@ std::vector<MachineRates> machines() {
 }  // namespace
 
 std::optional<MachineRates> known_machine(const std::string& name) {
-  std::string lower = name;
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  std::string lower = ascii_lower(name);
   auto has = [&](const char* word) { return lower.find(word) != std::string::npos; };
   for (const DataSheet& sheet : data_sheets())
     if (has(sheet.word) && has(sheet.other_word)) return computed(sheet);

@@ -42,6 +42,12 @@ bool obey(Replica& replica, std::string_view message, Mailbox& mailbox) {
 
 }  // namespace
 
+void Replica::push(std::shared_ptr<const Request> request) {
+  auto place = std::upper_bound(waiting_.begin(), waiting_.end(), request,
+                                [](const auto& a, const auto& b) { return is_before(*a, *b); });
+  waiting_.insert(place, std::move(request));
+}
+
 std::vector<int64_t> Replica::give_back(int64_t count) {
   std::vector<int64_t> given;
   for (; count > 0 && !waiting_.empty(); --count) {

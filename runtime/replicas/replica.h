@@ -34,8 +34,8 @@ class Replica {
   // `max_num_seqs`: as many answers as the engine runs at once.
   Replica(Engine& engine, int64_t max_num_seqs) : engine_(engine), max_num_seqs_(max_num_seqs) {}
 
-  void push(std::shared_ptr<const Request> request) { waiting_.push_back(std::move(request)); }
-  // The newest of those that have not begun, by id, for others to do.
+  void push(std::shared_ptr<const Request> request);
+  // The last of those that have not begun, by id, for others to do.
   std::vector<int64_t> give_back(int64_t count);
   // See Scheduler.
   void end(SequenceId sequence) { engine_.end(sequence); }
@@ -50,7 +50,7 @@ class Replica {
  private:
   Engine& engine_;
   int64_t max_num_seqs_;
-  std::deque<std::shared_ptr<const Request>> waiting_;
+  std::deque<std::shared_ptr<const Request>> waiting_;  // in the order of is_before()
 };
 
 // Throws Error: `who` was silent for longer than the options' patience.

@@ -43,7 +43,9 @@ ReplicaFleet::~ReplicaFleet() {
 void ReplicaFleet::submit(std::shared_ptr<const Request> request) {
   const Request& r = *request;
   auto n = static_cast<size_t>(r.params.n);
-  queue_.push(RequestRouter::ticket(r.id, r.prompt, r.params.n, r.params.max_tokens));
+  auto ticket = RequestRouter::ticket(r.id, r.prompt, r.params.n, r.params.max_tokens);
+  ticket.priority = r.priority;
+  queue_.push(std::move(ticket));
   bool is_new =
       open_.emplace(r.id, Open{std::move(request), -1, std::vector<bool>(n), r.params.n}).second;
   ensure(is_new, "replicas: a request's number is in use");

@@ -39,7 +39,7 @@ void parts(Archive& a, SamplingParams& p) {
 }
 template <class Archive>
 void parts(Archive& a, Request& r) {
-  a(r.id, r.prompt, r.params, r.eos_token_ids);
+  a(r.id, r.priority, r.prompt, r.params, r.eos_token_ids);
 }
 template <class Archive>
 void parts(Archive& a, std::pair<int32_t, float>& p) {

@@ -5,12 +5,25 @@
 #include "base/check.h"
 
 namespace ll {
+namespace {
 
-// First what suits the replicas with room best, by what they know of its prompt; while there is
-// room nobody waits for better.
+bool comes_before(const RequestRouter::Ticket& a, const RequestRouter::Ticket& b) {
+  return a.priority < b.priority;
+}
+
+}  // namespace
+
+void RequestQueue::push(RequestRouter::Ticket ticket) {
+  auto place = std::upper_bound(waiting_.begin(), waiting_.end(), ticket, comes_before);
+  waiting_.insert(place, std::move(ticket));
+}
+
+// First what suits the replicas with room best, by what they know of its prompt, among those of the
+// first priority; while there is room nobody waits for better.
 void RequestQueue::hand_out(const Give& give) {
   do {
     size_t window = std::min(kWindow, waiting_.size()), kept = 0;
+    while (window > 0 && comes_before(waiting_.front(), waiting_[window - 1])) --window;
     for (size_t i = 0; i < window; ++i) {
       if (place(waiting_[i], /*patient=*/true, give)) continue;
       if (kept != i) waiting_[kept] = std::move(waiting_[i]);
@@ -53,7 +66,8 @@ void RequestQueue::take_back(std::span<const int64_t> ids) {
     auto found = given_.find(id);
     ensure(found != given_.end(), "a replica gives back what it was not given");
     router_.give_back(id);
-    waiting_.push_front(std::move(found->second));
+    auto place = std::lower_bound(waiting_.begin(), waiting_.end(), found->second, comes_before);
+    waiting_.insert(place, std::move(found->second));
     given_.erase(found);
   }
 }

@@ -19,7 +19,8 @@ class RequestQueue {
       : router_(num_replicas, running, RequestRouter::usual_capacity(running)),
         busy_seconds_(static_cast<size_t>(num_replicas)) {}
 
-  void push(RequestRouter::Ticket ticket) { waiting_.push_back(std::move(ticket)); }
+  // Behind all of its priority and of lower numbers.
+  void push(RequestRouter::Ticket ticket);
   // Whether fewer wait than are looked through for those that suit a replica.
   bool wants_more() const { return waiting_.size() < kWindow; }
   // Nothing waits, and what was given is answered.
@@ -50,7 +51,7 @@ class RequestQueue {
   bool place(RequestRouter::Ticket& ticket, bool patient, const Give& give);
 
   RequestRouter router_;
-  std::deque<RequestRouter::Ticket> waiting_;
+  std::deque<RequestRouter::Ticket> waiting_;                 // by priority
   std::unordered_map<int64_t, RequestRouter::Ticket> given_;  // by id
   std::vector<double> busy_seconds_;                          // of each replica
   double seconds_ = 0;

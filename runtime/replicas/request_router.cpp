@@ -23,7 +23,7 @@ RequestRouter::RequestRouter(int num_replicas, int64_t running, int64_t capacity
 
 RequestRouter::Ticket RequestRouter::ticket(int64_t id, std::span<const int32_t> prompt,
                                             int64_t num_answers, int64_t max_tokens) {
-  Ticket t{id, num_answers, max_tokens, static_cast<int64_t>(prompt.size()), {}};
+  Ticket t{id, num_answers, max_tokens, static_cast<int64_t>(prompt.size())};
   Fnv64 hash;
   for (size_t i = 0; i < prompt.size(); ++i) {
     hash.add(static_cast<uint32_t>(prompt[i]));

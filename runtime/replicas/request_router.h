@@ -28,6 +28,7 @@ class RequestRouter {
   struct Ticket {
     int64_t id = 0;
     int64_t num_answers = 1, max_tokens = 0, prompt_tokens = 0;
+    int32_t priority = 0;            // Request::priority
     std::vector<uint64_t> prefixes;  // hashes of the prompt's first 1, 2, ... stretches
   };
   static Ticket ticket(int64_t id, std::span<const int32_t> prompt, int64_t num_answers,

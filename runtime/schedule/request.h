@@ -32,11 +32,17 @@ struct SamplingParams : Draw {
 };
 
 struct Request {
-  int64_t id = 0;  // also the order of arrival
+  int64_t id = 0;        // also the order of arrival
+  int32_t priority = 0;  // the lower, the earlier it is handled; as vLLM has it
   std::vector<int32_t> prompt;
   SamplingParams params;
   std::vector<int32_t> eos_token_ids;  // of the model
 };
+
+// The order in which requests are handled.
+inline bool is_before(const Request& a, const Request& b) {
+  return std::pair(a.priority, a.id) < std::pair(b.priority, b.id);
+}
 
 enum class FinishReason : uint8_t { kNone, kStop, kLength, kAborted };
 

@@ -15,8 +15,8 @@ namespace {
 constexpr double kCalmShare = 0.6;    // of a remaining length, while the cache is not busy
 constexpr size_t kMostDescribed = 8;  // sequences that describe_state() names
 
-bool arrived_before(const std::shared_ptr<Sequence>& a, const std::shared_ptr<Sequence>& b) {
-  return std::pair(a->request->id, a->index) < std::pair(b->request->id, b->index);
+bool comes_before(const std::shared_ptr<Sequence>& a, const std::shared_ptr<Sequence>& b) {
+  return a->request == b->request ? a->index < b->index : is_before(*a->request, *b->request);
 }
 
 }  // namespace
@@ -48,7 +48,7 @@ void Scheduler::check_fits(const Request& request) const {
 
 void Scheduler::add(std::shared_ptr<const Request> request) {
   check_fits(*request);
-  waiting_.push_back(std::make_shared<Sequence>(std::move(request), 0));
+  wait(std::make_shared<Sequence>(std::move(request), 0));
 }
 
 PlannedStep Scheduler::plan() {
@@ -66,7 +66,7 @@ PlannedStep Scheduler::plan() {
   return step;
 }
 
-// Oldest first; when pages run out the newest gives way.
+// First come first; when pages run out the last gives way.
 void Scheduler::plan_decodes(PlannedStep& step) {
   for (size_t i = 0; i < running_.size(); ++i) {
     SequencePtr s = running_[i];
@@ -121,7 +121,7 @@ void Scheduler::start_waiting(PlannedStep& step) {
     if (!has_budget || num_unclaimed_slots() < num_slots_wanted(*s) || s->num_in_flight > 0) return;
     if (!admit(step, s)) return;
     waiting_.pop_front();
-    running_.insert(std::upper_bound(running_.begin(), running_.end(), s, arrived_before), s);
+    running_.insert(std::upper_bound(running_.begin(), running_.end(), s, comes_before), s);
     if (!plan_chunk(step, s)) return;
   }
 }
@@ -145,7 +145,7 @@ bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
   int32_t count = std::min(budget, s->num_unprefilled());
   if (count <= 0 || (!options_.chunked_prefill && count < s->num_unprefilled())) return false;
   while (!ledger_.extend(s->kv, s->slot, s->num_computed + count)) {
-    // What the pages at hand allow; else the newest gives way, unless it is this one.
+    // What the pages at hand allow; else the last gives way, unless it is this one.
     int32_t room = static_cast<int32_t>(ledger_.num_positions(s->kv)) - s->num_computed;
     if (room > 0 && !s->kv.awaits_copy() && options_.chunked_prefill) {
       count = std::min(count, room);
@@ -196,7 +196,7 @@ void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) 
     s->num_computed = leader->num_prompt;
     s->kv = ledger_.fork(leader->kv, leader->num_prompt);
     start_in_slot(step, *s);
-    running_.insert(std::upper_bound(running_.begin(), running_.end(), s, arrived_before), s);
+    running_.insert(std::upper_bound(running_.begin(), running_.end(), s, comes_before), s);
     add_sample(step, s, row);
   }
 }
@@ -273,8 +273,8 @@ void Scheduler::start_in_slot(PlannedStep& step, Sequence& s) {
   ledger_.enter(s.kv, s.slot);
 }
 
-// Takes a sequence out of the running; it starts over from what the cache keeps, ahead of those
-// that never ran.
+// Takes a sequence out of the running; it starts over from what the cache keeps, ahead of those of
+// its priority that never ran.
 void Scheduler::preempt(PlannedStep& step, const SequencePtr& victim) {
   step.has_preempted = true;
   release(*victim);
@@ -286,7 +286,7 @@ void Scheduler::preempt(PlannedStep& step, const SequencePtr& victim) {
 }
 
 void Scheduler::wait(const SequencePtr& s) {
-  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), s, arrived_before), s);
+  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), s, comes_before), s);
 }
 
 // For this one, and those that will fork from it as soon as its prompt is done.
@@ -389,6 +389,8 @@ void Scheduler::check_integrity() const {
     slots.push_back(s->slot);
   }
   ledger_.check_integrity(holds);
+  auto is_ordered = [](const auto& all) { return std::ranges::is_sorted(all, comes_before); };
+  ensure(is_ordered(waiting_) && is_ordered(running_), "scheduler: order");
   for (const SequencePtr& s : waiting_)
     ensure(s->state == Sequence::State::kWaiting && s->kv.pages.empty() && s->slot < 0,
            "scheduler: a waiting sequence holds something");

@@ -1,6 +1,7 @@
 #pragma once
-// Policy: which sequences run in the next step, and which give way when pages run out. Knows no
-// model, no device and no text; KvLedger keeps the books of pages.
+// Policy: which sequences run in the next step, and which give way when pages run out: requests of
+// lower `priority` come first, then those that came first. Knows no model, no device and no text;
+// KvLedger keeps the books of pages.
 //
 // plan() may run one step ahead of commit(): it counts on tokens that are still being drawn and
 // needs only their number. A sequence that turns out to have ended costs one discarded row.
@@ -116,8 +117,8 @@ class Scheduler {
 
   SchedulerOptions options_;
   KvLedger ledger_;
-  std::deque<SequencePtr> waiting_;   // by arrival
-  std::vector<SequencePtr> running_;  // by arrival
+  std::deque<SequencePtr> waiting_;   // in the order of is_before(), then by index
+  std::vector<SequencePtr> running_;  // the same
   std::vector<int32_t> free_slots_;
   PrefixOrder prefix_order_;  // of those that decode, where groups are formed
   int64_t step_ = 0;

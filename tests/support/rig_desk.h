@@ -89,8 +89,8 @@ class RigDesk {
     for (const Choice& choice : answer.choices)
       ensure(choice.token_ids == outcome_.answer(answer.key, choice.index).tokens,
              "an answer's deltas are not its tokens");
-    std::vector<TokenLogprob>& scores = answer.choices.at(0).prompt_logprobs;
-    if (!scores.empty()) outcome_.prompt_logprobs[answer.key] = std::move(scores);
+    const PromptLogprobs& scores = answer.choices.at(0).prompt_logprobs;
+    if (scores && !scores->empty()) outcome_.prompt_logprobs[answer.key] = *scores;
   }
 
   Runner& runner_;

@@ -9,7 +9,7 @@ cd "$1" || exit 1
 # its inner doors, behind the bar, for the rooms of its top folder alone. A folder that is not in the list belongs to the
 # room above it. A file, or a pair of .h and .cpp, that stands higher than the rest of its folder has a line of its own.
 rooms='
-base                        check.h check_call.h durable_file.h exception_text.h hash.h input_file.h json_fields.h json_tree.h
+base                        ascii.h check.h check_call.h durable_file.h exception_text.h hash.h input_file.h json_fields.h json_tree.h
                             line_reader.h nearest_name.h numbers.h output_file.h output_stage.h printable.h
                             random.h sha256.h utf8.h version_row.h write_signals.h xxh64.h
 

@@ -203,6 +203,13 @@ TEST_CASE("desk: choices end in any order, one of them while others run") {
   }
 }
 
+TEST_CASE("desk: a request's priority goes with each of its prompts") {
+  Desk desk(nullptr, {});
+  CompletionRequest r = request_of({{5}, {6}});
+  r.priority = -2;
+  for (const auto& request : desk.open(1, r)) CHECK(request->priority == -2);
+}
+
 TEST_CASE("desk: a preempted prompt's scores start over; every choice has them") {
   Rig rig;
   CompletionRequest r = request_of({{5, 6, 7, 8}}, 2);
@@ -214,10 +221,13 @@ TEST_CASE("desk: a preempted prompt's scores start over; every choice has them")
   rig.take(tokens_of({id, 0}, {9}, FinishReason::kLength));
   rig.take(tokens_of({id, 1}, {9}, FinishReason::kLength));
   for (const Choice& c : rig.answers.at(0).choices) {
-    REQUIRE(c.prompt_logprobs.size() == 3);
-    CHECK(c.prompt_logprobs[0].logprob == -1.5f);
-    CHECK(c.prompt_logprobs[1].logprob == -2.5f);
-    CHECK(c.prompt_logprobs[2].token == 8);
+    REQUIRE(c.prompt_logprobs);
+    const auto& scores = *c.prompt_logprobs;
+    REQUIRE(scores.size() == 3);
+    CHECK(scores[0].logprob == -1.5f);
+    CHECK(scores[1].logprob == -2.5f);
+    CHECK(scores[2].token == 8);
+    CHECK(c.prompt_logprobs == rig.answers[0].choices[0].prompt_logprobs);
   }
 }
 
@@ -234,9 +244,10 @@ TEST_CASE("desk: the first delta of each choice brings the scores of its prompt"
   rig.take(std::move(events));
   REQUIRE(rig.deltas.size() == 4);
   for (size_t i : {0, 2}) {
-    REQUIRE(rig.deltas[i].prompt_logprobs.size() == 1);
-    CHECK(rig.deltas[i].prompt_logprobs[0].logprob == -2);
-    CHECK(rig.deltas[i + 1].prompt_logprobs.empty());
+    REQUIRE(rig.deltas[i].prompt_logprobs);
+    REQUIRE(rig.deltas[i].prompt_logprobs->size() == 1);
+    CHECK(rig.deltas[i].prompt_logprobs->at(0).logprob == -2);
+    CHECK_FALSE(rig.deltas[i + 1].prompt_logprobs);
   }
 }
 

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
+#include <chrono>
+
 using namespace ll;
 
 namespace {
@@ -83,4 +85,21 @@ TEST_CASE("chat output: reasoning") {
   check("<think></think>Yes. <think>no</think>", "c:Yes. <think>no</think>", kThinks);
   check("<think>a < b </ c</think>\n<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>",
         "r:a < b </ c|f0:f|a0:{}", kThinks);
+}
+
+TEST_CASE("chat output: the time of an answer grows as its length") {
+  constexpr int kPieces = 100'000;
+  auto start = std::chrono::steady_clock::now();
+  for (const char* piece : {"word", "    "}) {
+    ChatOutput call(kCalls), content(kThinks), reasoning(kThinking);
+    call.push("<tool_call>{\"name\": \"f\", \"arguments\": {\"text\": \"");
+    size_t num_bytes = 0;
+    for (int i = 0; i < kPieces; ++i) {
+      for (const ChatPiece& p : call.push(piece)) num_bytes += p.text.size();
+      content.push(piece);
+      reasoning.push(piece);
+    }
+    CHECK(num_bytes == 4 * kPieces);
+  }
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
 }

@@ -36,6 +36,14 @@ Json body_of(const CompletionRequest& r, const std::vector<Choice>& choices,
   return Json::parse(line);
 }
 
+// Scores of the tokens of its first prompt.
+PromptLogprobs prompt_scores(const CompletionRequest& r,
+                             const std::vector<std::pair<int32_t, float>>& top) {
+  auto scores = std::make_shared<std::vector<TokenLogprob>>();
+  for (size_t i = 1; i < r.prompts[0].size(); ++i) scores->push_back({r.prompts[0][i], -2.0f, top});
+  return scores;
+}
+
 }  // namespace
 
 TEST_CASE("body: a completion") {
@@ -116,8 +124,7 @@ TEST_CASE("body: a completion's logprobs as parallel lists, offsets in character
 TEST_CASE("body: offsets fit the text, and parts of characters are named by their bytes") {
   auto r = parse(completion_of(R"("echo": true, "logprobs": 0, "max_tokens": 0)", "\"日本語 ok\""));
   Choice c = make_choice("x");
-  for (size_t i = 1; i < r.prompts[0].size(); ++i)
-    c.prompt_logprobs.push_back({r.prompts[0][i], -2.0f, {}});
+  c.prompt_logprobs = prompt_scores(r, {});
   Json choice = body_of(r, {c})["choices"][0], lists = choice["logprobs"];
   CHECK(choice["text"] == "日本語 ok");
   size_t n = r.prompts[0].size();
@@ -171,8 +178,7 @@ TEST_CASE("body: echo puts the prompt in front, with its own logprobs") {
   auto r = parse(completion_of(R"("echo": true, "logprobs": 1, "return_token_ids": true)",
                                "\"one two three\""));
   Choice c = make_choice(" four", true);
-  for (size_t i = 1; i < r.prompts[0].size(); ++i)
-    c.prompt_logprobs.push_back({r.prompts[0][i], -2.0f, {{id_of("a"), -1.0f}}});
+  c.prompt_logprobs = prompt_scores(r, {{id_of("a"), -1.0f}});
   Json choice = body_of(r, {c})["choices"][0];
   CHECK(choice["text"] == "one two three four");
   Json lists = choice["logprobs"];
@@ -188,8 +194,7 @@ TEST_CASE("body: max_tokens 0 scores the prompt only") {
   auto r = parse(completion_of(
       R"("echo": true, "logprobs": 0, "max_tokens": 0, "return_token_ids": true)", "\"one two\""));
   Choice c = make_choice("x", true);
-  for (size_t i = 1; i < r.prompts[0].size(); ++i)
-    c.prompt_logprobs.push_back({r.prompts[0][i], -2.0f, {}});
+  c.prompt_logprobs = prompt_scores(r, {});
   Json body = body_of(r, {c}, {2, 1, 0});
   CHECK(body["choices"][0]["text"] == "one two");
   CHECK(body["choices"][0]["finish_reason"] == "length");
@@ -244,7 +249,8 @@ TEST_CASE("body: numbers JSON has no word for, and broken UTF-8") {
 
 TEST_CASE("body: prompt_logprobs as vLLM lists them, and no more of them under echo") {
   Choice c = make_choice("x");
-  c.prompt_logprobs = {{2, -1.5f, {{7, -0.5f}, {2, -1.5f}, {9, -3}}}, {3, -8, {{7, -0.5f}}}};
+  c.prompt_logprobs = std::make_shared<std::vector<TokenLogprob>>(std::vector<TokenLogprob>{
+      {2, -1.5f, {{7, -0.5f}, {2, -1.5f}, {9, -3}}}, {3, -8, {{7, -0.5f}}}});
   auto entry = [](int32_t id, float logprob, const Json& rank) {
     return Json{{"logprob", logprob},
                 {"rank", rank},

@@ -30,9 +30,12 @@ std::vector<Delta> deltas_of(const CompletionRequest& r, const std::vector<int32
     Delta d{.choice = choice, .text = text.take_settled(), .token = tokens[i]};
     if (r.params.logprobs >= 0) d.logprob = scored(tokens[i], -0.5f - static_cast<float>(i));
     if (is_last) d.finish_reason = text.is_stopped() ? FinishReason::kStop : FinishReason::kLength;
-    if (i == 0 && r.params.prompt_logprobs >= 0)
+    if (i == 0 && r.params.prompt_logprobs >= 0) {
+      auto scores = std::make_shared<std::vector<TokenLogprob>>();
       for (size_t p = 1; p < r.prompts[0].size(); ++p)
-        d.prompt_logprobs.push_back(scored(r.prompts[0][p], -2));
+        scores->push_back(scored(r.prompts[0][p], -2));
+      d.prompt_logprobs = std::move(scores);
+    }
     deltas.push_back(std::move(d));
     if (is_last) break;
   }

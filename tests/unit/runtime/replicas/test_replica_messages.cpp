@@ -8,7 +8,7 @@ using namespace ll;
 using namespace ll::test;
 
 TEST_CASE("replica messages: a request") {
-  Request r{.id = 71, .prompt = {1, 2, 3}, .eos_token_ids = {9, 8}};
+  Request r{.id = 71, .priority = -4, .prompt = {1, 2, 3}, .eos_token_ids = {9, 8}};
   SamplingParams& p = r.params;
   p.n = 2;
   p.temperature = 0.5f;
@@ -27,6 +27,7 @@ TEST_CASE("replica messages: a request") {
   Request got = decode_request(message);
   CHECK(got.id == r.id);
   CHECK(got.prompt == r.prompt);
+  CHECK(got.priority == -4);
   CHECK(got.eos_token_ids == r.eos_token_ids);
   CHECK(got.params == r.params);
 }

@@ -223,3 +223,25 @@ TEST_CASE("router: a request of more answers than there are slots is placed on a
   CHECK(router.place(RequestRouter::ticket(1, prompt_of(8, 2), 9, 10)) == 1);
   CHECK(router.place(RequestRouter::ticket(2, prompt_of(8, 3), 1, 10)) == -1);
 }
+
+TEST_CASE("queue: by priority, then by arrival; what is given back comes first of its priority") {
+  RequestQueue queue(1, 8);
+  std::vector<int64_t> given;
+  auto push = [&](int64_t id, int32_t priority) {
+    auto ticket = RequestRouter::ticket(id, prompt_of(8, static_cast<int32_t>(id)), 1, 10);
+    ticket.priority = priority;
+    queue.push(std::move(ticket));
+  };
+  auto give = [&](int, int64_t id) { given.push_back(id); };
+  for (int64_t id = 0; id < 9; ++id) push(id, 0);
+  queue.hand_out(give);
+  REQUIRE(given.size() == 9);
+  push(10, 1);
+  push(11, 0);
+  push(12, -1);
+  queue.take_back(std::vector<int64_t>{8});
+  for (int64_t id = 0; id < 8; ++id) queue.remove(id);
+  given.clear();
+  queue.hand_out(give);
+  CHECK(given == std::vector<int64_t>{12, 8, 11, 10});
+}

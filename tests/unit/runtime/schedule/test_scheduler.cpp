@@ -65,9 +65,13 @@ TEST_CASE("random arrivals and cancellations keep every invariant") {
     Simulation sim(o, 1, true);
     int64_t id = 0;
     for (int i = 0; i < 600; ++i) {
-      if (rng() % 3 == 0)
-        sim.add(make_request(id++, random_prompt(rng, 70), static_cast<int32_t>(1 + rng() % 40),
-                             static_cast<int32_t>(1 + rng() % 3)));
+      if (rng() % 3 == 0) {
+        auto request =
+            make_request(id++, random_prompt(rng, 70), static_cast<int32_t>(1 + rng() % 40),
+                         static_cast<int32_t>(1 + rng() % 3));
+        if (round >= 4) request->priority = static_cast<int32_t>(rng() % 3) - 1;
+        sim.add(std::move(request));
+      }
       if (rng() % 11 == 0 && id > 0)
         sim.scheduler.cancel(static_cast<int64_t>(rng() % static_cast<uint64_t>(id)));
       sim.step();
@@ -258,6 +262,7 @@ TEST_CASE("prompts that are scored, and so computed again, leave memory to those
       int32_t max_tokens = static_cast<int32_t>(rng() % 2 ? room : 1 + rng() % room);
       auto request = make_request(id, std::move(prompt), max_tokens, n);
       if (rng() % 2) request->params.prompt_logprobs = 0;
+      if (round % 2) request->priority = static_cast<int32_t>(rng() % 3);
       sim.add(request);
     }
     sim.run_to_end();
@@ -276,6 +281,34 @@ TEST_CASE("two scored prompts that are the same are both answered") {
     }
     sim.run_to_end();
   }
+}
+
+TEST_CASE("what has a lower priority number begins earlier, and gives way later") {
+  auto request = [](int64_t id, int32_t priority, int32_t max_tokens) {
+    auto r = make_request(id, std::vector<int32_t>(16, static_cast<int32_t>(1 + id)), max_tokens);
+    r->params.ignore_eos = true;
+    r->priority = priority;
+    return r;
+  };
+  SchedulerOptions o{
+      .max_num_seqs = 1, .max_num_batched_tokens = 64, .num_pages = 100, .page_span = 4};
+  Simulation one(o, 1, true);
+  int32_t priorities[] = {0, 1, 1, -5, 0, INT32_MIN, INT32_MAX};
+  for (int64_t id = 0; id < 7; ++id) one.add(request(id, priorities[id], 4));
+  one.run_to_end();
+  CHECK(one.finished_ids == std::vector<int64_t>{5, 3, 0, 4, 1, 2, 6});
+  // Memory for two at their ends: of three that begin together, the least urgent starts over.
+  o = {.max_num_seqs = 3,
+       .max_num_batched_tokens = 64,
+       .radix = false,
+       .busy_scale = 1,
+       .num_pages = 26,
+       .page_span = 4};
+  Simulation three(o, 1, true);
+  for (int64_t id : {0, 1, 2}) three.add(request(id, id == 0 ? 1 : 0, 24));
+  three.run_to_end();
+  CHECK(three.scheduler.stats().num_preemptions > 0);
+  CHECK(three.finished_ids == std::vector<int64_t>{1, 2, 0});
 }
 
 TEST_CASE("what can never run is refused at once") {
