@@ -9,6 +9,7 @@
 #include "base/printable.h"
 #include "runtime/api/completion_body.h"
 #include "runtime/api/completion_stream.h"
+#include "runtime/server/body_reader.h"
 #include "runtime/server/handlers.h"
 
 namespace ll {
@@ -60,26 +61,37 @@ void answer_stream(Service& s, Asked asked, const HttpExchange& exchange, const 
   open(s, std::move(asked.request), asked.timeout, exchange, std::move(writer));
 }
 
-void handle(Service& s, const HttpRequest& q, const HttpExchange& exchange, Endpoint endpoint) try {
-  JsonTree body = JsonTree::parse(q.body, "body");
-  Asked asked{parse_completion(body, endpoint, random_number(), s.context)};
-  const CompletionRequest& request = asked.request;
+Asked read(const Service& s, const std::string& json, Endpoint endpoint, uint64_t seed) {
+  JsonTree body = JsonTree::parse(json, "body");
+  Asked asked{parse_completion(body, endpoint, seed, s.context)};
   constexpr double kLongest = 1e6;
   asked.timeout =
       JsonFields(body).number("timeout", 0, kLongest, s.config.server.request_timeout_s);
-  if (request.model != s.context.model_name && request.model != s.config.model.path)
+  check_fits(s, asked.request);
+  return asked;
+}
+
+void begin(Service& s, Asked asked, const HttpExchange& exchange) {
+  if (auto refused = refuse_work(s)) return exchange.respond(error_response(*refused));
+  const std::string& model = asked.request.model;
+  if (model != s.context.model_name && model != s.config.model.path)
     return exchange.respond(
         error_response({.status = 404,
                         .message = fmt::format("model: {} is not served here; {} is",
-                                               printable(request.model, 200), s.context.model_name),
+                                               printable(model, 200), s.context.model_name),
                         .param = "model",
                         .code = "model_not_found"}));
-  check_fits(s, request);
   std::string id = fmt::format("{:016x}{:016x}", random_number(), random_number());
-  bool is_stream = request.stream;
+  bool is_stream = asked.request.stream;
   (is_stream ? answer_stream : answer_whole)(s, std::move(asked), exchange, id);
-} catch (const Error& e) {
-  exchange.respond(error_response(bad_request(e.what(), endpoint)));
+}
+
+void handle(Service& s, const HttpRequest& q, const HttpExchange& exchange, Endpoint endpoint) {
+  auto take = [&s, exchange, endpoint, seed = random_number()](const std::string& body) {
+    auto asked = std::make_shared<Asked>(read(s, body, endpoint, seed));
+    return [&s, exchange, asked] { begin(s, std::move(*asked), exchange); };
+  };
+  read_body(s, q, exchange, take, endpoint);
 }
 
 }  // namespace
@@ -89,17 +101,37 @@ void open(Service& s, CompletionRequest request, double timeout, const HttpExcha
   int64_t key = s.open.open(std::move(request), std::move(writer));
   exchange.on_gone([&s, key] { s.open.abandon(key); });
   if (timeout == 0) return;
-  s.http.after(std::chrono::milliseconds(static_cast<int64_t>(1000 * timeout)), [&s, key] {
+  auto expire = [&s, key] {
     s.open.fail(key, {.status = 408,
                       .message = "the answer was not complete in time (timeout)",
                       .code = "timeout"});
-  });
+  };
+  auto patience = std::chrono::milliseconds(static_cast<int64_t>(1000 * timeout));
+  s.open.hold(key, s.http.after(patience, expire));
 }
 
 uint64_t random_number() {
   static std::mt19937_64 generator{(static_cast<uint64_t>(std::random_device()()) << 32) ^
                                    std::random_device()()};
   return generator();
+}
+
+std::optional<ApiError> refuse_work(const Service& s) {
+  if (s.is_draining)
+    return ApiError{.status = 503,
+                    .message = "the server is shutting down",
+                    .code = "shutting_down",
+                    .retry_after = 5};
+  if (std::string fault = s.loop.fault(); !fault.empty())
+    return ApiError{.status = 503, .message = fault, .code = "unavailable", .retry_after = 5};
+  if (s.open.num_choices() >= s.max_choices)
+    return ApiError{.status = 429,
+                    .message =
+                        "too many requests wait already (scheduler.max_waiting); try again "
+                        "later",
+                    .code = "server_overloaded",
+                    .retry_after = 1};
+  return std::nullopt;
 }
 
 void check_fits(const Service& s, const CompletionRequest& request) {

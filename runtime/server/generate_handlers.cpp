@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/json_fields.h"
+#include "runtime/server/body_reader.h"
 #include "runtime/server/handlers.h"
 
 namespace ll {
@@ -18,7 +19,7 @@ JsonTree::Member member(std::string key, JsonTree::Kind kind, std::string text) 
 }
 
 // The same as a body of /v1/completions.
-CompletionRequest parse(const Service& s, const std::string& json) {
+CompletionRequest parse(const Service& s, const std::string& json, uint64_t seed) {
   using Kind = JsonTree::Kind;
   JsonTree body = JsonTree::parse(json, "body");
   check(body.is(Kind::kObject), "body: must be an object");
@@ -39,15 +40,12 @@ CompletionRequest parse(const Service& s, const std::string& json) {
                   member("top_p", Kind::kNumber, python_float(top_p)),
                   member("top_k", Kind::kNumber, std::to_string(top_k)),
                   member("max_tokens", Kind::kNumber, std::to_string(length))};
-  CompletionRequest request =
-      parse_completion(same, Endpoint::kCompletions, random_number(), s.context);
+  CompletionRequest request = parse_completion(same, Endpoint::kCompletions, seed, s.context);
   check_fits(s, request);
   return request;
 }
 
-}  // namespace
-
-void handle_generate(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
+void generate(Service& s, CompletionRequest request, const HttpExchange& exchange) {
   AnswerWriter writer{
       .on_answer =
           [exchange](const Answer& a) {
@@ -55,11 +53,10 @@ void handle_generate(Service& s, const HttpRequest& q, const HttpExchange& excha
                 {.body = fmt::format(R"({{"result": [{}]}})", json_string(a.choices.at(0).text))});
           },
       .on_error = [exchange](const ApiError& e) { exchange.respond(error_response(e)); }};
-  open(s, parse(s, q.body), s.config.server.request_timeout_s, exchange, std::move(writer));
+  open(s, std::move(request), s.config.server.request_timeout_s, exchange, std::move(writer));
 }
 
-void handle_generate_stream(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
-  CompletionRequest request = parse(s, q.body);
+void generate_stream(Service& s, CompletionRequest request, const HttpExchange& exchange) {
   AnswerWriter writer{
       .on_delta =
           [exchange](const Delta& delta) {
@@ -74,6 +71,28 @@ void handle_generate_stream(Service& s, const HttpRequest& q, const HttpExchange
           }};
   exchange.begin_stream("text/event-stream; charset=utf-8");
   open(s, std::move(request), s.config.server.request_timeout_s, exchange, std::move(writer));
+}
+
+void handle(Service& s, const HttpRequest& q, const HttpExchange& exchange,
+            void (*answer)(Service&, CompletionRequest, const HttpExchange&)) {
+  auto take = [&s, exchange, answer, seed = random_number()](const std::string& body) {
+    auto request = std::make_shared<CompletionRequest>(parse(s, body, seed));
+    return [&s, exchange, answer, request] {
+      if (auto refused = refuse_work(s)) return exchange.respond(error_response(*refused));
+      answer(s, std::move(*request), exchange);
+    };
+  };
+  read_body(s, q, exchange, take);
+}
+
+}  // namespace
+
+void handle_generate(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
+  handle(s, q, exchange, generate);
+}
+
+void handle_generate_stream(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
+  handle(s, q, exchange, generate_stream);
 }
 
 }  // namespace ll

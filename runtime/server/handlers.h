@@ -1,6 +1,8 @@
 #pragma once
 // What the paths of a server do. Called on the server's thread; an Error that one throws is the
 // client's mistake.
+#include <optional>
+
 #include "runtime/server/service.h"
 
 namespace ll {
@@ -26,6 +28,9 @@ void handle_metrics(Service&, const HttpRequest&, const HttpExchange&);
 // A chat and plots of the load, for a browser.
 void handle_page(Service&, const HttpRequest&, const HttpExchange&);
 
+// Why no request to the model is taken now. To be asked again when its body is there: meanwhile
+// others may have come, or the end.
+std::optional<ApiError> refuse_work(const Service& service);
 // Throws Error unless the engine can ever run all of the request.
 void check_fits(const Service& service, const CompletionRequest& request);
 // Hands the request to the engine until it is answered, its client has left, or `timeout` seconds

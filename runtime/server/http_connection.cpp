@@ -11,6 +11,8 @@
 #include <boost/beast/http/verb.hpp>
 #include <ctime>
 
+#include "base/ascii.h"
+
 namespace ll {
 namespace {
 
@@ -27,13 +29,6 @@ constexpr size_t kMaxPipelinedBytes = 64 << 10;
 // Bodies up to this size are read before their request is refused, so that the connection lives on.
 constexpr uint64_t kSmallBodyBytes = 64 << 10;
 constexpr auto kLinger = std::chrono::seconds(1);
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
 
 std::string date() {
   std::time_t now = std::time(nullptr);
@@ -122,8 +117,9 @@ void HttpConnection::take_head() {
   std::string_view target(message.target().data(), message.target().size());
   request_.path = target.substr(0, target.find('?'));
   for (const auto& field : message)
-    request_.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
-                                  std::string(field.value()));
+    request_.headers.emplace_back(
+        ascii_lower({field.name_string().data(), field.name_string().size()}),
+        std::string(field.value()));
 }
 
 void HttpConnection::read_body() {

@@ -4,7 +4,6 @@
 #include <boost/asio.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <memory>
-#include <set>
 #include <unordered_set>
 #include <vector>
 
@@ -31,7 +30,6 @@ struct HttpServer::State {
   boost::asio::ip::tcp::acceptor tcp{io};
   boost::asio::local::stream_protocol::acceptor local{io};
   boost::asio::steady_timer retry{io}, end{io};
-  std::set<std::shared_ptr<boost::asio::steady_timer>> timers;
   bool is_stopping = false;
 };
 

@@ -38,6 +38,7 @@ void HttpExchange::write(std::string_view bytes) const {
 void HttpExchange::end() const {
   if (connection_->is_open(number_)) connection_->end();
 }
+bool HttpExchange::is_open() const { return connection_->is_open(number_); }
 void HttpExchange::on_gone(std::function<void()> act) const {
   if (connection_->is_open(number_)) connection_->on_gone(std::move(act));
 }
@@ -150,7 +151,6 @@ void HttpServer::stop(std::chrono::milliseconds grace) {
     if (s->is_stopping) return;
     s->is_stopping = true;
     s->close_listeners();
-    for (const auto& timer : s->timers) timer->cancel();
     std::vector<std::shared_ptr<HttpConnection>> all;
     for (HttpConnection* c : s->connections) all.push_back(c->shared_from_this());
     for (const auto& c : all) c->retire();
@@ -161,14 +161,19 @@ void HttpServer::stop(std::chrono::milliseconds grace) {
   });
 }
 
-void HttpServer::after(std::chrono::milliseconds delay, std::function<void()> act) {
-  if (state_->is_stopping) return;
-  auto timer = std::make_shared<asio::steady_timer>(state_->io, delay);
-  state_->timers.insert(timer);
-  timer->async_wait([s = state_.get(), timer, act = std::move(act)](const error_code& error) {
-    s->timers.erase(timer);
-    if (!error) act();
+HttpTimer HttpServer::after(std::chrono::milliseconds delay, std::function<void()> act) {
+  struct Timer {
+    asio::steady_timer clock;
+    std::function<void()> act;
+  };
+  if (state_->is_stopping) return nullptr;
+  auto timer = std::make_shared<Timer>(asio::steady_timer(state_->io, delay), std::move(act));
+  timer->clock.async_wait([s = state_.get(), weak = std::weak_ptr(timer)](const error_code&) {
+    // It may have been dropped when its time had come already.
+    auto self = weak.lock();
+    if (self && !s->is_stopping) self->act();
   });
+  return timer;
 }
 
 }  // namespace ll

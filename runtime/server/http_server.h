@@ -38,6 +38,8 @@ class HttpExchange {
   void begin_stream(std::string_view content_type) const;
   void write(std::string_view bytes) const;
   void end() const;
+  // Whether somebody waits for the rest of the answer.
+  bool is_open() const;
   // Called once if the client leaves, or is cut off, before the end.
   void on_gone(std::function<void()> act) const;
 
@@ -57,6 +59,9 @@ struct HttpHandlers {
   // Headers of every answer to such a request.
   std::function<HttpHeaders(const HttpRequest& head)> add_headers;
 };
+
+// What is to be done later, and is not once this is gone; the server outlives it.
+using HttpTimer = std::shared_ptr<void>;
 
 class HttpServer {
  public:
@@ -83,7 +88,7 @@ class HttpServer {
   void stop(std::chrono::milliseconds grace);
 
   // On the server's thread: calls `act` later, unless the server stops before.
-  void after(std::chrono::milliseconds delay, std::function<void()> act);
+  [[nodiscard]] HttpTimer after(std::chrono::milliseconds delay, std::function<void()> act);
 
   struct State;
 

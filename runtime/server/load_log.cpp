@@ -24,7 +24,7 @@ LoadLog::LoadLog(Service& service) : service_(service) {
 }
 
 void LoadLog::wait() {
-  service_.http.after(std::chrono::seconds(service_.config.server.log_interval_s), [this] {
+  timer_ = service_.http.after(std::chrono::seconds(service_.config.server.log_interval_s), [this] {
     print();
     wait();
   });

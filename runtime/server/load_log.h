@@ -28,6 +28,7 @@ class LoadLog {
   std::unique_ptr<std::FILE, Close> own_;
   std::FILE* access_ = nullptr;
   Clock::time_point printed_ = Clock::now();
+  HttpTimer timer_;
   SchedulerStats before_ = {};
   int64_t tokens_before_ = 0, ended_before_ = 0;
 };

@@ -37,6 +37,10 @@ int64_t OpenRequests::add(CompletionRequest request, AnswerWriter writer, bool i
   return key;
 }
 
+void OpenRequests::hold(int64_t key, HttpTimer timer) {
+  if (auto found = open_.find(key); found != open_.end()) found->second.timer = std::move(timer);
+}
+
 void OpenRequests::abandon(int64_t key) {
   auto found = open_.find(key);
   if (found == open_.end()) return;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/server/api_error.h"
+#include "runtime/server/http_server.h"
 #include "runtime/server/serve_loop.h"
 #include "runtime/server/server_metrics.h"
 
@@ -41,6 +42,8 @@ class OpenRequests {
   int64_t open(CompletionRequest request, AnswerWriter writer);
   // The same for a request that is nobody's: it is not counted.
   int64_t open_probe(CompletionRequest request, AnswerWriter writer);
+  // A timer that is dropped with the request.
+  void hold(int64_t key, HttpTimer timer);
   // The client has left: nothing is written any more.
   void abandon(int64_t key);
   // Ends a request with an error, if it is open.
@@ -61,6 +64,7 @@ class OpenRequests {
     std::shared_ptr<const AnswerWriter> writer;
     Clock::time_point came;
     RequestTimes times;
+    HttpTimer timer;
     std::vector<double> last_token;  // of each choice, seconds since it came; negative: none yet
     int64_t prompt_tokens = 0, tokens = 0, n = 1, max_tokens = 0;
     bool drops_output = false, is_probe = false;

@@ -2,11 +2,10 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <exception>
 
-#include "base/check.h"
+#include "base/ascii.h"
 #include "base/printable.h"
+#include "runtime/server/body_reader.h"
 #include "runtime/server/handlers.h"
 
 namespace ll {
@@ -63,29 +62,9 @@ bool has_key(const Service& s, const HttpRequest& head) {
 
 // None is taken for JSON.
 bool is_json(std::string_view content_type) {
-  std::string type(content_type.substr(0, content_type.find(';')));
-  std::transform(type.begin(), type.end(), type.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::string type = ascii_lower(content_type.substr(0, content_type.find(';')));
   while (type.ends_with(' ')) type.pop_back();
   return type.empty() || type == "application/json";
-}
-
-std::optional<ApiError> refuse_work(const Service& s) {
-  if (s.is_draining)
-    return ApiError{.status = 503,
-                    .message = "the server is shutting down",
-                    .code = "shutting_down",
-                    .retry_after = 5};
-  if (std::string fault = s.loop.fault(); !fault.empty())
-    return ApiError{.status = 503, .message = fault, .code = "unavailable", .retry_after = 5};
-  if (s.open.num_choices() >= s.max_choices)
-    return ApiError{.status = 429,
-                    .message =
-                        "too many requests wait already (scheduler.max_waiting); try again "
-                        "later",
-                    .code = "server_overloaded",
-                    .retry_after = 1};
-  return std::nullopt;
 }
 
 std::string allowed_methods(const Route& route) {
@@ -130,18 +109,7 @@ std::optional<HttpResponse> refuse(const Service& s, const HttpRequest& head) {
 }
 
 void answer(Service& s, const HttpRequest& request, const HttpExchange& exchange) {
-  try {
-    const Route& route = *find_route(request.path);
-    // While the body was on its way others may have come, or the end.
-    auto refused = route.needs == Needs::kEngine ? refuse_work(s) : std::nullopt;
-    if (refused) return exchange.respond(error_response(*refused));
-    route.handle(s, request, exchange);
-  } catch (const Error& e) {
-    exchange.respond(error_response(bad_request(e.what())));
-  } catch (const std::exception& e) {
-    exchange.respond(
-        error_response({.status = 500, .message = e.what(), .code = "internal_error"}));
-  }
+  guard(exchange, [&] { find_route(request.path)->handle(s, request, exchange); });
 }
 
 }  // namespace ll

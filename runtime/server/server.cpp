@@ -67,6 +67,7 @@ struct Server::State {
   std::string api_key;
   Service* service = nullptr;  // while it runs; of the server's thread
   HttpServer http;
+  HttpTimer end_of_drain, end_of_words;
 };
 
 Server::State::State(const EngineConfig& c)
@@ -90,7 +91,7 @@ void Server::State::begin_drain() {
   s.is_draining = true;
   if (s.open.is_empty()) return s.loop.stop();
   s.open.on_empty([&s] { s.loop.stop(); });
-  http.after(std::chrono::seconds(config.server.shutdown_timeout_s), [&s] {
+  end_of_drain = http.after(std::chrono::seconds(config.server.shutdown_timeout_s), [&s] {
     s.open.fail_all({.status = 503,
                      .message = "the server shut down before the answer was complete "
                                 "(server.shutdown_timeout_s)",
@@ -126,6 +127,8 @@ void Server::run(const CompletionContext& context, const ModelTexts& texts, Repl
   });
   OpenRequests open(loop, metrics);
   requests = &open;
+  ReadyProbe probe(http, open);
+  Worker reader(http);
   Service service{.config = config,
                   .context = context,
                   .texts = texts,
@@ -134,6 +137,8 @@ void Server::run(const CompletionContext& context, const ModelTexts& texts, Repl
                   .loop = loop,
                   .metrics = metrics,
                   .open = open,
+                  .probe = probe,
+                  .reader = reader,
                   .api_key = state_->api_key,
                   .max_choices = max_choices,
                   .created = static_cast<int64_t>(std::time(nullptr))};
@@ -169,7 +174,8 @@ void Server::give_up(const std::string& why) {
     s->service->is_draining = true;
     s->service->open.fail_all({.status = 503, .message = why, .code = "engine_error"});
     // The words go out before the next turn of this thread.
-    s->http.after(std::chrono::milliseconds(20), [told] { told->set_value(); });
+    s->end_of_words =
+        s->http.after(std::chrono::milliseconds(20), [told] { told->set_value(); });
   });
   is_told.wait_for(kLastWordsTime);
 }

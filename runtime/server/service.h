@@ -7,6 +7,8 @@
 #include "runtime/config/model_files.h"
 #include "runtime/server/http_server.h"
 #include "runtime/server/open_requests.h"
+#include "runtime/server/ready_probe.h"
+#include "runtime/server/worker.h"
 
 namespace ll {
 
@@ -19,6 +21,8 @@ struct Service {
   ServeLoop& loop;
   ServerMetrics& metrics;
   OpenRequests& open;
+  ReadyProbe& probe;
+  Worker& reader;  // of long bodies
   std::string api_key;       // empty: anybody may ask
   int64_t max_choices = 0;   // of all open requests, from which on none is taken
   int64_t created = 0;       // Unix time of the start

@@ -15,7 +15,6 @@ namespace {
 constexpr double kHealthySeconds = 30;
 // A forward pass of so long ago says nothing any more.
 constexpr double kReadySeconds = 30;
-constexpr auto kProbePatience = std::chrono::seconds(10);
 
 std::string model_json(const Service& s) {
   return fmt::format(
@@ -75,20 +74,8 @@ void handle_health(Service& s, const HttpRequest&, const HttpExchange& exchange)
 void handle_ready(Service& s, const HttpRequest&, const HttpExchange& exchange) {
   std::string fault = s.is_draining ? "the server is shutting down" : fault_of(s);
   if (!fault.empty()) return respond_unavailable(exchange, fault);
-  const char* ready = R"({"status":"ready"})";
-  if (s.loop.seconds_since_pass() < kReadySeconds) return exchange.respond({.body = ready});
-  CompletionRequest probe;
-  probe.prompts = {{0}};
-  probe.params.max_tokens = 1;
-  int64_t key = s.open.open_probe(
-      std::move(probe),
-      {.on_answer = [exchange, ready](const Answer&) { exchange.respond({.body = ready}); },
-       .on_error = [exchange](const ApiError& e) { exchange.respond(error_response(e)); }});
-  exchange.on_gone([&s, key] { s.open.abandon(key); });
-  s.http.after(kProbePatience, [&s, key] {
-    s.open.fail(key,
-                {.status = 503, .message = "no forward pass within 10 s", .code = "unavailable"});
-  });
+  if (s.loop.seconds_since_pass() < kReadySeconds) return exchange.respond(ready_response());
+  s.probe.ask(exchange);
 }
 
 void handle_version(Service&, const HttpRequest&, const HttpExchange& exchange) {

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/json_fields.h"
+#include "runtime/server/body_reader.h"
 #include "runtime/server/handlers.h"
 
 namespace ll {
@@ -18,14 +19,12 @@ const Tokenizer& tokenizer_of(const Service& s) {
   return *s.context.tokenizer;
 }
 
-void respond(const HttpExchange& exchange, const Json& json) {
-  exchange.respond({.body = json.dump(-1, ' ', false, Json::error_handler_t::replace)});
+HttpResponse response(const Json& json) {
+  return {.body = json.dump(-1, ' ', false, Json::error_handler_t::replace)};
 }
 
-}  // namespace
-
-void handle_tokenize(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
-  JsonTree body = JsonTree::parse(q.body, "body");
+Json tokenize(const Service& s, const std::string& json) {
+  JsonTree body = JsonTree::parse(json, "body");
   check(body.is(Kind::kObject), "body: must be an object");
   JsonFields fields(body);
   const Tokenizer& tokenizer = tokenizer_of(s);
@@ -40,11 +39,11 @@ void handle_tokenize(Service& s, const HttpRequest& q, const HttpExchange& excha
   Json answer{{"count", ids.size()}, {"max_model_len", s.context.max_length}, {"tokens", ids}};
   if (fields.flag("return_token_strs", false))
     for (int32_t id : ids) answer["token_strs"].push_back(std::string(tokenizer.token_bytes(id)));
-  respond(exchange, answer);
+  return answer;
 }
 
-void handle_detokenize(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
-  JsonTree body = JsonTree::parse(q.body, "body");
+Json detokenize(const Service& s, const std::string& json) {
+  JsonTree body = JsonTree::parse(json, "body");
   check(body.is(Kind::kObject), "body: must be an object");
   const JsonTree* tokens = body.find("tokens");
   check(tokens && tokens->is(Kind::kArray), "tokens: must be a list of token ids");
@@ -55,7 +54,25 @@ void handle_detokenize(Service& s, const HttpRequest& q, const HttpExchange& exc
           "tokens: {} is no token id of a vocabulary of {}", shown(m.value), s.context.vocab_size);
     ids.push_back(static_cast<int32_t>(*id));
   }
-  respond(exchange, {{"prompt", tokenizer_of(s).decode(ids, false)}});
+  return {{"prompt", tokenizer_of(s).decode(ids, false)}};
+}
+
+void handle(Service& s, const HttpRequest& q, const HttpExchange& exchange,
+            Json (*answer)(const Service&, const std::string&)) {
+  auto take = [&s, exchange, answer](const std::string& body) {
+    return [exchange, whole = response(answer(s, body))] { exchange.respond(whole); };
+  };
+  read_body(s, q, exchange, take);
+}
+
+}  // namespace
+
+void handle_tokenize(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
+  handle(s, q, exchange, tokenize);
+}
+
+void handle_detokenize(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
+  handle(s, q, exchange, detokenize);
 }
 
 // The tokenizer's configuration, and the template that stands, wherever it comes from.
@@ -66,7 +83,7 @@ void handle_tokenizer_info(Service& s, const HttpRequest&, const HttpExchange& e
   if (!s.texts.chat_template.empty()) info["chat_template"] = s.texts.chat_template;
   info["vocab_size"] = s.context.vocab_size;
   info["max_model_len"] = s.context.max_length;
-  respond(exchange, info);
+  exchange.respond(response(info));
 }
 
 }  // namespace ll

@@ -118,6 +118,50 @@ TEST_CASE("clients that leave free their places, and those beyond the limit are 
   server.end();
 }
 
+TEST_CASE("requests of a lower priority number begin before those that came earlier") {
+  Serving server({"--max_batch_size", "1"});
+  auto ask = [&](HttpClient& client, int max_tokens, int priority) {
+    Json body = greedy(max_tokens);
+    body["priority"] = priority;
+    client.send(http_request("POST", "/v1/completions", body.dump()));
+  };
+  HttpClient first(server.port()), later(server.port()), urgent(server.port());
+  ask(first, 400, 0);
+  CHECK(server.becomes("num_requests_running", 1));
+  ask(later, 400, 1);
+  CHECK(server.becomes("num_requests_waiting", 1));
+  ask(urgent, 10, -1);
+  CHECK(server.becomes("num_requests_waiting", 2));
+  CHECK(urgent.read_reply().status == 200);
+  CHECK(server.metric("generation_tokens_total") < 600);  // the later one has hardly begun
+  CHECK(later.read_reply().status == 200);
+  CHECK(first.read_reply().status == 200);
+  server.end();
+}
+
+TEST_CASE("a long prompt is read while others are answered; who asks for readiness shares a probe") {
+  Serving server;
+  std::vector<std::unique_ptr<HttpClient>> askers;
+  for (int i = 0; i < 8; ++i) {
+    askers.push_back(std::make_unique<HttpClient>(server.port()));
+    askers.back()->send(http_request("GET", "/health/ready"));
+  }
+  for (auto& asker : askers) CHECK(asker->read_reply().status == 200);
+  CHECK(server.metric("prompt_tokens_total") == 1);
+  std::string text;
+  while (text.size() < 8'000'000) text += "The kernel counts words, and no two are alike: ";
+  HttpClient slow(server.port());
+  slow.send(http_request("POST", "/tokenize", Json{{"prompt", text}}.dump()));
+  Json body = greedy(1);
+  body["prompt"] = text;
+  HttpReply refused = server.ask("/v1/completions", body);
+  CHECK(refused.status == 400);
+  CHECK(Json::parse(refused.body)["error"]["param"] == "prompt");
+  CHECK(Json::parse(slow.read_reply().body)["count"] > 1'000'000);
+  check_answers(server);
+  server.end();
+}
+
 TEST_CASE("a server that is told to end finishes its answers and takes no more") {
   Serving server({"--tp", "2", "--shutdown_timeout", "200"});
   HttpClient client(server.port()), idle(server.port());

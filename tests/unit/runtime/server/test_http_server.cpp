@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <future>
 #include <thread>
 
 #include "base/check.h"
@@ -71,11 +72,12 @@ class EchoServer {
   void flood(const HttpExchange& x, int count) {
     x.write(std::string(size_t{1} << 20, 'x'));
     if (count == 64) return x.end();
-    server_.after(std::chrono::milliseconds(1), [this, x, count] { flood(x, count + 1); });
+    timer_ = server_.after(std::chrono::milliseconds(1), [this, x, count] { flood(x, count + 1); });
   }
 
   std::atomic<int> num_gone_ = 0;
   HttpServer server_;
+  HttpTimer timer_;
   std::thread thread_;
 };
 
@@ -207,4 +209,22 @@ TEST_CASE("an address that is taken is said") {
   } catch (const Error& e) {
     CHECK(std::string(e.what()).find("choose another address") != std::string::npos);
   }
+}
+
+TEST_CASE("a timer that is dropped does nothing, even when its time has come") {
+  EchoServer server;
+  std::atomic<int> num_done = 0, num_kept = 0;
+  std::promise<void> is_over;
+  HttpTimer kept, last;
+  server.server().post([&] {
+    auto ms = [](int count) { return std::chrono::milliseconds(count); };
+    kept = server.server().after(ms(20), [&] { ++num_kept; });
+    HttpTimer late = server.server().after(ms(1), [&] { ++num_done; });
+    HttpTimer early = server.server().after(ms(0), [&] { ++num_done; });
+    std::this_thread::sleep_for(ms(10));
+    last = server.server().after(ms(40), [&] { is_over.set_value(); });
+  });
+  REQUIRE(is_over.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+  CHECK(num_done == 0);
+  CHECK(num_kept == 1);
 }
