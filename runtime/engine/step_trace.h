@@ -10,8 +10,9 @@ namespace ll {
 
 class StepTrace {
  public:
-  // Records the first `max_steps` steps from here on.
-  StepTrace(const Backend& backend, Stream stream, size_t max_steps);
+  enum class Keeps { kFirst, kLast };
+  // Records the first or the last `max_steps` steps from here on.
+  StepTrace(const Backend& backend, Stream stream, size_t max_steps, Keeps keeps = Keeps::kFirst);
   ~StepTrace();
   StepTrace(const StepTrace&) = delete;
   StepTrace& operator=(const StepTrace&) = delete;
@@ -36,10 +37,16 @@ class StepTrace {
     Event begin, end;
     bool is_complete = false;
   };
+  // The steps that are recorded, the oldest first.
+  const Step& step(size_t i) const { return steps_[(oldest_ + i) % steps_.size()]; }
+  Step& newest() { return steps_[(oldest_ + steps_.size() - 1) % steps_.size()]; }
+
   const Backend& backend_;
   Stream stream_;
   size_t max_steps_;
+  Keeps keeps_;
   std::vector<Step> steps_;
+  size_t oldest_ = 0;
 };
 
 }  // namespace ll
