@@ -11,6 +11,7 @@ if(BUILD_TESTING)
 endif()
 find_package(CLI11 REQUIRED)
 find_path(LITELANG_BOOST_INCLUDE_DIR boost/beast/http.hpp REQUIRED)  # headers of 1.81 or newer
+find_package(OpenSSL REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)

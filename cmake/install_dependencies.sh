@@ -7,7 +7,7 @@ boost=libboost1.83-dev
 grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release && boost=libboost1.81-dev
 build=(g++ cmake ninja-build pkg-config git openmpi-bin libopenmpi-dev libhdf5-dev libfmt-dev
        libyaml-cpp-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libcli11-dev doctest-dev
-       libdnnl-dev help2man jq "$boost")
+       libdnnl-dev libssl-dev openssl help2man jq "$boost")
 format=(git clang-format-14)
 tidy=(clang-tidy-16 libomp-16-dev)
 slurm=(slurm-wlm munge)

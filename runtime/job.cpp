@@ -115,6 +115,13 @@ ExitCode batch(const EngineConfig& config, const MpiEnvironment& mpi) {
   return ExitCode::kDone;
 }
 
+void print_trace(StepTrace& trace, const std::string& path) {
+  StepTrace::Summary s = trace.summary();
+  fmt::print("Trace: {} steps, device busy {:.2f} ms, idle {:.2f} ms ({:.2f}%)\n", s.steps,
+             s.busy_ms, s.idle_ms, 100 * s.idle_share());
+  trace.write(path);
+}
+
 void run_server(Server& server, LocalModel& local, const EngineConfig& config,
                 const MpiEnvironment& mpi) {
   ApiContext api(config, local.files(), local.limits().max_length,
@@ -126,8 +133,15 @@ void run_server(Server& server, LocalModel& local, const EngineConfig& config,
   ReplicaPool pool(engine, local.grid().leaders(), pool_options(config, mpi));
   int64_t max_choices = int64_t{config.scheduler.max_num_seqs} * local.grid().shape().dp +
                         config.scheduler.max_waiting;
-  server.run(api.context, local.files().texts, pool, max_choices,
+  std::optional<StepTrace> trace;
+  if (!config.server.trace.empty())
+    trace.emplace(local.backend(), local.stream(), static_cast<size_t>(config.server.trace_steps),
+                  StepTrace::Keeps::kLast);
+  local.runner().record_steps(trace ? &*trace : nullptr);
+  server.run({api.context, local.files().texts, identity_of(local, config)}, pool, max_choices,
              [&] { return mpi.local_peers().find_fault(); });
+  local.runner().record_steps(nullptr);
+  if (trace) print_trace(*trace, config.server.trace);
 }
 
 // Asks the server to end when its requests have, at the first signal. A later one ends it at once,
@@ -173,6 +187,7 @@ void serve(const EngineConfig& config, const MpiEnvironment& mpi) {
     OnSignal terminate(SIGTERM, is_well), interrupt(SIGINT, is_well);
     return follow_rank_0(local, config, mpi);
   }
+  check_output_is_no_input(config, "server.trace", config.server.trace);
   // An address that cannot be had shows before the model is loaded.
   Server server(config);
   OnSignal drain(SIGUSR1, [&] { return server.drain(), true; });
@@ -180,13 +195,6 @@ void serve(const EngineConfig& config, const MpiEnvironment& mpi) {
   local.load(local.wanted_grid());
   ServerEnd end(server, mpi);
   run_server(server, local, config, mpi);
-}
-
-void print_trace(StepTrace& trace, const std::string& path) {
-  StepTrace::Summary s = trace.summary();
-  fmt::print("Trace: {} steps, device busy {:.2f} ms, idle {:.2f} ms ({:.2f}%)\n", s.steps,
-             s.busy_ms, s.idle_ms, 100 * s.idle_share());
-  trace.write(path);
 }
 
 BenchSetup bench_setup(LocalModel& local, const EngineConfig& config, const DeviceTimes& rates) {

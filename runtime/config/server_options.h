@@ -12,6 +12,7 @@ struct ServerOptions {
   int port = 8000;                    // 0: any that is free
   std::string unix_socket;            // in the place of host and port
   std::string endpoint_file;          // gets the server's URL
+  std::string tls_cert, tls_key;      // files in PEM; empty: no TLS
   std::string api_key, api_key_file;  // empty: anybody may ask
   std::string served_model_name;      // empty: the last part of model.path
   int shutdown_timeout_s = 30;
@@ -22,6 +23,11 @@ struct ServerOptions {
   MetricsPrefix metrics_prefix = MetricsPrefix::kLitelang;
   int log_interval_s = 5;  // 0: none
   std::string access_log;  // "-": standard error
+  std::string batch_dir;   // of /v1/files and /v1/batches; empty: neither is served
+  size_t max_file_bytes = size_t{512} << 20;
+  int batch_max_seqs = 0;  // 0: three quarters of max_num_seqs
+  std::string trace;       // empty: none
+  int trace_steps = 10'000;
 
   bool operator==(const ServerOptions&) const = default;
 };

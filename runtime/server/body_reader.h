@@ -11,8 +11,14 @@ namespace ll {
 // for a body that is wrong.
 using BodyReader = std::function<Worker::Then(const std::string& body)>;
 
-// Reads the body, a long one with the worker, and goes on if the client is still there. What either
-// throws is answered.
+// Has the worker do something, and goes on with what that returns if the client is still there.
+// What either throws is answered.
+void work_on(Worker& worker, const HttpExchange& exchange, std::function<Worker::Then()> act,
+             Endpoint endpoint = Endpoint::kCompletions);
+// Has the worker make the answer.
+void respond_by(Worker& worker, const HttpExchange& exchange, std::function<HttpResponse()> make);
+
+// Reads the body, a long one with the service's worker, in the same way.
 void read_body(Service& service, const HttpRequest& request, const HttpExchange& exchange,
                const BodyReader& read, Endpoint endpoint = Endpoint::kCompletions);
 

@@ -73,14 +73,8 @@ Asked read(const Service& s, const std::string& json, Endpoint endpoint, uint64_
 
 void begin(Service& s, Asked asked, const HttpExchange& exchange) {
   if (auto refused = refuse_work(s)) return exchange.respond(error_response(*refused));
-  const std::string& model = asked.request.model;
-  if (model != s.context.model_name && model != s.config.model.path)
-    return exchange.respond(
-        error_response({.status = 404,
-                        .message = fmt::format("model: {} is not served here; {} is",
-                                               printable(model, 200), s.context.model_name),
-                        .param = "model",
-                        .code = "model_not_found"}));
+  if (auto refused = refuse_model(s, asked.request.model))
+    return exchange.respond(error_response(*refused));
   std::string id = fmt::format("{:016x}{:016x}", random_number(), random_number());
   bool is_stream = asked.request.stream;
   (is_stream ? answer_stream : answer_whole)(s, std::move(asked), exchange, id);
@@ -132,6 +126,15 @@ std::optional<ApiError> refuse_work(const Service& s) {
                     .code = "server_overloaded",
                     .retry_after = 1};
   return std::nullopt;
+}
+
+std::optional<ApiError> refuse_model(const Service& s, const std::string& name) {
+  if (name == s.context.model_name || name == s.config.model.path) return std::nullopt;
+  return ApiError{.status = 404,
+                  .message = fmt::format("model: {} is not served here; {} is",
+                                         printable(name, 200), s.context.model_name),
+                  .param = "model",
+                  .code = "model_not_found"};
 }
 
 void check_fits(const Service& s, const CompletionRequest& request) {

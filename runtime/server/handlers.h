@@ -31,6 +31,8 @@ void handle_page(Service&, const HttpRequest&, const HttpExchange&);
 // Why no request to the model is taken now. To be asked again when its body is there: meanwhile
 // others may have come, or the end.
 std::optional<ApiError> refuse_work(const Service& service);
+// Why there is no such model; none: it is served.
+std::optional<ApiError> refuse_model(const Service& service, const std::string& name);
 // Throws Error unless the engine can ever run all of the request.
 void check_fits(const Service& service, const CompletionRequest& request);
 // Hands the request to the engine until it is answered, its client has left, or `timeout` seconds

@@ -7,11 +7,12 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/verb.hpp>
 #include <ctime>
+#include <span>
 
 #include "base/ascii.h"
+#include "base/check.h"
 
 namespace ll {
 namespace {
@@ -55,12 +56,44 @@ int status_of(const error_code& error) {
   return 400;
 }
 
+// A body that is kept, unless somebody takes it as it comes.
+struct Body {
+  struct value_type {
+    std::string text;
+    std::function<void(std::string_view)> take;
+  };
+
+  class reader {
+   public:
+    template <bool is_request, class Fields>
+    reader(http::header<is_request, Fields>&, value_type& body) : body_(body) {}
+    static void init(const boost::optional<uint64_t>&, error_code& error) { error = {}; }
+    template <class Buffers>
+    size_t put(const Buffers& buffers, error_code& error) {
+      error = {};
+      for (auto b = asio::buffer_sequence_begin(buffers); b != asio::buffer_sequence_end(buffers);
+           ++b) {
+        asio::const_buffer piece = *b;
+        std::string_view bytes(static_cast<const char*>(piece.data()), piece.size());
+        body_.take ? body_.take(bytes) : void(body_.text.append(bytes));
+      }
+      return asio::buffer_size(buffers);
+    }
+    static void finish(error_code& error) { error = {}; }
+
+   private:
+    value_type& body_;
+  };
+};
+
 }  // namespace
 
-struct HttpConnection::Parser : http::request_parser<http::string_body> {};
+struct HttpConnection::Parser : http::request_parser<Body> {};
 
 HttpConnection::HttpConnection(Socket socket, HttpServer::State& server)
-    : socket_(std::move(socket)), server_(server), deadline_(server.io) {
+    : stream_(std::move(socket), server.tls ? &*server.tls : nullptr),
+      server_(server),
+      deadline_(server.io) {
   server_.connections.insert(this);
 }
 
@@ -76,17 +109,26 @@ void HttpConnection::set_deadline(Clock::duration patience) {
   });
 }
 
+void HttpConnection::begin() {
+  set_deadline(server_.options.patience);
+  stream_.greet([self = shared_from_this()](const error_code& error) {
+    if (self->is_closed_) return;
+    error ? self->close() : self->read_head();
+  });
+}
+
 void HttpConnection::read_head() {
   if (server_.is_stopping) return close();
   parser_ = std::make_unique<Parser>();
   parser_->header_limit(kMaxHeadBytes);
-  parser_->body_limit(server_.options.max_body_bytes);
+  parser_->body_limit(boost::none);  // until its head is there
   is_1_1_ = true, keeps_alive_ = false, is_head_ = false;
   request_ = {};
+  upload_.reset();
   is_reading_ = true;
   set_deadline(buffer_.size() > 0 ? server_.options.patience : server_.options.keep_alive);
   http::async_read_header(
-      socket_, buffer_, *parser_,
+      stream_, buffer_, *parser_,
       [self = shared_from_this()](const error_code& error, size_t) { self->on_head(error); });
 }
 
@@ -104,8 +146,23 @@ void HttpConnection::on_head(const error_code& error) {
   bool expects = beast::iequals(message[http::field::expect], "100-continue");
   uint64_t size = parser_->content_length().value_or(parser_->chunked() ? UINT64_MAX : 0);
   if (refusal_ && (size > kSmallBodyBytes || expects)) return refuse(*refusal_);
+  if (is_too_large(parser_->content_length().value_or(0))) return fail(http::error::body_limit);
   if (expects && is_1_1_) send("HTTP/1.1 100 Continue\r\n\r\n");
   read_body();
+}
+
+// Decides who takes a body, and how large it may be.
+bool HttpConnection::is_too_large(uint64_t size) {
+  if (!refusal_ && server_.handlers.upload) upload_ = server_.handlers.upload(request_);
+  const HttpOptions& o = server_.options;
+  max_body_bytes_ = upload_ ? o.max_upload_bytes : o.max_body_bytes;
+  parser_->body_limit(max_body_bytes_);
+  if (upload_)
+    parser_->get().body().take = [this](std::string_view bytes) {
+      set_deadline(server_.options.patience);
+      upload_->take(bytes);
+    };
+  return size > max_body_bytes_;
 }
 
 void HttpConnection::take_head() {
@@ -116,6 +173,7 @@ void HttpConnection::take_head() {
   request_.method = is_head_ ? "GET" : std::string(message.method_string());
   std::string_view target(message.target().data(), message.target().size());
   request_.path = target.substr(0, target.find('?'));
+  request_.query = target.substr(std::min(target.size(), request_.path.size() + 1));
   for (const auto& field : message)
     request_.headers.emplace_back(
         ascii_lower({field.name_string().data(), field.name_string().size()}),
@@ -124,8 +182,11 @@ void HttpConnection::take_head() {
 
 void HttpConnection::read_body() {
   if (parser_->is_done()) return on_request();
+  // Beast reads as much at a time as fits in.
+  constexpr size_t kPiece = 64 << 10;
+  if (parser_->content_length_remaining().value_or(kPiece) >= kPiece) buffer_.reserve(kPiece);
   set_deadline(server_.options.patience);
-  http::async_read(socket_, buffer_, *parser_,
+  http::async_read(stream_, buffer_, *parser_,
                    [self = shared_from_this()](const error_code& error, size_t) {
                      if (self->is_closed_) return;
                      if (error) return self->fail(error);
@@ -136,14 +197,19 @@ void HttpConnection::read_body() {
 void HttpConnection::on_request() {
   deadline_.cancel();
   is_reading_ = false;
-  std::string body = std::move(parser_->get().body());
+  std::string body = std::move(parser_->get().body().text);
   parser_.reset();
   ++number_;
   is_open_ = true;
   if (refusal_) return respond(*refusal_);
-  HttpRequest request = request_;  // whose headers the head of the answer depends on
-  request.body = std::move(body);
-  server_.handlers.answer(std::move(request), HttpExchange(shared_from_this(), number_));
+  HttpExchange exchange(shared_from_this(), number_);
+  if (auto upload = std::exchange(upload_, std::nullopt)) {
+    upload->finish(exchange);
+  } else {
+    HttpRequest request = request_;  // whose headers the head of the answer depends on
+    request.body = std::move(body);
+    server_.handlers.answer(std::move(request), exchange);
+  }
   if (is_open_) watch();
 }
 
@@ -155,8 +221,8 @@ void HttpConnection::fail(const error_code& error) {
   refuse(server_.handlers.describe_error(
       status_of(error),
       error == http::error::body_limit
-          ? fmt::format("the body is larger than {} bytes (server.max_body_bytes)",
-                        server_.options.max_body_bytes)
+          ? fmt::format("the body is larger than {} bytes ({})", max_body_bytes_,
+                        upload_ ? "server.max_file_bytes" : "server.max_body_bytes")
           : error.message()));
 }
 
@@ -199,6 +265,33 @@ void HttpConnection::respond(const HttpResponse& response) {
   send(std::move(bytes));
 }
 
+void HttpConnection::respond_file(std::shared_ptr<const InputFile> file,
+                                  std::string_view content_type) {
+  keeps_alive_ = keeps_alive_ && !server_.is_stopping;
+  std::string bytes = head_of(200, content_type, {});
+  bytes += fmt::format("Content-Length: {}\r\n\r\n", file->size());
+  if (!is_head_ && file->size() > 0) file_ = std::move(file), file_at_ = 0;
+  is_open_ = file_ != nullptr;
+  send(std::move(bytes));
+}
+
+// The next part of a file.
+void HttpConnection::send_piece() try {
+  constexpr uint64_t kPiece = 256 << 10;
+  std::string piece(std::min(kPiece, file_->size() - file_at_), '\0');
+  file_->read(file_at_, std::as_writable_bytes(std::span(piece)));
+  file_at_ += piece.size();
+  if (file_at_ == file_->size()) {
+    file_.reset();
+    is_open_ = false;
+    on_gone_ = nullptr;
+  }
+  send(std::move(piece));
+} catch (const Error&) {
+  leave();
+  close();
+}
+
 void HttpConnection::begin_stream(std::string_view content_type) {
   is_chunked_ = is_1_1_;
   if (!is_1_1_ || server_.is_stopping) keeps_alive_ = false;
@@ -212,7 +305,7 @@ void HttpConnection::write(std::string_view bytes) {
   if (num_queued_ > server_.options.max_queued_bytes) {
     // Later: whoever writes is not to be told in the middle of it.
     is_cut_off_ = true;
-    return asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    return asio::post(stream_.get_executor(), [self = shared_from_this()] {
       self->leave();
       self->close();
     });
@@ -248,7 +341,7 @@ void HttpConnection::flush() {
     if (!error && !is_closed_ && !is_reading_) set_deadline(server_.options.patience);
     return error ? 0 : kPiece;
   };
-  asio::async_write(socket_, buffers, go_on,
+  asio::async_write(stream_, buffers, go_on,
                     [self = shared_from_this()](const error_code& error, size_t size) {
                       self->on_written(error, size);
                     });
@@ -264,6 +357,7 @@ void HttpConnection::on_written(const error_code& error, size_t size) {
     return close();
   }
   if (!is_reading_) deadline_.cancel();
+  if (file_ && queue_.empty()) return send_piece();
   if (!queue_.empty()) return flush();
   if (!is_open_ && !is_reading_) finish();
 }
@@ -275,14 +369,14 @@ void HttpConnection::finish() {
   if (!is_watching_) return read_head();
   wants_next_ = true;
   error_code ignored;
-  socket_.cancel(ignored);
+  stream_.socket().cancel(ignored);
 }
 
 void HttpConnection::watch() {
   if (is_watching_ || is_closed_ || buffer_.size() >= kMaxPipelinedBytes) return;
   constexpr size_t kPiece = 4096;
   is_watching_ = true;
-  socket_.async_read_some(buffer_.prepare(kPiece),
+  stream_.async_read_some(buffer_.prepare(kPiece),
                           [self = shared_from_this()](const error_code& error, size_t size) {
                             self->on_watched(error, size);
                           });
@@ -292,7 +386,7 @@ void HttpConnection::on_watched(const error_code& error, size_t size) {
   is_watching_ = false;
   if (is_closed_) return;
   bool has_left = error && error != asio::error::operation_aborted;
-  if (is_draining_) return has_left ? close() : drain();
+  if (is_draining_) return has_left ? close() : discard();
   if (!error) buffer_.commit(size);
   if (wants_next_) {
     wants_next_ = false;
@@ -316,18 +410,18 @@ void HttpConnection::leave() {
 // Ends the connection once the client has read what was sent: closing with bytes unread would take
 // the answer from it.
 void HttpConnection::drain() {
-  error_code ignored;
-  if (!is_draining_) {
-    is_draining_ = true;
-    socket_.shutdown(Socket::shutdown_send, ignored);
-    set_deadline(kLinger);
-  }
-  if (is_watching_) return;
+  is_draining_ = true;
+  set_deadline(kLinger);
+  stream_.end_writing([self = shared_from_this()] { self->discard(); });
+}
+
+void HttpConnection::discard() {
+  if (is_watching_ || is_closed_) return;
   buffer_.clear();
-  socket_.async_read_some(buffer_.prepare(size_t{64} << 10),
-                          [self = shared_from_this()](const error_code& error, size_t) {
-                            if (!self->is_closed_) error ? self->close() : self->drain();
-                          });
+  stream_.socket().async_read_some(buffer_.prepare(size_t{64} << 10),
+                                   [self = shared_from_this()](const error_code& error, size_t) {
+                                     error ? self->close() : self->discard();
+                                   });
 }
 
 void HttpConnection::retire() {
@@ -339,7 +433,7 @@ void HttpConnection::close() {
   if (is_closed_) return;
   is_closed_ = true;
   error_code ignored;
-  socket_.close(ignored);
+  stream_.socket().close(ignored);
   deadline_.cancel();
 }
 

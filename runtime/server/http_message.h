@@ -13,6 +13,7 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 struct HttpRequest {
   std::string method;   // "POST"; of HEAD requests "GET", whose answer is sent without its body
   std::string path;     // without the query
+  std::string query;    // without the question mark
   HttpHeaders headers;  // names in lower case
   std::string body;
 

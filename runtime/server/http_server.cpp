@@ -29,6 +29,10 @@ HttpExchange::HttpExchange(std::shared_ptr<HttpConnection> connection, uint64_t 
 void HttpExchange::respond(const HttpResponse& response) const {
   if (connection_->is_open(number_)) connection_->respond(response);
 }
+void HttpExchange::respond_file(std::shared_ptr<const InputFile> file,
+                                std::string_view content_type) const {
+  if (connection_->is_open(number_)) connection_->respond_file(std::move(file), content_type);
+}
 void HttpExchange::begin_stream(std::string_view content_type) const {
   if (connection_->is_open(number_)) connection_->begin_stream(content_type);
 }
@@ -46,6 +50,7 @@ void HttpExchange::on_gone(std::function<void()> act) const {
 HttpServer::State::State(const HttpOptions& o, HttpHandlers h)
     : options(o), handlers(std::move(h)) {
   raise_descriptor_limit();
+  if (!options.tls_cert.empty()) open_certificate();
   try {
     if (!options.unix_socket.empty()) {
       local.open();
@@ -61,6 +66,23 @@ HttpServer::State::State(const HttpOptions& o, HttpHandlers h)
   } catch (const boost::system::system_error& e) {
     refuse_address(e.code());
   }
+}
+
+void HttpServer::State::open_certificate() {
+  tls.emplace(asio::ssl::context::tls_server);
+  SSL_CTX_set_min_proto_version(tls->native_handle(), TLS1_2_VERSION);
+  // A key that is locked is none: there is nobody to ask for the word.
+  tls->set_password_callback([](auto...) { return std::string(); });
+  auto use = [&](const char* name, const std::string& path, auto act) {
+    error_code error;
+    act(error);
+    check(!error, "server.{} = {}: cannot be used: {}", name, path, error.message());
+  };
+  use("tls_cert", options.tls_cert,
+      [&](error_code& e) { tls->use_certificate_chain_file(options.tls_cert, e); });
+  use("tls_key", options.tls_key, [&](error_code& e) {
+    tls->use_private_key_file(options.tls_key, asio::ssl::context::pem, e);
+  });
 }
 
 void HttpServer::State::refuse_address(const error_code& error) const {
@@ -96,7 +118,7 @@ void HttpServer::State::accept(Acceptor& acceptor) {
     error_code ignored;
     if constexpr (std::is_same_v<Acceptor, asio::ip::tcp::acceptor>)
       socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-    std::make_shared<HttpConnection>(HttpConnection::Socket(std::move(socket)), *this)->read_head();
+    std::make_shared<HttpConnection>(HttpConnection::Socket(std::move(socket)), *this)->begin();
     accept(acceptor);
   });
 }
@@ -131,7 +153,8 @@ std::string HttpServer::url() const {
   std::string host = address.address().to_string();
   if (address.address().is_unspecified()) host = asio::ip::host_name();
   bool is_v6 = host.find(':') != std::string::npos;
-  return fmt::format("http://{}{}{}:{}", is_v6 ? "[" : "", host, is_v6 ? "]" : "", address.port());
+  return fmt::format("http{}://{}{}{}:{}", state_->tls ? "s" : "", is_v6 ? "[" : "", host,
+                     is_v6 ? "]" : "", address.port());
 }
 
 void HttpServer::listen() {

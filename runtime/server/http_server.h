@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/input_file.h"
 #include "runtime/server/http_message.h"
 
 namespace ll {
@@ -17,9 +18,10 @@ class HttpConnection;
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  int port = 8000;          // 0: any that is free
-  std::string unix_socket;  // a path, in the place of host and port
-  size_t max_body_bytes = size_t{64} << 20;
+  int port = 8000;                // 0: any that is free
+  std::string unix_socket;        // a path, in the place of host and port
+  std::string tls_cert, tls_key;  // files in PEM; empty: no TLS
+  size_t max_body_bytes = size_t{64} << 20, max_upload_bytes = size_t{512} << 20;
   // A reader for whom more than this waits when the next piece comes is cut off.
   size_t max_queued_bytes = size_t{16} << 20;
   std::chrono::seconds keep_alive{75};  // of a connection without a request
@@ -34,6 +36,8 @@ class HttpExchange {
   HttpExchange(std::shared_ptr<HttpConnection> connection, uint64_t number);
 
   void respond(const HttpResponse& response) const;
+  // Status 200 and the bytes of a file, as fast as the client reads them.
+  void respond_file(std::shared_ptr<const InputFile> file, std::string_view content_type) const;
   // Status 200, and a body whose length nobody knows yet.
   void begin_stream(std::string_view content_type) const;
   void write(std::string_view bytes) const;
@@ -48,11 +52,20 @@ class HttpExchange {
   uint64_t number_ = 0;  // of the request on its connection
 };
 
+// A body that is not kept, but taken as it comes. None may throw.
+struct HttpUpload {
+  std::function<void(std::string_view bytes)> take;
+  // It is whole: in the place of HttpHandlers::answer.
+  std::function<void(const HttpExchange& exchange)> finish;
+};
+
 // What the server asks for. None may throw.
 struct HttpHandlers {
   // Called when the head of a request is there and its body is not: the answer to one that is not
   // wanted, whatever its body.
   std::function<std::optional<HttpResponse>(const HttpRequest& head)> refuse;
+  // Who takes the body of one that is wanted, if it is not to be kept. May be empty.
+  std::function<std::optional<HttpUpload>(const HttpRequest& head)> upload = {};
   std::function<void(HttpRequest request, const HttpExchange& exchange)> answer;
   // The answer to what is no HTTP.
   std::function<HttpResponse(int status, std::string_view why)> describe_error;
@@ -65,14 +78,15 @@ using HttpTimer = std::shared_ptr<void>;
 
 class HttpServer {
  public:
-  // Takes its address; nobody is let in before listen(). Throws Error when it cannot be had.
+  // Takes its address; nobody is let in before listen(). Throws Error when it cannot be had, or the
+  // certificate not be used.
   HttpServer(const HttpOptions& options, HttpHandlers handlers);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // "http://127.0.0.1:8000", "unix:/run/litelang.sock". With the host's own name where all its
-  // addresses are listened to.
+  // "http://127.0.0.1:8000", "https://...", "unix:/run/litelang.sock". With the host's own name
+  // where all its addresses are listened to.
   std::string url() const;
 
   // Lets clients in, who wait until it runs. Throws Error when the address has been taken

@@ -11,25 +11,17 @@ double seconds(Clock::duration time) { return std::chrono::duration<double>(time
 
 }  // namespace
 
-int64_t OpenRequests::open(CompletionRequest request, AnswerWriter writer) {
-  return add(std::move(request), std::move(writer), false);
-}
-
-int64_t OpenRequests::open_probe(CompletionRequest request, AnswerWriter writer) {
-  return add(std::move(request), std::move(writer), true);
-}
-
-int64_t OpenRequests::add(CompletionRequest request, AnswerWriter writer, bool is_probe) {
+int64_t OpenRequests::open(CompletionRequest request, AnswerWriter writer, Kind kind) {
   int64_t key = ++last_key_;
   Open one{.writer = std::make_shared<AnswerWriter>(std::move(writer)), .came = Clock::now()};
-  one.is_probe = is_probe;
+  one.kind = kind;
   one.last_token.assign(static_cast<size_t>(request.num_choices()), -1);
   for (const auto& prompt : request.prompts)
     one.prompt_tokens += static_cast<int64_t>(prompt.size());
   one.n = request.params.n;
   one.max_tokens = request.params.max_tokens;
   one.drops_output = request.drop_output;
-  num_choices_ += request.num_choices();
+  if (kind != Kind::kBatch) num_choices_ += request.num_choices();
   open_.emplace(key, std::move(one));
   request.stream = true;  // every token is told of, and its time known
   loop_.submit(key, std::move(request));
@@ -60,7 +52,7 @@ void OpenRequests::fail(int64_t key, const ApiError& error) {
 }
 
 void OpenRequests::count_abort(const Open& one) {
-  if (one.is_probe) return;
+  if (one.kind == Kind::kProbe) return;
   for (size_t i = 0; i < one.last_token.size(); ++i) metrics_.count_end(FinishReason::kAborted);
 }
 
@@ -76,7 +68,7 @@ void OpenRequests::take(const StepNews& news) {
     auto found = open_.find(key);
     if (found == open_.end() || found->second.times.started >= 0) continue;
     found->second.times.started = seconds(now - found->second.came);
-    if (!found->second.is_probe) metrics_.observe_start(found->second.times);
+    if (found->second.kind == Kind::kClient) metrics_.observe_start(found->second.times);
   }
   if (news.work.steps > 0) metrics_.observe_step(news.work.rows);
   for (const Delta& delta : news.deltas) take_delta(delta, now);
@@ -88,18 +80,19 @@ void OpenRequests::take_delta(const Delta& delta, Clock::time_point now) {
   auto found = open_.find(delta.key);
   if (found == open_.end()) return;
   Open& one = found->second;
-  if (one.is_probe) return;
+  if (one.kind == Kind::kProbe) return;
+  bool is_clients = one.kind == Kind::kClient;
   double at = seconds(now - one.came);
   double& last = one.last_token.at(static_cast<size_t>(delta.choice));
   if (!one.drops_output) {
     ++one.tokens;
     metrics_.count_tokens(1);
-    if (last >= 0) metrics_.observe_gap(at - last);
+    if (last >= 0 && is_clients) metrics_.observe_gap(at - last);
   }
   last = at;
   if (one.times.first_token < 0) {
     one.times.first_token = at;
-    metrics_.observe_first_token(at);
+    if (is_clients) metrics_.observe_first_token(at);
   }
   std::shared_ptr<const AnswerWriter> writer = one.writer;
   if (writer->on_delta) writer->on_delta(delta);
@@ -113,11 +106,11 @@ void OpenRequests::take_answer(const Answer& answer, Clock::time_point now) {
   for (const Choice& choice : answer.choices) {
     FinishReason reason = answer.request.drop_output ? FinishReason::kLength : choice.finish_reason;
     if (reason == FinishReason::kStop) outcome = "stop";
-    if (!found->second.is_probe) metrics_.count_end(reason);
+    if (found->second.kind != Kind::kProbe) metrics_.count_end(reason);
   }
   Open& one = found->second;
   one.times.end = seconds(now - one.came);
-  if (!one.is_probe)
+  if (one.kind == Kind::kClient)
     metrics_.observe_end(one.times, one.prompt_tokens, one.tokens, std::ssize(one.last_token),
                          one.n, one.max_tokens);
   close(answer.key, now, 200, outcome);
@@ -128,8 +121,8 @@ void OpenRequests::close(int64_t key, Clock::time_point now, int status, const c
   auto node = open_.extract(key);
   Open& one = node.mapped();
   one.times.end = seconds(now - one.came);
-  num_choices_ -= static_cast<int64_t>(one.last_token.size());
-  if (tell_ && !one.is_probe)
+  if (one.kind != Kind::kBatch) num_choices_ -= std::ssize(one.last_token);
+  if (tell_ && one.kind == Kind::kClient)
     tell_({.id = std::to_string(key),
            .status = status,
            .outcome = outcome,

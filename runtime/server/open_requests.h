@@ -38,10 +38,11 @@ class OpenRequests {
   // The loop and the metrics outlive this.
   OpenRequests(ServeLoop& loop, ServerMetrics& metrics) : loop_(loop), metrics_(metrics) {}
 
+  // A client's request; one of a batch, which waits for room behind all others and is no measure of
+  // how long that takes; or nobody's, which is not counted at all.
+  enum class Kind : uint8_t { kClient, kBatch, kProbe };
   // A request that fits. Returns its key.
-  int64_t open(CompletionRequest request, AnswerWriter writer);
-  // The same for a request that is nobody's: it is not counted.
-  int64_t open_probe(CompletionRequest request, AnswerWriter writer);
+  int64_t open(CompletionRequest request, AnswerWriter writer, Kind kind = Kind::kClient);
   // A timer that is dropped with the request.
   void hold(int64_t key, HttpTimer timer);
   // The client has left: nothing is written any more.
@@ -53,7 +54,7 @@ class OpenRequests {
   void take(const StepNews& news);
 
   bool is_empty() const { return open_.empty(); }
-  // Answers that are open, of all requests.
+  // Answers that are open, of all requests but those of batches.
   int64_t num_choices() const { return num_choices_; }
   void on_end(std::function<void(const RequestSummary&)> tell) { tell_ = std::move(tell); }
   void on_empty(std::function<void()> act) { on_empty_ = std::move(act); }
@@ -67,10 +68,10 @@ class OpenRequests {
     HttpTimer timer;
     std::vector<double> last_token;  // of each choice, seconds since it came; negative: none yet
     int64_t prompt_tokens = 0, tokens = 0, n = 1, max_tokens = 0;
-    bool drops_output = false, is_probe = false;
+    bool drops_output = false;
+    Kind kind = Kind::kClient;
   };
 
-  int64_t add(CompletionRequest request, AnswerWriter writer, bool is_probe);
   void count_abort(const Open& one);
   void take_delta(const Delta& delta, Clock::time_point now);
   void take_answer(const Answer& answer, Clock::time_point now);

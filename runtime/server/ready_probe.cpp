@@ -17,9 +17,10 @@ void ReadyProbe::ask(const HttpExchange& exchange) {
   CompletionRequest probe;
   probe.prompts = {{0}};
   probe.params.max_tokens = 1;
-  int64_t key = open_.open_probe(
-      std::move(probe), {.on_answer = [this](const Answer&) { answer(ready_response()); },
-                         .on_error = [this](const ApiError& e) { answer(error_response(e)); }});
+  int64_t key = open_.open(std::move(probe),
+                           {.on_answer = [this](const Answer&) { answer(ready_response()); },
+                            .on_error = [this](const ApiError& e) { answer(error_response(e)); }},
+                           OpenRequests::Kind::kProbe);
   open_.hold(key, http_.after(kPatience, [this, key] {
     open_.fail(key,
                {.status = 503, .message = "no forward pass within 10 s", .code = "unavailable"});

@@ -10,6 +10,9 @@ namespace ll {
 // content type that is missing, more requests than are taken.
 std::optional<HttpResponse> refuse(const Service& service, const HttpRequest& head);
 
+// Who takes the body of a request that is not refused, if it is not to be kept.
+std::optional<HttpUpload> upload(Service& service, const HttpRequest& head);
+
 void answer(Service& service, const HttpRequest& request, const HttpExchange& exchange);
 
 // Those that let pages of other origins ask (server.cors_origin).

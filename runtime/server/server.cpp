@@ -4,12 +4,14 @@
 
 #include <ctime>
 #include <future>
+#include <optional>
 #include <semaphore>
 #include <thread>
 
 #include "base/check.h"
 #include "base/durable_file.h"
 #include "base/input_file.h"
+#include "runtime/server/batches/batch_service.h"
 #include "runtime/server/load_log.h"
 #include "runtime/server/routes.h"
 #include "runtime/server/service.h"
@@ -35,7 +37,10 @@ HttpOptions http_options(const ServerOptions& o) {
   return {.host = o.host,
           .port = o.port,
           .unix_socket = o.unix_socket,
+          .tls_cert = o.tls_cert,
+          .tls_key = o.tls_key,
           .max_body_bytes = o.max_body_bytes,
+          .max_upload_bytes = o.max_file_bytes,
           .max_queued_bytes = o.stream_queue_bytes,
           .keep_alive = std::chrono::seconds(o.keep_alive_s)};
 }
@@ -67,6 +72,7 @@ struct Server::State {
   std::string api_key;
   Service* service = nullptr;  // while it runs; of the server's thread
   HttpServer http;
+  std::optional<BatchStore> store;
   HttpTimer end_of_drain, end_of_words;
 };
 
@@ -75,6 +81,7 @@ Server::State::State(const EngineConfig& c)
       api_key(read_key(c.server)),
       http(http_options(c.server),
            {.refuse = [this](const HttpRequest& head) { return refuse(*service, head); },
+            .upload = [this](const HttpRequest& head) { return upload(*service, head); },
             .answer = [this](const HttpRequest& request,
                              const HttpExchange& exchange) { answer(*service, request, exchange); },
             .describe_error =
@@ -82,13 +89,16 @@ Server::State::State(const EngineConfig& c)
                   return error_response({.status = status, .message = std::string(why)});
                 },
             .add_headers =
-                [this](const HttpRequest& head) { return cors_headers(*service, head); }}) {}
+                [this](const HttpRequest& head) { return cors_headers(*service, head); }}) {
+  if (!c.server.batch_dir.empty()) store.emplace(c.server.batch_dir);
+}
 
 // On the server's thread.
 void Server::State::begin_drain() {
   Service& s = *service;
   if (s.is_draining) return;
   s.is_draining = true;
+  if (s.batches) s.batches->runner.stop();
   if (s.open.is_empty()) return s.loop.stop();
   s.open.on_empty([&s] { s.loop.stop(); });
   end_of_drain = http.after(std::chrono::seconds(config.server.shutdown_timeout_s), [&s] {
@@ -110,9 +120,10 @@ void Server::State::serve_http(ServeLoop& loop) {
 Server::Server(const EngineConfig& config) : state_(std::make_unique<State>(config)) {}
 Server::~Server() = default;
 
-void Server::run(const CompletionContext& context, const ModelTexts& texts, ReplicaPool& pool,
-                 int64_t max_choices, const std::function<std::string()>& look) {
+void Server::run(const ServedModel& model, ReplicaPool& pool, int64_t max_choices,
+                 const std::function<std::string()>& look) {
   const EngineConfig& config = state_->config;
+  const CompletionContext& context = model.context;
   HttpServer& http = state_->http;
   bool is_vllm = config.server.metrics_prefix == ServerOptions::MetricsPrefix::kVllm;
   ServerMetrics metrics(is_vllm ? "vllm" : "litelang", context.model_name);
@@ -131,7 +142,7 @@ void Server::run(const CompletionContext& context, const ModelTexts& texts, Repl
   Worker reader(http);
   Service service{.config = config,
                   .context = context,
-                  .texts = texts,
+                  .texts = model.texts,
                   .pool = pool,
                   .http = http,
                   .loop = loop,
@@ -142,6 +153,11 @@ void Server::run(const CompletionContext& context, const ModelTexts& texts, Repl
                   .api_key = state_->api_key,
                   .max_choices = max_choices,
                   .created = static_cast<int64_t>(std::time(nullptr))};
+  std::optional<BatchService> batches;
+  if (state_->store) {
+    batches.emplace(service, *state_->store, model.identity);
+    service.batches = &*batches;
+  }
   LoadLog log(service);
   state_->service = &service;
   http.listen();
@@ -174,8 +190,7 @@ void Server::give_up(const std::string& why) {
     s->service->is_draining = true;
     s->service->open.fail_all({.status = 503, .message = why, .code = "engine_error"});
     // The words go out before the next turn of this thread.
-    s->end_of_words =
-        s->http.after(std::chrono::milliseconds(20), [told] { told->set_value(); });
+    s->end_of_words = s->http.after(std::chrono::milliseconds(20), [told] { told->set_value(); });
   });
   is_told.wait_for(kLastWordsTime);
 }

@@ -5,22 +5,29 @@
 #include <string>
 
 #include "runtime/api/api_context.h"
+#include "runtime/batch/job_fingerprint.h"
 #include "runtime/replicas/replica_pool.h"
 
 namespace ll {
 
+struct ServedModel {
+  const CompletionContext& context;
+  const ModelTexts& texts;
+  ModelIdentity identity;
+};
+
 class Server {
  public:
-  // Takes the address to listen on; the model is not needed yet. Throws Error when it cannot be
-  // had, or the file of the API key cannot be read.
+  // Takes the address to listen on, and the folder of batches; the model is not needed yet. Throws
+  // Error when they cannot be had, or the files of API key and certificate cannot be read.
   explicit Server(const EngineConfig& config);
   ~Server();
 
   // Serves until drained; requests of more than `max_choices` answers are not open at a time.
   // `look` says what is wrong with one of the ranks, or nothing. Throws what the engine throws,
   // after all clients are told.
-  void run(const CompletionContext& context, const ModelTexts& texts, ReplicaPool& pool,
-           int64_t max_choices, const std::function<std::string()>& look);
+  void run(const ServedModel& model, ReplicaPool& pool, int64_t max_choices,
+           const std::function<std::string()>& look);
 
   // By any thread, also before run(): takes no more requests, gives open ones shutdown_timeout_s.
   void drain();

@@ -12,6 +12,8 @@
 
 namespace ll {
 
+struct BatchService;
+
 struct Service {
   const EngineConfig& config;
   const CompletionContext& context;
@@ -22,11 +24,12 @@ struct Service {
   ServerMetrics& metrics;
   OpenRequests& open;
   ReadyProbe& probe;
-  Worker& reader;  // of long bodies
-  std::string api_key;       // empty: anybody may ask
-  int64_t max_choices = 0;   // of all open requests, from which on none is taken
-  int64_t created = 0;       // Unix time of the start
-  bool is_draining = false;  // takes no more requests
+  Worker& reader;                   // of long bodies
+  BatchService* batches = nullptr;  // null: there is no folder for them
+  std::string api_key;              // empty: anybody may ask
+  int64_t max_choices = 0;          // of all open requests, from which on none is taken
+  int64_t created = 0;              // Unix time of the start
+  bool is_draining = false;         // takes no more requests
 };
 
 }  // namespace ll

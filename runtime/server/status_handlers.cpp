@@ -1,11 +1,10 @@
 // What a server says of itself.
 #include <fmt/core.h>
 
-#include <charconv>
-
 #include "base/json_tree.h"
 #include "base/printable.h"
 #include "runtime/server/handlers.h"
+#include "runtime/server/url_text.h"
 #include "runtime/version.h"
 
 namespace ll {
@@ -21,19 +20,6 @@ std::string model_json(const Service& s) {
       R"({{"id":{},"object":"model","created":{},"owned_by":"litelang","root":{},"parent":null,"max_model_len":{}}})",
       json_string(s.context.model_name), s.created, json_string(s.config.model.path),
       s.context.max_length);
-}
-
-// %2F and the like.
-std::string decoded(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    unsigned value = 0;
-    bool is_escape = text[i] == '%' && i + 2 < text.size() &&
-                     std::from_chars(&text[i] + 1, &text[i] + 3, value, 16).ptr == &text[i] + 3;
-    out += is_escape ? static_cast<char>(value) : text[i];
-    if (is_escape) i += 2;
-  }
-  return out;
 }
 
 // What is wrong with the ranks; empty: nothing.
@@ -55,7 +41,8 @@ void handle_models(Service& s, const HttpRequest&, const HttpExchange& exchange)
 }
 
 void handle_model(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
-  std::string id = decoded(std::string_view(q.path).substr(std::string_view("/v1/models/").size()));
+  std::string id =
+      url_decoded(std::string_view(q.path).substr(std::string_view("/v1/models/").size()));
   if (id == s.context.model_name) return exchange.respond({.body = model_json(s)});
   exchange.respond(
       error_response({.status = 404,

@@ -13,7 +13,7 @@ Serving::Serving(const std::vector<std::string>& arguments) : process_(command(a
   INFO(process_.err_so_far());
   REQUIRE(is_up);
   std::string url = lines_of(read_file(endpoint())).at(0);
-  CHECK(url.starts_with("http://127.0.0.1:"));
+  CHECK(url.find("://127.0.0.1:") != std::string::npos);
   port_ = std::stoi(url.substr(url.rfind(':') + 1));
 }
 

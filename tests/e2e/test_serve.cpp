@@ -1,5 +1,6 @@
 // litelang serve and its clients, over loopback.
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 
 #include <csignal>
 
@@ -23,6 +24,8 @@ void check_answers(const Serving& server) {
   Json question{{"messages", {{{"role", "user"}, {"content", "What is fork()?"}}}},
                 {"max_tokens", 9},
                 {"temperature", 0}};
+  // From a prompt that is cached, as the stream's: bfloat16 may decide otherwise without.
+  server.answer("/v1/chat/completions", question);
   Json chat = server.answer("/v1/chat/completions", question);
   question["stream"] = true;
   question["stream_options"] = {{"include_usage", true}};
@@ -139,7 +142,8 @@ TEST_CASE("requests of a lower priority number begin before those that came earl
   server.end();
 }
 
-TEST_CASE("a long prompt is read while others are answered; who asks for readiness shares a probe") {
+TEST_CASE(
+    "a long prompt is read while others are answered; who asks for readiness shares a probe") {
   Serving server;
   std::vector<std::unique_ptr<HttpClient>> askers;
   for (int i = 0; i < 8; ++i) {
@@ -158,7 +162,7 @@ TEST_CASE("a long prompt is read while others are answered; who asks for readine
   CHECK(refused.status == 400);
   CHECK(Json::parse(refused.body)["error"]["param"] == "prompt");
   CHECK(Json::parse(slow.read_reply().body)["count"] > 1'000'000);
-  check_answers(server);
+  CHECK(server.answer("/v1/completions", greedy(11))["usage"]["completion_tokens"] == 11);
   server.end();
 }
 
@@ -218,4 +222,110 @@ TEST_CASE("a rank that dies or stops ends all streams with an error") {
   INFO(o.err);
   CHECK_FALSE(o.timed_out);
   CHECK(o.exit_code != 0);
+}
+
+TEST_CASE("with a certificate the server speaks TLS and nothing else") {
+  TempFolder folder;
+  std::string cert = folder.path("cert.pem"), key = folder.path("key.pem");
+  Outcome made = run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                      "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=test",
+                      "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert});
+  INFO(made.err);
+  REQUIRE(made.exit_code == 0);
+  auto with = [](const std::string& certificate, const std::string& its_key) {
+    return std::vector<std::string>{"--set", "server.tls_cert=" + certificate, "--set",
+                                    "server.tls_key=" + its_key};
+  };
+  Serving server(with(cert, key));
+  CHECK(read_file(server.endpoint()).starts_with("https://"));
+  std::string requests = http_request("POST", "/v1/completions", greedy(11, true).dump()) +
+                         http_request("POST", "/v1/completions", greedy(11).dump()) +
+                         http_request("GET", "/health", "", "Connection: close\r\n");
+  Outcome o = run({"openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", cert,
+                   "-connect", fmt::format("127.0.0.1:{}", server.port())},
+                  {.input = requests});
+  INFO(o.err);
+  CHECK(o.exit_code == 0);
+  CHECK(o.out.find("[DONE]") != std::string::npos);
+  CHECK(o.out.find(" is not aware of the fact that the kernel is not") != std::string::npos);
+  CHECK(o.out.ends_with(R"({"status":"ok"})"));
+  HttpClient plain(server.port());
+  plain.send(http_request("GET", "/health"));
+  CHECK_THROWS(plain.read_reply());
+  server.end();
+  auto refused = [&](const std::vector<std::string>& arguments, const char* why) {
+    std::vector<std::string> command = {program("litelang"), "--model_path",
+                                        model_file("tiny-qwen2-docs"), "--backend", "cpu"};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    Outcome end = run(command);
+    INFO(end.err);
+    CHECK(end.exit_code != 0);
+    CHECK(end.err.find(why) != std::string::npos);
+  };
+  refused(with(cert, cert), "server.tls_key = ");
+  refused(with(folder.path("none.pem"), key), "server.tls_cert = ");
+  refused({"--set", "server.tls_cert=" + cert}, "server.tls_key is missing");
+}
+
+TEST_CASE("what a server says of itself, and the tokens of texts") {
+  Serving server({"--tp", "2"});
+  auto get = [&](const std::string& path) {
+    HttpReply reply = server.get(path);
+    INFO(path);
+    CHECK(reply.status == 200);
+    return Json::parse(reply.body);
+  };
+  Json model = get("/v1/models")["data"][0];
+  CHECK(model["id"] == "tiny-qwen2-docs.h5");
+  CHECK(model["root"] == model_file("tiny-qwen2-docs"));
+  CHECK(model["max_model_len"] > 1000);
+  CHECK(get("/v1/models/tiny-qwen2-docs.h5")["id"] == model["id"]);
+  CHECK(server.get("/v1/models/other").status == 404);
+  CHECK(get("/version")["version"].is_string());
+  CHECK(get("/health")["status"] == "ok");
+  CHECK(get("/health/ready")["status"] == "ready");
+  CHECK(get("/tokenizer_info")["max_model_len"] == model["max_model_len"]);
+  Json tokens = server.answer("/tokenize", {{"prompt", "The kernel"}});
+  CHECK(tokens["count"] == tokens["tokens"].size());
+  CHECK(server.answer("/detokenize", {{"tokens", tokens["tokens"]}})["prompt"] == "The kernel");
+  HttpReply stream = server.ask("/generate_stream", {{"prompt", "The kernel"}, {"max_tokens", 5}});
+  std::string text;
+  for (const std::string& line : lines_of(stream.body))
+    if (!line.empty()) text += Json::parse(line)["generated_text"].get<std::string>();
+  CHECK(text == " is not aware of the");
+  server.end();
+}
+
+TEST_CASE("a server writes down its requests and its steps, and listens on a Unix socket") {
+  TempFolder folder;
+  std::string log = folder.path("access"), trace = folder.path("trace"),
+              socket = folder.path("socket"), endpoint = folder.path("endpoint");
+  std::vector<std::string> command = {
+      program("litelang"), "--model_path", model_file("tiny-qwen2-docs"), "--backend", "cpu",
+      "--endpoint_file",   endpoint};
+  for (const std::string& value :
+       {"server.access_log=" + log, "server.trace=" + trace, "server.unix_socket=" + socket,
+        std::string("server.trace_steps=10"), std::string("server.metrics_prefix=vllm"),
+        std::string("threads=1"), std::string("kv_cache.memory_bytes=40MB")}) {
+    command.push_back("--set");
+    command.push_back(value);
+  }
+  Process process(command);
+  REQUIRE(wait_until([&] { return std::filesystem::exists(endpoint); }, seconds(60)));
+  CHECK(read_file(endpoint) == "unix:" + socket + "\n");
+  HttpClient client(socket);
+  CHECK(client.ask("POST", "/v1/completions", greedy(20).dump()).status == 200);
+  std::string metrics = client.ask("GET", "/metrics").body;
+  CHECK(metrics.find("vllm:generation_tokens_total{engine=\"0\",model_name=") != std::string::npos);
+  process.signal(SIGTERM);
+  Outcome o = process.wait(seconds(20));
+  INFO(o.err);
+  CHECK(o.exit_code == 0);
+  CHECK_FALSE(std::filesystem::exists(socket));
+  Json request = Json::parse(lines_of(read_file(log)).at(0));
+  CHECK(request["outcome"] == "length");
+  CHECK(request["completion_tokens"] == 20);
+  Json steps = Json::parse(read_file(trace));
+  CHECK(steps.size() == 10);
+  CHECK(steps[9]["name"].get<std::string>().ends_with("(1 rows)"));
 }

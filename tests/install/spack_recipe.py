@@ -15,7 +15,7 @@ packages, variants = {}, {}
 SPACK_NAMES = {
     "Threads": None, "OpenMP": None, "MPI": "mpi", "HDF5": "hdf5", "fmt": "fmt", "yaml-cpp": "yaml-cpp",
     "nlohmann_json": "nlohmann-json", "doctest": "doctest", "CLI11": "cli11", "PkgConfig": "pkgconfig",
-    "libpcre2-8": "pcre2", "libutf8proc": "utf8proc", "dnnl.hpp": "onednn", "boost/beast/http.hpp": "boost", "CUDAToolkit": "cuda", "nccl.h": "nccl",
+    "libpcre2-8": "pcre2", "libutf8proc": "utf8proc", "dnnl.hpp": "onednn", "boost/beast/http.hpp": "boost", "OpenSSL": "openssl", "CUDAToolkit": "cuda", "nccl.h": "nccl",
 }
 
 

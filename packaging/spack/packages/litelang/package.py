@@ -33,6 +33,7 @@ class Litelang(CMakePackage, CudaPackage):
     depends_on("nlohmann-json@3.11:")
     depends_on("cli11@2.1:")
     depends_on("boost@1.81:")
+    depends_on("openssl@1.1.1:")
     depends_on("pcre2")
     depends_on("utf8proc@2.6:")
     depends_on("onednn@2.6:2 cpu_runtime=omp", when="+onednn")

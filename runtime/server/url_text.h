@@ -1,0 +1,12 @@
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace ll {
+
+// A part of a URL with its escapes (%2F) read.
+std::string url_decoded(std::string_view text);
+// The value of a field of a query, "limit=2&after=x"; empty where it is not there.
+std::string query_value(std::string_view query, std::string_view name);
+
+}  // namespace ll
