@@ -46,6 +46,8 @@ Browser::Browser(const std::string& url)
   for (const char* domain : {"Runtime.enable", "Log.enable", "Page.enable"})
     call(domain, Json::object());
   call("Page.navigate", {{"url", url}});
+  if (!becomes("location.href !== 'about:blank' && document.readyState === 'complete'"))
+    throw std::runtime_error("the page does not load");
 }
 
 Browser::~Browser() {

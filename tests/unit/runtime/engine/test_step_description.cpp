@@ -105,10 +105,9 @@ TEST_CASE("samples out of order name their rows, and bring what their slots ask 
   biased.banned_before = {0};
   biased.min_position = 9;
   penalized.num_logprobs = 3;
-  plan.new_slots = {
-      {.slot = 2, .sampling = biased},
-      {.slot = 4, .sampling = penalized, .prompt = {7, 8}, .output = {9}},
-      {.slot = 6, .sampling = penalized, .allowed = {1, 2}, .prompt = {5}}};
+  plan.new_slots = {{.slot = 2, .sampling = biased},
+                    {.slot = 4, .sampling = penalized, .prompt = {7, 8}, .output = {9}},
+                    {.slot = 6, .sampling = penalized, .allowed = {1, 2}, .prompt = {5}}};
   StepDescription d = describe(plan);
   CHECK(!d.is_captured());
   CHECK(!d.graph.samples);
