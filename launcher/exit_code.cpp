@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "parallel/mpi/starter.h"
 
 namespace ll {
 namespace {
@@ -18,6 +19,8 @@ const char* meaning_of(int signal) {
     case SIGINT:
     case SIGHUP:
       return "somebody asked it to end";
+    case kEndedByRank:
+      return "it was a rank that did it, as mpirun waited for a host that no longer answers";
     case SIGXCPU:
       return "it used up its limit of processor time (ulimit -t)";
     case SIGBUS:

@@ -1,5 +1,6 @@
 // litelang-run CONFIG.yaml [--set key.path=value]...: the program every rank runs, under mpirun or
 // srun.
+#include <fmt/format.h>
 #include <sys/prctl.h>
 
 #include <CLI/CLI.hpp>
@@ -19,11 +20,14 @@
 #include "launcher/version_report.h"
 #include "model/files/hdf5_version.h"
 #include "parallel/make_communicator.h"
+#include "parallel/mpi/agreement.h"
 #include "parallel/mpi/launch_claim.h"
 #include "parallel/mpi/mpi_environment.h"
 #include "parallel/mpi/pmi_support.h"
 #include "runtime/job.h"
 #include "runtime/job_config.h"
+#include "runtime/process/last_words.h"
+#include "runtime/process/placed_error.h"
 #include "runtime/process/progress.h"
 #include "runtime/process/spin_limit.h"
 
@@ -79,6 +83,11 @@ bool print_answer(int argc, char** argv) {
   return !answer.empty();
 }
 
+// What the arguments of this rank change in the file of rank 0.
+std::string settings(const Arguments& a) {
+  return fmt::format("[{}]", fmt::join(a.overrides, " "));
+}
+
 // Rank 0 reads the file, so the others need not see it.
 ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
   std::string text =
@@ -86,23 +95,27 @@ ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
   return ll::read_job_config(text, a.config.empty() ? "--set" : a.config, a.overrides);
 }
 
+// The message of an error that does not say itself where it happened.
+std::string placed(const ll::MpiEnvironment& mpi, const std::string& what) {
+  int rank = mpi.world().rank();
+  return rank == 0 ? what
+                   : fmt::format("rank {} on {}: {}", rank, ll::MpiEnvironment::host_name(), what);
+}
+
 // One line, one exit code, all ranks gone. What all ranks found, the first of them says; the others
 // wait for it and speak up only for errors of their own.
-[[noreturn]] void end_job(const ll::MpiEnvironment& mpi, const char* what, ll::ExitCode code) {
+[[noreturn]] void end_job(const ll::MpiEnvironment& mpi, const std::string& what,
+                          ll::ExitCode code) {
+  ll::LastWords::take_the_floor();
   int rank = mpi.world().rank();
   if (rank > 0) {
-    int before = std::min(mpi.local_peers().num_below(), 5);
-    std::this_thread::sleep_for(std::chrono::milliseconds(1500 + 200 * before));
-    if (ll::LocalPeers::is_explained()) ll::MpiEnvironment::abort(code);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500) + mpi.peers().turn());
+    if (mpi.peers().is_explained()) ll::MpiEnvironment::abort(code);
   }
   ll::end_progress();
-  if (rank > 0)
-    std::fprintf(stderr, "litelang-run: rank %d on %s: %s\n", rank,
-                 ll::MpiEnvironment::host_name().c_str(), what);
-  else
-    std::fprintf(stderr, "litelang-run: %s\n", what);
+  std::fprintf(stderr, "litelang-run: %s\n", what.c_str());
   std::fflush(stderr);
-  mpi.local_peers().send_explained();
+  mpi.peers().send_explained();
   ll::MpiEnvironment::abort(code);
 }
 
@@ -128,11 +141,16 @@ void check_launch(const ll::LaunchClaim& claim, const ll::MpiGroup& world) {
                claim.num_allocated);
 }
 
-ll::ExitCode run(int argc, char** argv, const ll::LaunchClaim& claim,
-                 const ll::MpiEnvironment& mpi) {
+ll::ExitCode run(int argc, char** argv, const ll::LaunchClaim& claim, ll::MpiEnvironment& mpi) {
   Arguments arguments = parse_arguments(argc, argv);
   check_launch(claim, mpi.world());
-  return ll::run_job(load_config(arguments, mpi.world()), mpi);
+  ll::check_agreement(mpi.world(), "the program", ll::version_line(),
+                      "install the same on all hosts");
+  ll::check_agreement(mpi.world(), "the settings", settings(arguments),
+                      "start all ranks with the same arguments");
+  ll::EngineConfig config = load_config(arguments, mpi.world());
+  mpi.link_hosts(std::chrono::seconds(config.step_timeout_s));
+  return ll::run_job(config, mpi);
 }
 
 }  // namespace
@@ -148,12 +166,14 @@ int main(int argc, char** argv) {
   try {
     return static_cast<int>(run(argc, argv, claim, mpi));
   } catch (const ll::ReaderGone&) {
-    mpi.local_peers().send_explained();
+    mpi.peers().send_explained();
     ll::MpiEnvironment::abort(ll::ExitCode::kError);
-  } catch (const ll::Error& e) {
+  } catch (const ll::PlacedError& e) {
     end_job(mpi, e.what(), e.code());
+  } catch (const ll::Error& e) {
+    end_job(mpi, placed(mpi, e.what()), e.code());
   } catch (const std::exception& e) {
-    end_job(mpi, ll::exception_text(e).c_str(), ll::ExitCode::kError);
+    end_job(mpi, placed(mpi, ll::exception_text(e)), ll::ExitCode::kError);
   }
   return static_cast<int>(ll::ExitCode::kDone);
 }

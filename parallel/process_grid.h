@@ -2,6 +2,7 @@
 // My place among the ranks, and the communicators of the grid's dimensions. Knows no tensors.
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "kernels/backend.h"
 #include "parallel/communicator.h"
@@ -42,6 +43,14 @@ class ProcessGrid {
   Communicator& weights_comm() const { return *weights_comm_; }
   Communicator& gathered_y_comm() const { return *gathered_y_comm_; }
 
+  // Each communicator of more than this rank alone, once; in the same order on all ranks.
+  struct Members {
+    const char* name;  // the dimension of the grid: "x", "replica"
+    Communicator* comm;
+    std::vector<int64_t> ranks;  // of the world
+  };
+  const std::vector<Members>& communicators() const { return communicators_; }
+
  private:
   GridShape shape_;
   GridPlace place_;
@@ -49,6 +58,7 @@ class ProcessGrid {
   // Those with the same members are one and the same.
   std::shared_ptr<Communicator> replica_comm_, x_comm_, y_comm_, kv_comm_, z_comm_, weights_comm_,
       gathered_y_comm_;
+  std::vector<Members> communicators_;
 };
 
 }  // namespace ll

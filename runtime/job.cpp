@@ -4,6 +4,7 @@
 #include <csignal>
 #include <optional>
 
+#include "parallel/mpi/agreement.h"
 #include "runtime/api/api_context.h"
 #include "runtime/batch/batch_job.h"
 #include "runtime/batch/model_fingerprint.h"
@@ -13,6 +14,7 @@
 #include "runtime/planning/measure_device.h"
 #include "runtime/process/last_words.h"
 #include "runtime/process/launch_clock.h"
+#include "runtime/process/placed_error.h"
 #include "runtime/process/stop_request.h"
 #include "runtime/process/time_limit.h"
 #include "runtime/rank/local_model.h"
@@ -32,7 +34,7 @@ PoolOptions pool_options(const EngineConfig& config, const MpiEnvironment& mpi) 
   return {.max_num_seqs = config.scheduler.max_num_seqs,
           .read_ahead = BatchJob::read_ahead(config),
           .step_timeout = std::chrono::seconds(config.step_timeout_s),
-          .find_fault = [peers = mpi.local_peers()] { return peers.find_fault(); }};
+          .find_fault = [peers = mpi.peers()] { return peers.find_fault(); }};
 }
 
 // On the first rank of each replica but rank 0's.
@@ -48,15 +50,34 @@ ExitCode run_batch(LocalModel& local, const EngineConfig& config, const MpiEnvir
                  local.budget().num_pages * local.budget().page_span);
   Engine engine = engine_of(local, config);
   ReplicaPool pool(engine, local.grid().leaders(), pool_options(config, mpi));
-  return BatchJob(config, api.context, pool, output, policy).run(input);
+  return with_place([&] { return local.place(); },
+                    [&] { return BatchJob(config, api.context, pool, output, policy).run(input); });
 }
 
 // Any rank but 0.
 void follow_rank_0(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi) {
-  const MpiGroup& replica = local.grid().replica();
-  if (replica.rank() > 0) return run_worker(local.runner(), replica, local.watchdog());
-  Engine engine = engine_of(local, config);
-  follow(local, config, mpi, engine);
+  with_place([&] { return local.place(); },
+             [&] {
+               const MpiGroup& replica = local.grid().replica();
+               if (replica.rank() > 0) return run_worker(local.runner(), replica, local.watchdog());
+               Engine engine = engine_of(local, config);
+               follow(local, config, mpi, engine);
+             });
+}
+
+// Hosts may have other files under the path; one rank of each looks.
+void check_same_model(const LocalModel& local, const EngineConfig& config,
+                      const MpiEnvironment& mpi) {
+  if (mpi.world().min(mpi.local_size()) == mpi.world().size()) return;
+  std::string mine = mpi.local_rank() == 0 ? model_fingerprint(local.files(), config.model) : "";
+  check_agreement(
+      mpi.world(), "the model", mpi.same_host().broadcast_text(mine, 0),
+      fmt::format("copy {} again, or give a path that all hosts share", config.model.path));
+}
+
+void load(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi) {
+  check_same_model(local, config, mpi);
+  local.load(local.wanted_grid());
 }
 
 ModelIdentity identity_of(const LocalModel& local, const EngineConfig& config) {
@@ -81,10 +102,10 @@ StopPolicy::Options stop_options(const EngineConfig& config, const StopRequest& 
 }
 
 // Loads the model unless rank 0 finds that there is nothing to do.
-bool load_for_batch(LocalModel& local, const MpiEnvironment& mpi, StopRequest& stop,
-                    bool is_complete) {
+bool load_for_batch(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
+                    StopRequest& stop, bool is_complete) {
   if (mpi.world().max(is_complete) > 0) return false;
-  local.load(local.wanted_grid());
+  load(local, config, mpi);
   stop.begin();
   return true;
 }
@@ -99,7 +120,7 @@ ExitCode lead_batch(const EngineConfig& config, const MpiEnvironment& mpi, StopR
   LocalModel local(config, mpi);
   output.set_model(identity_of(local, config));
   for (const std::string& line : output.news()) fmt::print(stderr, "{}\n", line);
-  if (!load_for_batch(local, mpi, stop, output.is_complete())) return ExitCode::kDone;
+  if (!load_for_batch(local, config, mpi, stop, output.is_complete())) return ExitCode::kDone;
   return run_batch(local, config, mpi, input, output, policy);
 }
 
@@ -108,10 +129,10 @@ ExitCode batch(const EngineConfig& config, const MpiEnvironment& mpi) {
     fail_usage("job.{} is missing; give a path, or - for standard {}",
                config.job.input.empty() ? "input" : "output",
                config.job.input.empty() ? "input" : "output");
-  StopRequest stop(mpi.local_peers());
+  StopRequest stop(mpi.peers());
   if (mpi.world().rank() == 0) return lead_batch(config, mpi, stop);
   LocalModel local(config, mpi);
-  if (load_for_batch(local, mpi, stop, false)) follow_rank_0(local, config, mpi);
+  if (load_for_batch(local, config, mpi, stop, false)) follow_rank_0(local, config, mpi);
   return ExitCode::kDone;
 }
 
@@ -138,8 +159,11 @@ void run_server(Server& server, LocalModel& local, const EngineConfig& config,
     trace.emplace(local.backend(), local.stream(), static_cast<size_t>(config.server.trace_steps),
                   StepTrace::Keeps::kLast);
   local.runner().record_steps(trace ? &*trace : nullptr);
-  server.run({api.context, local.files().texts, identity_of(local, config)}, pool, max_choices,
-             [&] { return mpi.local_peers().find_fault(); });
+  with_place([&] { return local.place(); },
+             [&] {
+               server.run({api.context, local.files().texts, identity_of(local, config)}, pool,
+                          max_choices, [&] { return mpi.peers().find_fault(); });
+             });
   local.runner().record_steps(nullptr);
   if (trace) print_trace(*trace, config.server.trace);
 }
@@ -165,7 +189,7 @@ class ServerEnd {
   static constexpr auto kOneQuestion = std::chrono::seconds(2);
 
   bool ask() {
-    if (!mpi_.local_peers().find_fault().empty()) return false;
+    if (!mpi_.peers().find_fault().empty()) return false;
     if (!asked_) asked_ = Clock::now();
     server_.drain();
     return Clock::now() - *asked_ < kOneQuestion;
@@ -182,8 +206,8 @@ void serve(const EngineConfig& config, const MpiEnvironment& mpi) {
     // Rank 0 is told, too, and ends the others when its requests have ended.
     OnSignal drain(SIGUSR1, [] { return true; });
     LocalModel local(config, mpi);
-    local.load(local.wanted_grid());
-    auto is_well = [&] { return mpi.local_peers().find_fault().empty(); };
+    load(local, config, mpi);
+    auto is_well = [&] { return mpi.peers().find_fault().empty(); };
     OnSignal terminate(SIGTERM, is_well), interrupt(SIGINT, is_well);
     return follow_rank_0(local, config, mpi);
   }
@@ -192,7 +216,7 @@ void serve(const EngineConfig& config, const MpiEnvironment& mpi) {
   Server server(config);
   OnSignal drain(SIGUSR1, [&] { return server.drain(), true; });
   LocalModel local(config, mpi);
-  local.load(local.wanted_grid());
+  load(local, config, mpi);
   ServerEnd end(server, mpi);
   run_server(server, local, config, mpi);
 }
@@ -240,6 +264,7 @@ void bench(const EngineConfig& config, const MpiEnvironment& mpi) {
   check_output_is_no_input(config, "bench.output_json", config.bench.output_json);
   check_output_is_no_input(config, "bench.trace", config.bench.trace);
   LocalModel local(config, mpi);
+  check_same_model(local, config, mpi);
   if (config.bench.kind == Kind::kGrids) return bench_grids(local, config);
   GridShape grid = local.wanted_grid();
   DeviceTimes rates;
@@ -249,9 +274,12 @@ void bench(const EngineConfig& config, const MpiEnvironment& mpi) {
     rates = measure_best(local.backend(), local.stream());
   }
   local.load(grid);
-  const MpiGroup& replica = local.grid().replica();
-  if (replica.rank() > 0) return run_worker(local.runner(), replica, local.watchdog());
-  measure(local, config, mpi, rates);
+  with_place([&] { return local.place(); },
+             [&] {
+               const MpiGroup& replica = local.grid().replica();
+               if (replica.rank() > 0) return run_worker(local.runner(), replica, local.watchdog());
+               measure(local, config, mpi, rates);
+             });
 }
 
 }  // namespace

@@ -2,9 +2,15 @@
 
 #include <mpi.h>
 
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <thread>
+#include <vector>
 
 #include "parallel/mpi/mpi_handle.h"
+#include "parallel/mpi/silent_pairs.h"
+#include "parallel/mpi/starter.h"
 
 namespace ll {
 namespace {
@@ -22,6 +28,22 @@ std::string built_library() {
 #endif
 }
 
+// All ranks have just met in MPI_Init.
+constexpr auto kPairLimit = std::chrono::seconds(20);
+
+// Both ends of a broken pair notice; the lower rank speaks, unless it cannot be heard.
+void check_pairs(const MpiGroup& world) {
+  std::vector<int> silent = silent_members(world, kPairLimit);
+  if (silent.empty()) return;
+  if (silent.front() < world.rank()) std::this_thread::sleep_for(std::chrono::seconds(2));
+  fmt::print(stderr,
+             "litelang-run: rank {} on {}: rank {} was not heard for {} s; the network between "
+             "their hosts does not carry what MPI sends (see btl_tcp_if_include in docs/hpc.md)\n",
+             world.rank(), MpiEnvironment::host_name(), silent.front(), kPairLimit.count());
+  std::fflush(stderr);
+  MpiEnvironment::abort(ExitCode::kError);
+}
+
 }  // namespace
 
 MpiEnvironment::MpiEnvironment(int* argc, char*** argv) {
@@ -35,14 +57,18 @@ MpiEnvironment::MpiEnvironment(int* argc, char*** argv) {
         "this MPI library has no thread support; use one built with MPI_THREAD_FUNNELED");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   world_ = MpiGroup(std::make_shared<MpiGroup::Handle>(MPI_COMM_WORLD, false));
-  MpiGroup host = world_.same_host();
-  local_rank_ = host.rank();
-  local_size_ = host.size();
-  local_peers_ = LocalPeers(host, world_.rank());
+  check_pairs(world_);
+  host_ = world_.same_host();
+  peers_ = Peers(LocalPeers(host_, world_.rank()));
+}
+
+void MpiEnvironment::link_hosts(std::chrono::seconds patience) {
+  peers_.add(HostLinks::connect(world_, host_, patience));
 }
 
 MpiEnvironment::~MpiEnvironment() {
-  world_ = MpiGroup();
+  peers_ = Peers();
+  host_ = world_ = MpiGroup();
   MPI_Finalize();
 }
 
@@ -68,6 +94,7 @@ int MpiEnvironment::launch_rank() {
 }
 
 void MpiEnvironment::abort(ExitCode code) {
+  end_stuck_starter();
   int size = 1;
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   // Alone there is nobody to end, and the library's own words on it would hide the error's.

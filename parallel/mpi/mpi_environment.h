@@ -1,12 +1,13 @@
 #pragma once
 // MPI for the life of the program: MPI_Init to MPI_Finalize. All communicators must be gone before
 // it.
+#include <chrono>
 #include <string>
 
 #include "base/check.h"
 #include "base/version_row.h"
-#include "parallel/mpi/local_peers.h"
 #include "parallel/mpi/mpi_group.h"
+#include "parallel/mpi/peers.h"
 
 namespace ll {
 
@@ -18,9 +19,14 @@ class MpiEnvironment {
   MpiEnvironment& operator=(const MpiEnvironment&) = delete;
 
   const MpiGroup& world() const { return world_; }
-  int local_rank() const { return local_rank_; }  // among the ranks of this host
-  int local_size() const { return local_size_; }
-  const LocalPeers& local_peers() const { return local_peers_; }
+  int local_rank() const { return host_.rank(); }  // among the ranks of this host
+  int local_size() const { return host_.size(); }
+  const MpiGroup& same_host() const { return host_; }
+  // Those of other hosts are among them from link_hosts() on.
+  const Peers& peers() const { return peers_; }
+  // Ranks of other hosts that are silent for longer than `patience` (0: any time is fine) are
+  // faults. Collective over the world.
+  void link_hosts(std::chrono::seconds patience);
   static std::string host_name();
 
   // What can be known before MPI starts: its library, and the rank that mpirun or srun gave this
@@ -32,9 +38,8 @@ class MpiEnvironment {
   [[noreturn]] static void abort(ExitCode code);
 
  private:
-  MpiGroup world_;
-  int local_rank_ = 0, local_size_ = 1;
-  LocalPeers local_peers_;
+  MpiGroup world_, host_;
+  Peers peers_;
 };
 
 }  // namespace ll

@@ -10,8 +10,8 @@
 #include <string>
 
 #include "base/numbers.h"
+#include "parallel/mpi/starter.h"
 #include "runtime/process/cpu_quota.h"
-#include "runtime/process/starter.h"
 
 namespace ll {
 namespace {

@@ -4,11 +4,11 @@
 
 #include <csignal>
 
-#include "runtime/process/starter.h"
+#include "parallel/mpi/starter.h"
 
 namespace ll {
 
-StopRequest::StopRequest(const LocalPeers& peers)
+StopRequest::StopRequest(const Peers& peers)
     : peers_(peers), on_user_(SIGUSR1, [this] { return ask(SIGUSR1); }) {}
 
 void StopRequest::begin() {

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <optional>
 
-#include "parallel/mpi/local_peers.h"
+#include "parallel/mpi/peers.h"
 #include "runtime/process/signals.h"
 
 namespace ll {
@@ -15,7 +15,7 @@ class StopRequest {
  public:
   // Rank 0 remembers; other ranks tell rank 0 if it is on their host. (mpirun and srun hand SIGUSR1
   // to the ranks of all hosts.)
-  explicit StopRequest(const LocalPeers& peers);
+  explicit StopRequest(const Peers& peers);
   // Steps begin. Before that SIGTERM ends what is being prepared.
   void begin();
 
@@ -25,7 +25,7 @@ class StopRequest {
  private:
   bool ask(int signal);
 
-  const LocalPeers& peers_;
+  const Peers& peers_;
   std::atomic<int> signal_ = 0;
   OnSignal on_user_;
   std::optional<OnSignal> on_terminate_;

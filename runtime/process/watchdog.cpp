@@ -10,15 +10,22 @@ namespace ll {
 
 using std::chrono::milliseconds;
 
-Watchdog::Watchdog(std::chrono::seconds limit, std::string who, LocalPeers peers)
+Watchdog::Watchdog(std::chrono::seconds limit, std::string who, Peers peers)
     : limit_(limit),
-      period_(std::max(milliseconds(limit) / 10, milliseconds(50))),
+      period_(std::clamp(milliseconds(limit) / 10, milliseconds(50), milliseconds(1000))),
       words_(std::move(who), std::move(peers)),
       heartbeat_(limit_, period_, Heartbeat::Clock::now()) {
+  if (HostLinks* links = words_.peers().links())
+    links->watch({.place =
+                      [this] {
+                        return HostLinks::Place{words_.who(), where()};
+                      },
+                  .lost = [this](const std::string& fault) { words_.end_lost(fault, where()); }});
   if (limit_.count() > 0) thread_ = std::thread([this] { watch(); });
 }
 
 Watchdog::~Watchdog() {
+  if (HostLinks* links = words_.peers().links()) links->watch({});
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
@@ -29,7 +36,7 @@ Watchdog::~Watchdog() {
 
 void Watchdog::begin(Doing what) {
   std::lock_guard lock(mutex_);
-  doing_ = what;
+  doing_ = std::move(what);
   heartbeat_.beat(Heartbeat::Clock::now());
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "base/numbers.h"
 #include "model/shard/reshard.h"
@@ -10,8 +11,10 @@
 #include "runtime/planning/grid_planner.h"
 #include "runtime/planning/measure_device.h"
 #include "runtime/process/cpu_threads.h"
+#include "runtime/process/injected_fault.h"
 #include "runtime/process/launch_clock.h"
 #include "runtime/rank/own_device.h"
+#include "runtime/rank/try_communicators.h"
 #include "runtime/version.h"
 
 namespace ll {
@@ -50,7 +53,7 @@ LocalModel::LocalModel(const EngineConfig& config, const MpiEnvironment& mpi)
       mpi_(mpi),
       watchdog_(std::chrono::seconds(config.step_timeout_s),
                 fmt::format("rank {} on {}", mpi.world().rank(), MpiEnvironment::host_name()),
-                mpi.local_peers()),
+                mpi.peers()),
       on_terminate_(SIGTERM, [this] { return end_asked(); }),
       on_interrupt_(SIGINT, [this] { return end_asked(); }),
       on_hangup_(SIGHUP, [this] { return end_asked(); }),
@@ -59,11 +62,21 @@ LocalModel::LocalModel(const EngineConfig& config, const MpiEnvironment& mpi)
       backend_(
           open_own_device(config, mpi, threads_of_rank(mpi.world().same_host(), config.threads))),
       machine_(machine_of(backend_, mpi)),
-      stream_(backend_.device.create_stream()) {}
+      stream_(backend_.device.create_stream()) {
+  watchdog_.rename(fmt::format("{} ({})", watchdog_.words().who(), device()));
+}
 
 LocalModel::~LocalModel() = default;
 
 bool LocalModel::end_asked() { watchdog_.words().end_asked(watchdog_.where()); }
+
+// "NVIDIA H200, GPU-7f2c...": as nvidia-smi -L lists it.
+std::string LocalModel::device() const {
+  const Backend& b = backend_;
+  return b.device_id.empty() ? b.device_name : b.device_name + ", " + b.device_id;
+}
+
+std::string LocalModel::place() { return watchdog_.words().who() + ", " + watchdog_.where(); }
 
 // "NVIDIA H200, sm90 kernels".
 std::string LocalModel::device_and_kernels() const {
@@ -137,6 +150,7 @@ DecoderWeights LocalModel::weights() {
   if (!files_.store)
     return random_weights(model(), *shard_, dtype_, backend_, stream_, config_.model.seed);
   watchdog_.begin_phase("while loading weights");
+  if (is_fault_due("load", 0)) std::this_thread::sleep_for(std::chrono::hours(1));
   return load_weights(
       *files_.store, *shard_, dtype_, backend_, stream_, config_.load_threads,
       [this](size_t, size_t) { watchdog_.beat(); }, config_.model.verify);
@@ -178,7 +192,11 @@ double LocalModel::move(const GridShape& shape, const KvWish& wish) {
 }
 
 void LocalModel::enter(const GridShape& shape) {
+  watchdog_.begin_phase("while connecting the ranks of the grid");
   grid_ = std::make_unique<ProcessGrid>(backend_, world(), shape);
+  try_communicators(*grid_, backend_, stream_,
+                    [this](std::string phase) { watchdog_.begin_phase(std::move(phase)); });
+  watchdog_.await_others("while preparing to load weights");
   shard_ = shard_of(model(), shape, grid_->place());
   options_ = limits();
   options_.collects = grid_->replica().rank() == 0;

@@ -35,6 +35,8 @@ class LocalModel {
   Stream stream() const { return stream_; }
   const MpiGroup& world() const { return mpi_.world(); }
   Watchdog& watchdog() { return watchdog_; }
+  // Where this rank is in its work: "rank 3 on node7 (NVIDIA H200), in step 17".
+  std::string place();
   // What steps take on this machine: known of it by name, until it is measured.
   const MachineRates& machine() const { return machine_; }
   void measure_machine();
@@ -69,6 +71,7 @@ class LocalModel {
   ModelPart part() const { return {model(), *shard_, dtype_}; }
   void start(DecoderWeights weights);
   int32_t gather_tokens() const;
+  std::string device() const;
   std::string device_and_kernels() const;
   [[noreturn]] bool end_asked();
   PrefixRules prefix_groups() const;

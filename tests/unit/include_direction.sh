@@ -9,7 +9,8 @@ cd "$1" || exit 1
 # its inner doors, behind the bar, for the rooms of its top folder alone. A folder that is not in the list belongs to the
 # room above it. A file, or a pair of .h and .cpp, that stands higher than the rest of its folder has a line of its own.
 rooms='
-base                        ascii.h check.h check_call.h durable_file.h exception_text.h hash.h input_file.h json_fields.h json_tree.h
+base                        ascii.h check.h check_call.h durable_file.h exception_text.h hash.h heartbeat.h input_file.h
+                            json_fields.h json_tree.h
                             line_reader.h nearest_name.h numbers.h output_file.h output_stage.h printable.h
                             random.h sha256.h utf8.h version_row.h write_signals.h xxh64.h
 
@@ -38,7 +39,8 @@ kernels/backend.cpp
 kernels/backend_versions    backend_versions.h
 
 parallel                    communicator.h grid_shape.h shard_spec.h
-parallel/mpi                launch_claim.h local_peers.h mpi_environment.h pmi_support.h mpi_group.h mpi_mailbox.h | mpi_communicator.h
+parallel/mpi                agreement.h launch_claim.h mpi_environment.h
+                            mpi_group.h mpi_mailbox.h peers.h pmi_support.h starter.h | mpi_communicator.h
 parallel/nccl               | nccl_communicator.h
 parallel/make_communicator  make_communicator.h
 parallel/process_grid       process_grid.h
@@ -59,8 +61,8 @@ runtime/version             version.h
 runtime/config              engine_config.h
                             | bench_options.h config_reader.h config_rows.h engine_rows.h line_range.h model_files.h
                             output_conflict.h
-runtime/process             progress.h spin_limit.h | cpu_threads.h last_words.h launch_clock.h signals.h stop_request.h
-                            time_limit.h watchdog.h
+runtime/process             last_words.h placed_error.h progress.h spin_limit.h | cpu_threads.h injected_fault.h
+                            launch_clock.h signals.h stop_request.h time_limit.h watchdog.h
 runtime/schedule            | request.h scheduler.h step_events.h step_plan.h step_result.h step_work.h
 runtime/engine              | engine.h model_runner.h runner_options.h
 runtime/planning            grid_planner.h | grid_cost.h machine_rates.h measure_device.h memory_budget.h

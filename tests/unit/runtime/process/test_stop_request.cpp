@@ -7,7 +7,7 @@
 #include <functional>
 #include <thread>
 
-#include "runtime/process/starter.h"
+#include "parallel/mpi/starter.h"
 
 using namespace ll;
 
@@ -22,7 +22,7 @@ bool comes_true(const std::function<bool()>& condition) {
 }  // namespace
 
 TEST_CASE("a stop is asked for by SIGUSR1, and by SIGTERM once steps have begun") {
-  LocalPeers nobody;
+  Peers nobody;
   {
     StopRequest stop(nobody);
     CHECK(stop.signal() == 0);

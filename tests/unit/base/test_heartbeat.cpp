@@ -1,4 +1,4 @@
-#include "runtime/process/heartbeat.h"
+#include "base/heartbeat.h"
 
 #include <doctest/doctest.h>
 
