@@ -1,8 +1,21 @@
 #include "runtime/engine/engine.h"
 
+#include <chrono>
 #include <exception>
+#include <thread>
+
+#include "runtime/process/injected_fault.h"
 
 namespace ll {
+
+namespace {
+
+void inject_faults(int32_t step) {
+  check(!is_fault_due("device", step), "the device failed: a test asked for it");
+  if (is_fault_due("hang", step)) std::this_thread::sleep_for(std::chrono::hours(1));
+}
+
+}  // namespace
 
 Engine::Engine(const SchedulerOptions& options, bool async, ModelRunner& runner,
                const MpiGroup& replica, Watchdog& watchdog)
@@ -10,6 +23,7 @@ Engine::Engine(const SchedulerOptions& options, bool async, ModelRunner& runner,
       depth_(async ? 1 : 0),
       runner_(runner),
       channel_(replica),
+      consensus_(replica, watchdog.words().who()),
       watchdog_(watchdog) {}
 
 Engine::~Engine() {
@@ -28,41 +42,98 @@ StepEvents Engine::step() {
     bool is_stuck = scheduler_.has_work() && !next.has_preempted;
     check(!is_stuck, "the scheduler can run nothing of what it holds; please report this: {}",
           is_stuck ? scheduler_.describe_state() : "");
-    channel_.send({.kind = StepPlan::Kind::kIdle});
-    watchdog_.rest();
+    rest();
     return {};
   }
   StepEvents events;
   if (!is_empty) {
-    watchdog_.begin_step(next.plan.id);
-    channel_.send(next.plan);
-    runner_.launch(next.plan);
     events.steps.push_back(work_of(next.plan));
-    in_flight_.push_back(std::move(next));
+    launch(std::move(next));
   }
   while (in_flight_.size() > (is_empty ? 0 : depth_)) events.append(commit_oldest());
+  if (!has_work()) rest();  // before anybody is told of tokens that the ranks may not agree on
   return events;
+}
+
+void Engine::launch(PlannedStep step) {
+  watchdog_.begin_step(step.plan.id);
+  channel_.send(step.plan);
+  inject_faults(step.plan.id);
+  runner_.launch(step.plan);
+  consensus_.launched(step.plan.id, channel_.checksum());
+  in_flight_.push_back(std::move(step));
 }
 
 StepEvents Engine::commit_oldest() {
   PlannedStep step = std::move(in_flight_.front());
   in_flight_.pop_front();
-  return scheduler_.commit(std::move(step), runner_.collect());
+  StepResult result = runner_.collect();
+  consensus_.drew(result.tokens);
+  return scheduler_.commit(std::move(step), std::move(result));
 }
 
-void run_worker(ModelRunner& runner, const MpiGroup& replica, Watchdog& watchdog) {
-  PlanChannel channel(replica);
-  watchdog.rest();
-  for (;;) {
-    StepPlan plan = channel.receive();
-    if (plan.kind == StepPlan::Kind::kStop) return;
-    if (plan.kind == StepPlan::Kind::kIdle) {
-      watchdog.rest();
-      continue;
+void Engine::rest() {
+  channel_.send({.kind = StepPlan::Kind::kIdle});
+  consensus_.flush();
+  watchdog_.rest();
+}
+
+namespace {
+
+// A rank that follows rank 0's plans.
+class Worker {
+ public:
+  Worker(ModelRunner& runner, const MpiGroup& replica, Watchdog& watchdog)
+      : runner_(runner),
+        channel_(replica),
+        consensus_(replica, watchdog.words().who()),
+        watchdog_(watchdog) {}
+
+  void run() {
+    rest();
+    for (;;) {
+      StepPlan plan = channel_.receive();
+      if (plan.kind == StepPlan::Kind::kStop) return;
+      plan.kind == StepPlan::Kind::kIdle ? rest() : launch(plan);
     }
-    watchdog.begin_step(plan.id);
-    runner.launch(plan);
   }
+
+ private:
+  // Tokens of so many steps ago are there: rank 0 has used them.
+  static constexpr size_t kLag = 3;
+
+  void rest() {
+    note_tokens(0);
+    consensus_.flush();
+    watchdog_.rest();
+  }
+
+  void launch(const StepPlan& plan) {
+    watchdog_.begin_step(plan.id);
+    inject_faults(plan.id);
+    runner_.launch(plan);
+    consensus_.launched(plan.id, channel_.checksum());
+    note_tokens(kLag);
+  }
+
+  void note_tokens(size_t lag) {
+    while (consensus_.num_open() > lag) {
+      std::vector<int32_t> tokens = runner_.collect_tokens();
+      if (!tokens.empty() && is_fault_due("tokens", consensus_.oldest_open())) ++tokens[0];
+      consensus_.drew(tokens);
+    }
+  }
+
+  ModelRunner& runner_;
+  PlanChannel channel_;
+  StepConsensus consensus_;
+  Watchdog& watchdog_;
+};
+
+}  // namespace
+
+void run_worker(ModelRunner& runner, const MpiGroup& replica, Watchdog& watchdog) {
+  Worker(runner, replica, watchdog).run();
 }
 
 }  // namespace ll

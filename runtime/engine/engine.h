@@ -5,6 +5,7 @@
 
 #include "runtime/engine/model_runner.h"
 #include "runtime/engine/plan_channel.h"
+#include "runtime/engine/step_consensus.h"
 #include "runtime/process/watchdog.h"
 #include "runtime/schedule/scheduler.h"
 
@@ -32,12 +33,15 @@ class Engine {
   StepEvents step();
 
  private:
+  void launch(PlannedStep step);
   StepEvents commit_oldest();
+  void rest();
 
   Scheduler scheduler_;
   size_t depth_;  // steps in flight while the next is planned
   ModelRunner& runner_;
   PlanChannel channel_;
+  StepConsensus consensus_;
   Watchdog& watchdog_;
   std::deque<PlannedStep> in_flight_;
 };

@@ -6,13 +6,12 @@
 namespace ll {
 
 Flight::Flight(const Backend& b, int64_t max_rows) : backend(b), done(b.device.create_event()) {
-  if (max_rows == 0) return;
   tokens =
       static_cast<int32_t*>(b.device.alloc_host(static_cast<size_t>(max_rows) * sizeof(int32_t)));
 }
 
 Flight::~Flight() {
-  if (tokens) backend.device.free_host(tokens);
+  backend.device.free_host(tokens);
   backend.device.destroy_event(done);
 }
 
@@ -39,10 +38,14 @@ TokenLogprob Scores::at(int64_t row, int32_t token) const {
   return result;
 }
 
-StepResult Flight::take() {
+std::vector<int32_t> Flight::take_tokens() {
   backend.device.wait_host(done);
+  return {tokens, tokens + num_samples};
+}
+
+StepResult Flight::take() {
   StepResult result;
-  result.tokens.assign(tokens, tokens + num_samples);
+  result.tokens = take_tokens();
   auto trimmed = [](TokenLogprob logprob, int32_t count) {
     logprob.top.resize(std::min(logprob.top.size(), static_cast<size_t>(count)));
     return logprob;

@@ -19,14 +19,14 @@ struct Scores {
 };
 
 struct Flight {
-  // max_rows 0: of a rank that collects nothing.
   Flight(const Backend& backend, int64_t max_rows);
   ~Flight();
   Flight(const Flight&) = delete;
   Flight& operator=(const Flight&) = delete;
 
-  // Waits for the step.
+  // These wait for the step; scores are there on the rank that collects them.
   StepResult take();
+  std::vector<int32_t> take_tokens();
 
   const Backend& backend;
   Event done;

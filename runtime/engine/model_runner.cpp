@@ -68,8 +68,7 @@ size_t ModelRunner::buffer_bytes(const RunnerOptions& o, const ModelPart& part, 
 }
 
 std::unique_ptr<Flight> ModelRunner::take_flight() {
-  if (idle_flights_.empty())
-    return std::make_unique<Flight>(backend_, options_.collects ? options_.max_num_seqs : 0);
+  if (idle_flights_.empty()) return std::make_unique<Flight>(backend_, options_.max_num_seqs);
   auto flight = std::move(idle_flights_.back());
   idle_flights_.pop_back();
   return flight;
@@ -107,10 +106,6 @@ void ModelRunner::launch(const StepPlan& plan) {
   else
     run_directly(step, *flight);
   if (trace_) trace_->end_step();
-  if (!options_.collects) {
-    idle_flights_.push_back(std::move(flight));
-    return;
-  }
   backend_.device.record(flight->done, stream_);
   flights_.push_back(std::move(flight));
 }
@@ -208,9 +203,20 @@ void ModelRunner::bring_scores(const ScoredRows& scores, int num_logprobs, int64
 StepResult ModelRunner::collect() {
   ensure(!flights_.empty(), "collect without a launched step");
   StepResult result = flights_.front()->take();
+  land_oldest();
+  return result;
+}
+
+std::vector<int32_t> ModelRunner::collect_tokens() {
+  ensure(!flights_.empty(), "collect without a launched step");
+  std::vector<int32_t> tokens = flights_.front()->take_tokens();
+  land_oldest();
+  return tokens;
+}
+
+void ModelRunner::land_oldest() {
   idle_flights_.push_back(std::move(flights_.front()));
   flights_.pop_front();
-  return result;
 }
 
 bool ModelRunner::is_done() const {

@@ -1,7 +1,7 @@
 #pragma once
 // Mechanism: runs plans on this rank's shard. launch() only enqueues; on a GPU nothing in it waits
-// for the device. Every rank of a replica launches the same plans in the same order; one of them
-// collects.
+// for the device. Every rank of a replica launches the same plans in the same order and learns
+// which tokens were drawn; one of them collects all that came of a step.
 #include <deque>
 #include <memory>
 
@@ -31,6 +31,8 @@ class ModelRunner {
   void launch(const StepPlan& plan);
   // The result of the oldest launched step; waits for it. Only where options.collects.
   StepResult collect();
+  // The tokens alone, on any rank.
+  std::vector<int32_t> collect_tokens();
   // Whether collect() would not wait.
   bool is_done() const;
 
@@ -43,6 +45,7 @@ class ModelRunner {
 
  private:
   std::unique_ptr<Flight> take_flight();
+  void land_oldest();
   DecodeGraphs::Key graph_of(const StepPlan& plan) const;
   void update_tables(const StepDescription& step);
   void run_captured(const StepDescription& step, Flight& flight);

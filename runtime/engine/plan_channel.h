@@ -11,6 +11,8 @@ class PlanChannel {
 
   void send(const StepPlan& plan);  // rank 0
   StepPlan receive();               // the others; sleeps while there is none
+  // The plan's that was last sent or received.
+  int32_t checksum() const { return checksum_; }
 
  private:
   // A plan of up to two hundred decode rows fits in one message, which at below 4 KB goes out
@@ -19,6 +21,7 @@ class PlanChannel {
 
   const MpiGroup& group_;
   std::vector<int32_t> buffer_;
+  int32_t checksum_ = 0;
 };
 
 }  // namespace ll

@@ -12,7 +12,7 @@ struct RunnerOptions {
   int64_t page_size = 64;  // positions a rank has in a page
   // Decode steps of up to so many rows are captured as graphs, where the device has them.
   int32_t graph_max_rows = 0;
-  bool collects = true;  // this rank brings results to the host
+  bool collects = true;  // this rank brings scores to the host, too
 };
 
 }  // namespace ll

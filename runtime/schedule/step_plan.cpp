@@ -145,8 +145,9 @@ std::vector<int32_t> StepPlan::encode() const {
 }
 
 StepPlan StepPlan::decode_from(std::span<const int32_t> flat) {
-  ensure(!flat.empty() && checksum(flat.first(flat.size() - 1)) == flat.back(),
-         "step plan: bad checksum; ranks diverged");
+  check(!flat.empty() && checksum(flat.first(flat.size() - 1)) == flat.back(),
+        "the plan of a step arrived damaged: its checksum is wrong; the network or a rank's memory "
+        "may be faulty");
   Reader r(flat.first(flat.size() - 1));
   StepPlan p;
   r.get(p.id);

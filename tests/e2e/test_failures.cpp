@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <regex>
@@ -30,13 +31,16 @@ struct Busy {
   TempFolder folder;
   Process process;
 
-  explicit Busy(int np, const std::string& grid = "grid=auto")
+  // `fault`: as LITELANG_FAULT has it; one that comes at once lets nothing be answered.
+  explicit Busy(int np, const std::string& grid = "grid=auto", const std::string& fault = "")
       : process(batch_command({.np = np,
                                .sets = {fmt::format("step_timeout_s={}", kTimeoutSeconds),
                                         "scheduler.max_num_seqs=8", grid}},
-                              folder.write("in", long_work()), folder.path("out"))) {
+                              folder.write("in", long_work()), folder.path("out")),
+                {.input = "", .env = {{"LITELANG_FAULT", fault}}}) {
+    if (fault.starts_with("load")) return;
     REQUIRE(wait_until([&] { return !read_file(folder.path("out.partial")).empty(); },
-                       std::chrono::seconds(30)));
+                       std::chrono::seconds(60)));
   }
 
   // Ends within its time limit and mpirun's delays, saying one line of this form.
@@ -66,9 +70,9 @@ TEST_CASE("a killed rank") {
     CAPTURE(rank);
     Busy busy(3);
     kill(busy.process.rank(rank), SIGKILL);
-    busy.check_ends(
-        fmt::format(R"(rank {} on \S+: ended in step \d+.*: rank {} \(process \d+\) died)",
-                    rank == 0 ? 1 : 0, rank));
+    busy.check_ends(fmt::format(
+        R"(rank {} on \S+ \(CPU.*\): ended in step \d+.*: rank {} \(process \d+\) died)",
+        rank == 0 ? 1 : 0, rank));
   }
 }
 
@@ -78,7 +82,7 @@ TEST_CASE("a stopped rank") {
     Busy busy(3);
     kill(busy.process.rank(rank), SIGSTOP);
     busy.check_ends(fmt::format(
-        R"(rank [0-2] on \S+: no progress for {} s (in step \d+|while waiting).*; rank {} \(process \d+\) is stopped)",
+        R"(rank [0-2] on \S+ \(CPU.*\): no progress for {} s (in step \d+|while waiting).*; rank {} \(process \d+\) is stopped)",
         kTimeoutSeconds, rank));
   }
 }
@@ -88,12 +92,91 @@ TEST_CASE("a stopped rank that is a replica of its own") {
     CAPTURE(rank);
     Busy busy(3, "grid.dp=3");
     kill(busy.process.rank(rank), SIGSTOP);
-    std::string who =
-        rank == 0 ? R"(rank [12] on \S+: rank 0)" : fmt::format(R"(rank {} on \S+)", rank);
+    std::string who = rank == 0
+                          ? R"(rank [12] on \S+ \(CPU.*\), .*: rank 0)"
+                          : fmt::format(R"(rank 0 on \S+ \(CPU.*\), .*: rank {} on \S+)", rank);
     busy.check_ends(who +
                     fmt::format(R"( has said nothing for {} s; rank {} \(process \d+\) is stopped)",
                                 kTimeoutSeconds + 1, rank));
   }
+}
+
+TEST_CASE("an error of the device") {
+  for (int rank : {0, 1}) {
+    CAPTURE(rank);
+    Busy busy(2, "grid=auto", fmt::format("device:{}:5", rank));
+    busy.check_ends(fmt::format(
+        R"(rank {} on \S+ \(CPU.*\), in step 5: the device failed: a test asked for it)", rank));
+  }
+}
+
+TEST_CASE("a rank that draws other tokens than the others") {
+  Busy busy(2, "grid=auto", "tokens:1:5");
+  busy.check_ends(
+      R"(rank [01] on \S+ \(CPU.*\), in step \d+.*: the ranks disagree on step 5: rank 1 on \S+ \(CPU.*\) has drawn other tokens than rank 0 .*)");
+}
+
+TEST_CASE("a plan that arrives damaged") {
+  Busy busy(2, "grid=auto", "plan:1:5");
+  busy.check_ends(
+      R"(rank 1 on \S+ \(CPU.*\), in step 4.*: the plan of a step arrived damaged: .*)");
+}
+
+TEST_CASE("a rank that hangs says so itself, rather than one that waits for it") {
+  for (int rank : {0, 1}) {
+    CAPTURE(rank);
+    Busy busy(2, "grid=auto", fmt::format("hang:{}:5", rank));
+    busy.check_ends(fmt::format(R"(rank {} on \S+ \(CPU.*\): no progress for {} s in step 5; .*)",
+                                rank, kTimeoutSeconds));
+  }
+}
+
+TEST_CASE("a rank that hangs or is stopped while it loads") {
+  Busy hangs(2, "grid=auto", "load:1:0");
+  hangs.check_ends(
+      fmt::format(R"(rank 1 on \S+ \(CPU.*\): no progress for {} s while loading weights; .*)",
+                  kTimeoutSeconds));
+  Busy stopped(2, "grid=auto", "load:1:0");
+  auto has_begun = [&] {
+    return stopped.process.err_so_far().find("memory of a rank") != std::string::npos;
+  };
+  REQUIRE(wait_until(has_begun, std::chrono::seconds(30)));
+  kill(stopped.process.rank(1), SIGSTOP);
+  stopped.check_ends(fmt::format(
+      R"(rank 0 on \S+ \(CPU.*\): no progress for {} s while .*; rank 1 \(process \d+\) is stopped)",
+      kTimeoutSeconds));
+}
+
+TEST_CASE("ranks that are not alike are refused by name") {
+  TempFolder folder;
+  std::string other = folder.path("litelang-run"), in = folder.write("in", long_work());
+  std::string text = read_file(program("litelang-run"));
+  size_t at = text.find("litelang {} (");  // of its version
+  REQUIRE(at != text.npos);
+  text.replace(at, 8, "litelanG");
+  folder.write("litelang-run", text);
+  std::filesystem::permissions(other, std::filesystem::perms::owner_all);
+  auto run_with = [&](const std::string& second, const std::string& setting) {
+    auto command = batch_command({.np = 1}, in, folder.path("out"));
+    command.insert(command.end(), {":", "-np", "1", second});
+    auto more = batch_command({.np = 1, .sets = {setting}}, in, folder.path("out"));
+    command.insert(command.end(), std::find(more.begin(), more.end(), "--set"), more.end());
+    return run(command);
+  };
+  Outcome version = run_with(other, "seed=0");
+  INFO(version.err);
+  CHECK(version.exit_code == 2);
+  CHECK(lines_of(version.err).size() == 1);
+  CHECK(std::regex_search(
+      version.err,
+      std::regex(
+          R"(litelang-run: rank 1 on \S+ has the program litelanG .*, rank 0 on \S+ has litelang )")));
+  Outcome settings = run_with(program("litelang-run"), "seed=5");
+  INFO(settings.err);
+  CHECK(settings.exit_code == 2);
+  CHECK(lines_of(settings.err).size() == 1);
+  CHECK(settings.err.find("rank 1 on ") != settings.err.npos);
+  CHECK(settings.err.find("has the settings [") != settings.err.npos);
 }
 
 TEST_CASE("a cancelled run") {
@@ -101,7 +184,8 @@ TEST_CASE("a cancelled run") {
     CAPTURE(signal);
     Busy busy(2);
     busy.process.signal(signal);
-    busy.check_ends(R"(rank 0 on \S+: ended in step \d+.*: the job was cancelled, or .*)");
+    busy.check_ends(
+        R"(rank 0 on \S+ \(CPU.*\): ended in step \d+.*: the job was cancelled, or .*)");
   }
 }
 
@@ -114,7 +198,7 @@ TEST_CASE("a suspended run goes on when it is continued") {
     std::this_thread::sleep_for(std::chrono::seconds(kTimeoutSeconds + 1));
   }
   busy.process.signal(SIGTERM);
-  busy.check_ends(R"(rank 0 on \S+: ended in step \d+.*: the job was cancelled, or .*)");
+  busy.check_ends(R"(rank 0 on \S+ \(CPU.*\): ended in step \d+.*: the job was cancelled, or .*)");
 }
 
 TEST_CASE("ranks do not outlive mpirun") {

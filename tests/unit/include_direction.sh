@@ -39,7 +39,7 @@ kernels/backend.cpp
 kernels/backend_versions    backend_versions.h
 
 parallel                    communicator.h grid_shape.h shard_spec.h
-parallel/mpi                agreement.h launch_claim.h mpi_environment.h
+parallel/mpi                agreement.h background_gather.h launch_claim.h mpi_environment.h
                             mpi_group.h mpi_mailbox.h peers.h pmi_support.h starter.h | mpi_communicator.h
 parallel/nccl               | nccl_communicator.h
 parallel/make_communicator  make_communicator.h
