@@ -20,7 +20,7 @@ const char* meaning_of(int signal) {
     case SIGHUP:
       return "somebody asked it to end";
     case kEndedByRank:
-      return "it was a rank that did it, as mpirun waited for a host that no longer answers";
+      return "it was a rank that did it, as mpirun waited for one that no longer answers";
     case SIGXCPU:
       return "it used up its limit of processor time (ulimit -t)";
     case SIGBUS:

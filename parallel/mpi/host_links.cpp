@@ -300,6 +300,14 @@ std::string HostLinks::find_fault(milliseconds silence) const {
   return state_->find_fault(silence);
 }
 
+bool HostLinks::has_silent() const {
+  std::lock_guard lock(state_->mutex);
+  auto latest = Clock::now() - 4 * state_->period;
+  return std::any_of(state_->peers.begin(), state_->peers.end(), [&](const Peer& p) {
+    return p.state == Peer::State::kOpen && p.heard < latest;
+  });
+}
+
 void HostLinks::send_explained() { state_->send(Kind::kExplained); }
 
 bool HostLinks::is_explained() const { return state_->is_explained; }

@@ -47,6 +47,9 @@ class HostLinks {
   // on node7 (CPU) died in step 17". Empty: none.
   std::string find_fault(std::chrono::milliseconds silence) const;
 
+  // Whether one has missed several of its words.
+  bool has_silent() const;
+
   // To all: the user knows why the job ends.
   void send_explained();
   bool is_explained() const;

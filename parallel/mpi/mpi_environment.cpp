@@ -31,6 +31,9 @@ std::string built_library() {
 // All ranks have just met in MPI_Init.
 constexpr auto kPairLimit = std::chrono::seconds(20);
 
+// As Peers::launchers_time().
+constexpr auto kLauncherLimit = std::chrono::seconds(6);
+
 // Both ends of a broken pair notice; the lower rank speaks, unless it cannot be heard.
 void check_pairs(const MpiGroup& world) {
   std::vector<int> silent = silent_members(world, kPairLimit);
@@ -94,7 +97,7 @@ int MpiEnvironment::launch_rank() {
 }
 
 void MpiEnvironment::abort(ExitCode code) {
-  end_stuck_starter();
+  end_stuck_starter(kLauncherLimit);
   int size = 1;
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   // Alone there is nobody to end, and the library's own words on it would hide the error's.

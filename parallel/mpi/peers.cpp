@@ -17,6 +17,11 @@ std::chrono::milliseconds Peers::turn() const {
   return links_->is_first_away() ? turn : turn * 5;
 }
 
+// mpirun by itself takes up to four.
+std::chrono::milliseconds Peers::launchers_time() const {
+  return std::chrono::seconds(links_ && links_->has_silent() ? 2 : 6);
+}
+
 void Peers::send_explained() const {
   local_.send_explained();
   if (links_) links_->send_explained();

@@ -30,6 +30,9 @@ class Peers {
   // Whether there are such; whether they are able to.
   bool has_before() const { return local_.num_below() > 0 || is_linked_to_first(); }
   bool has_running_before() const { return local_.num_running_below() > 0 || is_linked_to_first(); }
+  // How long the launcher may take to end the job when this rank has left; less where it may wait
+  // for a host that does not answer.
+  std::chrono::milliseconds launchers_time() const;
   // Tells all that the user knows why the job ends; whether one told this process.
   void send_explained() const;
   bool is_explained() const;

@@ -23,11 +23,11 @@ void sleep_ms(int64_t ms) {
 }
 
 // In a copy of a process with threads: calls of the system alone.
-[[noreturn]] void watch_starter(pid_t starter) {
+[[noreturn]] void watch_starter(pid_t starter, int64_t patience_ms) {
   setsid();
   // mpirun waits for the end of what its ranks can write to.
   for (int fd = 0; fd < kOpenFiles; ++fd) close(fd);
-  for (int i = 0; i < 30 && kill(starter, 0) == 0; ++i) sleep_ms(100);
+  for (; patience_ms > 0 && kill(starter, 0) == 0; patience_ms -= 100) sleep_ms(100);
   if (kill(starter, kEndedByRank) == 0) sleep_ms(500);
   kill(starter, SIGKILL);
   _exit(0);
@@ -43,12 +43,12 @@ bool is_started_by_mpirun() {
   return std::find(kLaunchers.begin(), kLaunchers.end(), parent) != kLaunchers.end();
 }
 
-void end_stuck_starter() {
+void end_stuck_starter(std::chrono::milliseconds patience) {
   static std::atomic<bool> is_watched = false;
   if (!is_started_by_mpirun() || is_watched.exchange(true)) return;
   pid_t starter = getppid();
   // Not fork(), which would call what libraries have registered for it.
-  if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0) watch_starter(starter);
+  if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0) watch_starter(starter, patience.count());
 }
 
 }  // namespace ll

@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <csignal>
 
 namespace ll {
@@ -11,8 +12,8 @@ bool is_started_by_mpirun();
 
 // For a rank that ends because the job is broken. mpirun waits for ever for the ranks of a host
 // that is gone, and its daemon for mpirun: a process of its own looks whether the one that started
-// this rank has ended three seconds later, and ends it otherwise. Nothing where another launcher
+// this rank has ended within `patience`, and ends it otherwise. Nothing where another launcher
 // started it.
-void end_stuck_starter();
+void end_stuck_starter(std::chrono::milliseconds patience);
 
 }  // namespace ll

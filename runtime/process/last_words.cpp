@@ -56,8 +56,8 @@ void LastWords::take_the_floor() {
   while (is_taken.exchange(true)) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
-void LastWords::leave() {
-  end_stuck_starter();
+void LastWords::leave() const {
+  end_stuck_starter(peers_.launchers_time());
   std::_Exit(static_cast<int>(ExitCode::kError));
 }
 

@@ -42,7 +42,7 @@ class LastWords {
  private:
   // Leaves quietly if a peer tells the user first.
   void let_peers_speak(std::chrono::milliseconds patience) const;
-  [[noreturn]] static void leave();
+  [[noreturn]] void leave() const;
   void say(const std::string& text) const;
 
   mutable std::mutex mutex_;

@@ -39,8 +39,10 @@ struct Busy {
                               folder.write("in", long_work()), folder.path("out")),
                 {.input = "", .env = {{"LITELANG_FAULT", fault}}}) {
     if (fault.starts_with("load")) return;
-    REQUIRE(wait_until([&] { return !read_file(folder.path("out.partial")).empty(); },
-                       std::chrono::seconds(60)));
+    auto is_under_way = [&] { return !read_file(folder.path("out.partial")).empty(); };
+    bool was_in_time = wait_until(is_under_way, std::chrono::seconds(60));
+    INFO(process.err_so_far());
+    REQUIRE(was_in_time);
   }
 
   // Ends within its time limit and mpirun's delays, saying one line of this form.
