@@ -56,6 +56,18 @@ asio::awaitable<void> fetch(Connection& from, const LoadTarget& target, const st
   co_await http::async_read(from.stream, from.buffer, response, asio::use_awaitable);
 }
 
+// Not so the first of a chat, which names the role, and the last, which may say only why it ended.
+bool brings_text(const Json& event) {
+  auto choices = event.find("choices");
+  if (choices == event.end() || !choices->is_array() || choices->empty()) return false;
+  const Json& choice = choices->front();
+  if (!choice.contains("delta")) return !choice.value("text", "").empty();
+  for (const char* name : {"content", "reasoning_content"})
+    if (auto found = choice["delta"].find(name); found != choice["delta"].end())
+      if (found->is_string() && !found->get_ref<const std::string&>().empty()) return true;
+  return false;
+}
+
 // What an event says, whose time is `now`.
 void take_event(std::string_view data, double now, double& last, LoadAnswer& answer) {
   Json event = Json::parse(data);
@@ -64,7 +76,7 @@ void take_event(std::string_view data, double now, double& last, LoadAnswer& ans
     answer.prompt_tokens = event["usage"].value("prompt_tokens", int64_t{0});
     answer.tokens = event["usage"].value("completion_tokens", answer.tokens);
   }
-  if (event["choices"].empty()) return;
+  if (!brings_text(event)) return;
   if (last < 0)
     answer.first_token = now;
   else
@@ -113,6 +125,7 @@ class Load {
       if (answer.error.empty()) answer.error = "failed";
     }
     answer.end = now();
+    if (answer.first_token == 0) answer.first_token = answer.end;
     --num_open_;
     room_.cancel();
   }

@@ -133,7 +133,7 @@ TEST_CASE("many streams, clients that leave and malformed requests: nothing is l
     CHECK(round.whole + round.left >= streams);
     CHECK(round.left > streams / 10);
   }
-  CHECK(after < before + 8);
+  CHECK(after < before + 4);
   CHECK(text_of(events_of(server.ask("/v1/completions", greedy(11, true)).body)) ==
         " is not aware of the fact that the kernel is not");
   server.end();
