@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/check_call.h"
+#include "base/staged_file.h"
 
 namespace ll {
 
@@ -26,21 +27,9 @@ std::string folder_of(const std::string& path) {
 }
 
 void write_durably(const std::string& path, std::string_view text) {
-  std::string stage = path + ".tmp";
-  int fd = ::open(stage.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  bool ok = fd >= 0;
-  while (ok && !text.empty()) {
-    ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    ok = n > 0;
-    if (ok) text.remove_prefix(static_cast<size_t>(n));
-  }
-  ok = ok && ::fsync(fd) == 0;
-  int error = errno;
-  if (fd >= 0) ::close(fd);
-  if (!ok) ::unlink(stage.c_str());
-  check(ok, "{}: cannot write: {}", path, std::strerror(error));
-  rename_durably(stage, path);
+  StagedFile file(path);
+  file.write(text);
+  file.commit();
 }
 
 void rename_durably(const std::string& from, const std::string& to) {

@@ -6,7 +6,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
+#include <utility>
 
 #include "base/check_call.h"
 #include "base/durable_file.h"
@@ -64,11 +66,14 @@ void OutputStage::create() {
     bool is_made = fs::create_directory(stage_, error);
     check(is_made || !error, "{}: cannot be created: {}", stage_, error.message());
     check(is_made, "{}: is there already; remove it", stage_);
-    lock_ = lock_folder(stage_);
+    // Another process may take it for left behind before it is locked: then it holds the lock until
+    // it has removed it.
+    lock_ = ::open(stage_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock_ < 0) continue;
+    while (::flock(lock_, LOCK_EX) != 0 && errno == EINTR) continue;
     struct stat info = {};
-    bool was_removed = lock_ >= 0 && ::fstat(lock_, &info) == 0 && info.st_nlink == 0;
-    if (!was_removed) return;  // by another process, before it was locked
-    ::close(lock_);
+    if (::fstat(lock_, &info) != 0 || info.st_nlink > 0) return;
+    ::close(std::exchange(lock_, -1));
   }
 }
 

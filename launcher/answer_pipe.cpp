@@ -12,23 +12,13 @@
 
 #include "base/check_call.h"
 #include "base/output_file.h"
+#include "base/write_all.h"
 #include "base/write_signals.h"
 
 namespace ll {
 namespace {
 
 constexpr size_t kBufferBytes = 1 << 16;
-
-// 0, or errno.
-int write_all(int fd, const char* data, size_t size) {
-  while (size > 0) {
-    ssize_t n = ::write(fd, data, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno;
-    data += n, size -= static_cast<size_t>(n);
-  }
-  return 0;
-}
 
 }  // namespace
 
@@ -60,8 +50,9 @@ void AnswerPipe::copy() {
     ssize_t n = ::read(read_end_, buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
-    reason_ = write_all(to_, buffer.data(), static_cast<size_t>(n));
-    if (reason_ != 0) break;
+    if (write_all(to_, {buffer.data(), static_cast<size_t>(n)})) continue;
+    reason_ = errno;
+    break;
   }
   ::close(read_end_);
 }

@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "base/check.h"
+#include "base/write_all.h"
 #include "launcher/answer_pipe.h"
 #include "launcher/child_process.h"
 #include "launcher/config_file.h"
@@ -68,7 +69,7 @@ class SharedConfig {
     std::error_code none;
     if (path.empty() || std::filesystem::is_regular_file(path, none)) return;
     fd_ = ::memfd_create("litelang configuration", MFD_CLOEXEC);
-    bool is_written = fd_ >= 0 && ::write(fd_, text.data(), text.size()) == std::ssize(text);
+    bool is_written = fd_ >= 0 && write_all(fd_, text);
     check(is_written, "{}: cannot be handed on: {}", path, std::strerror(errno));
     path_ = fmt::format("/proc/{}/fd/{}", ::getpid(), fd_);
   }

@@ -17,6 +17,7 @@
 #include "base/input_file.h"
 #include "base/json_tree.h"
 #include "base/printable.h"
+#include "base/write_all.h"
 #include "launcher/options.h"
 #include "model/files/weight_store.h"
 #include "model/text/tokenizer.h"
@@ -155,13 +156,8 @@ class PieceReader {
   bool at_end_ = false;
 };
 
-void write_all(std::string_view text) {
-  while (!text.empty()) {
-    ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    check_call(n > 0, "standard output: cannot write");
-    text.remove_prefix(static_cast<size_t>(n));
-  }
+void print(std::string_view text) {
+  check_call(write_all(STDOUT_FILENO, text), "standard output: cannot write");
 }
 
 // Pieces are converted by several threads and written in order. Nothing is held back while the
@@ -174,7 +170,7 @@ void convert_input(const Tokenizer& tokenizer, const Arguments& a) {
   auto write_oldest = [&] {
     Converted piece = converting.front().get();
     converting.pop_front();
-    write_all(piece.text);
+    print(piece.text);
     check(piece.error.empty(), "{}", piece.error);
   };
   for (;;) {

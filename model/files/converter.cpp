@@ -12,6 +12,7 @@
 #include "base/check_call.h"
 #include "base/output_stage.h"
 #include "base/sha256.h"
+#include "base/write_all.h"
 #include "model/files/file_hasher.h"
 #include "model/files/weight_store.h"
 #include "model/files/weight_store_writer.h"
@@ -47,13 +48,9 @@ class OutputFile {
   }
 
   void write(uint64_t offset, std::span<const std::byte> data) {
-    while (!data.empty()) {
-      ssize_t n = ::pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset));
-      if (n < 0 && errno == EINTR) continue;
-      check_call(n > 0, "{}: cannot be written", path_);
-      data = data.subspan(static_cast<size_t>(n));
-      offset += static_cast<uint64_t>(n);
-    }
+    std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
+    check_call(write_all_at(fd_, bytes, static_cast<int64_t>(offset)), "{}: cannot be written",
+               path_);
   }
 
  private:
