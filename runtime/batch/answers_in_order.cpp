@@ -1,73 +1,25 @@
 #include "runtime/batch/answers_in_order.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <optional>
 
-#include <cerrno>
-#include <cstring>
-#include <utility>
-#include <vector>
-
-#include "base/check.h"
+#include "base/staged_file.h"
+#include "runtime/batch/answer_index.h"
 #include "runtime/batch/journal_scan.h"
 
 namespace ll {
 namespace {
 
-// A new file under PATH.tmp, gone unless it is finished.
-class Copy {
- public:
-  explicit Copy(const std::string& path) : path_(path + ".tmp") {
-    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    check_it(fd_ >= 0);
-  }
-  ~Copy() {
-    if (fd_ < 0) return;
-    ::close(fd_);
-    ::unlink(path_.c_str());
-  }
-  Copy(const Copy&) = delete;
-  Copy& operator=(const Copy&) = delete;
-
-  void add(std::string_view line) {
-    buffer_.append(line) += '\n';
-    if (buffer_.size() >= kBufferBytes) flush();
-  }
-  void finish() {
-    flush();
-    check_it(::fsync(fd_) == 0);
-    int fd = std::exchange(fd_, -1);
-    check_it(::close(fd) == 0);
-  }
-
- private:
-  static constexpr size_t kBufferBytes = size_t{1} << 20;
-
-  void check_it(bool ok) const {
-    check(ok, "{}: cannot write: {}; all answers are in the journal: make room and run again",
-          path_, std::strerror(errno));
-  }
-  void flush() {
-    for (std::string_view rest = buffer_; !rest.empty();) {
-      ssize_t n = ::write(fd_, rest.data(), rest.size());
-      if (n < 0 && errno == EINTR) continue;
-      check_it(n > 0);
-      rest.remove_prefix(static_cast<size_t>(n));
-    }
-    buffer_.clear();
-  }
-
-  std::string path_, buffer_;
-  int fd_ = -1;
-};
+constexpr const char* kAdvice = "; all answers are in the journal: make room and run again";
 
 class Copies {
  public:
-  explicit Copies(const AnswerPlaces& places) : output_(places.output) {
-    if (!places.errors.empty()) errors_.emplace(places.errors);
+  explicit Copies(const AnswerPlaces& places) : output_(places.output, kAdvice) {
+    if (!places.errors.empty()) errors_.emplace(places.errors, kAdvice);
   }
   void add(std::string_view record, bool is_error) {
-    (is_error && errors_ ? *errors_ : output_).add(record);
+    StagedFile& file = is_error && errors_ ? *errors_ : output_;
+    file.write(record);
+    file.write("\n");
   }
   void finish() {
     output_.finish();
@@ -75,31 +27,15 @@ class Copies {
   }
 
  private:
-  Copy output_;
-  std::optional<Copy> errors_;
-};
-
-struct Place {
-  int64_t offset = 0;
-  int64_t length = 0;  // 0: the line has no record
+  StagedFile output_;
+  std::optional<StagedFile> errors_;
 };
 
 void copy_sorted(int journal, const std::string& path, const LineRange& lines, Copies& to) {
-  std::vector<Place> index;
-  for_each_line(journal, path, [&](const JournalLine& line) {
-    auto i = static_cast<size_t>(read_record_head(line.text).value().line - lines.first);
-    if (i >= index.size()) index.resize(i + 1);
-    index[i] = {line.offset, static_cast<int64_t>(line.text.size())};
-  });
-  std::string record;
-  for (const Place& place : index) {
-    if (place.length == 0) continue;
-    record.resize(static_cast<size_t>(place.length));
-    ssize_t n = ::pread(journal, record.data(), record.size(), place.offset);
-    check(n == place.length, "{}: cannot read: {}", path,
-          n < 0 ? std::strerror(errno) : "it became shorter");
-    to.add(record, read_record_head(record).value().is_error);
-  }
+  AnswerIndex index(journal, path, lines);
+  for (int64_t line = lines.first; line <= index.last_line(); ++line)
+    if (std::string record = index.record_of(line); !record.empty())
+      to.add(record, read_record_head(record).value().is_error);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ ExitCode BatchJob::run(LineReader& input) {
                      {.range = lines, .without = &output_.answered()});
     answer(feed);
   }
-  if (stop_) return stop(*stop_);
+  if (stop_ && !has_ended(*stop_)) return give_up(*stop_);
   finish(input);
   return ExitCode::kDone;
 }
@@ -55,7 +55,10 @@ ExitCode BatchJob::run(LineReader& input) {
 void BatchJob::answer(RequestFeed& feed) {
   while (pool_.has_work() || !feed.is_done() || output_.is_waiting()) {
     stop_ = policy_.check(StopPolicy::Clock::now());
-    if (stop_) return;
+    if (stop_) {
+      has_read_all_ = feed.is_done();
+      return;
+    }
     // No more is begun than the reader of a pipe takes; to the other ranks that is a rest.
     if (output_.is_waiting())
       output_.flush(pool_.has_work() ? std::chrono::milliseconds(0) : kIdlePatience);
@@ -84,7 +87,8 @@ void BatchJob::finish(const LineReader& input) {
 }
 
 // Lines that come later are not asked; of those that are, each ends in time or is given back.
-ExitCode BatchJob::stop(const Stop& stop) {
+// Whether all are answered then.
+bool BatchJob::has_ended(const Stop& stop) {
   // A reader that has paused gets no longer than the requests.
   auto waits = [&] { return output_.is_waiting() && StopPolicy::Clock::now() < stop.end; };
   while (pool_.has_work() || waits()) {
@@ -93,6 +97,10 @@ ExitCode BatchJob::stop(const Stop& stop) {
       output_.flush(pool_.has_work() ? std::chrono::milliseconds(0) : kIdlePatience);
     step();
   }
+  return has_read_all_ && num_given_back_ == 0 && !output_.is_waiting();
+}
+
+ExitCode BatchJob::give_up(const Stop& stop) {
   output_.sync();
   progress_.finish(counts_);
   fmt::print(stderr, "given back     {} requests, {} of their tokens\n", num_given_back_,

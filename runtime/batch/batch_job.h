@@ -27,7 +27,7 @@ class BatchJob {
 
   // Answers what of the output's lines is not answered; a bad line becomes an error record.
   // kDone; kResumable when the policy had it stop before the end: what was expected to end in time
-  // is answered, the rest is not.
+  // is answered, the rest, if any, is not.
   ExitCode run(LineReader& input);
 
   // Requests to have ready behind those that run.
@@ -36,7 +36,8 @@ class BatchJob {
  private:
   void answer(RequestFeed& feed);
   void finish(const LineReader& input);
-  ExitCode stop(const Stop& stop);
+  bool has_ended(const Stop& stop);
+  ExitCode give_up(const Stop& stop);
   void give_back(const Stop& stop);
   void step();
   void read(RequestFeed& feed);
@@ -59,6 +60,7 @@ class BatchJob {
   Progress progress_;
   TokenRate rate_;
   std::optional<Stop> stop_;
+  bool has_read_all_ = false;  // when it came
   int64_t num_given_back_ = 0, num_tokens_lost_ = 0;
 };
 

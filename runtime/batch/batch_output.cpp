@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/durable_file.h"
+#include "base/input_file.h"
 #include "runtime/batch/answers_in_order.h"
 #include "runtime/batch/input_digest.h"
 
@@ -66,34 +67,49 @@ void BatchOutput::open_journal(const std::string& host) {
                                            [&] { return before_ ? before_->writer.text() : ""; });
   // As it is now that nobody else writes it.
   before_ = JobFile::read(job_path);
-  auto there = FinishedOutput::of(output_);
-  bool is_ours = there && before_ && before_->finished == there && !config_.job.overwrite;
-  check(!there || config_.job.overwrite || is_ours,
-        "{}: exists already; remove it, choose another job.output, or set job.overwrite: true",
-        output_);
+  find_finished();
   job_.fingerprint.input_path = config_.job.input;
   job_.fingerprint.input = digest_input(config_.job.input);
   job_.fingerprint.part = config_.job.part;
   job_.writer = JobWriter::self(host);
   lines_ = config_.job.part.of(job_.fingerprint.input.lines);
-  is_complete_ = is_ours;
   check_error_file();
-  bool has_begun = is_ours || (journal_->size() > 0 && config_.job.resume != Resume::kRestart);
+  bool has_begun = is_ours_ || (journal_->size() > 0 && config_.job.resume != Resume::kRestart);
   if (!has_begun) {
-    const std::string& errors = config_.job.error_file;
-    check(
-        errors.empty() || config_.job.overwrite || !FinishedOutput::of(errors),
-        "{}: exists already; remove it, choose another job.error_file, or set job.overwrite: true",
-        errors);
+    check_begins();
     return before_.reset();
   }
   check(before_.has_value(),
         "{}: is missing, so nobody knows whose answers are in {}; set job.resume: restart to "
         "begin anew",
         job_path, journal_->path());
-  check_same_input(before_->fingerprint, job_.fingerprint, is_ours ? output_ : journal_->path(),
-                   is_ours ? "job.overwrite: true" : "job.resume: restart");
-  is_ours ? journal_->remove() : scan();  // of a run that was killed while it removed it
+  check_same_input(before_->fingerprint, job_.fingerprint, is_ours_ ? output_ : journal_->path(),
+                   is_ours_ ? "job.overwrite: true" : "job.resume: restart");
+  if (is_complete_) return journal_->remove();  // of a run that was killed while it removed it
+  bool goes_on = journal_->size() > 0 && config_.job.resume != Resume::kRestart;
+  goes_on ? scan() : scan_finished();
+}
+
+// Whose the file is that has the output's name.
+void BatchOutput::find_finished() {
+  auto there = FinishedOutput::of(output_);
+  if (!there || config_.job.overwrite) return;
+  bool is_finished = before_ && before_->finished == there,
+       is_replaced = before_ && before_->replaced == there;
+  is_ours_ = is_finished || is_replaced;
+  check(is_ours_ || there->bytes == 0,
+        "{}: exists already; remove it, choose another job.output, or set job.overwrite: true",
+        output_);
+  is_complete_ = is_finished && !(config_.job.retry_errors && before_->counts.failed > 0);
+  if (is_ours_ && !is_complete_) job_.replaced = there;
+}
+
+void BatchOutput::check_begins() const {
+  const std::string& path = config_.job.error_file;
+  auto errors = FinishedOutput::of(path);
+  check(config_.job.overwrite || !errors || errors->bytes == 0,
+        "{}: exists already; remove it, choose another job.error_file, or set job.overwrite: true",
+        path);
 }
 
 void BatchOutput::check_error_file() const {
@@ -105,27 +121,41 @@ void BatchOutput::check_error_file() const {
 
 void BatchOutput::scan() {
   scan_ = scan_journal(journal_->fd(), journal_->path(), lines_);
-  if (!drops_errors()) return;
-  // Errors are asked again, so they are not answered.
+  if (config_.job.retry_errors && scan_.num_errors > 0)
+    drop_errors(journal_->fd(), journal_->path());
+}
+
+// What is asked again of an output that was complete; the rest goes back into the journal.
+void BatchOutput::scan_finished() {
+  InputFile file(output_);
+  is_refilled_ = true;
+  scan_ = scan_journal(file.fd(), output_, lines_);
+  drop_errors(file.fd(), output_);
+  num_dropped_ = before_->counts.failed;  // those in a file of their own, too
+}
+
+// Errors are asked again, so they are not answered.
+void BatchOutput::drop_errors(int fd, const std::string& path) {
   LineSet kept, seen;
-  for_each_line(journal_->fd(), journal_->path(), [&](const JournalLine& line) {
+  for_each_line(fd, path, [&](const JournalLine& line) {
     if (is_kept(line, seen)) kept.insert(read_record_head(line.text).value().line);
   });
   scan_.answered = std::move(kept);
+  num_dropped_ = scan_.num_errors;
 }
 
 bool BatchOutput::is_kept(const JournalLine& line, LineSet& seen) const {
   RecordHead head = read_record_head(line.text).value();
   bool is_first = seen.insert(head.line);
-  return is_first && !(head.is_error && config_.job.retry_errors);
+  return is_first && !(head.is_error && (config_.job.retry_errors || is_refilled_));
 }
 
 void BatchOutput::set_model(const ModelIdentity& model) {
   job_.fingerprint.model = model;
   if (!before_ || config_.job.resume == Resume::kForce) return;
   check_same_model(
-      before_->fingerprint.model, model, is_complete_ ? output_ : journal_->path(),
-      is_complete_ ? "job.overwrite: true" : "job.resume: force to go on all the same, or restart");
+      before_->fingerprint.model, model, is_ours_ ? output_ : journal_->path(),
+      is_ours_ ? "job.overwrite: true" : "job.resume: force to go on all the same, or restart");
 }
 
 std::vector<std::string> BatchOutput::news() const {
@@ -135,13 +165,13 @@ std::vector<std::string> BatchOutput::news() const {
   if (!before_) return {};
   std::vector<std::string> news = {
       fmt::format("resumed        {} of {} answered before", scan_.answered.size(), lines_.size())};
-  int64_t torn = journal_->size() - scan_.num_bytes;
+  int64_t torn = is_refilled_ ? 0 : journal_->size() - scan_.num_bytes;
   if (torn > 0) news.push_back(fmt::format("               a torn line of {} bytes was cut", torn));
   if (scan_.num_repeated > 0)
     news.push_back(fmt::format("               {} answers of lines that have one were dropped",
                                scan_.num_repeated));
-  if (drops_errors())
-    news.push_back(fmt::format("               {} errors are asked again", scan_.num_errors));
+  if (num_dropped_ > 0)
+    news.push_back(fmt::format("               {} errors are asked again", num_dropped_));
   return news;
 }
 
@@ -149,11 +179,14 @@ std::vector<std::string> BatchOutput::news() const {
 void BatchOutput::prepare() {
   if (is_prepared_) return;
   is_prepared_ = true;
-  // Nothing is kept of a job that begins anew.
-  journal_->cut(scan_.num_bytes);
-  if (drops_errors() || scan_.num_repeated > 0) {
-    LineSet seen;
-    journal_->keep([&](const JournalLine& line) { return is_kept(line, seen); });
+  LineSet seen;
+  auto keeps = [&](const JournalLine& line) { return is_kept(line, seen); };
+  if (is_refilled_) {
+    InputFile file(output_);
+    journal_->refill(file.fd(), output_, keeps);
+  } else {
+    journal_->cut(scan_.num_bytes);  // nothing is kept of a job that begins anew
+    if (num_dropped_ > 0 || scan_.num_repeated > 0) journal_->keep(keeps);
   }
   counts_ = {.total = scan_.answered.size(), .failed = num_answered_errors()};
   job_.write(output_ + ".job");
@@ -181,7 +214,9 @@ void BatchOutput::finish() {
   AnswerPlaces places{.output = output_,
                       .errors = config_.job.error_file,
                       .is_sorted = config_.job.order == Order::kInput};
-  bool is_copied = places.is_sorted || (!places.errors.empty() && counts_.failed > 0);
+  // Errors that were asked again may be there still.
+  bool has_errors = counts_.failed > 0 || job_.replaced.has_value();
+  bool is_copied = places.is_sorted || (!places.errors.empty() && has_errors);
   if (is_copied) copy_answers(journal_->fd(), journal_->path(), lines_, places);
   std::string last = is_copied ? output_ + ".tmp" : journal_->path();
   // Before the output has its name, so that whoever finds it there knows whose it is.

@@ -36,7 +36,7 @@ class BatchOutput {
   bool has_known_lines() const { return journal_ != nullptr; }  // else it is read to its end
   // As the runs before left it; nothing is added.
   const LineSet& answered() const { return scan_.answered; }
-  int64_t num_answered_errors() const { return drops_errors() ? 0 : scan_.num_errors; }
+  int64_t num_answered_errors() const { return num_dropped_ > 0 ? 0 : scan_.num_errors; }
   // What the user is told of it, a line each; none of a job that begins.
   std::vector<std::string> news() const;
 
@@ -53,10 +53,13 @@ class BatchOutput {
 
  private:
   void open_journal(const std::string& host);
+  void find_finished();
+  void check_begins() const;
   void check_error_file() const;
   void scan();
+  void scan_finished();
+  void drop_errors(int fd, const std::string& path);
   void prepare();
-  bool drops_errors() const { return config_.job.retry_errors && scan_.num_errors > 0; }
   bool is_kept(const JournalLine& line, LineSet& seen) const;
 
   const EngineConfig& config_;
@@ -67,8 +70,11 @@ class BatchOutput {
   std::optional<JobFile> before_;  // what OUT.job said
   JobFile job_;
   JournalScan scan_;
+  bool is_ours_ = false;      // the output that is there
+  bool is_complete_ = false;  // and has all answers that are wanted
+  bool is_refilled_ = false;  // the journal, from the output: errors of it are asked again
+  int64_t num_dropped_ = 0;   // errors that are asked again
   bool is_prepared_ = false;  // for appending
-  bool is_complete_ = false;
   RequestCounts counts_;
 };
 

@@ -29,7 +29,7 @@ ConfigSection batch_rows() {
                         {"force", B::Resume::kForce, "of another model, dtype or seed, too"},
                         {"restart", B::Resume::kRestart, "begin anew"}})},
                {"retry_errors", flag(&B::retry_errors),
-                "ask lines again that were answered with an error, until the output is complete"},
+                "ask lines again that were answered with an error, of a complete output, too"},
                {"output_order",
                 choice(&B::order,
                        {{"as_finished", B::Order::kAsFinished}, {"input", B::Order::kInput}}),

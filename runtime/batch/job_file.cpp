@@ -5,11 +5,10 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "base/durable_file.h"
 #include "base/input_file.h"
-#include "base/json_fields.h"
+#include "runtime/batch/fingerprint_json.h"
 
 namespace ll {
 namespace {
@@ -19,25 +18,16 @@ using Json = nlohmann::ordered_json;
 constexpr int64_t kFormat = 1;
 constexpr uint64_t kMaxBytes = 1 << 20;
 
-JsonFields object_in(const JsonFields& fields, const std::string& name) {
-  const JsonTree* tree = fields.find(name);
-  check(tree != nullptr, "{}: {} is missing", fields.where(), name);
-  return JsonFields(*tree, fmt::format("{}: {}", fields.where(), name));
+std::optional<FinishedOutput> read_output(const JsonFields& fields, const std::string& name) {
+  if (!fields.has(name)) return std::nullopt;
+  JsonFields output = object_in(fields, name);
+  return FinishedOutput{
+      .inode = static_cast<uint64_t>(output.integer("inode", INT64_MIN, INT64_MAX)),
+      .bytes = output.integer("bytes", 0, INT64_MAX)};
 }
 
-JobFingerprint read_fingerprint(const JsonFields& fields) {
-  JobFingerprint f;
-  JsonFields input = object_in(fields, "input"), model = object_in(fields, "model");
-  f.input_path = input.text("path", "");
-  f.input.sha256 = input.text("sha256", "");
-  f.input.bytes = input.integer("bytes", 0, INT64_MAX);
-  f.input.lines = input.integer("lines", 0, INT64_MAX);
-  f.part = parse_line_part(fields.text("part", "1/1"));
-  f.model.path = model.text("path", "");
-  f.model.fingerprint = model.text("fingerprint", "");
-  f.model.dtype = model.text("dtype", "");
-  f.model.seed = static_cast<uint64_t>(fields.integer("seed", 0, INT64_MAX));
-  return f;
+Json json_of(const FinishedOutput& output) {
+  return {{"inode", static_cast<int64_t>(output.inode)}, {"bytes", output.bytes}};
 }
 
 }  // namespace
@@ -54,8 +44,7 @@ JobWriter JobWriter::self(const std::string& host) {
 
 std::optional<FinishedOutput> FinishedOutput::of(const std::string& path) {
   struct stat info = {};
-  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0)
-    return std::nullopt;
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
   return FinishedOutput{.inode = info.st_ino, .bytes = info.st_size};
 }
 
@@ -70,30 +59,21 @@ std::optional<JobFile> JobFile::read(const std::string& path) {
   job.writer = {.host = writer.text("host", ""),
                 .pid = writer.integer("pid", 0, INT64_MAX, 0),
                 .slurm_job = writer.text("slurm_job", "")};
-  if (!fields.has("finished")) return job;
-  JsonFields finished = object_in(fields, "finished");
-  job.finished = {.inode = static_cast<uint64_t>(finished.integer("inode", INT64_MIN, INT64_MAX)),
-                  .bytes = finished.integer("bytes", 0, INT64_MAX)};
+  job.finished = read_output(fields, "finished");
+  job.replaced = read_output(fields, "replaced");
+  if (!fields.has("request_counts")) return job;
+  JsonFields counts = object_in(fields, "request_counts");
+  job.counts = {.total = counts.integer("total", 0, INT64_MAX, 0),
+                .failed = counts.integer("failed", 0, INT64_MAX, 0)};
   return job;
 }
 
 void JobFile::write(const std::string& path) const {
-  const JobFingerprint& f = fingerprint;
-  Json json = {
-      {"format", kFormat},
-      {"input",
-       {{"path", f.input_path},
-        {"sha256", f.input.sha256},
-        {"bytes", f.input.bytes},
-        {"lines", f.input.lines}}},
-      {"part", part_text(f.part)},
-      {"model",
-       {{"path", f.model.path}, {"fingerprint", f.model.fingerprint}, {"dtype", f.model.dtype}}},
-      {"seed", f.model.seed},
-      {"writer", {{"host", writer.host}, {"pid", writer.pid}, {"slurm_job", writer.slurm_job}}}};
-  if (finished)
-    json["finished"] = {{"inode", static_cast<int64_t>(finished->inode)},
-                        {"bytes", finished->bytes}};
+  Json json = {{"format", kFormat}};
+  write_fingerprint(fingerprint, json);
+  json["writer"] = {{"host", writer.host}, {"pid", writer.pid}, {"slurm_job", writer.slurm_job}};
+  if (replaced) json["replaced"] = json_of(*replaced);
+  if (finished) json["finished"] = json_of(*finished);
   if (finished)
     json["request_counts"] = {{"total", counts.total},
                               {"completed", counts.total - counts.failed},

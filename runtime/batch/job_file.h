@@ -22,9 +22,9 @@ struct JobWriter {
 // The output as it is when all is answered: a file of that name that is another one is not.
 struct FinishedOutput {
   uint64_t inode = 0;
-  int64_t bytes = 0;
+  int64_t bytes = 0;  // none, where all answers are errors, in a file of their own
 
-  // That of a file; none where there is none that holds something.
+  // That of a file; none where there is none.
   static std::optional<FinishedOutput> of(const std::string& path);
   bool operator==(const FinishedOutput&) const = default;
 };
@@ -38,7 +38,8 @@ struct JobFile {
   JobFingerprint fingerprint;
   JobWriter writer;
   std::optional<FinishedOutput> finished;
-  RequestCounts counts;  // written with `finished`, for users; not read
+  std::optional<FinishedOutput> replaced;  // by OUT.partial, when what is asked again is answered
+  RequestCounts counts;                    // with `finished`
 
   // None where there is no such file; throws Error for one that cannot be read.
   static std::optional<JobFile> read(const std::string& path);

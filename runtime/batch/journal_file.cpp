@@ -12,6 +12,7 @@
 
 #include "base/check_call.h"
 #include "base/durable_file.h"
+#include "base/write_all.h"
 
 namespace ll {
 namespace {
@@ -77,6 +78,12 @@ JournalFile::~JournalFile() {
   ::close(fd_);
 }
 
+int64_t JournalFile::last_write() const {
+  struct stat info = {};
+  check_call(::fstat(fd_, &info) == 0, "{}: cannot be examined", path_);
+  return info.st_mtime;
+}
+
 void JournalFile::cut(int64_t size) {
   if (size == size_) return;
   // On disk before OUT.job says whose the rest is.
@@ -85,21 +92,22 @@ void JournalFile::cut(int64_t size) {
 }
 
 // The new file has the lock before it has the name.
-void JournalFile::keep(const std::function<bool(const JournalLine&)>& keeps) {
+void JournalFile::refill(int from, const std::string& from_path,
+                         const std::function<bool(const JournalLine&)>& keeps) {
   std::string stage = path_ + ".tmp";
   int old = std::exchange(fd_, open_to_append(stage, O_TRUNC));
   lock(fd_);
   size_ = 0;
   try {
     std::string block;
-    for_each_line(old, path_, [&](const JournalLine& line) {
+    for_each_line(from, from_path, [&](const JournalLine& line) {
       if (!keeps(line)) return;
       block.append(line.text) += '\n';
       if (block.size() < size_t{1} << 20) return;
-      write_all(block);
+      write(block);
       block.clear();
     });
-    write_all(block);
+    write(block);
     check_call(::fsync(fd_) == 0, "{}: cannot be synced to disk", stage);
     rename_durably(stage, path_);
   } catch (const Error&) {
@@ -111,21 +119,14 @@ void JournalFile::keep(const std::function<bool(const JournalLine&)>& keeps) {
   ::close(old);
 }
 
-void JournalFile::write_all(std::string_view text) {
-  int64_t at = size_;
-  while (!text.empty()) {
-    ssize_t n = ::pwrite(fd_, text.data(), text.size(), at);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      int reason = errno;
-      bool is_cut = ::ftruncate(fd_, size_) == 0;
-      fail("{}: cannot write: {}{}", path_, std::strerror(reason),
-           is_cut ? "; the lines before are whole: make room and run again to go on" : "");
-    }
-    text.remove_prefix(static_cast<size_t>(n));
-    at += n;
+void JournalFile::write(std::string_view text) {
+  if (!write_all_at(fd_, text, size_)) {
+    int reason = errno;
+    bool is_cut = ::ftruncate(fd_, size_) == 0;
+    fail("{}: cannot write: {}{}", path_, std::strerror(reason),
+         is_cut ? "; the lines before are whole: make room and run again to go on" : "");
   }
-  size_ = at;
+  size_ += static_cast<int64_t>(text.size());
 }
 
 void JournalFile::check_sound() {
@@ -136,7 +137,7 @@ void JournalFile::check_sound() {
 void JournalFile::append(std::string_view line) {
   std::string text(line);
   text += '\n';
-  write_all(text);
+  write(text);
   if (!thread_.joinable()) thread_ = std::thread([this] { sync_every_second(); });
   check_sound();
   std::lock_guard lock(mutex_);

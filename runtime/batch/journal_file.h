@@ -26,11 +26,16 @@ class JournalFile {
   const std::string& path() const { return path_; }
   int fd() const { return fd_; }
   int64_t size() const { return size_; }
+  int64_t last_write() const;  // in seconds since 1970
 
   // Before the first append: forgets what is behind the first `size` bytes.
   void cut(int64_t size);
   // The same for lines that `keeps` is false for.
-  void keep(const std::function<bool(const JournalLine&)>& keeps);
+  void keep(const std::function<bool(const JournalLine&)>& keeps) { refill(fd_, path_, keeps); }
+  // Before the first append: holds the lines of another file that `keeps` is true for. All or none,
+  // whatever happens meanwhile.
+  void refill(int from, const std::string& from_path,
+              const std::function<bool(const JournalLine&)>& keeps);
 
   // On its way to the system when this returns, on disk a second later. Throws Error when it cannot
   // be written; the lines before are whole. Throws what check_sound() throws.
@@ -46,7 +51,7 @@ class JournalFile {
 
  private:
   void open_and_lock(const std::function<std::string()>& owner);
-  void write_all(std::string_view text);
+  void write(std::string_view text);
   void sync_now();
   void sync_every_second();
   void end_thread();

@@ -165,6 +165,37 @@ TEST_CASE("a folder that vanishes under a job ends it") {
   CHECK(o.err.find("gone/out.partial: was removed while it was written") != o.err.npos);
 }
 
+TEST_CASE("a full disk costs no answer: with room again the job goes on") {
+  Job whole(requests(800)), job(requests(800));
+  REQUIRE(whole.run(batch_of(2)).exit_code == 0);
+  // A file system of the test's own, that is too small at first.
+  const char* script =
+      "dir=$1 copy=$2; shift 2\n"
+      "mount -t tmpfs -o size=128k none $dir || exit 77\n"
+      "\"$@\"; echo \"first: $?\" >&2\n"
+      "mount -o remount,size=16m $dir\n"
+      "\"$@\" && cp $dir/out $copy\n";
+  std::string small = job.folder.path("small");
+  std::filesystem::create_directory(small);
+  std::vector<std::string> command = {"unshare", "-Urm", "bash", "-c",
+                                      script,    "bash", small,  job.out};
+  for (const std::string& word : batch_command(batch_of(2), job.in, small + "/out"))
+    command.push_back(word);
+  Outcome o = run(command, kSameBytes);
+  INFO(o.err);
+  bool is_allowed = o.exit_code != 77 && o.err.find("unshare: ") == o.err.npos;
+  if (!is_allowed) {
+    MESSAGE("skipped: no file system can be mounted here");
+    return;
+  }
+  CHECK(o.err.find("No space left on device; the lines before are whole: make room and run "
+                   "again to go on") != o.err.npos);
+  CHECK(o.err.find("first: 1\n") != o.err.npos);
+  CHECK(o.err.find("of 800 answered before") != o.err.npos);
+  CHECK(o.exit_code == 0);
+  CHECK(job.sorted(job.out) == whole.sorted(whole.out));
+}
+
 TEST_CASE("parts of one input, each with an output of its own, are the whole") {
   Job whole(requests(100)), job(requests(100));
   REQUIRE(whole.run(batch_of(1)).exit_code == 0);

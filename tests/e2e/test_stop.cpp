@@ -134,6 +134,19 @@ TEST_CASE("what does not end in time is given back at once") {
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(6));
 }
 
+TEST_CASE("a stop that leaves nothing to be asked is an end") {
+  Job job(requests(1, 2) + requests(2, 1500));
+  Process process(job.command(1, {"job.grace=100"}), kSameBytes);
+  REQUIRE(job.gets_answers(1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  process.signal(SIGUSR1);
+  Outcome o = process.wait(std::chrono::seconds(60));
+  INFO(o.err);
+  CHECK(o.exit_code == 0);
+  CHECK(o.err.find("run again") == o.err.npos);
+  CHECK(lines_of(read_file(job.out)).size() == 3);
+}
+
 TEST_CASE("the user's time, and an output that cannot be gone on with") {
   Job job(requests(20, 3000));
   Process process(job.command(1, {"job.stop_after=2", "job.grace=0"}), kSameBytes);

@@ -12,7 +12,7 @@ rooms='
 base                        ascii.h check.h check_call.h durable_file.h exception_text.h hash.h heartbeat.h input_file.h
                             json_fields.h json_tree.h
                             line_reader.h nearest_name.h numbers.h output_file.h output_stage.h printable.h
-                            random.h sha256.h utf8.h version_row.h write_all.h write_signals.h xxh64.h
+                            random.h sha256.h staged_file.h utf8.h version_row.h write_all.h write_signals.h xxh64.h
 
 kernels                     backend.h call_timer.h draw.h dtype.h few_rows.h layer_parts.h ops.h pages.h position_split.h
                             tensor.h fused_decode.h
@@ -98,7 +98,7 @@ CLI/                           launcher
 '
 
 # Types of libraries stay out of headers, but for those of the doors themselves.
-in_headers='runtime/api/choice_json.h runtime/server/http_connection.h runtime/server/http_stream.h kernels/cuda/ parallel/mpi/mpi_handle.h parallel/nccl/nccl_check.h'
+in_headers='runtime/api/choice_json.h runtime/batch/fingerprint_json.h runtime/server/http_connection.h runtime/server/http_stream.h kernels/cuda/ parallel/mpi/mpi_handle.h parallel/nccl/nccl_check.h'
 
 check_includes() {
   find base kernels parallel model runtime launcher -regex '.*\.\(h\|cpp\|cu\|cuh\|inl\)' -print0 | sort -z |

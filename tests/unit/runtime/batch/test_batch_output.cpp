@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "base/json_tree.h"
@@ -62,6 +63,8 @@ struct Job {
 };
 
 using Lines = std::vector<int64_t>;
+
+int64_t lines_of(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
 
 }  // namespace
 
@@ -191,6 +194,72 @@ TEST_CASE("output: errors are final, or asked again") {
   job.run({2});
   CHECK(read_text(job.partial) == good(1) + "\n" + good(2) + "\n");
   CHECK(job.missing() == Lines{3, 4, 5});
+}
+
+TEST_CASE("output: errors of a complete one are asked again; it stays until they are answered") {
+  Job job;
+  job.run({1, -2, 3, -4, 5}, true);
+  CHECK(job.is_complete());
+  job.config.job.retry_errors = true;
+  CHECK_FALSE(job.is_complete());
+  CHECK(job.missing() == Lines{2, 4});
+  std::string before = read_text(job.out);
+  job.run({4});
+  CHECK(read_text(job.out) == before);
+  CHECK(read_text(job.partial) ==
+        good(1) + "\n" + good(3) + "\n" + good(5) + "\n" + good(4) + "\n");
+  job.config.job.retry_errors = false;  // whoever goes on has no choice
+  CHECK(job.missing() == Lines{2});
+  ModelIdentity other = kModel;
+  other.fingerprint = "def";
+  CHECK(contains(job.error(other), "out: holds answers of another model"));
+  job.run({-2}, true);
+  CHECK(read_text(job.out) ==
+        good(1) + "\n" + good(3) + "\n" + good(5) + "\n" + good(4) + "\n" + bad(2) + "\n");
+  CHECK(job.is_complete());
+  job.config.job.retry_errors = true;
+  job.run({2}, true);
+  CHECK(job.is_complete());  // nothing is left to ask again
+}
+
+TEST_CASE(
+    "output: a kill before the new output has its name costs nothing of what was asked again") {
+  Job job;
+  job.run({1, 2, 3, 4, -5}, true);
+  job.config.job.retry_errors = true;
+  job.run({5});
+  // As it is when all is written but the name.
+  auto record = JobFile::read(job.record).value();
+  record.finished = FinishedOutput::of(job.partial);
+  record.counts = {.total = 5, .failed = 0};
+  record.write(job.record);
+  CHECK_FALSE(job.is_complete());
+  CHECK(job.missing().empty());
+  job.run({}, true);
+  CHECK(contains(read_text(job.out), good(5)));
+  CHECK(job.is_complete());
+}
+
+TEST_CASE("output: errors in a file of their own are asked again, too") {
+  Job job;
+  job.config.job.error_file = job.folder / "errors";
+  job.run({1, 2, 3, -4, -5}, true);
+  job.config.job.retry_errors = true;
+  CHECK(job.missing() == Lines{4, 5});
+  job.run({4, -5}, true);
+  CHECK(read_text(job.folder / "errors") == bad(5) + "\n");
+  job.run({5}, true);
+  CHECK(read_text(job.folder / "errors").empty());
+  CHECK(job.is_complete());
+}
+
+TEST_CASE("output: an empty one is complete where all answers are errors elsewhere") {
+  Job job;
+  job.config.job.error_file = job.folder / "errors";
+  job.run({-1, -2, -3, -4, -5}, true);
+  CHECK(read_text(job.out).empty());
+  CHECK(job.is_complete());
+  CHECK(lines_of(read_text(job.folder / "errors")) == 5);
 }
 
 TEST_CASE("output: in the order of the input, errors in a file of their own") {

@@ -1,7 +1,9 @@
 #include "runtime/batch/journal_file.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -48,6 +50,24 @@ TEST_CASE("journal: a torn end is cut, lines are dropped") {
     CHECK(contains(error_of([&] { JournalFile(path, nobody); }), "is being written"));
   }
   CHECK(read_text(path) == "one\nthree\nfour\n");
+}
+
+TEST_CASE("journal: takes lines of another file, all or none") {
+  TemporaryFolder folder;
+  std::string path = folder / "out.partial", other = folder / "out";
+  write_text(other, "one\ntwo\nthree\n");
+  int fd = ::open(other.c_str(), O_RDONLY);
+  JournalFile journal(path, nobody);
+  journal.refill(fd, other, [](const JournalLine& line) { return line.text != "two"; });
+  journal.append("four");
+  CHECK(read_text(path) == "one\nthree\nfour\n");
+  CHECK(read_text(other) == "one\ntwo\nthree\n");
+  auto refuses = [](const JournalLine&) -> bool { throw Error("no"); };
+  CHECK(error_of([&] { journal.refill(fd, other, refuses); }) == "no");
+  ::close(fd);
+  journal.append("five");
+  CHECK(read_text(path) == "one\nthree\nfour\nfive\n");
+  CHECK(contains(error_of([&] { JournalFile(path, nobody); }), "is being written"));
 }
 
 TEST_CASE("journal: one job at a time, which is named") {
