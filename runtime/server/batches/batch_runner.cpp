@@ -231,7 +231,7 @@ void BatchRunner::fail(const BatchObject& batch, std::vector<BatchFault> faults)
 // What the batch wrote there becomes a file; its id, or nothing where there is none.
 std::string BatchRunner::add_output(const std::string& id, const char* filename) {
   auto there = FinishedOutput::of(store_.path_of(id));
-  if (!there) return ::unlink(store_.path_of(id).c_str()), "";
+  if (!there || there->bytes == 0) return ::unlink(store_.path_of(id).c_str()), "";
   store_.add_file({.id = id,
                    .filename = filename,
                    .purpose = "batch_output",
