@@ -53,7 +53,8 @@ LineReader::LineReader(std::string path, int64_t max_line_bytes)
   struct stat info = {};
   check(::fstat(fd_, &info) != 0 || !S_ISDIR(info.st_mode),
         "{}: is a folder; job.input must be a JSONL file", path_);
-  if (S_ISREG(info.st_mode)) look_ahead(info.st_size);
+  is_file_ = S_ISREG(info.st_mode);
+  if (is_file_) look_ahead(info.st_size);
   cancel_fd_ = ::eventfd(0, EFD_CLOEXEC);
   check_call(cancel_fd_ >= 0, "cannot create an event");
 }

@@ -25,6 +25,8 @@ class LineReader {
   // From any thread: no more lines, not even for a next() that waits for input.
   void cancel();
   int64_t num_lines() const { return number_; }  // that next() has given
+  // Whether all that will come is there already.
+  bool is_file() const { return is_file_; }
 
  private:
   bool fill();
@@ -33,6 +35,7 @@ class LineReader {
 
   std::string path_;
   int fd_ = -1, cancel_fd_ = -1;
+  bool is_file_ = false;
   bool is_cancelled_ = false;  // as next() has seen it
   int64_t num_bytes_ = 0;      // read so far
   int64_t min_bytes_ = 0;      // what a regular file held when it was opened

@@ -28,6 +28,8 @@ uint64_t seed_of_line(uint64_t seed, int64_t line) {
 CompletionRequest parse_batch_line(std::string_view json, int64_t line, uint64_t seed,
                                    const CompletionContext& context, std::string& custom_id) {
   JsonTree record = JsonTree::parse(json, "JSON");
+  check(!record.is(JsonTree::Kind::kArray),
+        "a list, not a JSON object: each request has a line of its own");
   check(record.is(JsonTree::Kind::kObject), "not a JSON object");
   JsonFields fields(record);
   custom_id = fields.text("custom_id", "");

@@ -44,7 +44,7 @@ ExitCode BatchJob::run(LineReader& input) {
   counts_.errors = output_.num_answered_errors();
   {
     RequestFeed feed(input, context_, config_.seed, static_cast<size_t>(read_ahead(config_)),
-                     {.range = lines, .without = &output_.answered()});
+                     {.range = lines, .without = &output_.answered(), .order = config_.job.order});
     answer(feed);
   }
   if (stop_ && !has_ended(*stop_)) return give_up(*stop_);

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using Resume = BatchOptions::Resume;
-using Order = BatchOptions::Order;
+using OutputOrder = BatchOptions::OutputOrder;
 
 // A pipe, a device or a descriptor is none, nor what is not there.
 bool is_file(const std::string& path) {
@@ -41,7 +41,7 @@ void check_plain(const BatchOptions& job) {
     fail_usage("job.{}: needs an input and an output that are regular files, not {} and {}", key,
                job.input, job.output);
   };
-  if (job.order != Order::kAsFinished) refuse("output_order");
+  if (job.output_order != OutputOrder::kAsFinished) refuse("output_order");
   if (!job.error_file.empty()) refuse("error_file");
   if (!job.part.is_all()) refuse("part");
 }
@@ -213,7 +213,7 @@ void BatchOutput::finish() {
   prepare();
   AnswerPlaces places{.output = output_,
                       .errors = config_.job.error_file,
-                      .is_sorted = config_.job.order == Order::kInput};
+                      .is_sorted = config_.job.output_order == OutputOrder::kInput};
   // Errors that were asked again may be there still.
   bool has_errors = counts_.failed > 0 || job_.replaced.has_value();
   bool is_copied = places.is_sorted || (!places.errors.empty() && has_errors);

@@ -1,9 +1,17 @@
 #include "runtime/batch/request_feed.h"
 
 #include "base/check.h"
+#include "runtime/batch/asking_order.h"
 #include "runtime/batch/batch_envelope.h"
 
 namespace ll {
+namespace {
+
+bool is_blank(const LineReader::Line& line) {
+  return !line.is_too_long && line.text.find_first_not_of(" \t\r") == line.text.npos;
+}
+
+}  // namespace
 
 RequestFeed::RequestFeed(LineReader& lines, const CompletionContext& context, uint64_t seed,
                          size_t capacity, LineChoice choice)
@@ -37,19 +45,37 @@ RequestFeed::Item RequestFeed::parse(const LineReader::Line& line) const {
   return item;
 }
 
+// A stream's lines are asked as they come: nobody knows when the next one does.
+std::vector<LineReader::Line> RequestFeed::read_window() {
+  bool is_ordered = choice_.order != BatchOptions::Order::kArrival && lines_.is_file();
+  size_t bytes = 0, limit = is_ordered ? choice_.window_bytes : 1;
+  std::vector<LineReader::Line> window;
+  LineReader::Line line;
+  while (bytes < limit && lines_.num_lines() < choice_.range.last && lines_.next(line)) {
+    if (is_blank(line) || !choice_.has(line.number)) continue;
+    bytes += line.text.size() + sizeof(line);
+    window.push_back(std::move(line));
+  }
+  return window;
+}
+
+// False: nobody wants more.
+bool RequestFeed::push(Item item) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return stopping_ || items_.size() < capacity_; });
+  if (stopping_) return false;
+  items_.push_back(std::move(item));
+  changed_.notify_all();
+  return true;
+}
+
 void RequestFeed::read_all() {
   try {
-    LineReader::Line line;
-    while (lines_.num_lines() < choice_.range.last && lines_.next(line)) {
-      bool is_blank = line.text.empty() && !line.is_too_long;
-      if (is_blank || !choice_.has(line.number)) continue;
-      Item item = parse(line);
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return stopping_ || items_.size() < capacity_; });
-      if (stopping_) return;
-      items_.push_back(std::move(item));
-      changed_.notify_all();
-    }
+    for (auto window = read_window(); !window.empty(); window = read_window())
+      for (size_t i : asking_order(window, choice_.order)) {
+        LineReader::Line line = std::move(window[i]);
+        if (!push(parse(line))) return;
+      }
   } catch (...) {
     std::lock_guard lock(mutex_);
     error_ = std::current_exception();

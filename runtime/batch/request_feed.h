@@ -7,18 +7,23 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/line_reader.h"
 #include "runtime/api/completion.h"
 #include "runtime/batch/line_set.h"
+#include "runtime/config/batch_options.h"
 #include "runtime/config/line_range.h"
 
 namespace ll {
 
-// Which lines of a file to read.
+// Which lines of a file to read, and how they are ordered.
 struct LineChoice {
   LineRange range;
   const LineSet* without = nullptr;
+  BatchOptions::Order order = BatchOptions::Order::kArrival;
+  // So many bytes of lines are held and ordered at a time.
+  size_t window_bytes = size_t{256} << 20;
 
   bool has(int64_t line) const {
     return range.contains(line) && !(without && without->contains(line));
@@ -49,6 +54,8 @@ class RequestFeed {
 
  private:
   Item parse(const LineReader::Line& line) const;
+  std::vector<LineReader::Line> read_window();
+  bool push(Item item);
   void read_all();
 
   LineReader& lines_;

@@ -18,8 +18,12 @@ struct BatchOptions {
   enum class Resume { kAuto, kForce, kRestart };
   Resume resume = Resume::kAuto;
   bool retry_errors = false;
-  enum class Order { kAsFinished, kInput };
-  Order order = Order::kAsFinished;
+  // In which requests are asked: see asking_order().
+  enum class Order { kPrefix, kArrival, kLongest };
+  Order order = Order::kPrefix;
+  // In which answers are written.
+  enum class OutputOrder { kAsFinished, kInput };
+  OutputOrder output_order = OutputOrder::kAsFinished;
   std::string error_file;  // empty: errors stand among the answers
   LinePart part;
   int64_t stop_after = 0;  // seconds; 0: never

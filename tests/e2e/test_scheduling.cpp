@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <random>
+
 #include "tests/e2e/batch.h"
 
 using namespace ll::test;
@@ -125,4 +128,45 @@ TEST_CASE("scored prompts that are the same and hardly fit are answered one afte
              std::vector<Json>{completion("a", prompt, fields), completion("b", prompt, fields)});
   for (const char* id : {"a", "b"})
     CHECK(answers.choice(id)["logprobs"]["token_logprobs"].size() == 402);
+}
+
+namespace {
+
+// Requests of twelve groups in a random order: a group's prompts have some hundred tokens in
+// common.
+std::vector<Json> shuffled_groups() {
+  std::string text = read_file(model_folder("tiny-qwen2-docs") + "/held_out.txt");
+  std::vector<Json> requests;
+  for (size_t i = 0; i < 60; ++i)
+    requests.push_back(completion(fmt::format("r{}", i),
+                                  text.substr(i % 12 * 1500, 1200) + fmt::format(" {} and", i),
+                                  {{"max_tokens", 3}, {"temperature", 0}}));
+  std::shuffle(requests.begin(), requests.end(), std::mt19937(5));
+  return requests;
+}
+
+int64_t cached_tokens(const Answers& answers) {
+  int64_t sum = 0;
+  for (const auto& [id, body] : answers.by_id)
+    sum += body.at("usage").at("prompt_tokens_details").at("cached_tokens").get<int64_t>();
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("prompts that begin alike are computed once where memory holds a few of them alone") {
+  std::vector<Json> requests = shuffled_groups();
+  auto run = [&](const std::string& order, int positions) {
+    return answer({.sets = {memory_of(positions, 1), "job.order=" + order,
+                            "scheduler.max_num_seqs=4", "kv_cache.page_size=16"}},
+                  requests);
+  };
+  Answers best = run("arrival", 12000), prefix = run("prefix", 1200),
+          arrival = run("arrival", 1200);
+  check_same(best, prefix);
+  fmt::print("prompt tokens from the cache: {} by prefix, {} by arrival, {} at best\n",
+             cached_tokens(prefix), cached_tokens(arrival), cached_tokens(best));
+  CHECK(cached_tokens(best) > 12 * 4 * 200);
+  CHECK(cached_tokens(prefix) * 100 >= cached_tokens(best) * 95);
+  CHECK(cached_tokens(arrival) < cached_tokens(best) / 2);
 }

@@ -65,8 +65,10 @@ const std::vector<Example>& examples() {
       {"job.resume", "restart",
        [](const C& c) { return c.job.resume == BatchOptions::Resume::kRestart; }},
       {"job.retry_errors", "true", [](const C& c) { return c.job.retry_errors; }},
+      {"job.order", "longest",
+       [](const C& c) { return c.job.order == BatchOptions::Order::kLongest; }},
       {"job.output_order", "input",
-       [](const C& c) { return c.job.order == BatchOptions::Order::kInput; }},
+       [](const C& c) { return c.job.output_order == BatchOptions::OutputOrder::kInput; }},
       {"job.error_file", "errors", [](const C& c) { return c.job.error_file == "errors"; }},
       {"job.part", "3/8",
        [](const C& c) {

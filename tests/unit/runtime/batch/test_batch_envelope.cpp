@@ -28,7 +28,8 @@ TEST_CASE("batch line: the envelope round the body") {
     return error_of([&] { parse_batch_line(line, 3, 0, context, id); });
   };
   CHECK(error("{").find("JSON") != std::string::npos);
-  CHECK(error("[1]") == "not a JSON object");
+  CHECK(error("[1]") == "a list, not a JSON object: each request has a line of its own");
+  CHECK(error("7") == "not a JSON object");
   CHECK(error(R"({"url": "/v1/completions"})") == "custom_id: is missing");
   CHECK(error(R"({"custom_id": 5})") == "custom_id: 5 is not a string");
   CHECK(error(envelope(R"(, "method": "GET")")) == "method: must be POST");

@@ -17,7 +17,7 @@ using namespace ll::test;
 namespace {
 
 using Resume = BatchOptions::Resume;
-using Order = BatchOptions::Order;
+using OutputOrder = BatchOptions::OutputOrder;
 
 std::string good(int64_t line) { return batch_record(line, "id", R"({"text":"t"})"); }
 std::string bad(int64_t line) { return batch_error_record(line, "", "wrong"); }
@@ -264,7 +264,7 @@ TEST_CASE("output: an empty one is complete where all answers are errors elsewhe
 
 TEST_CASE("output: in the order of the input, errors in a file of their own") {
   Job job;
-  job.config.job.order = Order::kInput;
+  job.config.job.output_order = OutputOrder::kInput;
   job.config.job.error_file = job.folder / "errors";
   job.run({5, -3});
   job.run({1, 2, -4}, true);
@@ -318,6 +318,6 @@ TEST_CASE(
   job.config.job.part = {1, 2};
   CHECK(contains(job.error(), "job.part: needs an input and an output that are regular files"));
   job.config.job.part = {};
-  job.config.job.order = Order::kInput;
+  job.config.job.output_order = OutputOrder::kInput;
   CHECK(contains(job.error(), "job.output_order: needs"));
 }

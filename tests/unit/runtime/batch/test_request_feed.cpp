@@ -52,8 +52,36 @@ TEST_CASE("feed: the chosen lines alone, by their numbers in the file") {
   CHECK(lines.num_lines() == 7);
 }
 
+TEST_CASE("feed: lines of a file in the order asked for, a window at a time") {
+  TemporaryFolder folder;
+  std::string text;
+  for (int max_tokens : {1, 3, 2, 9, 7, 8})
+    text +=
+        R"({"custom_id": "x", "url": "/v1/completions", "body": {"prompt": [1], "max_tokens": )" +
+        std::to_string(max_tokens) + "}}\n";
+  write_text(folder / "in", text);
+  CompletionContext context = make_context();
+  auto lines_of = [&](const std::string& path, size_t window_bytes) {
+    LineReader lines(path, 4096);
+    RequestFeed feed(lines, context, 0, 2,
+                     {.order = BatchOptions::Order::kLongest, .window_bytes = window_bytes});
+    std::vector<int64_t> read;
+    while (!feed.is_done())
+      if (auto item = feed.pop(1s)) read.push_back(item->line);
+    return read;
+  };
+  using Lines = std::vector<int64_t>;
+  CHECK(lines_of(folder / "in", size_t{1} << 20) == Lines{4, 6, 5, 2, 3, 1});
+  CHECK(lines_of(folder / "in", text.size() / 3) == Lines{2, 1, 4, 3, 6, 5});
+  // A pipe's as they come.
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  std::thread writer([&] { write_text(folder / "pipe", text); });
+  CHECK(lines_of(folder / "pipe", size_t{1} << 20) == Lines{1, 2, 3, 4, 5, 6});
+  writer.join();
+}
+
 TEST_CASE("feed: good and bad lines in order, blank ones left out") {
-  std::string text = line_with_id(1) + "\n\nnonsense\n" + line_with_id(4) + "\r\n\r\n" +
+  std::string text = line_with_id(1) + "\n \t \nnonsense\n" + line_with_id(4) + "\r\n\r\n" +
                      std::string(5000, ' ') + "\n" +
                      R"({"custom_id": "bad", "url": "/v1/completions", "body": {}})" + "\n" +
                      line_with_id(8);
