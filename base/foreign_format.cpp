@@ -16,6 +16,12 @@ constexpr Packing kPackings[] = {
     {"PK\x03\x04"sv, "ZIP", "unzip -p"},
 };
 
+bool is_markup(std::string_view start) {
+  for (std::string_view s : {"<!DOCTYPE"sv, "<!doctype"sv, "<html"sv, "<HTML"sv, "<?xml"sv})
+    if (start.starts_with(s)) return true;
+  return false;
+}
+
 // With a byte order mark, or by the zero byte beside the brace that JSON starts with.
 bool is_wide(std::string_view start) {
   for (std::string_view s : {"\xff\xfe"sv, "\xfe\xff"sv, "\0\0\xfe\xff"sv, "{\0"sv, "\0{"sv})
@@ -35,6 +41,9 @@ void check_plain_text(std::string_view start, std::string_view path) {
   for (const Packing& p : kPackings)
     check(!start.starts_with(p.start), "{}: is {} data, not text: unpack it, or pipe {} into -",
           path, p.name, p.unpacker);
+  check(!start.starts_with("PAR1"), "{}: is Parquet data: write it as JSON, a line for each row",
+        path);
+  check(!is_markup(start), "{}: is HTML or XML, not JSON: is it the page of an error?", path);
   check(!is_wide(start), "{}: is in UTF-16 or UTF-32, not UTF-8: convert it with iconv -t UTF-8",
         path);
 }

@@ -14,10 +14,25 @@ namespace {
 
 using Kind = JsonTree::Kind;
 
+// What to do about a text whose first `position` bytes are not the beginning of any JSON.
+std::string_view advice_on(std::string_view text, size_t position, std::string_view why) {
+  if (position > text.size()) return "it is cut off, or goes on in another line";
+  std::string_view rest = text.substr(position - 1);
+  auto begins_with = [&](auto... words) { return (rest.starts_with(words) || ...); };
+  if (begins_with("NaN", "Infinity"))
+    return "there is no NaN and no Infinity in JSON: leave it out";
+  if (begins_with("'", "True", "False", "None"))
+    return "this is how Python prints it: write it with json.dumps";
+  if (why.find("control character") != why.npos)
+    return "control characters in a string are written as \\n or \\u0001";
+  if (why.find("expected end of input") != why.npos) return "there is something behind the value";
+  return "write or fetch it again";
+}
+
 // Builds the tree of the events of nlohmann's parser.
 class Builder : public nlohmann::json_sax<nlohmann::json> {
  public:
-  explicit Builder(std::string_view where) : where_(where) {}
+  Builder(std::string_view text, std::string_view where) : text_(text), where_(where) {}
   JsonTree take() { return std::move(root_); }
 
   bool null() override { return put(Kind::kNull, "null"); }
@@ -61,7 +76,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
           where_, position);
     check(why.find("UTF-8") == why.npos, "{}: byte {} is not valid UTF-8: write the text in UTF-8",
           where_, position);
-    fail("{}: not valid JSON at byte {}: write or fetch it again", where_, position);
+    fail("{}: not valid JSON at byte {}: {}", where_, position, advice_on(text_, position, why));
   }
 
  private:
@@ -103,7 +118,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
 
   static constexpr Kind kDropped{255};
-  std::string_view where_;
+  std::string_view text_, where_;
   JsonTree root_;
   std::string key_;
   std::vector<JsonTree*> open_;
@@ -189,7 +204,7 @@ std::string json_string(std::string_view text) {
 JsonTree JsonTree::parse(std::string_view text, std::string_view where) {
   bool is_utf16 = text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
   check(!is_utf16, "{}: is UTF-16: write the text in UTF-8", where);
-  Builder builder(where);
+  Builder builder(text, where);
   nlohmann::json::sax_parse(text, &builder);
   return builder.take();
 }

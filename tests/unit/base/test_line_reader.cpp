@@ -149,6 +149,9 @@ TEST_CASE("lines: what is no UTF-8 text is named") {
   } cases[] = {{"\xff\xfe{\0\"\0"sv, "UTF-16"},
                {"\xfe\xff\0{\0\""sv, "UTF-16"},
                {"{\0\"\0"sv, "UTF-16"},
+               {"PAR1\x15\x04"sv, "Parquet data"},
+               {"<!DOCTYPE html>"sv, "HTML or XML"},
+               {"<?xml version"sv, "HTML or XML"},
                {"\x1f\x8b\x08\0"sv, "gzip data, not text: unpack it, or pipe zcat into -"},
                {"\x28\xb5\x2f\xfd"sv, "Zstandard"},
                {"version https://git-lfs.github.com/spec/v1\n"sv, "Git LFS pointer"}};
