@@ -102,6 +102,7 @@ int convert(const std::string& source, const std::string& target, ll::ConvertOpt
     ll::ConvertReport report = ll::convert(source, target, options);
     double seconds = seconds_since(start);
     printer.end();
+    for (const std::string& note : report.notes) fmt::print(stderr, "litelang-convert: {}\n", note);
     fmt::print("{}: {} tensors, {:.2f} GB in {} file{}, {:.1f} s ({:.0f} MB/s){}\n", target,
                report.num_tensors, gigabytes(report.bytes), report.num_files,
                report.num_files == 1 ? "" : "s", seconds, gigabytes(report.bytes) * 1000 / seconds,

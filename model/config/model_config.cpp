@@ -56,13 +56,19 @@ const ModelFamily& family_of(const JsonFields& keys) {
 void check_variants(const JsonFields& keys) {
   if (keys.text("hidden_act", "silu") != "silu")
     keys.refuse("hidden_act", "only silu is supported");
-  if (!keys.flag("attention_bias", true))
-    keys.refuse("attention_bias", "only models with q, k and v biases are supported");
-  if (keys.flag("mlp_bias", false)) keys.refuse("mlp_bias", "only models without it are supported");
   if (keys.flag("use_mrope", false)) keys.refuse("use_mrope", "multimodal rope is not supported");
   if (keys.has("quantization_config"))
     keys.refuse("quantization_config",
                 "only weights in bfloat16, float16 or float32 are supported");
+}
+
+// Keys of other families; transformers' Qwen2 has its biases whatever they say. A tensor that would
+// need one is refused where the weights are opened.
+std::vector<std::string> unused_keys(const JsonFields& keys) {
+  std::vector<std::string> unused;
+  if (!keys.flag("attention_bias", true)) unused.emplace_back("attention_bias");
+  if (keys.flag("mlp_bias", false)) unused.emplace_back("mlp_bias");
+  return unused;
 }
 
 // Layers from max_window_layers on attend to a window when use_sliding_window is set; layer_types,
@@ -175,6 +181,7 @@ ModelConfig parse_model_config(std::string_view config_json, std::string_view wh
   ModelConfig c;
   c.family = &family_of(keys);
   check_variants(keys);
+  c.unused_keys = unused_keys(keys);
   c.hidden_size = keys.integer("hidden_size", 1, kMaxHidden);
   c.intermediate_size = keys.integer("intermediate_size", 1, kMaxIntermediate);
   c.num_layers = keys.integer("num_hidden_layers", 1, kMaxLayers);

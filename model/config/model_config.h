@@ -40,7 +40,8 @@ struct ModelConfig {
   bool tie_word_embeddings = false;
   DType dtype = DType::bf16;  // of the weights: bfloat16, float16 or float32
   RopeConfig rope;
-  std::vector<int32_t> eos_token_ids;  // empty: the config names none
+  std::vector<int32_t> eos_token_ids;    // empty: the config names none
+  std::vector<std::string> unused_keys;  // that ask for what no model of the family has
 
   int64_t group_size() const { return num_heads / num_kv_heads; }
   int64_t q_size() const { return num_heads * head_dim; }
@@ -52,7 +53,7 @@ struct ModelConfig {
 // Reads the config.json of transformers 4 (rope_theta, rope_scaling, torch_dtype) and 5
 // (rope_parameters, dtype). `where` names the text in errors. Throws Error that names the key when
 // the model is not a Qwen2 dense model this program runs: another architecture, sliding window in
-// use, a rope type other than default and yarn, attention_bias off, an activation other than SiLU,
+// use, a rope type other than default and yarn, an activation other than SiLU,
 // quantized weights, or sizes that cannot be. What it returns is small enough that no product of
 // its sizes overflows int64_t.
 ModelConfig parse_model_config(std::string_view config_json, std::string_view where);

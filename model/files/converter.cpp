@@ -265,7 +265,8 @@ ConvertReport convert(const std::string& source_path, const std::string& target,
     verify(source, stage.path_of(names.back()), verifying);
   }
   stage.commit(names);
-  return {static_cast<int64_t>(source.weights().size()), static_cast<int64_t>(files.size()), bytes};
+  return {static_cast<int64_t>(source.weights().size()), static_cast<int64_t>(files.size()), bytes,
+          source.notes()};
 }
 
 }  // namespace ll

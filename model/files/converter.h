@@ -23,7 +23,8 @@ struct ConvertOptions {
 struct ConvertReport {
   int64_t num_tensors = 0;
   int64_t num_files = 0;
-  uint64_t bytes = 0;  // of the tensors
+  uint64_t bytes = 0;                   // of the tensors
+  std::vector<std::string> notes = {};  // WeightStore's, of the source
 };
 
 // Writes the model in `source`, a Hugging Face folder (or a weight file, to split or join it), to

@@ -38,7 +38,8 @@ SafetensorsFile open_safetensors(const std::string& path);
 using SafetensorsIndex = std::map<std::string, std::string, std::less<>>;
 SafetensorsIndex parse_safetensors_index(std::string_view json, std::string_view where);
 
-// The files of a model: model.safetensors, or those of the index, which hold exactly what it says.
+// The files of a model: model.safetensors, or those of the index. Throws Error where one holds what
+// the index puts into another.
 std::vector<SafetensorsFile> open_safetensors_folder(const std::string& folder);
 
 }  // namespace ll

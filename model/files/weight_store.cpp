@@ -1,5 +1,7 @@
 #include "model/files/weight_store.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -57,19 +59,32 @@ void drop_tied_head(StoredModel& model) {
   model.tensors.erase(head);
 }
 
-void check_tensors(StoredModel& model, const ModelConfig& config,
-                   const std::vector<WeightInfo>& weights) {
+// Else it is a buffer: rotary frequencies, a mask, positions, which some programs save, too.
+bool is_parameter(std::string_view name) {
+  bool is_mask = name.ends_with("attn.bias");
+  return name.ends_with(".weight") || name.find("_proj.") != name.npos ||
+         (name.ends_with(".bias") && !is_mask);
+}
+
+// Leaves the tensors that the model has; returns the names of those nobody needs.
+std::vector<std::string> keep_tensors(StoredModel& model, const ModelConfig& config,
+                                      const std::vector<WeightInfo>& weights) {
   for (const WeightInfo& want : weights) check_tensor(model, want);
   if (config.tie_word_embeddings) drop_tied_head(model);
-  if (model.tensors.size() == weights.size()) return;
+  std::vector<std::string> unused;
+  if (model.tensors.size() == weights.size()) return unused;
   std::vector<std::string_view> names;
   names.reserve(weights.size());
   for (const WeightInfo& want : weights) names.push_back(want.name);
   std::sort(names.begin(), names.end());
-  for (const auto& [name, tensor] : model.tensors)
-    check(std::binary_search(names.begin(), names.end(), name),
-          "{}: tensor {} is none of this model's ({} layers)", tensor.file->path(), printable(name),
-          config.num_layers);
+  for (const auto& [name, tensor] : model.tensors) {
+    if (std::binary_search(names.begin(), names.end(), name)) continue;
+    check(!is_parameter(name), "{}: tensor {} is none of this model's ({} layers)",
+          tensor.file->path(), printable(name), config.num_layers);
+    unused.push_back(name);
+  }
+  for (const std::string& name : unused) model.tensors.erase(model.tensors.find(name));
+  return unused;
 }
 
 std::string config_name(const std::string& path) {
@@ -95,13 +110,24 @@ WeightStore WeightStore::open(const std::string& path) {
   const std::string& generation = model->texts.generation_config_json;
   store.generation_config_ = parse_generation_config(generation, path + ": generation_config.json");
   store.weights_ = std::make_shared<const std::vector<WeightInfo>>(weight_table(store.config_));
-  check_tensors(*model, store.config_, *store.weights_);
+  store.unused_tensors_ = keep_tensors(*model, store.config_, *store.weights_);
   store.stored_ = std::move(model);
   return store;
 }
 
 const std::string& WeightStore::path() const { return stored_->path; }
 const ModelTexts& WeightStore::texts() const { return stored_->texts; }
+
+std::vector<std::string> WeightStore::notes() const {
+  std::vector<std::string> notes;
+  if (!config_.unused_keys.empty())
+    notes.push_back(
+        fmt::format("{}: not used: {}", config_name(path()), fmt::join(config_.unused_keys, ", ")));
+  if (!unused_tensors_.empty())
+    notes.push_back(fmt::format("{}: {} tensors are not used, {} among them", path(),
+                                unused_tensors_.size(), printable(unused_tensors_.front())));
+  return notes;
+}
 
 std::vector<std::string> WeightStore::files() const {
   std::vector<std::string> paths;

@@ -44,10 +44,13 @@ class WeightStore {
  public:
   // A weight file, the index of several, or a Hugging Face folder of safetensors. Reads no weights,
   // save where a tied model brings an lm_head.weight too, which must then equal the embedding.
-  // Throws Error when the files do not hold exactly the tensors that config.json asks for.
+  // Throws Error when the files do not hold the tensors that config.json asks for, and where they
+  // hold other parameters. Buffers that some programs save, too, are left out.
   static WeightStore open(const std::string& path);
 
   const std::string& path() const;
+  // What of the files is not used though it looks as if it should be, a line each.
+  std::vector<std::string> notes() const;
   const ModelConfig& config() const { return config_; }
   const GenerationConfig& generation_config() const { return generation_config_; }
   const ModelTexts& texts() const;
@@ -78,6 +81,7 @@ class WeightStore {
   const StoredTensor& tensor(std::string_view name) const;
 
   std::shared_ptr<const StoredModel> stored_;
+  std::vector<std::string> unused_tensors_;
   std::shared_ptr<const std::vector<WeightInfo>> weights_;
   ModelConfig config_;
   GenerationConfig generation_config_;

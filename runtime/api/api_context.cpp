@@ -39,9 +39,18 @@ ApiContext::ApiContext(const EngineConfig& config, const ModelFiles& files, int6
   context.tokenizer = tokenizer ? &*tokenizer : nullptr;
   context.chat_template = tokenizer && chat_template ? &*chat_template : nullptr;
   context.model_name = std::filesystem::path(config.model.path).filename().string();
-  context.eos_token_ids = files.generation.eos_token_ids.empty() ? files.config.eos_token_ids
-                                                                 : files.generation.eos_token_ids;
+  bool is_generations = !files.generation.eos_token_ids.empty();
+  context.eos_token_ids =
+      is_generations ? files.generation.eos_token_ids : files.config.eos_token_ids;
+  // Nothing would ever end.
+  for (int32_t id : context.eos_token_ids)
+    check(
+        id < files.config.vocab_size,
+        "{}: eos_token_id {} is outside the model's vocabulary of {}: the file belongs to another "
+        "model",
+        is_generations ? "generation_config.json" : "config.json", id, files.config.vocab_size);
   context.defaults = files.generation;
+  for (const std::string& note : files.notes) fmt::print(stderr, "litelang: {}\n", note);
   if (!files.generation.unsupported.empty())
     fmt::print(stderr, "litelang: generation_config.json: not supported, and not used: {}\n",
                fmt::join(files.generation.unsupported, ", "));

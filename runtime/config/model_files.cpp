@@ -8,6 +8,7 @@ ModelFiles::ModelFiles(const ModelOptions& model) {
     config = store->config();
     texts = store->texts();
     generation = store->generation_config();
+    notes = store->notes();
     return;
   }
   config = load_config_only(model.path);

@@ -15,6 +15,7 @@ struct ModelFiles {
   ModelConfig config;
   ModelTexts texts;
   GenerationConfig generation;
+  std::vector<std::string> notes;  // WeightStore's
 };
 
 }  // namespace ll

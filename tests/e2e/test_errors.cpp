@@ -251,6 +251,7 @@ TEST_CASE("broken tokenizers and model descriptions") {
              replaced(tiny("config.json"), "\"hidden_size\": 256", "\"hidden_size\": 250"));
   check_text("config.json", replaced(tiny("config.json"), "\"qwen2\"", "\"llama\""));
   check_text("generation_config.json", "{\"temperature\": \"hot\"}");
+  check_text("generation_config.json", "{\"eos_token_id\": [8000, 8192]}");
 }
 
 TEST_CASE("not enough memory: refused with the numbers, before anything is allocated") {

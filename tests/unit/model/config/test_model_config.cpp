@@ -153,6 +153,12 @@ TEST_CASE("model config: a sliding window that no layer uses is none") {
           .num_layers == 24);
 }
 
+TEST_CASE("model config: keys of other families are not used") {
+  CHECK(parse_with({{"attention_bias", "true"}, {"mlp_bias", "false"}}).unused_keys.empty());
+  CHECK(parse_with({{"attention_bias", "false"}, {"mlp_bias", "true"}}).unused_keys ==
+        std::vector<std::string>{"attention_bias", "mlp_bias"});
+}
+
 TEST_CASE("model config: what is not supported is refused by name") {
   struct Row {
     std::string key, value, says;
@@ -163,8 +169,6 @@ TEST_CASE("model config: what is not supported is refused by name") {
       {"architectures", R"(["Qwen2ForSequenceClassification"])", "architectures is"},
       {"architectures", "[]", "architectures is []"},
       {"hidden_act", R"("gelu")", R"(hidden_act is "gelu": only silu)"},
-      {"attention_bias", "false", "attention_bias is false"},
-      {"mlp_bias", "true", "mlp_bias is true"},
       {"use_mrope", "true", "use_mrope is true"},
       {"quantization_config", R"({"quant_method": "awq"})", "quantization_config is"},
       {"layer_types", R"(["sliding_attention"])", "layer_types is"},

@@ -209,6 +209,40 @@ TEST_CASE("weight store: missing, extra and misshapen tensors are named") {
   CHECK(contains(open_error(folder.path()), "tensor model.norm.weight is int32"));
 }
 
+TEST_CASE("weight store: buffers that programs save beside the parameters are left out") {
+  TemporaryFolder folder;
+  RawTensors tensors = write_model(folder.path());
+  CHECK(WeightStore::open(folder.path()).notes().empty());
+  for (const char* name : {"model.layers.0.self_attn.rotary_emb.inv_freq", "model.causal_mask",
+                           "model.layers.1.self_attn.bias", "model.layers.1.self_attn.masked_bias"})
+    tensors[name] = {"F32", {2}, std::string(8, '\0')};
+  rewrite(folder.path(), tensors);
+  std::vector<std::string> notes = WeightStore::open(folder.path()).notes();
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0] == folder.path() + ": 4 tensors are not used, model.causal_mask among them");
+  convert(folder.path(), folder / "m.h5", {});
+  CHECK(WeightStore::open(folder / "m.h5").notes().empty());
+  // A parameter is another model's.
+  for (const char* name : {"model.layers.0.self_attn.o_proj.bias", "model.norm.bias",
+                           "model.layers.0.mlp.up_proj.weight_scale", "score.weight"}) {
+    CAPTURE(name);
+    RawTensors more = tensors;
+    more[name] = {"F32", {2}, std::string(8, '\0')};
+    rewrite(folder.path(), more);
+    CHECK(contains(open_error(folder.path()), std::string("tensor ") + name + " is none of"));
+  }
+}
+
+TEST_CASE("weight store: an index may list the head of a tied model that no file has") {
+  TemporaryFolder folder;
+  RawTensors tensors = write_model(folder.path());
+  std::filesystem::rename(folder / "model.safetensors", folder / "1.safetensors");
+  std::string map = R"("lm_head.weight": "1.safetensors")";
+  for (const auto& [name, tensor] : tensors) map += ", \"" + name + "\": \"1.safetensors\"";
+  write_text(folder / "model.safetensors.index.json", R"({"weight_map": {)" + map + "}}");
+  CHECK(WeightStore::open(folder.path()).notes().empty());
+}
+
 TEST_CASE("weight store: the head of a tied model may only repeat the embedding") {
   TemporaryFolder folder;
   RawTensors tensors = write_model(folder.path());
