@@ -13,6 +13,7 @@
 #include "launcher/child_process.h"
 #include "launcher/plan_command.h"
 #include "launcher/render_command.h"
+#include "launcher/rerun_command.h"
 #include "launcher/serve_command.h"
 #include "launcher/tokenize_command.h"
 #include "launcher/verify_command.h"
@@ -52,6 +53,7 @@ constexpr std::array kCommands = {
     Command{"convert", convert_command, "make a weight file of a Hugging Face folder"},
     Command{"plan", ll::plan_command, "which grid of ranks to run a model on"},
     Command{"render", ll::render_command, "what a chat template makes of chat requests"},
+    Command{"rerun", ll::rerun_command, "a batch once more, as its manifest says, and compare"},
     Command{"serve", ll::serve_command, "answer OpenAI's clients over HTTP"},
     Command{"tokenize", ll::tokenize_command, "text to token ids and back"},
     Command{"verify", ll::verify_command, "compare a weight file with its checksums"},

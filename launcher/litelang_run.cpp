@@ -39,11 +39,15 @@ struct Arguments {
   std::string answer;  // to print instead of running anything
 };
 
-std::string version() {
+std::vector<ll::VersionRow> libraries() {
   std::vector<ll::VersionRow> rows = ll::backend_versions();
   for (ll::VersionRow& row : ll::communicator_versions()) rows.push_back(std::move(row));
   rows.push_back(ll::hdf5_version());
-  return ll::version_report(rows);
+  return rows;
+}
+
+ll::Program program() {
+  return {.version = ll::version_line(), .commit = ll::commit(), .libraries = libraries()};
 }
 
 Arguments parse_arguments(int argc, char** argv) {
@@ -64,7 +68,7 @@ Arguments parse_arguments(int argc, char** argv) {
   } catch (const CLI::Error& e) {
     ll::fail_usage("{}; --help tells how to use it", e.what());
   }
-  if (asks_version) a.answer = version();
+  if (asks_version) a.answer = ll::version_report(libraries());
   if (asks_reference) a.answer = ll::job_reference();
   if (a.answer.empty() && a.config.empty() && a.overrides.empty())
     ll::fail_usage("CONFIG is missing; --help tells how to use it");
@@ -150,7 +154,7 @@ ll::ExitCode run(int argc, char** argv, const ll::LaunchClaim& claim, ll::MpiEnv
                       "start all ranks with the same arguments");
   ll::EngineConfig config = load_config(arguments, mpi.world());
   mpi.link_hosts(std::chrono::seconds(config.step_timeout_s));
-  return ll::run_job(config, mpi);
+  return ll::run_job(config, mpi, program);
 }
 
 }  // namespace

@@ -34,6 +34,8 @@ std::string version_line() {
                      compiler(), LITELANG_PROCESSOR);
 }
 
+std::string commit() { return kCommit; }
+
 std::string version_report(const std::vector<VersionRow>& rows) {
   std::vector<VersionRow> table = {{"", "built with", "here"}};
   table.insert(table.end(), rows.begin(), rows.end());

@@ -10,6 +10,9 @@ namespace ll {
 // which are built and installed together.
 std::string version_line();
 
+// The commit of the sources, "+" behind it where they were changed; empty where nobody knew.
+std::string commit();
+
 // The line, and a table of what the program was built with and what it finds here, in text.
 std::string version_report(const std::vector<VersionRow>& rows);
 

@@ -2,8 +2,11 @@
 
 #include <chrono>
 #include <csignal>
+#include <memory>
 #include <optional>
+#include <utility>
 
+#include "kernels/energy_meter.h"
 #include "parallel/mpi/agreement.h"
 #include "runtime/api/api_context.h"
 #include "runtime/batch/batch_job.h"
@@ -11,6 +14,7 @@
 #include "runtime/bench/bench_grids.h"
 #include "runtime/bench/bench_job.h"
 #include "runtime/config/output_conflict.h"
+#include "runtime/job_config.h"
 #include "runtime/planning/measure_device.h"
 #include "runtime/process/last_words.h"
 #include "runtime/process/launch_clock.h"
@@ -24,11 +28,19 @@
 namespace ll {
 namespace {
 
-// The engine of a replica's first local.
-Engine engine_of(LocalModel& local, const EngineConfig& config) {
-  return Engine(local.scheduler(), config.scheduler.async, local.runner(), local.grid().replica(),
-                local.watchdog());
-}
+// The engine of a replica's first rank, and what notes down its steps.
+struct Leader {
+  Leader(LocalModel& local, const EngineConfig& config)
+      : meter(is_batch(config) ? EnergyMeter::open(local.backend().device_id) : nullptr),
+        engine(local.scheduler(), config.scheduler.async, local.runner(), local.grid().replica(),
+               local.watchdog()) {
+    engine.count_costs(meter.get(), is_batch(config) && config.job.record_costs);
+  }
+  static bool is_batch(const EngineConfig& config) { return config.job.type == JobType::kBatch; }
+
+  std::unique_ptr<EnergyMeter> meter;  // null: nobody measures the device's energy
+  Engine engine;
+};
 
 PoolOptions pool_options(const EngineConfig& config, const MpiEnvironment& mpi) {
   return {.max_num_seqs = config.scheduler.max_num_seqs,
@@ -48,8 +60,8 @@ ExitCode run_batch(LocalModel& local, const EngineConfig& config, const MpiEnvir
                    LineReader& input, BatchOutput& output, const StopPolicy& policy) {
   ApiContext api(config, local.files(), local.limits().max_length,
                  local.budget().num_pages * local.budget().page_span);
-  Engine engine = engine_of(local, config);
-  ReplicaPool pool(engine, local.grid().leaders(), pool_options(config, mpi));
+  Leader leader(local, config);
+  ReplicaPool pool(leader.engine, local.grid().leaders(), pool_options(config, mpi));
   return with_place([&] { return local.place(); },
                     [&] { return BatchJob(config, api.context, pool, output, policy).run(input); });
 }
@@ -60,8 +72,8 @@ void follow_rank_0(LocalModel& local, const EngineConfig& config, const MpiEnvir
              [&] {
                const MpiGroup& replica = local.grid().replica();
                if (replica.rank() > 0) return run_worker(local.runner(), replica, local.watchdog());
-               Engine engine = engine_of(local, config);
-               follow(local, config, mpi, engine);
+               Leader leader(local, config);
+               follow(local, config, mpi, leader.engine);
              });
 }
 
@@ -101,17 +113,27 @@ StopPolicy::Options stop_options(const EngineConfig& config, const StopRequest& 
   return options;
 }
 
-// Loads the model unless rank 0 finds that there is nothing to do.
-bool load_for_batch(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
-                    StopRequest& stop, bool is_complete) {
-  if (mpi.world().max(is_complete) > 0) return false;
+// Loads the model unless rank 0 finds that there is nothing to do; then it returns no hosts.
+std::vector<HostRanks> load_for_batch(LocalModel& local, const EngineConfig& config,
+                                      const MpiEnvironment& mpi, StopRequest& stop,
+                                      bool is_complete) {
+  if (mpi.world().max(is_complete) > 0) return {};
   load(local, config, mpi);
   stop.begin();
-  return true;
+  return hosts_of(local);
+}
+
+Manifest manifest_of(const EngineConfig& config, const LocalModel& local, const Program& program) {
+  EngineConfig run = as_run(config, local);
+  Manifest manifest = manifest_of(run, program);
+  manifest.configuration = batch_settings(run);
+  if (local.files().store) manifest.weights = local.files().store->digest();
+  return manifest;
 }
 
 // Rank 0's part. What cannot be read or written shows before the model is loaded.
-ExitCode lead_batch(const EngineConfig& config, const MpiEnvironment& mpi, StopRequest& stop) {
+ExitCode lead_batch(const EngineConfig& config, const MpiEnvironment& mpi, StopRequest& stop,
+                    const ProgramFacts& program) {
   LineReader input(config.job.input, config.job.max_line_bytes);
   check_output_is_no_input(config, "job.output", config.job.output);
   check_output_is_no_input(config, "job.error_file", config.job.error_file);
@@ -120,19 +142,21 @@ ExitCode lead_batch(const EngineConfig& config, const MpiEnvironment& mpi, StopR
   LocalModel local(config, mpi);
   output.set_model(identity_of(local, config));
   for (const std::string& line : output.news()) fmt::print(stderr, "{}\n", line);
-  if (!load_for_batch(local, config, mpi, stop, output.is_complete())) return ExitCode::kDone;
+  auto hosts = load_for_batch(local, config, mpi, stop, output.is_complete());
+  if (hosts.empty()) return ExitCode::kDone;
+  output.set_manifest(manifest_of(config, local, program()), life_of(local, std::move(hosts)));
   return run_batch(local, config, mpi, input, output, policy);
 }
 
-ExitCode batch(const EngineConfig& config, const MpiEnvironment& mpi) {
+ExitCode batch(const EngineConfig& config, const MpiEnvironment& mpi, const ProgramFacts& program) {
   if (config.job.input.empty() || config.job.output.empty())
     fail_usage("job.{} is missing; give a path, or - for standard {}",
                config.job.input.empty() ? "input" : "output",
                config.job.input.empty() ? "input" : "output");
   StopRequest stop(mpi.peers());
-  if (mpi.world().rank() == 0) return lead_batch(config, mpi, stop);
+  if (mpi.world().rank() == 0) return lead_batch(config, mpi, stop, program);
   LocalModel local(config, mpi);
-  if (load_for_batch(local, config, mpi, stop, false)) follow_rank_0(local, config, mpi);
+  if (!load_for_batch(local, config, mpi, stop, false).empty()) follow_rank_0(local, config, mpi);
   return ExitCode::kDone;
 }
 
@@ -150,8 +174,8 @@ void run_server(Server& server, LocalModel& local, const EngineConfig& config,
   api.context.ignores_unknown_fields = true;
   if (!config.server.served_model_name.empty())
     api.context.model_name = config.server.served_model_name;
-  Engine engine = engine_of(local, config);
-  ReplicaPool pool(engine, local.grid().leaders(), pool_options(config, mpi));
+  Leader leader(local, config);
+  ReplicaPool pool(leader.engine, local.grid().leaders(), pool_options(config, mpi));
   int64_t max_choices = int64_t{config.scheduler.max_num_seqs} * local.grid().shape().dp +
                         config.scheduler.max_waiting;
   std::optional<StepTrace> trace;
@@ -237,19 +261,19 @@ BenchSetup bench_setup(LocalModel& local, const EngineConfig& config, const Devi
 void measure(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
              const DeviceTimes& rates) {
   BenchJob job(config, bench_setup(local, config, rates));
-  Engine engine = engine_of(local, config);
+  Leader leader(local, config);
   if (job.warms_up()) {
-    ReplicaPool own(engine);
+    ReplicaPool own(leader.engine);
     job.warm_up(own);
   }
   const MpiGroup& leaders = local.grid().leaders();
   leaders.barrier();
-  if (leaders.rank() > 0) return follow(local, config, mpi, engine);
+  if (leaders.rank() > 0) return follow(local, config, mpi, leader.engine);
   std::optional<StepTrace> trace;
   if (!config.bench.trace.empty())
     trace.emplace(local.backend(), local.stream(), static_cast<size_t>(config.bench.trace_steps));
   auto on_warm = [&] { local.runner().record_steps(trace ? &*trace : nullptr); };
-  ReplicaPool pool(engine, leaders, pool_options(config, mpi));
+  ReplicaPool pool(leader.engine, leaders, pool_options(config, mpi));
   BenchReport result = job.run(pool, on_warm);
   local.runner().record_steps(nullptr);
   print_report(result, config.bench.output_json);
@@ -284,10 +308,11 @@ void bench(const EngineConfig& config, const MpiEnvironment& mpi) {
 
 }  // namespace
 
-ExitCode run_job(const EngineConfig& config, const MpiEnvironment& mpi) {
+ExitCode run_job(const EngineConfig& config, const MpiEnvironment& mpi,
+                 const ProgramFacts& program) {
   switch (config.job.type) {
     case JobType::kBatch:
-      return batch(config, mpi);
+      return batch(config, mpi, program);
     case JobType::kServe:
       serve(config, mpi);
       break;

@@ -38,6 +38,17 @@ EngineConfig read_job_config(std::string_view text, std::string_view where,
   return read_config(job_keys(), text, where, overrides);
 }
 
+std::vector<std::pair<std::string, std::string>> batch_settings(const EngineConfig& config) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  for (const ConfigSection& section : {engine_rows(), batch_rows()})
+    for (const ConfigRow& row : section.rows)
+      // The keys of a grid make one of none.
+      if (std::string value = row.print(config);
+          !value.empty() && !(row.key.starts_with("grid") && value == row.default_text))
+        settings.emplace_back(row.key, std::move(value));
+  return settings;
+}
+
 std::string job_reference() { return reference_of(job_keys()); }
 
 }  // namespace ll

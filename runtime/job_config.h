@@ -2,6 +2,7 @@
 // The configuration of a job: the keys of all rooms.
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "runtime/config/config_reader.h"
@@ -18,6 +19,10 @@ const ConfigRow& job_key(std::string_view key);
 // Throws Error (usage) with file, line and, for an unknown key, the nearest one.
 EngineConfig read_job_config(std::string_view text, std::string_view where,
                              const std::vector<std::string>& overrides);
+
+// The keys that the answers of a batch may depend on, with their values: read_job_config() makes
+// the same of them as overrides. Those that are empty are left out.
+std::vector<std::pair<std::string, std::string>> batch_settings(const EngineConfig& config);
 
 // configs/reference.yaml
 std::string job_reference();

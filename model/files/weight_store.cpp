@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <span>
 
 #include "base/check.h"
 #include "base/printable.h"
+#include "base/sha256.h"
 #include "model/files/weight_store_layout.h"
 
 namespace ll {
@@ -148,6 +150,18 @@ DType WeightStore::dtype(std::string_view name) const { return tensor(name).dtyp
 void WeightStore::read(std::string_view name, const ShardSpec& part, DType as, void* host_out,
                        TileSums* sums) const {
   read_stored(tensor(name), part, as, host_out, sums);
+}
+
+std::string WeightStore::digest() const {
+  Sha256 hash;
+  for (const auto& [name, t] : stored_->tensors) {
+    if (t.sums.empty()) return "";
+    std::string head = fmt::format("{} {} {} {}x{}\n", name, name_of(t.dtype), t.shape.str(),
+                                   t.tile_rows, t.tile_cols);
+    hash.update(std::as_bytes(std::span(head)));
+    hash.update(std::as_bytes(std::span(t.sums)));
+  }
+  return hash.hex();
 }
 
 WeightStore::Verified WeightStore::verify(

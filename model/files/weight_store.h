@@ -69,6 +69,10 @@ class WeightStore {
   void read(std::string_view name, const ShardSpec& part, DType as, void* host_out,
             TileSums* sums = nullptr) const;
 
+  // 64 digits: the SHA-256 of what the file says of its weights, the checksums of their tiles among
+  // it. Reads no weights; empty where the file lacks a sum.
+  std::string digest() const;
+
   struct Verified {
     uint64_t bytes = 0;           // that are what was converted
     int64_t num_without_sum = 0;  // tensors that nothing can be said of

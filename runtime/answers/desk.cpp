@@ -60,8 +60,29 @@ Desk::Prompt Desk::find(int64_t engine_request) const {
   return found == prompts_.end() ? Prompt{} : found->second;
 }
 
+// A row of a request that has ended was in vain: the others of its step pay for it, and where there
+// are none, those of the next.
+void Desk::take_cost(const StepCost& step) {
+  if (step.shares.empty()) return;
+  unshared_ += step.cost * 1;
+  int64_t tokens = 0;
+  for (const CostShare& share : step.shares)
+    if (find(share.request).job) tokens += share.tokens;
+  if (tokens == 0) return;
+  for (const CostShare& share : step.shares) {
+    Job* job = find(share.request).job;
+    if (!job) continue;
+    Cost cost = unshared_ * (static_cast<double>(share.tokens) / static_cast<double>(tokens));
+    cost.computed_tokens = share.tokens;
+    std::optional<Cost>& total = job->answer.usage.cost;
+    (total ? *total : total.emplace()) += cost;
+  }
+  unshared_ = {};
+}
+
 Desk::Taken Desk::take(StepEvents events) {
   Taken taken;
+  for (const StepCost& step : events.costs) take_cost(step);
   for (const StartedPrompt& s : events.started)
     if (Job* job = find(s.request).job) job->answer.usage.cached_tokens += s.num_cached;
   for (PromptScores& s : events.prompt_scores) {
@@ -122,7 +143,7 @@ void Desk::finish(Job& job, Taken& taken) {
 std::vector<Desk::Progress> Desk::progress() const {
   std::vector<Progress> all;
   for (const auto& [key, job] : jobs_) {
-    Progress p{.key = key};
+    Progress p{.key = key, .cost = job->answer.usage.cost.value_or(Cost{})};
     const CompletionRequest& r = job->answer.request;
     for (const Choice& choice : job->answer.choices) {
       auto drawn = static_cast<int64_t>(choice.token_ids.size());

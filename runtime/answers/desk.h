@@ -49,8 +49,12 @@ class Desk {
     int64_t key = 0;
     int64_t num_drawn = 0;      // tokens of all its choices
     int64_t num_remaining = 0;  // at most, of the choice that has most of them ahead
+    Cost cost;                  // where it is counted
   };
   std::vector<Progress> progress() const;
+
+  // What steps cost whose requests have all ended, while no other has paid for it.
+  const Cost& unshared_cost() const { return unshared_; }
 
   int64_t num_open() const { return static_cast<int64_t>(jobs_.size()); }
   // Tokens of all answers so far.
@@ -64,12 +68,14 @@ class Desk {
   };
 
   Prompt find(int64_t engine_request) const;
+  void take_cost(const StepCost& step);
   void take_token(DrawnToken drawn, Taken& taken);
   void finish(Job& job, Taken& taken);
 
   const Tokenizer* tokenizer_;
   std::vector<int32_t> eos_token_ids_;
   int64_t next_id_ = 1, num_output_tokens_ = 0;
+  Cost unshared_;
   std::unordered_map<int64_t, std::unique_ptr<Job>> jobs_;  // by key
   std::unordered_map<int64_t, Prompt> prompts_;             // by engine request
 };

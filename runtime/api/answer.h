@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/schedule/request.h"
+#include "runtime/schedule/step_cost.h"
 #include "runtime/schedule/step_result.h"
 
 namespace ll {
@@ -26,7 +27,8 @@ struct Choice {
 // In tokens, of all prompts and choices of a request.
 struct Usage {
   int64_t prompt_tokens = 0, completion_tokens = 0;
-  int64_t cached_tokens = 0;  // of the prompts', those the radix cache knew
+  int64_t cached_tokens = 0;      // of the prompts', those the radix cache knew
+  std::optional<Cost> cost = {};  // where it is counted
 };
 
 // What a token adds to a choice. The texts of a choice's deltas, one behind the other, are its

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -85,6 +86,16 @@ Json chat_choice(const CompletionRequest& r, const Choice& answered, std::string
   return choice;
 }
 
+// Numbers of as many digits as they are good for.
+double rounded(double value) { return std::round(value * 1e9) / 1e9; }
+
+Json cost_json(const Cost& cost) {
+  Json json{{"computed_tokens", cost.computed_tokens},
+            {"device_seconds", rounded(cost.device_seconds)}};
+  if (cost.joules > 0) json["joules"] = rounded(cost.joules);
+  return json;
+}
+
 }  // namespace
 
 std::string completion_body(const CompletionRequest& r, const std::vector<Choice>& choices,
@@ -97,6 +108,7 @@ std::string completion_body(const CompletionRequest& r, const std::vector<Choice
   int64_t completion = r.drop_output ? 0 : usage.completion_tokens;
   Json counts = usage_json(usage.prompt_tokens, completion);
   counts["prompt_tokens_details"] = {{"cached_tokens", usage.cached_tokens}};
+  if (usage.cost) counts["litelang"] = cost_json(*usage.cost);
   Json body{{"id", fmt::format("{}-{}", is_chat ? "chatcmpl" : "cmpl", id)},
             {"object", is_chat ? "chat.completion" : "text_completion"},
             {"created", created},

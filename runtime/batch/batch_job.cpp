@@ -72,6 +72,7 @@ void BatchJob::step() {
   take(pool_.step());
   output_.check_sound();
   progress_.update(count());
+  output_.note(work());
   rate_.update(TokenRate::Clock::now(), counts_.output_tokens, counts_.running);
 }
 
@@ -80,7 +81,7 @@ void BatchJob::finish(const LineReader& input) {
   check(counts_.total < 0 || input.num_lines() >= lines.last,
         "{}: has {} lines, it had {} when the job began: was it replaced?", config_.job.input,
         input.num_lines(), lines.last);
-  output_.finish();
+  output_.finish(work());
   counts_.total = counts_.done;
   progress_.finish(counts_);
   print_shares();
@@ -101,7 +102,7 @@ bool BatchJob::has_ended(const Stop& stop) {
 }
 
 ExitCode BatchJob::give_up(const Stop& stop) {
-  output_.sync();
+  output_.stop(work(), stop.reason);
   progress_.finish(counts_);
   fmt::print(stderr, "given back     {} requests, {} of their tokens\n", num_given_back_,
              num_tokens_lost_);
@@ -123,6 +124,7 @@ void BatchJob::give_back(const Stop& stop) {
     custom_ids_.erase(p.key);
     ++num_given_back_;
     num_tokens_lost_ += p.num_drawn;
+    given_back_ += p.cost;
   }
 }
 
@@ -176,6 +178,16 @@ const BatchCounts& BatchJob::count() {
   counts_.waiting = stats.num_waiting;
   counts_.output_tokens = desk_.num_output_tokens();
   return counts_;
+}
+
+JobWork BatchJob::work() const {
+  Cost given_back = given_back_;
+  given_back += desk_.unshared_cost();
+  return {.prompt_tokens = counts_.prompt_tokens,
+          .cached_tokens = counts_.cached_tokens,
+          .output_tokens = counts_.output_tokens,
+          .cost = pool_.cost(),
+          .given_back = given_back};
 }
 
 void BatchJob::print_shares() const {

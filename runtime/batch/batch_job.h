@@ -46,6 +46,7 @@ class BatchJob {
   void write(const Answer& answer);
   void fail(int64_t line, std::string_view custom_id, std::string_view message);
   const BatchCounts& count();
+  JobWork work() const;
   void print_shares() const;
 
   const EngineConfig& config_;
@@ -62,6 +63,7 @@ class BatchJob {
   std::optional<Stop> stop_;
   bool has_read_all_ = false;  // when it came
   int64_t num_given_back_ = 0, num_tokens_lost_ = 0;
+  Cost given_back_;
 };
 
 }  // namespace ll

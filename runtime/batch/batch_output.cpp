@@ -179,6 +179,7 @@ std::vector<std::string> BatchOutput::news() const {
 void BatchOutput::prepare() {
   if (is_prepared_) return;
   is_prepared_ = true;
+  int64_t last_write = journal_->last_write();
   LineSet seen;
   auto keeps = [&](const JournalLine& line) { return is_kept(line, seen); };
   if (is_refilled_) {
@@ -190,6 +191,20 @@ void BatchOutput::prepare() {
   }
   counts_ = {.total = scan_.answered.size(), .failed = num_answered_errors()};
   job_.write(output_ + ".job");
+  if (manifest_)
+    manifest_->begin(
+        job_.fingerprint,
+        {.is_resumed = before_.has_value(), .answered = counts_.total, .last_write = last_write});
+}
+
+void BatchOutput::set_manifest(Manifest manifest, JobLife life) {
+  if (!journal_) return;
+  life.writer = job_.writer;
+  manifest_.emplace(output_ + ".manifest.json", std::move(manifest), std::move(life));
+}
+
+void BatchOutput::note(const JobWork& work) {
+  if (manifest_ && is_prepared_) manifest_->note(work, counts_);
 }
 
 void BatchOutput::write(std::string_view record, bool is_error) {
@@ -208,7 +223,13 @@ void BatchOutput::sync() {
   if (journal_ && is_prepared_) journal_->sync();
 }
 
-void BatchOutput::finish() {
+void BatchOutput::stop(const JobWork& work, std::string_view why) {
+  sync();
+  if (manifest_ && is_prepared_)
+    manifest_->end(work, counts_, fmt::format("stopped: {}", why), false);
+}
+
+void BatchOutput::finish(const JobWork& work) {
   if (plain_) return plain_->close();
   prepare();
   AnswerPlaces places{.output = output_,
@@ -220,6 +241,7 @@ void BatchOutput::finish() {
   if (is_copied) copy_answers(journal_->fd(), journal_->path(), lines_, places);
   std::string last = is_copied ? output_ + ".tmp" : journal_->path();
   // Before the output has its name, so that whoever finds it there knows whose it is.
+  if (manifest_) manifest_->end(work, counts_, "done", true);
   job_.finished = FinishedOutput::of(last);
   job_.counts = counts_;
   job_.write(output_ + ".job");

@@ -13,6 +13,7 @@
 #include "base/output_file.h"
 #include "runtime/batch/job_file.h"
 #include "runtime/batch/journal_file.h"
+#include "runtime/batch/manifest_keeper.h"
 #include "runtime/config/engine_config.h"
 
 namespace ll {
@@ -29,6 +30,8 @@ class BatchOutput {
 
   // Before anything is written. Throws Error (usage) when the answers there are another model's.
   void set_model(const ModelIdentity& model);
+  // Before anything is written: what the manifest says of this run, see ManifestKeeper.
+  void set_manifest(Manifest manifest, JobLife life);
   // Whether the output is there already, with the answers of this very job; after set_model().
   bool is_complete() const { return is_complete_; }
 
@@ -46,10 +49,14 @@ class BatchOutput {
   void flush(std::chrono::milliseconds patience) { plain_->flush(patience); }
   // Throws Error where answers would be written in vain; to be called now and then.
   void check_sound();
+  // How far the work is, for the manifest; to be called often.
+  void note(const JobWork& work);
   // What was written is on disk when this returns.
   void sync();
+  // The same, and no more is answered in this life.
+  void stop(const JobWork& work, std::string_view why);
   // All lines are answered.
-  void finish();
+  void finish(const JobWork& work = {});
 
  private:
   void open_journal(const std::string& host);
@@ -76,6 +83,7 @@ class BatchOutput {
   int64_t num_dropped_ = 0;   // errors that are asked again
   bool is_prepared_ = false;  // for appending
   RequestCounts counts_;
+  std::optional<ManifestKeeper> manifest_;
 };
 
 }  // namespace ll

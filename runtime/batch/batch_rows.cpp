@@ -41,6 +41,8 @@ ConfigSection batch_rows() {
             "of the answers"},
            {"error_file", text(&B::error_file),
             "of answers that are errors; else they are in the output"},
+           {"record_costs", flag(&B::record_costs),
+            "add to each answer's usage what it cost: computed tokens, device-seconds, joules"},
            {"part", part_field(),
             "3/8: the third of eight parts of the input's lines, for a job of its own"},
            {"stop_after", whole(&B::stop_after, 0, kMany),

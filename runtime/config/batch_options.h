@@ -26,8 +26,9 @@ struct BatchOptions {
   OutputOrder output_order = OutputOrder::kAsFinished;
   std::string error_file;  // empty: errors stand among the answers
   LinePart part;
-  int64_t stop_after = 0;  // seconds; 0: never
-  int64_t grace = 20;      // seconds that a stop may take
+  bool record_costs = false;  // in each answer's usage
+  int64_t stop_after = 0;     // seconds; 0: never
+  int64_t grace = 20;         // seconds that a stop may take
   int64_t max_line_bytes = 64 << 20;
 
   bool operator==(const BatchOptions&) const = default;

@@ -34,6 +34,7 @@ struct ConfigRow {
   std::string key;   // "kv_cache.page_size"
   std::string help;  // a phrase, with the values it takes
   std::function<void(EngineConfig&, const std::string& text)> read;
+  std::function<std::string(const EngineConfig&)> print;  // what read() would take
   std::string default_text;
 };
 
@@ -98,25 +99,25 @@ Field<S> bytes(size_t S::*member) {
 }
 
 template <class E>
-struct Choice {
+struct KeyChoice {
   std::string name;
   E value;
   std::string help = "";
 };
 
 template <class E>
-std::string names_of(const std::vector<Choice<E>>& choices) {
+std::string names_of(const std::vector<KeyChoice<E>>& choices) {
   std::string names;
-  for (const Choice<E>& c : choices) names += (names.empty() ? "" : ", ") + c.name;
+  for (const KeyChoice<E>& c : choices) names += (names.empty() ? "" : ", ") + c.name;
   return names;
 }
 
 // "auto: the file's; bfloat16; float32", or "cpu, cuda" where none has a help.
 template <class E>
-std::string choices_phrase(const std::vector<Choice<E>>& choices) {
+std::string choices_phrase(const std::vector<KeyChoice<E>>& choices) {
   std::string phrase;
   bool has_help = false;
-  for (const Choice<E>& c : choices) {
+  for (const KeyChoice<E>& c : choices) {
     phrase += (phrase.empty() ? "" : "; ") + c.name + (c.help.empty() ? "" : ": ") + c.help;
     has_help |= !c.help.empty();
   }
@@ -124,18 +125,18 @@ std::string choices_phrase(const std::vector<Choice<E>>& choices) {
 }
 
 template <class S, class E>
-Field<S> choice(E S::*member, std::type_identity_t<std::vector<Choice<E>>> choices) {
+Field<S> choice(E S::*member, std::type_identity_t<std::vector<KeyChoice<E>>> choices) {
   return {.values = choices_phrase(choices),
           .is_choice = true,
           .read =
               [=](S& s, const std::string& text) {
-                for (const Choice<E>& c : choices)
+                for (const KeyChoice<E>& c : choices)
                   if (text == c.name) return void(s.*member = c.value);
                 refuse_choice(text, names_of(choices));
               },
           .print =
               [=](const S& s) {
-                for (const Choice<E>& c : choices)
+                for (const KeyChoice<E>& c : choices)
                   if (s.*member == c.value) return c.name;
                 return std::string();
               }};
@@ -175,6 +176,7 @@ std::vector<ConfigRow> rows_of(std::string_view section, S& (*part)(EngineConfig
          .help = help_phrase(row.help, row.field.values, row.field.is_choice),
          .read = [part, read = row.field.read](EngineConfig& c,
                                                const std::string& text) { read(part(c), text); },
+         .print = [part, print = row.field.print](EngineConfig c) { return print(part(c)); },
          .default_text = row.field.print(part(defaults))});
   }
   return all;

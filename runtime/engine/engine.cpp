@@ -24,7 +24,8 @@ Engine::Engine(const SchedulerOptions& options, bool async, ModelRunner& runner,
       runner_(runner),
       channel_(replica),
       consensus_(replica, watchdog.words().who()),
-      watchdog_(watchdog) {}
+      watchdog_(watchdog),
+      num_devices_(replica.size()) {}
 
 Engine::~Engine() {
   if (std::uncaught_exceptions() > 0) return;
@@ -69,7 +70,23 @@ StepEvents Engine::commit_oldest() {
   in_flight_.pop_front();
   StepResult result = runner_.collect();
   consensus_.drew(result.tokens);
-  return scheduler_.commit(std::move(step), std::move(result));
+  StepCost cost = cost_of(step, result.seconds);
+  StepEvents events = scheduler_.commit(std::move(step), std::move(result));
+  events.costs.push_back(std::move(cost));
+  return events;
+}
+
+void Engine::count_costs(const EnergyMeter* meter, bool shares) {
+  shares_costs_ = shares;
+  if (meter) energy_.emplace(*meter);
+}
+
+StepCost Engine::cost_of(const PlannedStep& step, double seconds) {
+  Cost one{.device_seconds = seconds, .joules = energy_ ? energy_->of_step(seconds) : 0};
+  StepCost cost{.cost = one * num_devices_};
+  cost.cost.computed_tokens = step.plan.num_tokens();
+  if (shares_costs_) cost.shares = step.shares();
+  return cost;
 }
 
 void Engine::rest() {

@@ -2,7 +2,10 @@
 // The step loop. Rank 0 of a replica runs an Engine: it plans, sends the plan to the other ranks,
 // runs it, and returns its tokens one step later. The others are in run_worker().
 #include <deque>
+#include <memory>
+#include <optional>
 
+#include "runtime/engine/energy_share.h"
 #include "runtime/engine/model_runner.h"
 #include "runtime/engine/plan_channel.h"
 #include "runtime/engine/step_consensus.h"
@@ -24,6 +27,10 @@ class Engine {
   void end(SequenceId sequence) { scheduler_.end(sequence); }
   void cancel(int64_t request) { scheduler_.cancel(request); }
 
+  // `meter`, which outlives the engine, is that of this rank's device, which stands for those of
+  // the replica; null: joules are not known. `shares`: steps say whose their costs are.
+  void count_costs(const EnergyMeter* meter, bool shares);
+
   bool has_work() const { return scheduler_.has_work() || !in_flight_.empty(); }
   int64_t num_waiting() const { return scheduler_.num_waiting(); }
   SchedulerStats stats() const { return scheduler_.stats(); }
@@ -36,6 +43,7 @@ class Engine {
   void launch(PlannedStep step);
   StepEvents commit_oldest();
   void rest();
+  StepCost cost_of(const PlannedStep& step, double seconds);
 
   Scheduler scheduler_;
   size_t depth_;  // steps in flight while the next is planned
@@ -44,6 +52,9 @@ class Engine {
   StepConsensus consensus_;
   Watchdog& watchdog_;
   std::deque<PlannedStep> in_flight_;
+  int num_devices_;
+  bool shares_costs_ = false;
+  std::optional<EnergyShare> energy_;
 };
 
 // Runs plans until rank 0 says stop.

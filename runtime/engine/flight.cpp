@@ -5,14 +5,15 @@
 
 namespace ll {
 
-Flight::Flight(const Backend& b, int64_t max_rows) : backend(b), done(b.device.create_event()) {
+Flight::Flight(const Backend& b, int64_t max_rows)
+    : backend(b), begun(b.device.create_event()), done(b.device.create_event()) {
   tokens =
       static_cast<int32_t*>(b.device.alloc_host(static_cast<size_t>(max_rows) * sizeof(int32_t)));
 }
 
 Flight::~Flight() {
   backend.device.free_host(tokens);
-  backend.device.destroy_event(done);
+  for (Event event : {begun, done}) backend.device.destroy_event(event);
 }
 
 TokenLogprob Scores::at(int64_t row, int32_t token) const {
@@ -44,8 +45,8 @@ std::vector<int32_t> Flight::take_tokens() {
 }
 
 StepResult Flight::take() {
-  StepResult result;
-  result.tokens = take_tokens();
+  StepResult result{.tokens = take_tokens()};
+  result.seconds = backend.device.elapsed_ms(begun, done) * 1e-3;
   auto trimmed = [](TokenLogprob logprob, int32_t count) {
     logprob.top.resize(std::min(logprob.top.size(), static_cast<size_t>(count)));
     return logprob;

@@ -29,7 +29,7 @@ struct Flight {
   std::vector<int32_t> take_tokens();
 
   const Backend& backend;
-  Event done;
+  Event begun, done;
   int32_t* tokens = nullptr;  // pinned [max_rows]
   int64_t num_samples = 0;
   bool has_scores = false;

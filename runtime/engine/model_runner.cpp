@@ -94,6 +94,7 @@ void ModelRunner::launch(const StepPlan& plan) {
   for (const auto& s : plan.new_slots) slots_[static_cast<size_t>(s.slot)] = s.sampling;
   if (trace_) trace_->begin_step(plan.id, plan.num_tokens());
   std::unique_ptr<Flight> flight = take_flight();
+  if (options_.collects) backend_.device.record(flight->begun, stream_);
   SlotTables tables{.page_table = data_of<int32_t>(page_table_),
                     .page_table_stride = page_table_.view().dim(1),
                     .last_tokens = data_of<int32_t>(last_tokens_),

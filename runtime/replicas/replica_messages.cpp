@@ -25,12 +25,17 @@ void parts(Archive& a, PromptScores& s) {
   a(s.request, s.first, s.logprobs);
 }
 template <class Archive>
+void parts(Archive& a, StepCost& c) {
+  a(c.cost, c.shares);
+}
+template <class Archive>
 void parts(Archive& a, DrawnToken& t) {
   a(t.sequence, t.token, t.finish_reason, t.logprob);
 }
 template <class Archive>
 void parts(Archive& a, ReplicaStep& s) {
-  a(s.stats, s.events.steps, s.events.started, s.events.prompt_scores, s.events.tokens);
+  a(s.stats, s.events.steps, s.events.costs, s.events.started, s.events.prompt_scores,
+    s.events.tokens);
 }
 template <class Archive>
 void parts(Archive& a, SamplingParams& p) {

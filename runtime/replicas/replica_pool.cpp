@@ -38,6 +38,7 @@ bool ReplicaPool::wants_more() const {
 StepEvents ReplicaPool::step() {
   StepEvents events = fleet_ ? fleet_->step() : engine_.step();
   for (const StepWork& step : events.steps) work_ += step;
+  for (const StepCost& step : events.costs) cost_ += step.cost;
   return events;
 }
 

@@ -40,6 +40,8 @@ class ReplicaPool {
   SchedulerStats stats() const;
   // What all of them have run so far.
   const StepWork& work() const { return work_; }
+  // What that cost.
+  const Cost& cost() const { return cost_; }
   // The share of the time since the first step in which each replica had something to do; empty
   // where there is one engine.
   std::vector<double> busy_shares() const;
@@ -48,6 +50,7 @@ class ReplicaPool {
   Engine& engine_;
   PoolOptions options_;
   StepWork work_;
+  Cost cost_;
   std::unique_ptr<ReplicaFleet> fleet_;  // null: this rank's engine is all
 };
 

@@ -165,6 +165,7 @@ bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
   bool is_last = end == static_cast<int32_t>(s->tokens.size());
   if (!is_last) chunk.next_token = s->tokens[static_cast<size_t>(end)];
   step.plan.chunks.push_back(std::move(chunk));
+  step.chunk_owners.push_back(s->request->id);
   s->num_computed = end;
   ledger_.show(s->kv, s->computed_tokens());
   if (is_last) finish_prefill(step, s, row + count - 1);
@@ -183,12 +184,11 @@ void Scheduler::finish_prefill(PlannedStep& step, const SequencePtr& s, int32_t 
 // the same row. Those beyond the slots wait, ahead of later requests, and find the prompt in the
 // cache.
 void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) {
-  int32_t num_now = num_slots_wanted(*leader);
   for (int32_t index = 1; index < leader->params().n; ++index) {
     auto s = std::make_shared<Sequence>(leader->request, index);
     s->has_forked = true;
     s->num_cached = leader->num_prompt;
-    if (index >= num_now) {
+    if (index >= num_slots_wanted(*leader)) {
       wait(s);
       continue;
     }
@@ -240,8 +240,7 @@ bool Scheduler::can_spare_page(const Sequence& s) const {
 // Whether the candidate and all that run stay within the pages at their expected peak.
 bool Scheduler::fits(const Sequence& candidate) const {
   int64_t in_use = ledger_.num_in_use();
-  double usage = static_cast<double>(in_use) / static_cast<double>(options_.num_pages);
-  double share = usage < options_.busy_scale ? kCalmShare : 1.0;
+  double share = stats().kv_usage < options_.busy_scale ? kCalmShare : 1.0;
   std::vector<Growth> growths;
   int64_t own_pages = 0, all_positions = 0;  // if all ended at once
   auto expect = [&](const Sequence& s, int32_t copies) {

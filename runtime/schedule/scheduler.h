@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "runtime/schedule/kv_ledger.h"
+#include "runtime/schedule/planned_step.h"
 #include "runtime/schedule/prefix_groups.h"
 #include "runtime/schedule/sequence.h"
 #include "runtime/schedule/step_events.h"
@@ -33,22 +34,6 @@ struct SchedulerOptions {
   PrefixRules prefix_groups = {};
 
   bool gathers(int32_t rows) const { return gather_tokens > 0 && rows >= gather_tokens; }
-};
-
-// A plan and who its samples are for.
-struct PlannedStep {
-  StepPlan plan;
-  std::vector<std::shared_ptr<Sequence>> samples;  // as plan.samples
-  std::vector<StartedPrompt> started;
-  // The chunks with prompt logprobs, in order; their scores are yet to come.
-  std::vector<PromptScores> scored;
-  bool has_preempted = false;
-
-  // Nothing to tell the ranks. A plan without rows may yet start slots and fill page tables.
-  bool is_empty() const {
-    return plan.num_tokens() == 0 && plan.new_slots.empty() && plan.page_deltas.empty() &&
-           plan.page_copies.empty();
-  }
 };
 
 struct SchedulerStats {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/schedule/request.h"
+#include "runtime/schedule/step_cost.h"
 #include "runtime/schedule/step_result.h"
 #include "runtime/schedule/step_work.h"
 
@@ -48,12 +49,14 @@ struct DrawnToken {
 // A prompt's start and scores come before its first token; tokens of a sequence are in order.
 struct StepEvents {
   std::vector<StepWork> steps;  // that were launched
+  std::vector<StepCost> costs;  // of those that are done
   std::vector<StartedPrompt> started;
   std::vector<PromptScores> prompt_scores;
   std::vector<DrawnToken> tokens;
 
   bool is_empty() const {
-    return steps.empty() && started.empty() && prompt_scores.empty() && tokens.empty();
+    return steps.empty() && costs.empty() && started.empty() && prompt_scores.empty() &&
+           tokens.empty();
   }
 
   void append(StepEvents later) {
@@ -62,6 +65,7 @@ struct StepEvents {
       list.insert(list.end(), std::move_iterator(more.begin()), std::move_iterator(more.end()));
     };
     move_to(steps, later.steps);
+    move_to(costs, later.costs);
     move_to(started, later.started);
     move_to(prompt_scores, later.prompt_scores);
     move_to(tokens, later.tokens);

@@ -14,7 +14,7 @@ base                        ascii.h check.h check_call.h durable_file.h exceptio
                             line_reader.h nearest_name.h numbers.h output_file.h output_stage.h printable.h
                             random.h sha256.h staged_file.h utf8.h version_row.h write_all.h write_signals.h xxh64.h
 
-kernels                     backend.h call_timer.h draw.h dtype.h few_rows.h layer_parts.h ops.h pages.h position_split.h
+kernels                     backend.h call_timer.h draw.h dtype.h energy_meter.h few_rows.h layer_parts.h ops.h pages.h position_split.h
                             tensor.h fused_decode.h
                             | device_api.h linear_tuning.h op_declarations.inl op_table.inl
 kernels/cpu/simd            | simd.h
@@ -63,7 +63,7 @@ runtime/config              engine_config.h
                             output_conflict.h
 runtime/process             last_words.h placed_error.h progress.h spin_limit.h | cpu_threads.h injected_fault.h
                             launch_clock.h signals.h stop_request.h time_limit.h watchdog.h
-runtime/schedule            | request.h scheduler.h step_events.h step_plan.h step_result.h step_work.h
+runtime/schedule            | request.h scheduler.h step_cost.h step_events.h step_plan.h step_result.h step_work.h
 runtime/engine              | engine.h model_runner.h runner_options.h
 runtime/planning            grid_planner.h | grid_cost.h machine_rates.h measure_device.h memory_budget.h
                             rank_sizes.h
@@ -72,8 +72,9 @@ runtime/api                 | answer.h api_context.h completion.h completion_bod
                             text_output.h
 runtime/answers             | desk.h
 runtime/replicas            | replica_pool.h
-runtime/batch               | batch_envelope.h batch_job.h batch_output.h batch_rows.h job_fingerprint.h
-                            model_fingerprint.h request_feed.h
+runtime/batch               rerun.h
+                            | batch_envelope.h batch_job.h batch_output.h batch_rows.h job_fingerprint.h
+                            model_fingerprint.h request_feed.h run_facts.h
 runtime/server              | server.h server_rows.h
 runtime/bench               | bench_grids.h bench_job.h bench_rows.h
 runtime                     job.h job_config.h

@@ -340,3 +340,42 @@ TEST_CASE("desk: deltas, one behind the other, are the answer's text; only strea
     for (const Delta& d : rig.deltas) REQUIRE(d.key == 1);
   }
 }
+
+TEST_CASE("desk: a step's cost is shared by tokens, and by those alone that are open") {
+  Rig rig;
+  int64_t a = rig.open(1, request_of({{1, 2, 3}}))[0], b = rig.open(2, request_of({{4}}))[0];
+  rig.take({.costs = {{{8, 80, 4}, {{a, 3}, {b, 1}}}}});
+  StepEvents end = tokens_of({b, 0}, {5}, FinishReason::kLength);
+  end.costs = {{{4, 0, 2}, {{a, 1}, {b, 1}}}};
+  rig.take(std::move(end));
+  REQUIRE(rig.answers.size() == 1);
+  Cost first = rig.answers[0].usage.cost.value();
+  CHECK(first.device_seconds == 4);
+  CHECK(first.joules == 20);
+  CHECK(first.computed_tokens == 2);
+  CHECK(rig.desk.progress()[0].cost.device_seconds == 8);
+  // A row of the ended one was under way: the other pays for it.
+  rig.take({.costs = {{{1, 0, 2}, {{a, 1}, {b, 1}}}}});
+  end = tokens_of({a, 0}, {5}, FinishReason::kLength);
+  rig.take(std::move(end));
+  Cost second = rig.answers[1].usage.cost.value();
+  CHECK(second.device_seconds == 9);
+  CHECK(second.computed_tokens == 5);
+  // With nobody left the next one does.
+  rig.take({.costs = {{{2, 0, 1}, {{a, 1}}}}});
+  CHECK(rig.desk.unshared_cost().device_seconds == 2);
+  int64_t c = rig.open(3, request_of({{1}}))[0];
+  rig.take({.costs = {{{1, 0, 1}, {{c, 1}}}}});
+  rig.take(tokens_of({c, 0}, {5}, FinishReason::kLength));
+  CHECK(rig.answers[2].usage.cost.value().device_seconds == 3);
+  CHECK(rig.desk.unshared_cost().device_seconds == 0);
+}
+
+TEST_CASE("desk: answers have no cost where nobody shares it out") {
+  Rig rig;
+  int64_t a = rig.open(1, request_of({{1, 2, 3}}))[0];
+  rig.take({.costs = {{{8, 80, 4}, {}}}});
+  rig.take(tokens_of({a, 0}, {5}, FinishReason::kLength));
+  CHECK_FALSE(rig.answers.at(0).usage.cost.has_value());
+  CHECK(rig.desk.unshared_cost().device_seconds == 0);
+}

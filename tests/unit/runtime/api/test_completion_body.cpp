@@ -267,3 +267,17 @@ TEST_CASE("body: prompt_logprobs as vLLM lists them, and no more of them under e
       R"("prompt_logprobs": 3, "echo": true, "logprobs": 1, "max_tokens": 0)", "[1, 2, 3]"));
   CHECK(body_of(echoed, {c})["choices"][0]["logprobs"]["top_logprobs"][1].size() == 2);
 }
+
+TEST_CASE("body: usage says what an answer cost where that is counted") {
+  Usage usage{5, 7, 2, Cost{.device_seconds = 0.12345678912, .joules = 0, .computed_tokens = 9}};
+  CompletionRequest r{.prompts = {{1, 2, 3, 4, 5}}};
+  auto cost = [&] {
+    Json body = Json::parse(completion_body(r, {}, usage, "3", kCreated, &tiny_docs()));
+    return body["usage"]["litelang"];
+  };
+  CHECK(cost() == Json::parse(R"({"computed_tokens": 9, "device_seconds": 0.123456789})"));
+  usage.cost->joules = 1.5;
+  CHECK(cost()["joules"] == 1.5);
+  usage.cost.reset();
+  CHECK(cost().is_null());
+}

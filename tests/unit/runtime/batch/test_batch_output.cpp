@@ -42,7 +42,7 @@ struct Job {
     BatchOutput output(config, "host");
     output.set_model(model);
     for (int64_t line : lines) output.write(line < 0 ? bad(-line) : good(line), line < 0);
-    if (ends) output.finish();
+    if (ends) output.finish({});
   }
   std::vector<int64_t> missing() const {
     BatchOutput output(config, "host");

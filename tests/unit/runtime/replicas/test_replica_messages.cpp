@@ -35,6 +35,7 @@ TEST_CASE("replica messages: a request") {
 TEST_CASE("replica messages: a step") {
   ReplicaStep step{.stats = {.num_waiting = 3, .cached_tokens = 17, .kv_usage = 0.5}};
   step.events.steps = {{.steps = 1, .rows = 5}, {.steps = 1, .rows = 6}};
+  step.events.costs = {{{1.5, 20, 5}, {{4, 3}, {5, 2}}}};
   step.events.started = {{4, 16}};
   step.events.prompt_scores = {{4, 1, {{7, -0.5f, {{7, -0.5f}, {8, -2.0f}}}, {9, -1.0f, {}}}}};
   step.events.tokens = {{{4, 1}, 77},
@@ -47,6 +48,11 @@ TEST_CASE("replica messages: a step") {
   CHECK(got.stats.kv_usage == 0.5);
   REQUIRE(got.events.steps.size() == 2);
   CHECK(got.events.steps[1].rows == 6);
+  REQUIRE(got.events.costs.size() == 1);
+  CHECK(got.events.costs[0].cost.device_seconds == 1.5);
+  REQUIRE(got.events.costs[0].shares.size() == 2);
+  CHECK(got.events.costs[0].shares[1].request == 5);
+  CHECK(got.events.costs[0].shares[1].tokens == 2);
   REQUIRE(got.events.started.size() == 1);
   CHECK(got.events.started[0].num_cached == 16);
   REQUIRE(got.events.prompt_scores.size() == 1);
