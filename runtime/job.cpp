@@ -15,6 +15,7 @@
 #include "runtime/bench/bench_job.h"
 #include "runtime/config/output_conflict.h"
 #include "runtime/job_config.h"
+#include "runtime/plan_job.h"
 #include "runtime/planning/measure_device.h"
 #include "runtime/process/last_words.h"
 #include "runtime/process/launch_clock.h"
@@ -32,13 +33,16 @@ namespace {
 struct Leader {
   Leader(LocalModel& local, const EngineConfig& config)
       : meter(is_batch(config) ? EnergyMeter::open(local.backend().device_id) : nullptr),
+        recorder(plan_recorder(local, config)),
         engine(local.scheduler(), config.scheduler.async, local.runner(), local.grid().replica(),
                local.watchdog()) {
     engine.count_costs(meter.get(), is_batch(config) && config.job.record_costs);
+    engine.record_to(recorder.get());
   }
   static bool is_batch(const EngineConfig& config) { return config.job.type == JobType::kBatch; }
 
-  std::unique_ptr<EnergyMeter> meter;  // null: nobody measures the device's energy
+  std::unique_ptr<EnergyMeter> meter;      // null: nobody measures the device's energy
+  std::unique_ptr<PlanRecorder> recorder;  // null: plans are not recorded
   Engine engine;
 };
 
@@ -310,6 +314,7 @@ void bench(const EngineConfig& config, const MpiEnvironment& mpi) {
 
 ExitCode run_job(const EngineConfig& config, const MpiEnvironment& mpi,
                  const ProgramFacts& program) {
+  if (!config.replay_plan.empty()) return replay_plans(config, mpi), ExitCode::kDone;
   switch (config.job.type) {
     case JobType::kBatch:
       return batch(config, mpi, program);

@@ -3,6 +3,7 @@
 // keys there are, rooms say in rows (config_rows.h); runtime/job_config.h has all of them.
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "parallel/grid_shape.h"
 #include "runtime/config/batch_options.h"
@@ -50,6 +51,8 @@ struct EngineConfig {
   uint64_t seed = 0;            // of requests that bring none
   int step_timeout_s = 300;     // 0: none
   int load_threads = 4;         // that read weights
+
+  std::string record_plan, replay_plan;  // files; empty: none
 
   BatchOptions job;
 

@@ -112,10 +112,16 @@ std::vector<ConfigRow> machine_rows() {
        {"load_threads", whole(&C::load_threads, 1, 64), "of a rank that read weights"},
        {"step_timeout_s", whole(&C::step_timeout_s, 0, 1'000'000),
         "a step that takes longer ends the job: a rank is stuck; 0: never"},
+       {"record_plan", text(&C::record_plan),
+        "file for the plans of all steps and the tokens they draw; FILE.1 for the second replica"},
+       {"replay_plan", text(&C::replay_plan),
+        "run the plans of such a file and compare the tokens, in the place of a job"},
        {"seed", whole(&C::seed, 0, INT64_MAX), "of requests that bring none"}});
 }
 
 void check_engine(const EngineConfig& c, std::string_view where) {
+  if (!c.record_plan.empty() && !c.replay_plan.empty())
+    fail_usage("{}: record_plan and replay_plan do not go together", where);
   if (c.model.path.empty())
     fail_usage("{}: model.path is missing; give a .h5 file or a Hugging Face folder", where);
   if (c.scheduler.max_num_batched_tokens < c.scheduler.max_num_seqs)

@@ -4,6 +4,7 @@
 #include <exception>
 #include <thread>
 
+#include "runtime/engine/plan_file.h"
 #include "runtime/process/injected_fault.h"
 
 namespace ll {
@@ -59,6 +60,7 @@ StepEvents Engine::step() {
 void Engine::launch(PlannedStep step) {
   watchdog_.begin_step(step.plan.id);
   channel_.send(step.plan);
+  if (recorder_) recorder_->add(step.plan);
   inject_faults(step.plan.id);
   runner_.launch(step.plan);
   consensus_.launched(step.plan.id, channel_.checksum());
@@ -69,6 +71,7 @@ StepEvents Engine::commit_oldest() {
   PlannedStep step = std::move(in_flight_.front());
   in_flight_.pop_front();
   StepResult result = runner_.collect();
+  if (recorder_) recorder_->add(step.plan.id, result.tokens);
   consensus_.drew(result.tokens);
   StepCost cost = cost_of(step, result.seconds);
   StepEvents events = scheduler_.commit(std::move(step), std::move(result));

@@ -14,6 +14,8 @@
 
 namespace ll {
 
+class PlanRecorder;
+
 class Engine {
  public:
   Engine(const SchedulerOptions& options, bool async, ModelRunner& runner, const MpiGroup& replica,
@@ -30,6 +32,9 @@ class Engine {
   // `meter`, which outlives the engine, is that of this rank's device, which stands for those of
   // the replica; null: joules are not known. `shares`: steps say whose their costs are.
   void count_costs(const EnergyMeter* meter, bool shares);
+
+  // Writes down the plans from here on, and what they draw; the recorder outlives the engine.
+  void record_to(PlanRecorder* recorder) { recorder_ = recorder; }
 
   bool has_work() const { return scheduler_.has_work() || !in_flight_.empty(); }
   int64_t num_waiting() const { return scheduler_.num_waiting(); }
@@ -55,6 +60,7 @@ class Engine {
   int num_devices_;
   bool shares_costs_ = false;
   std::optional<EnergyShare> energy_;
+  PlanRecorder* recorder_ = nullptr;
 };
 
 // Runs plans until rank 0 says stop.

@@ -30,6 +30,7 @@ struct EngineHooks {
   std::function<void(RigDesk<Engine>&, int64_t step)> before_step;
   std::function<DecoderWeights(const ModelShard&)> weights;  // others than the setup's seed makes
   std::function<void(ModelRunner&)> when_drained;            // on every rank
+  PlanRecorder* recorder = nullptr;
 };
 
 // A rank's part of the model.
@@ -77,6 +78,7 @@ inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const
                            .gather_tokens = rig.grid.shape().z > 1 ? setup.gather_tokens : 0,
                            .prefix_groups = setup.prefix_groups};
   Engine engine(options, setup.async, runner, rig.grid.replica(), watchdog);
+  engine.record_to(hooks.recorder);
   for (int i = 0; i < 2; ++i) engine.step();  // without work: a sign of life
   RigDesk desk(engine, outcome, setup.tokenizer);
   for (const auto& r : requests) desk.submit(*r);
