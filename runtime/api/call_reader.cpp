@@ -18,7 +18,7 @@ std::optional<std::string> string_of(std::string_view json) try {
 }  // namespace
 
 void CallReader::read(std::string_view text) {
-  while (!is_broken && end == npos && advance(text)) {
+  while (!is_broken && end == kNowhere && advance(text)) {
   }
 }
 
@@ -84,7 +84,7 @@ bool CallReader::advance(std::string_view text) {
       break;
     case State::kValue:
       begin_value(State::kInValue);
-      if (is_arguments()) arguments = at_, arguments_end = npos;
+      if (is_arguments()) arguments = at_, arguments_end = kNowhere;
       break;
     case State::kInValue:
       take_value(value);

@@ -1,6 +1,6 @@
 #pragma once
 // A call of a tool, {"name": ..., "arguments": ...}, as far as its text has come. Members come in
-// any order; positions are npos where the text does not reach yet.
+// any order; positions are kNowhere where the text does not reach yet.
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,14 +9,14 @@ namespace ll {
 
 class CallReader {
  public:
-  static constexpr size_t npos = std::string_view::npos;
+  static constexpr size_t kNowhere = std::string_view::npos;
 
   // The text that was given before, and more: reads on where it stopped.
   void read(std::string_view text);
 
   std::optional<std::string> name;
-  size_t arguments = npos, arguments_end = npos;  // a value of JSON, as it was written
-  size_t end = npos;                              // of the object
+  size_t arguments = kNowhere, arguments_end = kNowhere;  // a value of JSON, as it was written
+  size_t end = kNowhere;                                  // of the object
   bool is_broken = false;
 
  private:
