@@ -69,6 +69,7 @@ const std::vector<Example>& examples() {
        [](const C& c) { return c.job.order == BatchOptions::Order::kLongest; }},
       {"job.output_order", "input",
        [](const C& c) { return c.job.output_order == BatchOptions::OutputOrder::kInput; }},
+      {"job.record_costs", "true", [](const C& c) { return c.job.record_costs; }},
       {"job.error_file", "errors", [](const C& c) { return c.job.error_file == "errors"; }},
       {"job.part", "3/8",
        [](const C& c) {
@@ -103,6 +104,8 @@ const std::vector<Example>& examples() {
       {"enforce_eager", "true", [](const C& c) { return c.enforce_eager; }},
       {"seed", "9223372036854775807", [](const C& c) { return c.seed == INT64_MAX; }},
       {"step_timeout_s", "0", [](const C& c) { return c.step_timeout_s == 0; }},
+      {"record_plan", "plans", [](const C& c) { return c.record_plan == "plans"; }},
+      {"replay_plan", "plans", [](const C& c) { return c.replay_plan == "plans"; }},
       {"load_threads", "8", [](const C& c) { return c.load_threads == 8; }},
   };
   return list;
@@ -126,6 +129,17 @@ TEST_CASE("configuration: every key, in a file and as --set") {
     CHECK(e.holds(parse("model: {path: m}", {e.key + "=" + e.value})));
     // --set goes over the file.
     CHECK(e.holds(parse(yaml_of("model.path", "m"), {"model.path=n", e.key + "=" + e.value})));
+  }
+}
+
+TEST_CASE("configuration: the settings of a batch make the same one again") {
+  for (const Example& e : examples()) {
+    if (e.key.starts_with("bench.") || e.key.starts_with("server.")) continue;
+    CAPTURE(e.key);
+    C config = parse("model: {path: m}", {e.key + "=" + e.value});
+    std::vector<std::string> settings;
+    for (const auto& [key, value] : batch_settings(config)) settings.push_back(key + "=" + value);
+    CHECK(parse("", settings) == config);
   }
 }
 
