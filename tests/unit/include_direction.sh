@@ -59,8 +59,8 @@ model/decoder               decoder.h sampler.h
 
 runtime/version             version.h
 runtime/config              engine_config.h
-                            | bench_options.h config_reader.h config_rows.h engine_rows.h line_range.h model_files.h
-                            output_conflict.h
+                            | batch_options.h bench_options.h config_reader.h config_rows.h engine_rows.h line_range.h
+                            model_files.h output_conflict.h
 runtime/process             last_words.h placed_error.h progress.h spin_limit.h | cpu_threads.h injected_fault.h
                             launch_clock.h signals.h stop_request.h time_limit.h watchdog.h
 runtime/schedule            | request.h scheduler.h step_cost.h step_events.h step_plan.h step_result.h step_work.h
