@@ -58,15 +58,15 @@ int status_of(const error_code& error) {
 
 // A body that is kept, unless somebody takes it as it comes.
 struct Body {
-  struct value_type {
+  struct Value {
     std::string text;
     std::function<void(std::string_view)> take;
   };
 
-  class reader {
+  class Reader {
    public:
     template <bool is_request, class Fields>
-    reader(http::header<is_request, Fields>&, value_type& body) : body_(body) {}
+    Reader(http::header<is_request, Fields>&, Value& body) : body_(body) {}
     static void init(const boost::optional<uint64_t>&, error_code& error) { error = {}; }
     template <class Buffers>
     size_t put(const Buffers& buffers, error_code& error) {
@@ -82,8 +82,12 @@ struct Body {
     static void finish(error_code& error) { error = {}; }
 
    private:
-    value_type& body_;
+    Value& body_;
   };
+
+  // Beast's names.
+  using value_type = Value;
+  using reader = Reader;
 };
 
 }  // namespace
