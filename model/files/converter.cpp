@@ -10,8 +10,8 @@
 #include <filesystem>
 
 #include "base/check_call.h"
+#include "base/hash/sha256.h"
 #include "base/output_stage.h"
-#include "base/sha256.h"
 #include "base/write_all.h"
 #include "model/files/file_hasher.h"
 #include "model/files/weight_store.h"

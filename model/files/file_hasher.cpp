@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/hash/sha256.h"
 #include "base/input_file.h"
-#include "base/sha256.h"
 
 namespace ll {
 

@@ -1,7 +1,7 @@
 #include "model/files/tile_sums.h"
 
 #include "base/check.h"
-#include "base/xxh64.h"
+#include "base/hash/xxh64.h"
 #include "model/files/weight_store_layout.h"
 
 namespace ll {

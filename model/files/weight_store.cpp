@@ -8,8 +8,8 @@
 #include <span>
 
 #include "base/check.h"
+#include "base/hash/sha256.h"
 #include "base/printable.h"
-#include "base/sha256.h"
 #include "model/files/weight_store_layout.h"
 
 namespace ll {

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/hash/sha256.h"
 #include "base/printable.h"
-#include "base/sha256.h"
 #include "model/files/weight_store_format.h"
 #include "model/files/weight_store_hid.h"
 #include "model/files/weight_store_layout.h"

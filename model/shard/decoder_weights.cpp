@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "base/hash.h"
+#include "base/hash/hash.h"
 #include "model/shard/weight_reader.h"
 
 namespace ll {

@@ -5,7 +5,7 @@
 #include <map>
 #include <vector>
 
-#include "base/hash.h"
+#include "base/hash/hash.h"
 
 namespace ll {
 namespace {

@@ -8,8 +8,8 @@
 #include "base/check.h"
 #include "base/durable_file.h"
 #include "base/input_file.h"
-#include "runtime/batch/answers_in_order.h"
-#include "runtime/batch/input_digest.h"
+#include "runtime/batch/journal/answers_in_order.h"
+#include "runtime/batch/journal/input_digest.h"
 
 namespace ll {
 namespace {

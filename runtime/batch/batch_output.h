@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/output_file.h"
-#include "runtime/batch/job_file.h"
-#include "runtime/batch/journal_file.h"
+#include "runtime/batch/journal/job_file.h"
+#include "runtime/batch/journal/journal_file.h"
 #include "runtime/batch/manifest_keeper.h"
 #include "runtime/config/engine_config.h"
 

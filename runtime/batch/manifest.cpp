@@ -6,7 +6,7 @@
 
 #include "base/durable_file.h"
 #include "base/input_file.h"
-#include "runtime/batch/fingerprint_json.h"
+#include "runtime/batch/journal/fingerprint_json.h"
 
 namespace ll {
 namespace {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/batch/job_file.h"
+#include "runtime/batch/journal/job_file.h"
 #include "runtime/schedule/step_cost.h"
 
 namespace ll {

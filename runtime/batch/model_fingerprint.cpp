@@ -5,7 +5,7 @@
 #include <set>
 #include <vector>
 
-#include "base/sha256.h"
+#include "base/hash/sha256.h"
 
 namespace ll {
 namespace {

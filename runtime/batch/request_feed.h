@@ -11,7 +11,7 @@
 
 #include "base/line_reader.h"
 #include "runtime/api/completion.h"
-#include "runtime/batch/line_set.h"
+#include "runtime/batch/journal/line_set.h"
 #include "runtime/config/batch_options.h"
 #include "runtime/config/line_range.h"
 

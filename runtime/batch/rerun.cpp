@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "base/input_file.h"
-#include "runtime/batch/answer_index.h"
+#include "runtime/batch/journal/answer_index.h"
 #include "runtime/batch/model_fingerprint.h"
 
 namespace ll {

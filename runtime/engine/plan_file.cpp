@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "base/check_call.h"
-#include "base/hash.h"
+#include "base/hash/hash.h"
 #include "base/json_fields.h"
 #include "base/write_all.h"
 

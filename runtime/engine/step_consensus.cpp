@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "base/hash.h"
+#include "base/hash/hash.h"
 
 namespace ll {
 

@@ -3,7 +3,7 @@
 #include <map>
 
 #include "base/check.h"
-#include "base/hash.h"
+#include "base/hash/hash.h"
 
 namespace ll {
 namespace {

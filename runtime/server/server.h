@@ -5,7 +5,7 @@
 #include <string>
 
 #include "runtime/api/api_context.h"
-#include "runtime/batch/job_fingerprint.h"
+#include "runtime/batch/journal/job_fingerprint.h"
 #include "runtime/replicas/replica_pool.h"
 
 namespace ll {

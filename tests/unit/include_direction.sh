@@ -9,10 +9,11 @@ cd "$1" || exit 1
 # its inner doors, behind the bar, for the rooms of its top folder alone. A folder that is not in the list belongs to the
 # room above it. A file, or a pair of .h and .cpp, that stands higher than the rest of its folder has a line of its own.
 rooms='
-base                        ascii.h check.h check_call.h durable_file.h exception_text.h hash.h heartbeat.h input_file.h
-                            json_fields.h json_tree.h
-                            line_reader.h nearest_name.h numbers.h output_file.h output_stage.h printable.h
-                            random.h sha256.h staged_file.h utf8.h version_row.h write_all.h write_signals.h xxh64.h
+base/hash                   hash.h sha256.h xxh64.h
+base                        ascii.h check.h check_call.h durable_file.h exception_text.h heartbeat.h input_file.h
+                            json_fields.h json_tree.h line_reader.h nearest_name.h numbers.h output_file.h
+                            output_stage.h printable.h random.h staged_file.h utf8.h version_row.h write_all.h
+                            write_signals.h
 
 kernels                     backend.h call_timer.h draw.h dtype.h energy_meter.h few_rows.h layer_parts.h ops.h pages.h position_split.h
                             tensor.h fused_decode.h
@@ -72,9 +73,10 @@ runtime/api                 | answer.h api_context.h completion.h completion_bod
                             text_output.h
 runtime/answers             | desk.h
 runtime/replicas            | replica_pool.h
+runtime/batch/journal       | answer_index.h answers_in_order.h fingerprint_json.h input_digest.h job_file.h
+                            job_fingerprint.h journal_file.h line_set.h
 runtime/batch               rerun.h
-                            | batch_envelope.h batch_job.h batch_output.h batch_rows.h job_fingerprint.h
-                            model_fingerprint.h request_feed.h run_facts.h
+                            | batch_envelope.h batch_job.h batch_output.h batch_rows.h model_fingerprint.h request_feed.h run_facts.h
 runtime/server              | server.h server_rows.h
 runtime/bench               | bench_grids.h bench_job.h bench_rows.h
 runtime                     job.h job_config.h
@@ -99,7 +101,7 @@ CLI/                           launcher
 '
 
 # Types of libraries stay out of headers, but for those of the doors themselves.
-in_headers='runtime/api/choice_json.h runtime/batch/fingerprint_json.h runtime/server/http_connection.h runtime/server/http_stream.h kernels/cuda/ parallel/mpi/mpi_handle.h parallel/nccl/nccl_check.h'
+in_headers='runtime/api/choice_json.h runtime/batch/journal/fingerprint_json.h runtime/server/http_connection.h runtime/server/http_stream.h kernels/cuda/ parallel/mpi/mpi_handle.h parallel/nccl/nccl_check.h'
 
 check_includes() {
   find base kernels parallel model runtime launcher -regex '.*\.\(h\|cpp\|cu\|cuh\|inl\)' -print0 | sort -z |

@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "base/hash.h"
+#include "base/hash/hash.h"
 
 using namespace ll;
 

@@ -7,7 +7,7 @@
 #include <random>
 
 #include "base/check.h"
-#include "base/hash.h"
+#include "base/hash/hash.h"
 
 using namespace ll;
 

@@ -1,4 +1,4 @@
-#include "runtime/batch/journal_scan.h"
+#include "runtime/batch/journal/journal_scan.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "runtime/batch/json_shape.h"
+#include "runtime/batch/journal/json_shape.h"
 
 namespace ll {
 namespace {

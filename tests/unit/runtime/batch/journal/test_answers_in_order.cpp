@@ -1,4 +1,4 @@
-#include "runtime/batch/answers_in_order.h"
+#include "runtime/batch/journal/answers_in_order.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

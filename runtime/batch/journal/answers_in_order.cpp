@@ -1,10 +1,10 @@
-#include "runtime/batch/answers_in_order.h"
+#include "runtime/batch/journal/answers_in_order.h"
 
 #include <optional>
 
 #include "base/staged_file.h"
-#include "runtime/batch/answer_index.h"
-#include "runtime/batch/journal_scan.h"
+#include "runtime/batch/journal/answer_index.h"
+#include "runtime/batch/journal/journal_scan.h"
 
 namespace ll {
 namespace {

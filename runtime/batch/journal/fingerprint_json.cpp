@@ -1,4 +1,4 @@
-#include "runtime/batch/fingerprint_json.h"
+#include "runtime/batch/journal/fingerprint_json.h"
 
 namespace ll {
 

@@ -1,4 +1,4 @@
-#include "runtime/batch/json_shape.h"
+#include "runtime/batch/journal/json_shape.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/batch/journal_file.h"
+#include "runtime/batch/journal/journal_file.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

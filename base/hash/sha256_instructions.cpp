@@ -1,4 +1,4 @@
-#include "base/sha256_instructions.h"
+#include "base/hash/sha256_instructions.h"
 
 #if defined(__x86_64__)
 

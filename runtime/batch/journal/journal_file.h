@@ -9,7 +9,7 @@
 #include <string_view>
 #include <thread>
 
-#include "runtime/batch/journal_scan.h"
+#include "runtime/batch/journal/journal_scan.h"
 
 namespace ll {
 

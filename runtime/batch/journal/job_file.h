@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "runtime/batch/job_fingerprint.h"
+#include "runtime/batch/journal/job_fingerprint.h"
 
 namespace ll {
 

@@ -1,4 +1,4 @@
-#include "runtime/batch/answer_index.h"
+#include "runtime/batch/journal/answer_index.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "runtime/batch/journal_scan.h"
+#include "runtime/batch/journal/journal_scan.h"
 
 namespace ll {
 

@@ -1,10 +1,10 @@
-#include "runtime/batch/input_digest.h"
+#include "runtime/batch/journal/input_digest.h"
 
 #include <doctest/doctest.h>
 
 #include <utility>
 
-#include "base/sha256.h"
+#include "base/hash/sha256.h"
 #include "tests/unit/model/files/model_files.h"
 
 using namespace ll;

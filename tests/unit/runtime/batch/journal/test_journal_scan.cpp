@@ -1,4 +1,4 @@
-#include "runtime/batch/journal_scan.h"
+#include "runtime/batch/journal/journal_scan.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/batch/line_set.h"
+#include "runtime/batch/journal/line_set.h"
 #include "runtime/config/line_range.h"
 
 namespace ll {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/json_fields.h"
-#include "runtime/batch/job_fingerprint.h"
+#include "runtime/batch/journal/job_fingerprint.h"
 
 namespace ll {
 

@@ -1,4 +1,4 @@
-#include "runtime/batch/job_file.h"
+#include "runtime/batch/journal/job_file.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 
 #include "base/durable_file.h"
 #include "base/input_file.h"
-#include "runtime/batch/fingerprint_json.h"
+#include "runtime/batch/journal/fingerprint_json.h"
 
 namespace ll {
 namespace {

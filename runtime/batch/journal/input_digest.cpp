@@ -1,10 +1,10 @@
-#include "runtime/batch/input_digest.h"
+#include "runtime/batch/journal/input_digest.h"
 
 #include <algorithm>
 #include <vector>
 
+#include "base/hash/sha256.h"
 #include "base/input_file.h"
-#include "base/sha256.h"
 
 namespace ll {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/batch/input_digest.h"
+#include "runtime/batch/journal/input_digest.h"
 #include "runtime/config/line_range.h"
 
 namespace ll {

@@ -1,4 +1,4 @@
-#include "base/sha256.h"
+#include "base/hash/sha256.h"
 
 #include <fmt/core.h>
 
@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstring>
 
-#include "base/sha256_instructions.h"
+#include "base/hash/sha256_instructions.h"
 
 namespace ll {
 

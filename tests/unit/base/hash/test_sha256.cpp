@@ -2,8 +2,8 @@
 
 #include <random>
 
-#include "base/sha256.h"
-#include "base/sha256_instructions.h"
+#include "base/hash/sha256.h"
+#include "base/hash/sha256_instructions.h"
 
 using namespace ll;
 

@@ -1,4 +1,4 @@
-#include "runtime/batch/job_fingerprint.h"
+#include "runtime/batch/journal/job_fingerprint.h"
 
 #include "base/check.h"
 
