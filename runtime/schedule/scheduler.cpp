@@ -1,7 +1,5 @@
 #include "runtime/schedule/scheduler.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -12,8 +10,7 @@
 namespace ll {
 namespace {
 
-constexpr double kCalmShare = 0.6;    // of a remaining length, while the cache is not busy
-constexpr size_t kMostDescribed = 8;  // sequences that describe_state() names
+constexpr double kCalmShare = 0.6;  // of a remaining length, while the cache is not busy
 
 bool comes_before(const std::shared_ptr<Sequence>& a, const std::shared_ptr<Sequence>& b) {
   return a->request == b->request ? a->index < b->index : is_before(*a->request, *b->request);
@@ -358,23 +355,6 @@ SchedulerStats Scheduler::stats() const {
   s.num_running = static_cast<int64_t>(running_.size());
   s.kv_usage = static_cast<double>(ledger_.num_in_use()) / static_cast<double>(options_.num_pages);
   return s;
-}
-
-std::string Scheduler::describe_state() const {
-  std::string text = fmt::format(
-      "{} waiting, {} running; {} KV pages of {} positions: {} free, {} held by running sequences, "
-      "{} kept by the cache alone",
-      waiting_.size(), running_.size(), options_.num_pages, options_.page_span, ledger_.num_free(),
-      ledger_.num_in_use(), options_.num_pages - ledger_.num_free() - ledger_.num_in_use());
-  for (size_t i = 0; i < std::min(running_.size(), kMostDescribed); ++i) {
-    const Sequence& s = *running_[i];
-    text += fmt::format(
-        "; request {} choice {}: {}, {} of {} tokens computed, {} in flight, {} pages, {} shared",
-        s.request->id, s.index, s.state == Sequence::State::kPrefilling ? "prefilling" : "decoding",
-        s.num_computed, s.tokens.size(), s.num_in_flight, s.kv.pages.size(), s.kv.num_shared);
-  }
-  if (running_.size() > kMostDescribed) text += "; ...";
-  return text;
 }
 
 void Scheduler::check_integrity() const {
