@@ -18,6 +18,8 @@ class LineReader {
     int64_t number = 0;  // from 1
     std::string text;    // without its end; empty when the line is too long
     bool is_too_long = false;
+
+    bool is_blank() const { return !is_too_long && text.find_first_not_of(" \t\r") == text.npos; }
   };
   // False at the end, and after cancel(). Throws Error where the file is shorter than it was when
   // it was opened, and where its start shows that it is no UTF-8.

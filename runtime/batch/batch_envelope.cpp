@@ -25,24 +25,31 @@ uint64_t seed_of_line(uint64_t seed, int64_t line) {
 
 }  // namespace
 
-CompletionRequest parse_batch_line(std::string_view json, int64_t line, uint64_t seed,
-                                   const CompletionContext& context, std::string& custom_id) {
-  JsonTree record = JsonTree::parse(json, "JSON");
-  check(!record.is(JsonTree::Kind::kArray),
+BatchLine read_batch_line(std::string_view json, std::string& custom_id) {
+  BatchLine line{.record = JsonTree::parse(json, "JSON"), .url = ""};
+  check(!line.record.is(JsonTree::Kind::kArray),
         "a list, not a JSON object: each request has a line of its own");
-  check(record.is(JsonTree::Kind::kObject), "not a JSON object");
-  JsonFields fields(record);
+  check(line.record.is(JsonTree::Kind::kObject), "not a JSON object");
+  JsonFields fields(line.record);
   custom_id = fields.text("custom_id", "");
   check(!custom_id.empty(), "custom_id: is missing");
   check(fields.text("method", "POST") == "POST", "method: must be POST");
-  std::string url = fields.text("url", "");
-  auto endpoint = endpoint_of(url);
+  line.url = fields.text("url", "");
+  auto endpoint = endpoint_of(line.url);
   check(endpoint.has_value(), "url: must be /v1/completions or /v1/chat/completions, not {}",
-        printable(url, 60));
+        printable(line.url, 60));
+  line.endpoint = *endpoint;
   const JsonTree* body = fields.find("body");
-  check(body != nullptr, "body: must be an object");
+  check(body && body->is(JsonTree::Kind::kObject), "body: must be an object");
   fields.check_all_read();
-  CompletionRequest request = parse_completion(*body, *endpoint, seed_of_line(seed, line), context);
+  return line;
+}
+
+CompletionRequest parse_batch_line(std::string_view json, int64_t number, uint64_t seed,
+                                   const CompletionContext& context, std::string& custom_id) {
+  BatchLine line = read_batch_line(json, custom_id);
+  CompletionRequest request =
+      parse_completion(line.body(), line.endpoint, seed_of_line(seed, number), context);
   check(!request.stream, "stream: a batch has no streams; leave it out");
   return request;
 }

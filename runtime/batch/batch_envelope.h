@@ -4,14 +4,27 @@
 #include <string>
 #include <string_view>
 
+#include "base/json_tree.h"
 #include "runtime/api/completion.h"
 
 namespace ll {
 
-// A line of the input: {"custom_id", "method", "url", "body"}. A body without a seed gets one of
+// A line of the input: {"custom_id", "method", "url", "body"}.
+struct BatchLine {
+  JsonTree record;
+  std::string url;
+  Endpoint endpoint = Endpoint::kCompletions;
+
+  const JsonTree& body() const { return *record.find("body"); }
+};
+// Throws Error that says what is wrong with the envelope; the body is an object of any kind.
+// `custom_id` is set as soon as it is known.
+BatchLine read_batch_line(std::string_view json, std::string& custom_id);
+
+// The request of a line. A body without a seed gets one of
 // its own, made of `seed` and the line's number: draws differ from line to line and are the same in
-// every run. Throws Error that says what is wrong; `custom_id` is set as soon as it is known.
-CompletionRequest parse_batch_line(std::string_view json, int64_t line, uint64_t seed,
+// every run. Throws Error as read_batch_line() does.
+CompletionRequest parse_batch_line(std::string_view json, int64_t number, uint64_t seed,
                                    const CompletionContext& context, std::string& custom_id);
 
 // A line of the output, without a line end: {"id", "custom_id", "response": {"status_code",

@@ -5,14 +5,6 @@
 #include "runtime/batch/batch_envelope.h"
 
 namespace ll {
-namespace {
-
-bool is_blank(const LineReader::Line& line) {
-  return !line.is_too_long && line.text.find_first_not_of(" \t\r") == line.text.npos;
-}
-
-}  // namespace
-
 RequestFeed::RequestFeed(LineReader& lines, const CompletionContext& context, uint64_t seed,
                          size_t capacity, LineChoice choice)
     : lines_(lines),
@@ -52,7 +44,7 @@ std::vector<LineReader::Line> RequestFeed::read_window() {
   std::vector<LineReader::Line> window;
   LineReader::Line line;
   while (bytes < limit && lines_.num_lines() < choice_.range.last && lines_.next(line)) {
-    if (is_blank(line) || !choice_.has(line.number)) continue;
+    if (line.is_blank() || !choice_.has(line.number)) continue;
     bytes += line.text.size() + sizeof(line);
     window.push_back(std::move(line));
   }

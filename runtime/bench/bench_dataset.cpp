@@ -95,7 +95,7 @@ std::vector<BenchRequest> file_dataset(const DatasetOptions& o, int32_t vocab) {
   std::vector<BenchRequest> requests;
   LineReader::Line line;
   while (lines.next(line)) {
-    if (line.text.empty() && !line.is_too_long) continue;
+    if (line.is_blank()) continue;
     try {
       check(!line.is_too_long, "line too long");
       requests.push_back(parse_line(line.text, vocab));

@@ -5,9 +5,9 @@
 #include <unordered_set>
 
 #include "base/check.h"
-#include "base/json_fields.h"
 #include "base/line_reader.h"
 #include "base/printable.h"
+#include "runtime/batch/batch_envelope.h"
 
 namespace ll {
 namespace {
@@ -18,19 +18,12 @@ constexpr size_t kMostFaults = 100;
 void check_line(const LineReader::Line& line, const std::string& endpoint,
                 std::unordered_set<std::string>& ids) {
   check(!line.is_too_long, "longer than job.max_line_bytes");
-  JsonTree record = JsonTree::parse(line.text, "JSON");
-  check(record.is(JsonTree::Kind::kObject), "not a JSON object");
-  JsonFields fields(record);
-  std::string custom_id = fields.text("custom_id", "");
-  check(!custom_id.empty(), "custom_id: is missing");
+  std::string custom_id;
+  BatchLine read = read_batch_line(line.text, custom_id);
   check(ids.insert(custom_id).second, "custom_id: {} stands on an earlier line, too",
         printable(custom_id, 60));
-  check(fields.text("method", "POST") == "POST", "method: must be POST");
-  std::string url = fields.text("url", "");
-  check(url == endpoint, "url: must be {}, the endpoint of the batch, not {}", endpoint,
-        printable(url, 60));
-  const JsonTree* body = fields.find("body");
-  check(body && body->is(JsonTree::Kind::kObject), "body: must be an object");
+  check(read.url == endpoint, "url: must be {}, the endpoint of the batch, not {}", endpoint,
+        read.url);
 }
 
 }  // namespace
@@ -41,7 +34,7 @@ BatchCheck check_batch_file(const std::string& path, const std::string& endpoint
   BatchCheck result;
   std::unordered_set<std::string> ids;
   for (LineReader::Line line; result.faults.size() < kMostFaults && !stops() && lines.next(line);) {
-    if (line.text.empty() && !line.is_too_long) continue;
+    if (line.is_blank()) continue;
     ++result.num_requests;
     try {
       check_line(line, endpoint, ids);
