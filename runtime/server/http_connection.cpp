@@ -8,11 +8,12 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/verb.hpp>
-#include <ctime>
 #include <span>
 
 #include "base/ascii.h"
 #include "base/check.h"
+#include "runtime/server/http_body.h"
+#include "runtime/server/http_head.h"
 
 namespace ll {
 namespace {
@@ -31,20 +32,6 @@ constexpr size_t kMaxPipelinedBytes = 64 << 10;
 constexpr uint64_t kSmallBodyBytes = 64 << 10;
 constexpr auto kLinger = std::chrono::seconds(1);
 
-std::string date() {
-  std::time_t now = std::time(nullptr);
-  std::tm parts = {};
-  gmtime_r(&now, &parts);
-  char text[64];
-  size_t size = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  return {text, size};
-}
-
-std::string_view reason_of(int status) {
-  auto reason = http::obsolete_reason(static_cast<http::status>(status));
-  return {reason.data(), reason.size()};
-}
-
 bool is_http_error(const error_code& error) {
   return error.category() == make_error_code(http::error::bad_method).category();
 }
@@ -56,43 +43,9 @@ int status_of(const error_code& error) {
   return 400;
 }
 
-// A body that is kept, unless somebody takes it as it comes.
-struct Body {
-  struct Value {
-    std::string text;
-    std::function<void(std::string_view)> take;
-  };
-
-  class Reader {
-   public:
-    template <bool is_request, class Fields>
-    Reader(http::header<is_request, Fields>&, Value& body) : body_(body) {}
-    static void init(const boost::optional<uint64_t>&, error_code& error) { error = {}; }
-    template <class Buffers>
-    size_t put(const Buffers& buffers, error_code& error) {
-      error = {};
-      for (auto b = asio::buffer_sequence_begin(buffers); b != asio::buffer_sequence_end(buffers);
-           ++b) {
-        asio::const_buffer piece = *b;
-        std::string_view bytes(static_cast<const char*>(piece.data()), piece.size());
-        body_.take ? body_.take(bytes) : void(body_.text.append(bytes));
-      }
-      return asio::buffer_size(buffers);
-    }
-    static void finish(error_code& error) { error = {}; }
-
-   private:
-    Value& body_;
-  };
-
-  // Beast's names.
-  using value_type = Value;
-  using reader = Reader;
-};
-
 }  // namespace
 
-struct HttpConnection::Parser : http::request_parser<Body> {};
+struct HttpConnection::Parser : http::request_parser<HttpBody> {};
 
 HttpConnection::HttpConnection(Socket socket, HttpServer::State& server)
     : stream_(std::move(socket), server.tls ? &*server.tls : nullptr),
@@ -241,19 +194,15 @@ void HttpConnection::refuse(const HttpResponse& response) {
 
 std::string HttpConnection::head_of(int status, std::string_view content_type,
                                     const HttpHeaders& more) const {
-  std::string head =
-      fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n", status, reason_of(status), date());
-  auto add = [&](std::string_view name, std::string_view value) {
-    head.append(name).append(": ").append(value).append("\r\n");
-  };
-  if (!content_type.empty()) add("Content-Type", content_type);
-  for (const auto& [name, value] : more) add(name, value);
-  for (const auto& [name, value] : server_.handlers.add_headers(request_)) add(name, value);
+  HttpHeaders headers;
+  if (!content_type.empty()) headers.emplace_back("Content-Type", content_type);
+  headers.insert(headers.end(), more.begin(), more.end());
+  for (auto& header : server_.handlers.add_headers(request_)) headers.push_back(std::move(header));
   if (!keeps_alive_)
-    add("Connection", "close");
+    headers.emplace_back("Connection", "close");
   else if (!is_1_1_)
-    add("Connection", "keep-alive");
-  return head;
+    headers.emplace_back("Connection", "keep-alive");
+  return response_head(status, headers);
 }
 
 void HttpConnection::respond(const HttpResponse& response) {
