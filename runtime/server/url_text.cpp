@@ -17,6 +17,16 @@ std::string url_decoded(std::string_view text) {
   return out;
 }
 
+std::string path_part(std::string_view path, size_t number) {
+  for (; !path.empty(); --number) {
+    path.remove_prefix(1);  // the slash
+    std::string_view part = path.substr(0, path.find('/'));
+    if (number == 0) return std::string(part);
+    path.remove_prefix(part.size());
+  }
+  return "";
+}
+
 std::string query_value(std::string_view query, std::string_view name) {
   while (!query.empty()) {
     std::string_view field = query.substr(0, query.find('&'));

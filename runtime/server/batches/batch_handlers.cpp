@@ -10,19 +10,10 @@
 #include "runtime/server/batches/batch_service.h"
 #include "runtime/server/batches/object_list.h"
 #include "runtime/server/body_reader.h"
+#include "runtime/server/url_text.h"
 
 namespace ll {
 namespace {
-
-// "/v1/batches/ID", "/v1/batches/ID/cancel"
-std::string id_of(const HttpRequest& q) {
-  std::string_view id = std::string_view(q.path).substr(std::string_view("/v1/batches/").size());
-  return std::string(id.substr(0, id.find('/')));
-}
-
-HttpResponse no_such_batch(const std::string& id) {
-  return error_response({.status = 404, .message = "no such batch: " + printable(id, 100)});
-}
 
 // Seconds of "24h".
 int64_t seconds_of(const std::string& window) {
@@ -89,15 +80,15 @@ void handle_batches(Service& s, const HttpRequest& q, const HttpExchange& exchan
 }
 
 void handle_batch(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
-  respond_by(s.batches->disk, exchange, [&store = s.batches->store, id = id_of(q)] {
+  respond_by(s.batches->disk, exchange, [&store = s.batches->store, id = path_part(q.path, 2)] {
     auto batch = store.batch(id);
-    return batch ? HttpResponse{.body = json_of(*batch)} : no_such_batch(id);
+    return batch ? HttpResponse{.body = json_of(*batch)} : no_such("batch", id);
   });
 }
 
 void handle_cancel_batch(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
-  respond_by(s.batches->disk, exchange, [&batches = *s.batches, id = id_of(q)] {
-    if (!batches.store.batch(id)) return no_such_batch(id);
+  respond_by(s.batches->disk, exchange, [&batches = *s.batches, id = path_part(q.path, 2)] {
+    if (!batches.store.batch(id)) return no_such("batch", id);
     BatchObject batch = batches.store.update(id, [](BatchObject& b) {
       bool can_end = b.status == BatchStatus::kValidating || b.status == BatchStatus::kInProgress;
       check(can_end || b.status == BatchStatus::kCancelling,

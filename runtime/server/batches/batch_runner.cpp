@@ -153,8 +153,9 @@ void BatchRunner::set_answers(std::shared_ptr<BatchAnswers> answers) {
 BatchRunner::End BatchRunner::answer_lines(const BatchObject& batch, const EngineConfig& job,
                                            BatchOutput& output) {
   LineReader input(job.job.input, job.job.max_line_bytes);
-  RequestFeed feed(input, service_.context, job.seed, static_cast<size_t>(2 * max_choices_),
-                   {.range = output.lines(), .without = &output.answered()});
+  RequestFeed feed(
+      input, service_.context, job.seed, static_cast<size_t>(2 * max_choices_),
+      {.range = output.lines(), .without = &output.answered(), .order = job.job.order});
   for (;;) {
     if (auto end = end_of(batch)) return *end;
     bool has_room = num_choices_ < max_choices_ && !feed.is_done();

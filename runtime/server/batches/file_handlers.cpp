@@ -4,27 +4,14 @@
 #include "base/check.h"
 #include "base/input_file.h"
 #include "base/json_tree.h"
-#include "base/printable.h"
 #include "runtime/server/batches/batch_handlers.h"
 #include "runtime/server/batches/batch_service.h"
 #include "runtime/server/batches/file_upload.h"
 #include "runtime/server/batches/object_list.h"
 #include "runtime/server/body_reader.h"
+#include "runtime/server/url_text.h"
 
 namespace ll {
-namespace {
-
-// "/v1/files/ID", "/v1/files/ID/content"
-std::string id_of(const HttpRequest& q) {
-  std::string_view id = std::string_view(q.path).substr(std::string_view("/v1/files/").size());
-  return std::string(id.substr(0, id.find('/')));
-}
-
-HttpResponse no_such_file(const std::string& id) {
-  return error_response({.status = 404, .message = "no such file: " + printable(id, 100)});
-}
-
-}  // namespace
 
 HttpUpload upload_file(Service& s, const HttpRequest& head) {
   std::shared_ptr<FileUpload> upload;
@@ -53,25 +40,26 @@ void handle_files(Service& s, const HttpRequest& q, const HttpExchange& exchange
 }
 
 void handle_file(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
-  respond_by(s.batches->disk, exchange, [&store = s.batches->store, id = id_of(q)] {
+  respond_by(s.batches->disk, exchange, [&store = s.batches->store, id = path_part(q.path, 2)] {
     auto file = store.file(id);
-    return file ? HttpResponse{.body = json_of(*file)} : no_such_file(id);
+    return file ? HttpResponse{.body = json_of(*file)} : no_such("file", id);
   });
 }
 
 void handle_file_content(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
-  work_on(s.batches->disk, exchange, [&store = s.batches->store, id = id_of(q), exchange] {
-    auto file = store.file(id) ? std::make_shared<InputFile>(store.path_of(id)) : nullptr;
-    return [id, file, exchange] {
-      if (!file) return exchange.respond(no_such_file(id));
-      exchange.respond_file(file, "application/octet-stream");
-    };
-  });
+  work_on(s.batches->disk, exchange,
+          [&store = s.batches->store, id = path_part(q.path, 2), exchange] {
+            auto file = store.file(id) ? std::make_shared<InputFile>(store.path_of(id)) : nullptr;
+            return [id, file, exchange] {
+              if (!file) return exchange.respond(no_such("file", id));
+              exchange.respond_file(file, "application/octet-stream");
+            };
+          });
 }
 
 void handle_delete_file(Service& s, const HttpRequest& q, const HttpExchange& exchange) {
-  respond_by(s.batches->disk, exchange, [&store = s.batches->store, id = id_of(q)] {
-    if (!store.file(id)) return no_such_file(id);
+  respond_by(s.batches->disk, exchange, [&store = s.batches->store, id = path_part(q.path, 2)] {
+    if (!store.file(id)) return no_such("file", id);
     check(!store.is_in_use(id), "file_id: {} is the input of a batch that has not ended", id);
     store.remove_file(id);
     return HttpResponse{

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/durable_file.h"
 #include "base/printable.h"
+#include "base/write_all.h"
 
 namespace ll {
 namespace {
@@ -61,12 +62,7 @@ void FileUpload::add(std::string_view bytes) {
   }
   if (field_ != Field::kFile) return;
   file_.bytes += static_cast<int64_t>(bytes.size());
-  while (!bytes.empty()) {
-    ssize_t n = ::write(fd_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    check(n > 0, "file: cannot be stored: {}", std::strerror(errno));
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
+  check(write_all(fd_, bytes), "file: cannot be stored: {}", std::strerror(errno));
 }
 
 FileObject FileUpload::finish() {

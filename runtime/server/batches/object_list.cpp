@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/printable.h"
+#include "runtime/server/api_error.h"
 #include "runtime/server/url_text.h"
 
 namespace ll {
@@ -18,6 +19,11 @@ PageWish page_wish(const HttpRequest& q, size_t usual_limit, size_t highest_limi
         "limit: {} is not a whole number from 1 on", printable(limit, 40));
   wish.limit = std::min(wish.limit, highest_limit);
   return wish;
+}
+
+HttpResponse no_such(std::string_view kind, const std::string& id) {
+  return error_response(
+      {.status = 404, .message = fmt::format("no such {}: {}", kind, printable(id, 100))});
 }
 
 }  // namespace ll

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json_tree.h"
@@ -17,6 +18,9 @@ struct PageWish {
 
 // What a query asks for ("limit=2&after=file-1"); throws Error for a limit that is none.
 PageWish page_wish(const HttpRequest& request, size_t usual_limit, size_t highest_limit);
+
+// 404, of an object of that kind.
+HttpResponse no_such(std::string_view kind, const std::string& id);
 
 // {"object": "list", "data": [...], "first_id", "last_id", "has_more"}
 template <class T>
