@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace ll::test {
 
 Json completion(const std::string& id, const Json& prompt, const Json& fields) {
@@ -45,6 +47,25 @@ std::vector<std::string> batch_command(const Batch& batch, const std::string& in
   sets.insert(sets.end(), batch.sets.begin(), batch.sets.end());
   for (const std::string& set : sets) command.insert(command.end(), {"--set", set});
   return command;
+}
+
+std::vector<std::string> BatchFiles::sorted(const std::string& path) {
+  auto lines = lines_of(read_file(path));
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+std::vector<Json> various_requests(int count, int max_tokens) {
+  std::vector<Json> requests;
+  for (int i = 0; i < count; ++i) {
+    Json fields = {{"max_tokens", max_tokens - i % 3}};
+    if (i % 2 == 0) fields["ignore_eos"] = true;
+    if (i % 3 == 1) fields["temperature"] = 0.8, fields["stop"] = {"the", "."};
+    requests.push_back(
+        completion(fmt::format("r{}", i),
+                   fmt::format("The kernel has the following options, of which {}", i), fields));
+  }
+  return requests;
 }
 
 Answers answer(const Batch& batch, const std::string& input_text) {

@@ -37,6 +37,23 @@ struct Answers {
 // The command of a batch from `input` to `output`, one thread a rank.
 std::vector<std::string> batch_command(const Batch& batch, const std::string& input,
                                        const std::string& output);
+
+// An input in a folder of its own, and where its answers come.
+struct BatchFiles {
+  TempFolder folder;
+  std::string in, out = folder.path("out"), partial = out + ".partial";
+
+  explicit BatchFiles(const std::string& text) : in(folder.write("in", text)) {}
+  std::vector<std::string> command(const Batch& batch) const {
+    return batch_command(batch, in, out);
+  }
+  // The lines of a file, which may have come in any order.
+  static std::vector<std::string> sorted(const std::string& path);
+};
+
+// Requests of which several share a prefix, some draw, and some end before `max_tokens` are used.
+std::vector<Json> various_requests(int count, int max_tokens);
+
 // Runs it and checks that it ended well and answered every line.
 Answers answer(const Batch& batch, const std::string& input_text);
 Answers answer(const Batch& batch, const std::vector<Json>& requests);

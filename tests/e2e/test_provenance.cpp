@@ -10,28 +10,17 @@ using namespace ll::test;
 
 namespace {
 
-// Several share a prefix, some end before their tokens are used up, some are wrong.
+// Some of them wrong.
 std::string requests(int count, int max_tokens) {
-  std::vector<Json> lines;
-  for (int i = 0; i < count; ++i) {
-    Json fields = {{"max_tokens", max_tokens - i % 3}};
-    if (i % 2 == 0) fields["ignore_eos"] = true;
-    if (i % 3 == 1) fields["temperature"] = 0.8, fields["stop"] = {"the", "."};
-    if (i % 10 == 9) fields["max_tokens"] = -1;
-    lines.push_back(completion(fmt::format("r{}", i),
-                               fmt::format("The kernel has the following options, of which {}", i),
-                               fields));
-  }
+  std::vector<Json> lines = various_requests(count, max_tokens);
+  for (size_t i = 9; i < lines.size(); i += 10) lines[i]["body"]["max_tokens"] = -1;
   return jsonl(lines);
 }
 
-struct Job {
-  TempFolder folder;
-  std::string in, out = folder.path("out");
-
-  explicit Job(const std::string& text) : in(folder.write("in", text)) {}
+struct Job : BatchFiles {
+  using BatchFiles::BatchFiles;
   Outcome run(int np, std::vector<std::string> sets = {}) const {
-    return ll::test::run(batch_command({.np = np, .sets = std::move(sets)}, in, out));
+    return ll::test::run(command({.np = np, .sets = std::move(sets)}));
   }
   Json manifest() const { return Json::parse(read_file(out + ".manifest.json")); }
   Outcome rerun(std::vector<std::string> options = {}) const {
@@ -108,7 +97,7 @@ TEST_CASE("lives follow each other in the manifest; replicas have their costs, t
   Job job(requests(150, 30));
   std::vector<std::string> sets = {"job.record_costs=true", "grid.dp=2", "job.grace=1"};
   {
-    Process process(batch_command({.np = 2, .sets = sets}, job.in, job.out));
+    Process process(job.command({.np = 2, .sets = sets}));
     auto answered = [&] { return lines_of(read_file(job.out + ".partial")).size() > 20; };
     REQUIRE(wait_until(answered, std::chrono::seconds(60)));
     process.signal(SIGUSR1);
@@ -118,7 +107,7 @@ TEST_CASE("lives follow each other in the manifest; replicas have their costs, t
   CHECK(job.manifest()["output"]["complete"] == false);
   CHECK(job.rerun().exit_code == 1);  // not yet
   {
-    Process process(batch_command({.np = 2, .sets = sets}, job.in, job.out));
+    Process process(job.command({.np = 2, .sets = sets}));
     size_t before = lines_of(read_file(job.out + ".partial")).size();
     auto answers = [&] { return lines_of(read_file(job.out + ".partial")).size() > before; };
     REQUIRE(wait_until(answers, std::chrono::seconds(60)));

@@ -8,27 +8,12 @@ using namespace ll::test;
 
 namespace {
 
-// Several share a prefix, some draw, some end before their tokens are used up.
-std::string requests(int count, int max_tokens) {
-  std::vector<Json> lines;
-  for (int i = 0; i < count; ++i) {
-    Json fields = {{"max_tokens", max_tokens - i % 3}};
-    if (i % 2 == 0) fields["ignore_eos"] = true;
-    if (i % 3 == 1) fields["temperature"] = 0.8, fields["stop"] = {"the", "."};
-    lines.push_back(completion(fmt::format("r{}", i),
-                               fmt::format("The kernel has the following options, of which {}", i),
-                               fields));
-  }
-  return jsonl(lines);
-}
+struct Job : BatchFiles {
+  std::string plans = folder.path("plans");
 
-struct Job {
-  TempFolder folder;
-  std::string in, out = folder.path("out"), plans = folder.path("plans");
-
-  explicit Job(const std::string& text) : in(folder.write("in", text)) {}
+  Job(int count, int max_tokens) : BatchFiles(jsonl(various_requests(count, max_tokens))) {}
   Outcome run(int np, std::vector<std::string> sets) const {
-    return ll::test::run(batch_command({.np = np, .sets = std::move(sets)}, in, out));
+    return ll::test::run(command({.np = np, .sets = std::move(sets)}));
   }
 };
 
@@ -44,7 +29,7 @@ TEST_CASE("recorded plans are run again without requests: the same tokens, on an
     std::vector<std::string> sets;
   };
   for (const Case& c : {Case{1, {}}, Case{2, {}}, Case{2, {"grid.dp=2"}}, Case{2, {"grid.x=2"}}}) {
-    Job job(requests(40, 12));
+    Job job(40, 12);
     auto sets = c.sets;
     sets.insert(sets.end(), {"record_plan=" + job.plans, "scheduler.max_num_seqs=8",
                              "kv_cache.memory_bytes=3MB"});
@@ -60,7 +45,7 @@ TEST_CASE("recorded plans are run again without requests: the same tokens, on an
 }
 
 TEST_CASE("a recording without an end is replayed; one of another job, torn or foreign, is told") {
-  Job job(requests(20, 8));
+  Job job(20, 8);
   REQUIRE(job.run(1, {"record_plan=" + job.plans}).exit_code == 0);
   std::string whole = read_file(job.plans);
   // As it is when the program was killed.
@@ -74,7 +59,7 @@ TEST_CASE("a recording without an end is replayed; one of another job, torn or f
 
   auto refuses = [&](int np, const std::string& part, std::string model = "tiny-qwen2-docs") {
     Batch batch{.np = np, .model = model_file(model), .sets = {"replay_plan=" + job.plans}};
-    Outcome o = run(batch_command(batch, job.in, job.out));
+    Outcome o = run(job.command(batch));
     INFO(o.err);
     CAPTURE(part);
     CHECK_FALSE(o.timed_out);

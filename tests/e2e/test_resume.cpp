@@ -30,19 +30,9 @@ Batch batch_of(int np, std::vector<std::string> sets = {}) {
   return {.np = np, .sets = sets};
 }
 
-struct Job {
-  TempFolder folder;
-  std::string in, out = folder.path("out"), partial = out + ".partial";
-
-  explicit Job(const std::string& text) : in(folder.write("in", text)) {}
-  Outcome run(const Batch& batch) const {
-    return ll::test::run(batch_command(batch, in, out), kSameBytes);
-  }
-  std::vector<std::string> sorted(const std::string& path) const {
-    auto lines = lines_of(read_file(path));
-    std::sort(lines.begin(), lines.end());
-    return lines;
-  }
+struct Job : BatchFiles {
+  using BatchFiles::BatchFiles;
+  Outcome run(const Batch& batch) const { return ll::test::run(command(batch), kSameBytes); }
 };
 
 // A rank that was killed, a while after its run had its first answer.
@@ -53,7 +43,7 @@ void kill_a_rank(const Job& job, int np, std::mt19937& random) {
     return none ? 0 : bytes;
   };
   auto before = answered();
-  Process process(batch_command(batch_of(np), job.in, job.out), kSameBytes);
+  Process process(job.command(batch_of(np)), kSameBytes);
   REQUIRE(wait_until([&] { return answered() > before; }, std::chrono::seconds(60)));
   std::this_thread::sleep_for(std::chrono::milliseconds(random() % 150));
   pid_t rank = process.rank(static_cast<int>(random() % static_cast<unsigned>(np)));
@@ -116,7 +106,7 @@ TEST_CASE("a torn line, another grid, other sizes, another order: the same answe
 TEST_CASE("another input, model, dtype or seed is refused") {
   Job job(requests(3000));
   {
-    Process process(batch_command(batch_of(1), job.in, job.out), kSameBytes);
+    Process process(job.command(batch_of(1)), kSameBytes);
     REQUIRE(wait_until([&] { return !read_file(job.partial).empty(); }, std::chrono::seconds(30)));
     // Two at a time.
     Outcome second = job.run(batch_of(1));

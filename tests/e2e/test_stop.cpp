@@ -24,24 +24,16 @@ std::string requests(int count, int max_tokens) {
 
 const Process::Options kSameBytes = {.input = "", .env = {{"SOURCE_DATE_EPOCH", "0"}}};
 
-struct Job {
-  TempFolder folder;
-  std::string in, out = folder.path("out"), partial = out + ".partial";
-
-  explicit Job(const std::string& text) : in(folder.write("in", text)) {}
+struct Job : BatchFiles {
+  using BatchFiles::BatchFiles;
   std::vector<std::string> command(int np, std::vector<std::string> sets = {}) const {
     sets.insert(sets.begin(), {"kv_cache.radix=false", "scheduler.max_num_seqs=8"});
-    return batch_command({.np = np, .sets = sets}, in, out);
+    return BatchFiles::command({.np = np, .sets = sets});
   }
   size_t num_answered() const { return lines_of(read_file(partial)).size(); }
   bool gets_answers(size_t more) const {
     size_t before = num_answered();
     return wait_until([&] { return num_answered() >= before + more; }, std::chrono::seconds(60));
-  }
-  std::vector<std::string> sorted() const {
-    auto lines = lines_of(read_file(out));
-    std::sort(lines.begin(), lines.end());
-    return lines;
   }
 };
 
@@ -116,7 +108,7 @@ TEST_CASE("lives of one job, each stopped in another way, answer it as one does"
     lost += check_stopped(job, process, "SIGUSR1 came", kRequests);
   }
   REQUIRE(run(job.command(2), kSameBytes).exit_code == 0);
-  CHECK(job.sorted() == whole.sorted());
+  CHECK(job.sorted(job.out) == whole.sorted(whole.out));
   double share = 100.0 * lost / (kRequests * kTokens);
   fmt::print("five lives, {} requests: {} of {} tokens were thrown away ({:.2f}%)\n", kRequests,
              lost, kRequests * kTokens, share);

@@ -5,6 +5,7 @@
 set -u
 programs=$(cd "$1" && pwd) models=$(cd "$2" && pwd) limit=3
 source_folder=$(cd "$(dirname "$0")/../.." && pwd)
+. "$source_folder/tests/support/checks.sh"
 hosts=$source_folder/tests/support/netns_hosts.sh
 name=ll$$
 if ! { "$hosts" start "$name" 3 && "$hosts" on "$name" 2 true; } 2> /dev/null; then
@@ -34,15 +35,9 @@ daemon() { for pid in $(with "$mark" | named orted); do [ "$(ip netns identify "
 finish() {
   for pid in $(family); do kill -9 "$pid" 2> /dev/null; done
   "$hosts" stop "$name"
-  [ $failed = 0 ] && rm -rf "$folder" || echo "left for a look: $folder"
+  leave "$folder"
 }
-failed=0
 trap finish EXIT
-check() {  # WHAT COMMAND...: counts what is not so
-  local what=$1
-  shift
-  if "$@"; then echo "ok      $what"; else echo "FAILED  $what"; failed=1; cut -c1-300 "$log"; fi
-}
 says() { grep -qE "$1" "$log"; }
 line_count() { [ "$(grep -c '^litelang-run: ' "$log")" = "$1" ]; }
 

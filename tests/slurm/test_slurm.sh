@@ -4,6 +4,7 @@
 set -u
 programs=$1 model=$2
 source_folder=$(cd "$(dirname "$0")/../.." && pwd)
+. "$source_folder/tests/support/checks.sh"
 for needed in slurmctld slurmd munged srun sbatch; do
   command -v $needed > /dev/null || { echo "no $needed here (Debian: slurm-wlm munge)"; exit 77; }
 done
@@ -15,15 +16,9 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_WAIT_POLICY
 finish() {
   timeout 10 scancel --user=root 2> /dev/null
   "$source_folder/tests/support/slurm_local.sh" stop "$folder/cluster"
-  [ $failed = 0 ] && rm -rf "$folder" || echo "left for a look: $folder"
+  leave "$folder"
 }
-failed=0
 trap finish EXIT
-check() {  # WHAT COMMAND...: counts what is not so
-  local what=$1
-  shift
-  if "$@"; then echo "ok      $what"; else echo "FAILED  $what"; failed=1; fi
-}
 
 timeout 60 "$source_folder/tests/support/slurm_local.sh" start "$folder/cluster" 4 || exit 1
 cd "$folder"
