@@ -1,4 +1,5 @@
 #include "tests/e2e/process.h"
+#include "tests/support/test_paths.h"
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -148,9 +149,7 @@ Outcome run(const std::vector<std::string>& command, const Process::Options& opt
 
 std::string program(const std::string& name) { return std::string(LITELANG_PROGRAMS) + "/" + name; }
 
-std::string model_folder(const std::string& name) {
-  return std::string(LITELANG_TEST_DATA) + "/models/" + name;
-}
+std::string model_folder(const std::string& name) { return data_path("models/" + name); }
 
 std::string model_file(const std::string& name) {
   return std::string(LITELANG_TEST_MODELS) + "/" + name + ".h5";

@@ -3,15 +3,14 @@
 #include <fmt/core.h>
 
 #include "tests/e2e/batch.h"
+#include "tests/support/test_paths.h"
 
 using namespace ll;
 using namespace ll::test;
 
 namespace {
 
-std::string config_path(const std::string& name) {
-  return std::string(LITELANG_SOURCE) + "/configs/" + name;
-}
+std::string config_path(const std::string& name) { return repository_path("configs/" + name); }
 
 }  // namespace
 

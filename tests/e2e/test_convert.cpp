@@ -6,7 +6,7 @@
 using namespace ll::test;
 
 TEST_CASE("litelang convert makes and verifies a weight file of every model") {
-  std::filesystem::create_directories(LITELANG_TEST_MODELS);
+  std::filesystem::create_directories(std::filesystem::path(model_file("")).parent_path());
   for (std::string name : {"tiny-qwen2-docs", "random-hd64", "random-hd128"}) {
     CAPTURE(name);
     std::filesystem::remove(model_file(name));

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/e2e/process.h"
+#include "tests/support/test_paths.h"
 
 using namespace ll::test;
 
@@ -22,7 +23,7 @@ bool has(const std::string& text, const std::string& part) {
 TEST_CASE("plan lists grids of the models' shapes, chooses one, and says why others cannot run") {
   for (std::string size : {"0.5b", "1.5b", "7b", "72b"}) {
     CAPTURE(size);
-    std::string model = std::string(LITELANG_SOURCE) + "/perf/models/qwen2.5-" + size;
+    std::string model = repository_path("perf/models/qwen2.5-" + size);
     Outcome o = run(plan({"--model", model, "--gpus", "8", "--device", "h200"}));
     CHECK(o.exit_code == 0);
     CHECK(has(o.out, "on 8 x h200"));
@@ -33,7 +34,7 @@ TEST_CASE("plan lists grids of the models' shapes, chooses one, and says why oth
 }
 
 TEST_CASE("plan: mistakes are told in a line") {
-  std::string model = std::string(LITELANG_SOURCE) + "/perf/models/qwen2.5-7b";
+  std::string model = repository_path("perf/models/qwen2.5-7b");
   Outcome o = run(plan({"--model", model, "--device", "abacus"}));
   CHECK(o.exit_code == 2);
   CHECK(has(

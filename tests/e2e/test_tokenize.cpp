@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "tests/e2e/batch.h"
+#include "tests/support/test_paths.h"
 
 using namespace ll::test;
 
@@ -18,13 +19,11 @@ std::vector<std::string> tokenize(const std::string& model, std::vector<std::str
 }
 
 std::string tokenizer_folder(const std::string& name) {
-  return name == "qwen2.5" ? std::string(LITELANG_TEST_DATA) + "/tokenizers/qwen2.5"
-                           : model_folder(name);
+  return name == "qwen2.5" ? data_path("tokenizers/qwen2.5") : model_folder(name);
 }
 
 Json golden_of(const std::string& name) {
-  return Json::parse(
-      std::ifstream(std::string(LITELANG_TEST_DATA) + "/tokenizers/golden/" + name + ".json"));
+  return Json::parse(std::ifstream(data_path("tokenizers/golden/" + name + ".json")));
 }
 
 void check_bad_line(const std::string& input, const std::vector<std::string>& options,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/files/safetensors.h"
+#include "tests/support/test_paths.h"
 
 namespace ll::test {
 
@@ -18,7 +19,7 @@ struct GoldenPrompt {
 class Golden {
  public:
   explicit Golden(const std::string& model)
-      : folder(std::string(LITELANG_TEST_DATA) + "/models/" + model),
+      : folder(data_path("models/" + model)),
         tensors_(open_safetensors(folder + "/golden.safetensors")),
         json(nlohmann::json::parse(std::ifstream(folder + "/golden.json"))) {
     for (const auto& p : json["prompts"])

@@ -5,11 +5,12 @@
 
 #include "model/files/weight_store.h"
 #include "tests/support/test_model.h"
+#include "tests/support/test_paths.h"
 
 namespace ll::test {
 
 inline ModelConfig config_of(const std::string& shape) {
-  return load_config_only(LITELANG_PERF_MODELS "/qwen2.5-" + shape);
+  return load_config_only(repository_path("perf/models/qwen2.5-" + shape));
 }
 
 inline std::vector<int32_t> make_prompt(int32_t length) {

@@ -1,6 +1,7 @@
 // The whole engine on GPUs: graphs, the step ahead, chunks, preemption and the radix cache change
 // no token, and neither do more GPUs.
 #include "tests/gpu/margin.h"
+#include "tests/support/test_paths.h"
 #include "tests/support/world.h"
 
 using namespace ll;
@@ -9,7 +10,7 @@ using namespace ll::test;
 namespace {
 
 EngineSetup base_setup() {
-  EngineSetup setup{.config = load_config_only(LITELANG_PERF_MODELS "/qwen2.5-0.5b"),
+  EngineSetup setup{.config = load_config_only(repository_path("perf/models/qwen2.5-0.5b")),
                     .dtype = DType::bf16,
                     .max_num_seqs = 16,
                     .max_num_batched_tokens = 4096,

@@ -6,6 +6,7 @@
 #include <functional>
 #include <regex>
 
+#include "tests/support/test_paths.h"
 #include "tests/unit/model/files/model_files.h"
 #include "tests/unit/runtime/job_config_lines.h"
 
@@ -178,7 +179,7 @@ TEST_CASE("configuration: what a row prints as its default is the default") {
 }
 
 TEST_CASE("configuration: the reference is what the rows print") {
-  std::string text = read_text(LITELANG_TEST_DATA "/../../configs/reference.yaml");
+  std::string text = read_text(ll::test::repository_path("configs/reference.yaml"));
   CHECK_MESSAGE(text == job_reference(),
                 "litelang-run --print_reference > configs/reference.yaml brings it up to date");
   CHECK(parse(text, {"model.path=m"}) == parse("", {"model.path=m"}));

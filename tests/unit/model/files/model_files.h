@@ -15,12 +15,13 @@
 
 #include "model/files/weight_store.h"
 #include "tests/support/errors.h"
+#include "tests/support/test_paths.h"
 
 namespace ll::test {
 
 namespace fs = std::filesystem;
 
-inline const std::string kModels = std::string(LITELANG_TEST_DATA) + "/models/";
+inline const std::string kModels = data_path("models/");
 inline const std::vector<std::string> kModelNames = {"tiny-qwen2-docs", "random-hd64",
                                                      "random-hd128"};
 

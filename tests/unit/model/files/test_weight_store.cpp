@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "model/files/converter.h"
+#include "tests/support/test_paths.h"
 #include "tests/unit/model/files/model_files.h"
 
 using namespace ll;
@@ -166,7 +167,7 @@ TEST_CASE("weight store: several threads read at once") {
 }
 
 TEST_CASE("weight store: an HDF5 file laid out by another program reads through the library") {
-  WeightStore store = WeightStore::open(std::string(LITELANG_TEST_DATA) + "/weight_files/h5py.h5");
+  WeightStore store = WeightStore::open(data_path("weight_files/h5py.h5"));
   CHECK(store.dtype("model.layers.0.mlp.down_proj.weight") == DType::f16);
   CHECK(store.dtype("model.layers.0.mlp.up_proj.weight") == DType::f32);
   for (const WeightInfo& info : store.weights()) {

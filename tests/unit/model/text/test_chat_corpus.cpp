@@ -9,6 +9,7 @@
 #include <map>
 
 #include "model/text/chat_template.h"
+#include "tests/support/test_paths.h"
 #include "tests/unit/model/text/tokenizer_data.h"
 
 namespace {
@@ -18,7 +19,7 @@ using ll::JsonTree;
 
 std::filesystem::path corpus() {
   const char* folder = std::getenv("LITELANG_TEMPLATE_CORPUS");
-  return folder ? folder : LITELANG_TEST_DATA "/../../../shared/templates";
+  return folder ? folder : ll::test::repository_path("../shared/templates");
 }
 
 std::string read_file(const std::filesystem::path& path) {

@@ -10,6 +10,7 @@
 #include "base/json_tree.h"
 #include "model/config/model_texts.h"
 #include "model/text/tokenizer.h"
+#include "tests/support/test_paths.h"
 #include "tests/unit/model/text/tokenizer_data.h"
 
 namespace {
@@ -19,7 +20,7 @@ using ll::Tokenizer;
 
 std::filesystem::path corpus() {
   const char* folder = std::getenv("LITELANG_TEMPLATE_CORPUS");
-  return folder ? folder : LITELANG_TEST_DATA "/../../../shared/templates";
+  return folder ? folder : ll::test::repository_path("../shared/templates");
 }
 
 std::vector<int32_t> ids_of(const JsonTree& list) {

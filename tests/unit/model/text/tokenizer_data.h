@@ -8,11 +8,12 @@
 #include "base/check.h"
 #include "model/text/tokenizer.h"
 #include "tests/support/errors.h"
+#include "tests/support/test_paths.h"
 
 namespace ll::test {
 
 inline std::string read_data(const std::string& path) {
-  std::ifstream file(LITELANG_TEST_DATA "/" + path, std::ios::binary);
+  std::ifstream file(data_path(path), std::ios::binary);
   check(file.good(), "{}: no such test data", path);
   return {std::istreambuf_iterator<char>(file), {}};
 }

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "runtime/batch/batch_envelope.h"
+#include "tests/support/test_paths.h"
 #include "tests/unit/runtime/api/completion_context.h"
 
 using namespace ll;
@@ -17,7 +18,7 @@ using namespace ll::test;
 
 namespace {
 
-const std::filesystem::path kRepository = LITELANG_TEST_DATA "/../..";
+const std::filesystem::path kRepository = ll::test::repository_path("");
 
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
