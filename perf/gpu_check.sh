@@ -194,7 +194,7 @@ portable row 1 0.5b single 631 631
 portable row 1 1.5b prefill 91 -
 if ! $quick; then
   for model in 0.5b 1.5b 7b; do
-    for preset in seed-prefill shared-groups choices; do row 1 $model $preset - -; done
+    for preset in seed-prefill shared-groups choices sampled logprobs; do row 1 $model $preset - -; done
   done
   portable row 1 0.5b nano 34500 -
   portable row 1 0.5b seed-decode 17200 -

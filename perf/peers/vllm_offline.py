@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """The workloads of perf/gpu_check.sh on vLLM, where it is installed, in the same table.
 
-Random weights from the same config.json, prompts as token ids, no tokenizer. nano has the very
-prompts of `litelang bench throughput --preset nano`; the others are uniform over the vocabulary.
+Random weights from the same config.json, prompts as token ids, no tokenizer. nano, sampled and
+logprobs have the very prompts of those presets of `litelang bench throughput`, nano2048 those of
+`--preset nano --num_prompts 2048`; the others are uniform over the vocabulary. shared-cascade is
+shared-prefix with vLLM's cascade attention, which it has off unless told otherwise.
 
 usage: vllm_offline.py [--models 0.5b,7b] [--workloads nano,prefill] [--tp N]
 
-Each model runs in a process of its own, since vLLM gives a GPU back only when its process ends.
+Each row runs in a process of its own: vLLM gives a GPU back only when its process ends, and what
+one workload leaves in its caches is not there for the next.
 """
 import argparse
 import importlib.util
@@ -21,18 +24,28 @@ import time
 LAUNCH = time.perf_counter()
 PERF = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROW = "{:14} {:5} {:>3} {:>14} {:>9}"
-WORKLOADS = ["nano", "prefill", "seed-prefill", "seed-decode", "shared-prefix", "single", "startup"]
+WORKLOADS = ["nano", "sampled", "logprobs", "nano2048", "prefill", "seed-prefill", "seed-decode"]
+WORKLOADS += ["shared-prefix", "shared-cascade", "single", "startup"]
+# How nano's requests are drawn; sampled has Qwen2.5's defaults.
+NANO_SAMPLING = {
+    "nano": {"temperature": 0.6},
+    "nano2048": {"temperature": 0.6},
+    "logprobs": {"temperature": 0.6, "logprobs": 5},
+    "sampled": {"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.05},
+}
+# What LLM() is told besides.
+MORE = {"nano2048": {"max_num_seqs": 1024}, "shared-cascade": {"disable_cascade_attn": False}}
 
 
-def nano():
+def nano(count):
     """Prompts and output lengths of nano-vllm's bench.py."""
     rng = random.Random(0)
-    prompts = [[rng.randint(0, 10000) for _ in range(rng.randint(100, 1024))] for _ in range(256)]
-    return prompts, [rng.randint(100, 1024) for _ in range(256)]
+    prompts = [[rng.randint(0, 10000) for _ in range(rng.randint(100, 1024))] for _ in range(count)]
+    return prompts, [rng.randint(100, 1024) for _ in range(count)]
 
 
 class Bench:
-    def __init__(self, model, tp, max_num_batched_tokens):
+    def __init__(self, model, tp, options):
         from vllm import LLM  # here, so that its import counts as start-up
 
         self.model, self.tp = model, tp
@@ -48,9 +61,8 @@ class Bench:
             dtype="bfloat16",
             tensor_parallel_size=tp,
             gpu_memory_utilization=0.9,
-            max_num_seqs=256,
-            max_num_batched_tokens=max_num_batched_tokens,
             seed=0,
+            **{"max_num_seqs": 256, **options},
         )
         self.generate(self.batch(1, 8), [1])
         self.startup_seconds = time.perf_counter() - LAUNCH
@@ -59,13 +71,15 @@ class Bench:
         """Prompts that no prefix cache knows."""
         return [[self.rng.randrange(self.vocab) for _ in range(length)] for _ in range(count)]
 
-    def generate(self, prompts, output_lens, temperature=0.0):
+    def generate(self, prompts, output_lens, **sampling):
         """Seconds for all answers, each of exactly its length."""
         from vllm import SamplingParams
         from vllm.inputs import TokensPrompt
 
         params = [
-            SamplingParams(temperature=temperature, ignore_eos=True, max_tokens=n, detokenize=False)
+            SamplingParams(
+                **{"temperature": 0.0, **sampling}, ignore_eos=True, max_tokens=n, detokenize=False
+            )
             for n in output_lens
         ]
         inputs = [TokensPrompt(prompt_token_ids=p) for p in prompts]
@@ -97,11 +111,12 @@ class Bench:
         if workload == "single":  # decode steps alone
             first = self.seconds_of_batch(1, 600, 1, 3)
             return f"{255 / (self.seconds_of_batch(1, 600, 256, 3) - first):.0f} tok/s"
-        if workload == "nano":
-            prompts, lens = nano()
-            self.generate(self.batch(256, 16), [64] * 256)
-            return f"{sum(lens) / self.generate(prompts, lens, 0.6):.0f} tok/s"
-        prefix = self.batch(1, 4096)[0]  # shared-prefix
+        if workload in NANO_SAMPLING:
+            sampling = NANO_SAMPLING[workload]
+            prompts, lens = nano(2048 if workload == "nano2048" else 256)
+            self.generate(self.batch(256, 16), [64] * 256, **sampling)
+            return f"{sum(lens) / self.generate(prompts, lens, **sampling):.0f} tok/s"
+        prefix = self.batch(1, 4096)[0]  # shared-prefix and shared-cascade
         self.generate(self.batch(256, 16), [64] * 256)
         prompts = [prefix + own for own in self.batch(512, 64)]
         return f"{512 * 64 / self.generate(prompts, [64] * 512):.0f} tok/s"
@@ -125,19 +140,21 @@ def main():
         sys.exit("vllm_offline: vLLM is not installed in this Python; pip install vllm")
     if not args.one:
         print(ROW.format("workload", "model", "np", "measured", "of floor"), flush=True)
-        options = ["--workloads", args.workloads, "--tp", str(args.tp)]
-        options += ["--max-num-batched-tokens", str(args.max_num_batched_tokens), "--one"]
+        command = [sys.executable, __file__, "--one", "--tp", str(args.tp)]
+        command += ["--max-num-batched-tokens", str(args.max_num_batched_tokens)]
         # What vLLM prints goes to standard error; standard output is the table.
         codes = [
-            subprocess.run([sys.executable, __file__, "--models", m, *options], check=False).returncode
+            subprocess.run([*command, "--models", m, "--workloads", w], check=False).returncode
             for m in models
+            for w in workloads
         ]
         sys.exit(max(map(abs, codes)) > 0)
     table = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    bench = Bench(models[0], args.tp, args.max_num_batched_tokens)
-    for workload in workloads:
-        print(ROW.format(workload, models[0], args.tp, bench.run(workload), "-"), file=table, flush=True)
+    model, workload = models[0], workloads[0]
+    options = {"max_num_batched_tokens": args.max_num_batched_tokens, **MORE.get(workload, {})}
+    result = Bench(model, args.tp, options).run(workload)
+    print(ROW.format(workload, model, args.tp, result, "-"), file=table, flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ BenchJob::BenchJob(const EngineConfig& config, BenchSetup setup)
     : config_(config),
       setup_(std::move(setup)),
       next_seed_(config.bench.data.seed),
-      run_(setup_, config.bench.temperature) {}
+      run_(setup_, config.bench.sampling) {}
 
 BenchReport BenchJob::run(ReplicaPool& pool, const std::function<void()>& on_warm) {
   using Kind = EngineConfig::Bench::Kind;

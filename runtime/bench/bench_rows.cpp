@@ -59,7 +59,6 @@ std::vector<ConfigRow> run_rows() {
         "measured runs of latency, one-batch and grids; 0: 30, 1 and 5"},
        {"num_iters_warmup", whole(&B::num_iters_warmup, 0, kMany),
         "runs before the measured ones; 0: none"},
-       {"temperature", number(&B::temperature, 0, 100), "of every request; 0: greedy"},
        {"grids",
         {.read = [](B& b, const std::string& text) { b.grids = parse_grids(text); },
          .print = [](const B&) { return std::string(); }},
@@ -68,6 +67,22 @@ std::vector<ConfigRow> run_rows() {
        {"trace", text(&B::trace),
         "a file for a timeline of the device's steps (chrome://tracing, Perfetto)"},
        {"trace_steps", whole(&B::trace_steps, 2, 100000), "steps in it"}});
+}
+
+std::vector<ConfigRow> draw_rows() {
+  using S = BenchSampling;
+  return rows_of<S>(
+      "bench", [](EngineConfig& c) -> S& { return c.bench.sampling; },
+      {{"temperature", number(&S::temperature, 0, 100), "of every request; 0: greedy"},
+       {"top_p", number(&S::top_p, 0, 1), "of every request; 1: off"},
+       {"top_k", whole(&S::top_k, 0, kMany), "of every request; 0: off"},
+       {"min_p", number(&S::min_p, 0, 1), "of every request; 0: off"},
+       {"repetition_penalty", number(&S::repetition_penalty, 0.01, 100),
+        "of every request; 1: off"},
+       {"presence_penalty", number(&S::presence_penalty, -2, 2), "of every request; 0: off"},
+       {"frequency_penalty", number(&S::frequency_penalty, -2, 2), "of every request; 0: off"},
+       {"logprobs", whole(&S::logprobs, -1, 20),
+        "log-probabilities of every token drawn and of this many of the likeliest; -1: none"}});
 }
 
 // A step of prompts has at least one, and all that runs is what is measured.
@@ -115,7 +130,7 @@ void check_bench(const EngineConfig& c, std::string_view where) {
 
 ConfigSection bench_rows() {
   ConfigSection section{.rows = kind_rows(), .fit = fit_to_bench, .check = check_bench};
-  for (auto rows : {dataset_rows, run_rows})
+  for (auto rows : {dataset_rows, draw_rows, run_rows})
     for (ConfigRow& row : rows()) section.rows.push_back(std::move(row));
   return section;
 }

@@ -4,6 +4,24 @@
 
 namespace ll {
 
+SamplingParams params_of(const BenchSampling& sampling) {
+  SamplingParams p;
+  p.temperature = static_cast<float>(sampling.temperature);
+  p.top_p = static_cast<float>(sampling.top_p);
+  p.top_k = sampling.top_k;
+  if (sampling.top_p == 0) p.top_p = 1, p.top_k = 1;  // as of a request
+  p.min_p = static_cast<float>(sampling.min_p);
+  p.repetition_penalty = static_cast<float>(sampling.repetition_penalty);
+  p.presence_penalty = static_cast<float>(sampling.presence_penalty);
+  p.frequency_penalty = static_cast<float>(sampling.frequency_penalty);
+  p.logprobs = sampling.logprobs;
+  p.ignore_eos = true;
+  return p;
+}
+
+BenchRun::BenchRun(const BenchSetup& setup, const BenchSampling& sampling)
+    : setup_(setup), params_(params_of(sampling)) {}
+
 void BenchRun::begin(const SharedStart& shared, int32_t n) {
   shared_ = shared;
   n_ = n;
@@ -17,11 +35,9 @@ void BenchRun::submit(ReplicaPool& pool, const BenchRequest& r) {
         "a prompt of {} tokens and {} of output exceed the {} positions of a sequence",
         r.prompt.size(), r.output_len, setup_.max_length);
   auto key = static_cast<int64_t>(num_tokens_.size()) / n_;
-  CompletionRequest request{.prompts = {r.prompt}, .stream = true};
+  CompletionRequest request{.prompts = {r.prompt}, .params = params_, .stream = true};
   request.params.n = n_;
   request.params.max_tokens = r.output_len;
-  request.params.temperature = temperature_;
-  request.params.ignore_eos = true;
   request.params.seed = static_cast<uint64_t>(++num_submitted_);
   num_tokens_.resize(num_tokens_.size() + static_cast<size_t>(n_));
   for (auto& to_run : desk_.open(key, std::move(request))) {

@@ -7,6 +7,7 @@
 #include "runtime/answers/desk.h"
 #include "runtime/bench/bench_dataset.h"
 #include "runtime/bench/bench_floor.h"
+#include "runtime/config/bench_options.h"
 #include "runtime/replicas/replica_pool.h"
 
 namespace ll {
@@ -22,11 +23,13 @@ struct BenchSetup {
   std::function<BenchClock::time_point()> now = BenchClock::now;
 };
 
+// What every request asks for, but for its seed and length.
+SamplingParams params_of(const BenchSampling& sampling);
+
 class BenchRun {
  public:
   // `setup` outlives the run.
-  BenchRun(const BenchSetup& setup, double temperature)
-      : setup_(setup), temperature_(static_cast<float>(temperature)) {}
+  BenchRun(const BenchSetup& setup, const BenchSampling& sampling);
 
   // What was seen of the requests of the last run_all().
   struct Seen {
@@ -47,7 +50,7 @@ class BenchRun {
   void take(StepEvents events);
 
   const BenchSetup& setup_;
-  float temperature_;
+  SamplingParams params_;
   Desk desk_{nullptr, {}};  // answers without text
   int32_t n_ = 1;           // answers of a request
   SharedStart shared_;

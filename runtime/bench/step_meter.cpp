@@ -49,7 +49,7 @@ StepMeter::StepMeter(LocalModel& local, const EngineConfig& config, const GridWo
     : local_(local),
       work_(work),
       setup_{.rates = {1, 1}, .max_length = local.limits().max_length},
-      run_(setup_, config.bench.temperature),
+      run_(setup_, config.bench.sampling),
       engine_(options_of(local, gathered), config.scheduler.async, local.runner(),
               local.grid().replica(), local.watchdog()),
       pool_(engine_) {}

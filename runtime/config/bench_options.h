@@ -25,6 +25,16 @@ struct DatasetOptions {
   bool operator==(const DatasetOptions&) const = default;
 };
 
+// How the requests draw their tokens; as requests themselves say it (runtime/schedule/request.h).
+struct BenchSampling {
+  double temperature = 0, top_p = 1, min_p = 0;
+  int32_t top_k = 0;
+  double repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
+  int32_t logprobs = -1;
+
+  bool operator==(const BenchSampling&) const = default;
+};
+
 struct BenchOptions {
   enum class Kind { kThroughput, kLatency, kOneBatch, kStartup, kGrids };
   Kind kind = Kind::kThroughput;
@@ -32,7 +42,7 @@ struct BenchOptions {
   int32_t batch_size = 8;  // of latency, one-batch and grids
   int32_t num_iters = 0;   // 0: 30 of latency, 1 of one-batch, 5 of grids
   int32_t num_iters_warmup = 1;
-  double temperature = 0;
+  BenchSampling sampling;
   std::string output_json;
   std::string trace;  // file for a Chrome trace of trace_steps steps; empty: none
   int32_t trace_steps = 50;

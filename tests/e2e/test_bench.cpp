@@ -78,8 +78,9 @@ void check_usage(const std::vector<std::string>& arguments, const std::string& p
 TEST_CASE("help tells kinds, presets and options") {
   Outcome o = run(bench({"--help"}));
   CHECK(o.exit_code == 0);
-  for (const char* word : {"throughput", "latency", "one-batch", "startup", "grids", "seed-prefill",
-                           "seed-decode", "nano", "shared-prefix", "shared-groups", "choices"})
+  for (const char* word :
+       {"throughput", "latency", "one-batch", "startup", "grids", "seed-prefill", "seed-decode",
+        "nano", "sampled", "logprobs", "shared-prefix", "shared-groups", "choices"})
     CHECK(has(o.out, word));
   for (const char* kind : {"throughput", "latency", "one-batch", "startup", "grids"}) {
     Outcome of_kind = run(bench({kind, "--help"}));
@@ -191,9 +192,21 @@ TEST_CASE("throughput of a file") {
   CHECK(r.json["total_output_tokens"] == 7);
 }
 
-TEST_CASE("latency of a batch") {
-  Result r = measure({"latency", "--batch-size", "3", "--input-len", "9", "--output-len", "4",
-                      "--num-iters", "5", "--num-iters-warmup", "1"});
+TEST_CASE("latency of a batch, drawn in every way") {
+  Result r = measure({"latency", "--batch-size",
+                      "3",       "--input-len",
+                      "9",       "--output-len",
+                      "4",       "--num-iters",
+                      "5",       "--num-iters-warmup",
+                      "1",       "--temperature",
+                      "0.7",     "--top-p",
+                      "0.8",     "--top-k",
+                      "20",      "--min-p",
+                      "0.01",    "--repetition-penalty",
+                      "1.05",    "--presence-penalty",
+                      "0.1",     "--frequency-penalty",
+                      "0.1",     "--logprobs",
+                      "5"});
   CHECK(has(r.outcome.out, "Avg latency: "));
   CHECK(has(r.outcome.out, "99% percentile latency: "));
   CHECK(r.json["latencies"].size() == 5);
@@ -240,6 +253,12 @@ TEST_CASE("options, presets and configurations become keys") {
         "bench.temperature=0.6", "grid.y=4", "model.path=m.h5"})
     CHECK(has(nano, part));
   CHECK(!has(nano, "load_format"));
+  std::string sampled = command_of({"throughput", "--preset", "sampled", "--top-k", "5"});
+  for (const char* part : {"bench.dataset=nano", "bench.temperature=0.7", "bench.top_p=0.8",
+                           "bench.repetition_penalty=1.05"})
+    CHECK(has(sampled, part));
+  CHECK(sampled.find("bench.top_k=20") < sampled.find("bench.top_k=5"));
+  CHECK(has(command_of({"throughput", "--preset=logprobs"}), "bench.logprobs=5"));
   std::string seed = command_of({"one-batch", "--preset=seed-decode", "--output-len", "9"});
   CHECK(has(seed, "bench.batch_size=40 --set bench.input_len=600 --set bench.output_len=600"));
   CHECK(seed.find("bench.output_len=600") < seed.find("bench.output_len=9"));  // the later holds

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "tests/support/engine_rig.h"
 #include "tests/support/errors.h"
@@ -96,6 +97,25 @@ TEST_CASE("bench: the first token counts when the last sequence has its") {
   auto o = bench.run();
   CHECK(o.json["prefill_latency"] == 4);
   CHECK(o.json["total_latency"] == 4 + 19);
+}
+
+TEST_CASE("bench: requests draw as they are told to") {
+  SamplingParams p = params_of({.temperature = 0.7,
+                                .top_p = 0.8,
+                                .min_p = 0.1,
+                                .top_k = 20,
+                                .repetition_penalty = 1.05,
+                                .presence_penalty = 0.2,
+                                .frequency_penalty = 0.3,
+                                .logprobs = 5});
+  CHECK(std::tuple(p.temperature, p.top_p, p.min_p, p.top_k) == std::tuple(0.7f, 0.8f, 0.1f, 20));
+  CHECK(std::tuple(p.repetition_penalty, p.presence_penalty, p.frequency_penalty) ==
+        std::tuple(1.05f, 0.2f, 0.3f));
+  CHECK(p.logprobs == 5);
+  CHECK(p.ignore_eos);
+  CHECK(static_cast<const Draw&>(params_of({})) == Draw{});
+  CHECK(params_of({.temperature = 1, .top_p = 0}).top_k == 1);  // the likeliest alone
+  CHECK(params_of({}).logprobs == -1);
 }
 
 TEST_CASE("bench: a batch must fit, and a request its positions") {
