@@ -29,12 +29,9 @@ struct Sample {
 
 class Comparison {
  public:
-  using Plain = std::function<void(Stream, const AddRmsNormArgs&)>;
-
-  Comparison(const Backend& backend, const MpiGroup& group, NcclFused& fused, const Plain& plain)
+  Comparison(const Backend& backend, const MpiGroup& group, const PlainAllReduce& plain)
       : backend_(backend),
         group_(group),
-        fused_(fused),
         plain_(plain),
         stream_(backend.device.create_side_stream()) {}
   ~Comparison() { backend_.device.destroy_stream(stream_); }
@@ -42,38 +39,34 @@ class Comparison {
   Comparison& operator=(const Comparison&) = delete;
 
   // The fused kernel's residuals against NCCL's, and against the other ranks'.
-  bool agrees() {
+  bool agrees(NcclFused& fused) {
     bool good = true;
     for (int64_t hidden : {int64_t{64}, kCommonHidden})
-      for (int64_t rows : {int64_t{1}, kFewRows})
-        for (int repeat = 0; repeat < 3; ++repeat) good &= agrees(rows, hidden);
+      for (int64_t rows : {int64_t{1}, fused.max_rows()})
+        for (int repeat = 0; repeat < 3; ++repeat) good &= agrees(fused, rows, hidden);
     return group_.min(good) > 0;
   }
 
-  // At a common hidden size.
-  int64_t rows_where_faster() {
-    int64_t most = 0;
-    for (int64_t rows = 1; rows <= kFewRows; rows *= 2) {
-      Sample s(backend_, stream_, rows, kCommonHidden, group_.rank());
-      double fused = microseconds([&] { fused_.run(stream_, s.args()); });
-      double plain = microseconds([&] { plain_(stream_, s.args()); });
-      if (group_.min(fused < plain) > 0) most = rows;
-    }
-    return most;
+  // The slowest rank's nanoseconds for rows of a common hidden size, without a kernel by NCCL.
+  int64_t nanoseconds(NcclFused* fused, int64_t rows) {
+    Sample s(backend_, stream_, rows, kCommonHidden, group_.rank());
+    double us =
+        microseconds([&] { fused ? fused->run(stream_, s.args()) : plain_(stream_, s.args()); });
+    return group_.max(static_cast<int64_t>(1e3 * us));
   }
 
  private:
-  bool agrees(int64_t rows, int64_t hidden) {
+  bool agrees(NcclFused& fused, int64_t rows, int64_t hidden) {
     Sample a(backend_, stream_, rows, hidden, group_.rank()),
         b(backend_, stream_, rows, hidden, group_.rank());
-    fused_.run(stream_, a.args());
+    fused.run(stream_, a.args());
     plain_(stream_, b.args());
-    auto fused = host(a.residual), plain = host(b.residual);
+    auto by_kernel = host(a.residual), plain = host(b.residual);
     Fnv32 hash;
     double difference = 0, norm = 0;
-    for (size_t i = 0; i < fused.size(); ++i) {
-      hash.add(fused[i].bits);
-      difference += std::pow(to_float(fused[i]) - to_float(plain[i]), 2);
+    for (size_t i = 0; i < by_kernel.size(); ++i) {
+      hash.add(by_kernel[i].bits);
+      difference += std::pow(to_float(by_kernel[i]) - to_float(plain[i]), 2);
       norm += std::pow(to_float(plain[i]), 2);
     }
     bool is_shared = group_.min(hash.value) == group_.max(hash.value);
@@ -112,26 +105,48 @@ class Comparison {
 
   const Backend& backend_;
   const MpiGroup& group_;
-  NcclFused& fused_;
-  const Plain& plain_;
+  const PlainAllReduce& plain_;
   Stream stream_;
 };
 
+// For 1, 2, 4, ... rows the fastest of those that agree.
+std::vector<FusedChoice> measure(Comparison& comparison,
+                                 const std::vector<std::unique_ptr<NcclFused>>& kernels,
+                                 const std::vector<bool>& agrees) {
+  std::vector<FusedChoice> choices;
+  int64_t most = 0;
+  for (size_t k = 0; k < kernels.size(); ++k)
+    if (agrees[k]) most = std::max(most, kernels[k]->max_rows());
+  for (int64_t rows = 1; rows <= most; rows *= 2) {
+    FusedChoice best{rows, FusedChoice::kPlain};
+    int64_t least = comparison.nanoseconds(nullptr, rows);
+    for (size_t k = 0; k < kernels.size(); ++k) {
+      if (!agrees[k] || rows > kernels[k]->max_rows()) continue;
+      int64_t ns = comparison.nanoseconds(kernels[k].get(), rows);
+      if (ns < least) best.kernel = static_cast<int>(k), least = ns;
+    }
+    choices.push_back(best);
+  }
+  return choices;
+}
+
 }  // namespace
 
-int64_t fused_rows(const Backend& backend, const MpiGroup& group, NcclFused& fused,
-                   const std::function<void(Stream, const AddRmsNormArgs&)>& plain) {
-  static std::map<int, int64_t> known;  // by the size of the group
+std::vector<FusedChoice> choose_fused(const Backend& backend, const MpiGroup& group,
+                                      const std::vector<std::unique_ptr<NcclFused>>& kernels,
+                                      const PlainAllReduce& plain) {
+  static std::map<int, std::vector<FusedChoice>> known;  // by the size of the group
   auto found = known.find(group.size());
-  // Members may have been in other groups before: only what all know needs no measuring.
-  if (group.min(found != known.end()) > 0) return group.min(found->second);
-  Comparison comparison(backend, group, fused, plain);
-  int64_t rows = comparison.agrees() ? comparison.rows_where_faster() : -1;
-  if (rows < 0 && group.rank() == 0)
+  // Members may have been in other groups before: what one does not know is measured again.
+  if (group.min(found != known.end()) > 0) return found->second;
+  Comparison comparison(backend, group, plain);
+  std::vector<bool> agrees;
+  for (const auto& kernel : kernels) agrees.push_back(comparison.agrees(*kernel));
+  if (group.rank() == 0 && std::count(agrees.begin(), agrees.end(), false) > 0)
     fmt::print(
         stderr,
-        "litelang: the fused all-reduce disagrees with NCCL's on this machine; using NCCL's\n");
-  return known[group.size()] = std::max<int64_t>(rows, 0);
+        "litelang: a fused all-reduce disagrees with NCCL's on this machine; not using it\n");
+  return known[group.size()] = measure(comparison, kernels, agrees);
 }
 
 }  // namespace ll

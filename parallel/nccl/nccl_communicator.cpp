@@ -3,6 +3,7 @@
 #include <nccl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "kernels/cuda/device/cuda_device.h"
@@ -78,15 +79,12 @@ class NcclCommunicator final : public Communicator {
   NcclCommunicator(const Backend& backend, const MpiGroup& group)
       : Communicator(backend.ops, group.rank(), group.size()),
         comm_(connect(backend, group)),
-        fused_(NcclFused::create(comm_, group, kFewRows)) {
-    if (fused_)
-      fused_rows_ = fused_rows(backend, group, *fused_, [&](Stream stream, const auto& args) {
-        Communicator::do_all_reduce_add_rms_norm(stream, args);
-      });
-    if (fused_rows_ == 0) fused_.reset();
-  }
+        fused_(NcclFused::create_all(comm_, group)),
+        choices_(choose_fused(backend, group, fused_, [&](Stream stream, const auto& args) {
+          Communicator::do_all_reduce_add_rms_norm(stream, args);
+        })) {}
   ~NcclCommunicator() override {
-    fused_.reset();  // its device communicator goes before the host's
+    fused_.clear();  // their device communicators go before the host's
     ncclCommDestroy(comm_);
   }
 
@@ -125,15 +123,24 @@ class NcclCommunicator final : public Communicator {
   }
 
   void do_all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args) override {
-    if (fused_ && args.out.dim(0) <= fused_rows_ && fused_->takes(args))
-      fused_->run(stream, args);
+    if (NcclFused* fused = fused_for(args))
+      fused->run(stream, args);
     else
       Communicator::do_all_reduce_add_rms_norm(stream, args);
   }
 
+  // Null: none is worth its use.
+  NcclFused* fused_for(const AddRmsNormArgs& args) const {
+    auto choice = std::find_if(choices_.begin(), choices_.end(),
+                               [&](const FusedChoice& c) { return args.out.dim(0) <= c.rows; });
+    if (choice == choices_.end() || choice->kernel == FusedChoice::kPlain) return nullptr;
+    NcclFused* fused = fused_[static_cast<size_t>(choice->kernel)].get();
+    return fused->takes(args) ? fused : nullptr;
+  }
+
   ncclComm_t comm_;
-  std::unique_ptr<NcclFused> fused_;
-  int64_t fused_rows_ = 0;
+  std::vector<std::unique_ptr<NcclFused>> fused_;
+  std::vector<FusedChoice> choices_;
 };
 
 }  // namespace

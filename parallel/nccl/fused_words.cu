@@ -1,13 +1,11 @@
-#include "parallel/nccl/nccl_fused.h"
-
 #include <cuda_bf16.h>
-#include <nccl_device.h>
-
-#include <cstring>
 
 #include "base/numbers.h"
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/few_rows.h"
+#include "parallel/nccl/device_comm.h"
 #include "parallel/nccl/nccl_check.h"
+#include "parallel/nccl/nccl_fused.h"
 
 namespace ll {
 namespace {
@@ -92,91 +90,59 @@ __global__ void __launch_bounds__(kMaxThreads)
 
 // ---- launcher -----------------------------------------------------------------------------------
 
-class Fused final : public NcclFused {
- public:
-  Fused(ncclComm_t comm, int ranks, int64_t max_rows)
-      : comm_(comm), ranks_(ranks), max_rows_(max_rows) {
-    ncclDevResourceRequirements buffer;
-    std::memset(&buffer, 0, sizeof buffer);
-    nccl_check(static_cast<ncclResult_t>(ncclLLA2ACreateRequirement(
-        static_cast<int>(max_rows), ncclLLA2ACalcSlots(max_elements(), 8), &slots_, &buffer)));
-    ncclDevCommRequirements wanted;
-    std::memset(&wanted, 0, sizeof wanted);
-    wanted.resourceRequirementsList = &buffer;
-    created_ = ncclDevCommCreate(comm, &wanted, &device_comm_) == ncclSuccess;
-  }
-  ~Fused() override {
-    if (created_) ncclDevCommDestroy(comm_, &device_comm_);
-  }
+constexpr int max_elements(int ranks) { return ranks * kMaxThreads * kMaxPacks; }
 
-  bool is_usable() const { return created_ && device_comm_.lsaSize == ranks_; }
+// `slots` are set when a device communicator is made with what is returned.
+ncclDevResourceRequirements requirements(int ranks, ncclLLA2AHandle* slots) {
+  ncclDevResourceRequirements piece;
+  std::memset(&piece, 0, sizeof piece);
+  nccl_check(static_cast<ncclResult_t>(ncclLLA2ACreateRequirement(
+      static_cast<int>(kFewRows), ncclLLA2ACalcSlots(max_elements(ranks), 8), slots, &piece)));
+  return piece;
+}
+
+class FusedWords final : public NcclFused {
+ public:
+  FusedWords(ncclComm_t comm, int ranks) : comm_(comm, ranks, requirements(ranks, &slots_)) {}
+
+  bool is_usable() const { return comm_.reaches_all(); }
+
+  int64_t max_rows() const override { return kFewRows; }
 
   bool takes(const AddRmsNormArgs& a) const override {
     int64_t hidden = a.out.dim(1);
     return a.out.dtype == DType::bf16 && !a.sum_squares && hidden % 4 == 0 &&
-           hidden / 4 <= kMaxThreads * kMaxPacks && a.out.dim(0) <= max_rows_;
+           hidden / 4 <= kMaxThreads * kMaxPacks && a.out.dim(0) <= max_rows();
   }
 
   void run(Stream stream, const AddRmsNormArgs& a) override {
-    switch (ranks_) {
-      case 2:
-        return run_on<2>(stream, a);
-      case 3:
-        return run_on<3>(stream, a);
-      case 4:
-        return run_on<4>(stream, a);
-      case 5:
-        return run_on<5>(stream, a);
-      case 6:
-        return run_on<6>(stream, a);
-      case 7:
-        return run_on<7>(stream, a);
-      case 8:
-        return run_on<8>(stream, a);
-      default:
-        cuda::require(false, "fused all-reduce of more than eight ranks");
-    }
+    auto packs = static_cast<int>(a.out.dim(1) / 4);
+    with_ranks(comm_.ranks(), [&]<int kRanks>() {
+      if (packs <= kMaxThreads) return launch<kRanks, 1>(stream, a, packs);
+      if (packs <= 2 * kMaxThreads) return launch<kRanks, 2>(stream, a, packs);
+      launch<kRanks, kMaxPacks>(stream, a, packs);
+    });
   }
 
  private:
-  int max_elements() const { return ranks_ * kMaxThreads * kMaxPacks; }
-
-  template <int kRanks>
-  void run_on(Stream stream, const AddRmsNormArgs& a) {
-    auto packs = static_cast<int>(a.out.dim(1) / 4);
-    if (packs <= kMaxThreads) return launch<kRanks, 1>(stream, a, packs);
-    if (packs <= 2 * kMaxThreads) return launch<kRanks, 2>(stream, a, packs);
-    launch<kRanks, kMaxPacks>(stream, a, packs);
-  }
-
   template <int kRanks, int kThreadPacks>
   void launch(Stream stream, const AddRmsNormArgs& a, int packs) {
     unsigned threads = ceil_div(packs, kThreadPacks * 32) * 32;
     auto rows = static_cast<unsigned>(a.out.dim(0));
     cuda::launch(stream, {dim3(rows), dim3(threads)}, all_reduce_add_rms_norm<kRanks, kThreadPacks>,
-                 device_comm_, slots_, static_cast<const Pack*>(a.delta.data),
+                 comm_.get(), slots_, static_cast<const Pack*>(a.delta.data),
                  static_cast<Pack*>(a.residual.data), static_cast<const Pack*>(a.weight.data),
-                 static_cast<Pack*>(a.out.data), packs, max_elements(), a.eps);
+                 static_cast<Pack*>(a.out.data), packs, max_elements(kRanks), a.eps);
   }
 
-  ncclComm_t comm_;
-  int ranks_;
-  int64_t max_rows_;
   ncclLLA2AHandle slots_{};
-  ncclDevComm device_comm_{};
-  bool created_ = false;
+  DeviceComm comm_;
 };
 
 }  // namespace
 
-std::unique_ptr<NcclFused> NcclFused::create(void* nccl_comm, const MpiGroup& group,
-                                             int64_t max_rows) {
-  // The device API's structures are part of the program; another version of the library may have
-  // others.
-  int version = 0;
-  nccl_check(ncclGetVersion(&version));
-  if (group.size() > 8 || group.min(version == NCCL_VERSION_CODE) == 0) return nullptr;
-  auto fused = std::make_unique<Fused>(static_cast<ncclComm_t>(nccl_comm), group.size(), max_rows);
+std::unique_ptr<NcclFused> make_fused_words(void* nccl_comm, const MpiGroup& group) {
+  auto fused = std::make_unique<FusedWords>(static_cast<ncclComm_t>(nccl_comm), group.size());
   return group.min(fused->is_usable()) > 0 ? std::move(fused) : nullptr;
 }
 
