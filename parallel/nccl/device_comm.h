@@ -42,7 +42,8 @@ void with_ranks(int ranks, F&& f) {
   };
   [&]<int... kLess>(std::integer_sequence<int, kLess...>) {
     (call.template operator()<kLess + 2>(), ...);
-  }(std::make_integer_sequence<int, 7>());
+  }
+  (std::make_integer_sequence<int, 7>());
 }
 
 }  // namespace ll

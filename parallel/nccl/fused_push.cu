@@ -4,8 +4,10 @@
 //   loads there. Loads are relaxed.sys: never served from an L1 line of an earlier call.
 // * Calls are numbered. A flag holds the number of the last call whose rows are there and only
 //   grows, so that nothing is reset; a peer may be one call ahead. The number lies in memory, as a
-//   graph repeats its arguments, once for each block; blocks that a call lacks are counted by others.
-// * Rows lie in two halves, by the number's last bit. Who writes those of call n + 2 has ended n + 1,
+//   graph repeats its arguments, once for each block; blocks that a call lacks are counted by
+//   others.
+// * Rows lie in two halves, by the number's last bit. Who writes those of call n + 2 has ended n +
+// 1,
 //   in which it awaited flags that peers sent after all of their call n.
 // * All blocks of a call run at once, and each sends before it waits.
 #include <cuda_bf16.h>
@@ -22,11 +24,11 @@ namespace ll {
 namespace {
 
 constexpr int kMaxRanks = 8, kMaxThreads = 1024, kMaxBlocks = 512;
-constexpr int kValues = 8;                                       // bfloat16 in a word of 16 bytes
-constexpr size_t kFlagBytes = 32;                                // a sector for each
+constexpr int kValues = 8;         // bfloat16 in a word of 16 bytes
+constexpr size_t kFlagBytes = 32;  // a sector for each
 constexpr size_t kFlagsBytes = kMaxRanks * kMaxBlocks * kFlagBytes;
 constexpr int64_t kMostRows = 512;
-constexpr size_t kSlotBytes = size_t{kMostRows} * 4096 * 2;      // one rank's rows
+constexpr size_t kSlotBytes = size_t{kMostRows} * 4096 * 2;  // one rank's rows
 
 // Flags by source and block, then rows by half and source.
 constexpr size_t window_bytes(int ranks) { return kFlagsBytes + 2 * ranks * kSlotBytes; }
@@ -80,7 +82,7 @@ __device__ inline void store_release(uint32_t* p, uint32_t v) {
 }
 
 __device__ inline void add_to(float (&x)[kValues], uint4 p) {
-  const uint32_t words[] = {p.x, p.y, p.z, p.w};
+  uint32_t words[] = {p.x, p.y, p.z, p.w};
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     x[2 * i] += __uint_as_float(words[i] << 16);
@@ -139,10 +141,10 @@ template <int kRanks>
 __global__ void __launch_bounds__(kMaxThreads) push_add_rms_norm(const __grid_constant__ Call c) {
   cuda::let_next_start();
   cuda::wait_for_previous();
-  const uint32_t call = c.numbers[blockIdx.x] + 1;
-  const int first = blockIdx.x * c.rows_per_block, last = min(first + c.rows_per_block, c.rows);
-  const int t = threadIdx.x;
-  const bool has_pack = t < c.packs;
+  uint32_t call = c.numbers[blockIdx.x] + 1;
+  int first = blockIdx.x * c.rows_per_block, last = min(first + c.rows_per_block, c.rows);
+  int t = threadIdx.x;
+  bool has_pack = t < c.packs;
   for (int row = first; row < last && has_pack; ++row) {
     int at = row * c.packs + t;
     uint4 own = c.delta[at];
@@ -151,7 +153,7 @@ __global__ void __launch_bounds__(kMaxThreads) push_add_rms_norm(const __grid_co
       if (r != c.rank) store_shared(c.windows.rows(r, kRanks, call, c.rank) + at, own);
   }
   signal_peers<kRanks>(c, call);
-  const uint4 zero = {}, gain = has_pack ? c.weight[t] : zero;
+  uint4 zero = {}, gain = has_pack ? c.weight[t] : zero;
   uint4 old = has_pack ? c.residual[first * c.packs + t] : zero;
   await_peers<kRanks>(c, call);
   for (int row = first; row < last; ++row) {
