@@ -1,21 +1,27 @@
 #pragma once
 // A launched step's results on their way to the host.
+#include <span>
 #include <vector>
 
 #include "kernels/backend.h"
+#include "runtime/engine/host_arena.h"
 #include "runtime/schedule/step_result.h"
 
 namespace ll {
 
 // Logprob ingredients of `rows` scored rows over `ranks` parts of the vocabulary, as ScoredRows has
-// them.
+// them: of each part the largest, in their order.
 struct Scores {
   int num_logprobs = 0;
   int64_t ranks = 0, rows = 0;
-  std::vector<float> max_and_sum, chosen;
-  std::vector<Candidate> top;
+  std::span<const float> max_and_sum, chosen;
+  std::span<const Candidate> top;
 
-  TokenLogprob at(int64_t row, int32_t token) const;
+  // The row's drawn or given token, and `num_top` of the likeliest, at most num_logprobs.
+  TokenLogprob at(int64_t row, int32_t token, int32_t num_top) const;
+
+ private:
+  float normaliser(int64_t row) const;
 };
 
 struct Flight {
@@ -33,6 +39,7 @@ struct Flight {
   int32_t* tokens = nullptr;  // pinned [max_rows]
   int64_t num_samples = 0;
   bool has_scores = false;
+  HostArena scored;             // what scores and prompt_pieces are of
   std::vector<int32_t> wanted;  // num_logprobs of each sample; -1: none
   Scores scores;
 

@@ -164,7 +164,7 @@ ScoredRows ModelRunner::sample(const StepDescription& step, TensorView logits) {
 // Sends scores on their way to the host, as the tokens already are.
 void ModelRunner::bring(const ScoredRows& scores, const StepDescription& step, Flight& flight) {
   if (options_.collects && flight.has_scores)
-    bring_scores(scores, step.needs.num_logprobs, step.num_samples, flight.scores);
+    flight.scores = bring_scores(scores, step.needs.num_logprobs, step.num_samples, flight.scored);
 }
 
 // Prompt rows in pieces of as many logits as there is room for.
@@ -178,27 +178,28 @@ void ModelRunner::score_prompts(const StepDescription& step, TensorView hidden, 
     ScoredRows scores = sampler_.score(stream_, logits, step.prompt_targets.data() + first,
                                        step.num_prompt_logprobs);
     if (!options_.collects) continue;
-    flight.prompt_pieces.emplace_back();
-    bring_scores(scores, step.num_prompt_logprobs, rows, flight.prompt_pieces.back());
+    flight.prompt_pieces.push_back(
+        bring_scores(scores, step.num_prompt_logprobs, rows, flight.scored));
   }
 }
 
-void ModelRunner::bring_scores(const ScoredRows& scores, int num_logprobs, int64_t rows,
-                               Scores& to) {
+// To memory that the device writes to by itself: copies to any other would wait for the step, and
+// the next one could not be planned meanwhile.
+Scores ModelRunner::bring_scores(const ScoredRows& scores, int num_logprobs, int64_t rows,
+                                 HostArena& to) {
   int64_t ranks = scores.max_and_sum.dim(0);
-  to.num_logprobs = num_logprobs;
-  to.ranks = ranks;
-  to.rows = rows;
-  to.max_and_sum.resize(static_cast<size_t>(ranks * rows * 2));
-  to.chosen.resize(static_cast<size_t>(rows));
-  to.top.resize(static_cast<size_t>(ranks * rows * num_logprobs));
-  auto copy = [&](auto& host, const void* device) {
-    if (!host.empty())
-      backend_.device.copy(stream_, host.data(), device, host.size() * sizeof(host[0]));
+  auto bring = [&]<class T>(const void* device, int64_t num_values) {
+    auto count = static_cast<size_t>(num_values);
+    T* host = to.take<T>(count);
+    if (count > 0) backend_.device.copy(stream_, host, device, count * sizeof(T));
+    return std::span<const T>(host, count);
   };
-  copy(to.max_and_sum, scores.max_and_sum.data);
-  copy(to.chosen, scores.chosen.data);
-  copy(to.top, scores.top.data);
+  return {.num_logprobs = num_logprobs,
+          .ranks = ranks,
+          .rows = rows,
+          .max_and_sum = bring.operator()<float>(scores.max_and_sum.data, ranks * rows * 2),
+          .chosen = bring.operator()<float>(scores.chosen.data, rows),
+          .top = bring.operator()<Candidate>(scores.top.data, ranks * rows * num_logprobs)};
 }
 
 StepResult ModelRunner::collect() {

@@ -53,7 +53,7 @@ class ModelRunner {
   ScoredRows sample(const StepDescription& step, TensorView logits);
   void score_prompts(const StepDescription& step, TensorView hidden, Flight& flight);
   void bring(const ScoredRows& scores, const StepDescription& step, Flight& flight);
-  void bring_scores(const ScoredRows& scores, int num_logprobs, int64_t rows, Scores& to);
+  Scores bring_scores(const ScoredRows& scores, int num_logprobs, int64_t rows, HostArena& to);
 
   RunnerOptions options_;
   const Backend& backend_;

@@ -150,6 +150,7 @@ void note_results(const StepPlan& plan, std::span<const SlotSampling> slots, Fli
   }
   flight.prompt_rows.clear();
   flight.prompt_pieces.clear();
+  flight.scored.reset();
   flight.num_prompt_chunks = 0;
   for (const auto& c : plan.chunks) {
     if (c.num_prompt_logprobs < 0) continue;
