@@ -143,6 +143,35 @@ void dump(std::string& out, const JsonTree& tree) {
   out += is_object ? '}' : ']';
 }
 
+// A character that does not stand for itself in a string.
+void append_escaped(std::string& out, char c) {
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    case '\f':
+      out += "\\f";
+      break;
+    case '\b':
+      out += "\\b";
+      break;
+    default:
+      out += fmt::format("\\u{:04x}", c);
+  }
+}
+
 }  // namespace
 
 std::string python_float(double value) {
@@ -162,36 +191,15 @@ std::string python_float(double value) {
 
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
-  for (char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20)
-          out += fmt::format("\\u{:04x}", c);
-        else
-          out += c;
-    }
+  size_t copied = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') continue;
+    out.append(text, copied, i - copied);
+    copied = i + 1;
+    append_escaped(out, c);
   }
+  out.append(text, copied);
   out += '"';
 }
 

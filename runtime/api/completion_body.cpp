@@ -6,42 +6,57 @@
 #include <optional>
 #include <utility>
 
+#include "base/json_tree.h"
 #include "runtime/api/choice_json.h"
+#include "runtime/api/logprob_json.h"
 #include "runtime/api/token_places.h"
 
 namespace ll {
 namespace {
 
-Json completion_logprobs(const CompletionRequest& r, const Choice& c, std::string_view echo,
-                         const Tokenizer* tokenizer) {
+std::string completion_logprobs(const CompletionRequest& r, const Choice& c, std::string_view echo,
+                                const Tokenizer* tokenizer) {
   LogprobLists lists(r, tokenizer);
   int64_t front = 0;
   if (r.echo)
     front = lists.add_prompt(r, static_cast<size_t>(c.index / r.params.n), *c.prompt_logprobs, echo,
                              tokenizer);
-  if (r.drop_output) return std::move(lists).json();
+  if (r.drop_output) return lists.json();
   std::optional<TokenPlaces> places;
   if (tokenizer) places.emplace(*tokenizer, c.text, r.text.skip_special_tokens);
   for (const TokenLogprob& t : c.logprobs)
     lists.add(t.token, &t, places ? front + places->push(t.token) : 0);
-  return std::move(lists).json();
+  return lists.json();
 }
 
-Json completion_choice(const CompletionRequest& r, const Choice& c, const Tokenizer* tokenizer) {
+// Choices are written by hand, since their log-probabilities are: member by member.
+void add_member(std::string& out, std::string_view key, std::string_view json) {
+  out += out.empty() ? '{' : ',';
+  append_json_string(out, key);
+  out.append(":").append(json);
+}
+
+void add_token_ids(std::string& out, const std::vector<int32_t>& prompt,
+                   const std::vector<int32_t>& output) {
+  add_member(out, "prompt_token_ids", dump(Json(prompt)));
+  add_member(out, "token_ids", dump(Json(output)));
+}
+
+std::string completion_choice(const CompletionRequest& r, const Choice& c,
+                              const Tokenizer* tokenizer) {
   auto prompt = static_cast<size_t>(c.index / r.params.n);
-  std::string echo = echo_of(r, prompt, tokenizer);
-  Json choice{{"index", c.index},
-              {"text", r.drop_output ? echo : echo + c.text},
-              {"logprobs", nullptr},
-              {"finish_reason", name_of(r.drop_output ? FinishReason::kLength : c.finish_reason)}};
-  if (r.params.logprobs >= 0) choice["logprobs"] = completion_logprobs(r, c, echo, tokenizer);
+  std::string echo = echo_of(r, prompt, tokenizer), choice;
+  FinishReason reason = r.drop_output ? FinishReason::kLength : c.finish_reason;
+  add_member(choice, "index", std::to_string(c.index));
+  add_member(choice, "text", dump(Json(r.drop_output ? echo : echo + c.text)));
+  add_member(choice, "logprobs",
+             r.params.logprobs >= 0 ? completion_logprobs(r, c, echo, tokenizer) : "null");
+  add_member(choice, "finish_reason", json_string(name_of(reason)));
   if (r.prompt_logprobs >= 0)
-    choice["prompt_logprobs"] = prompt_logprobs_json(r, *c.prompt_logprobs, tokenizer);
-  if (r.return_token_ids) {
-    choice["prompt_token_ids"] = r.prompts[prompt];
-    choice["token_ids"] = r.drop_output ? std::vector<int32_t>() : c.token_ids;
-  }
-  return choice;
+    add_member(choice, "prompt_logprobs", prompt_logprobs_json(r, *c.prompt_logprobs, tokenizer));
+  if (r.return_token_ids)
+    add_token_ids(choice, r.prompts[prompt], r.drop_output ? std::vector<int32_t>() : c.token_ids);
+  return choice += '}';
 }
 
 // The message of an answer, and whether it calls tools.
@@ -69,21 +84,19 @@ std::pair<Json, bool> message_of(const CompletionRequest& r, const Choice& c, st
   return {std::move(message), has_calls};
 }
 
-Json chat_choice(const CompletionRequest& r, const Choice& answered, std::string_view id,
-                 const Tokenizer* tokenizer) {
+std::string chat_choice(const CompletionRequest& r, const Choice& answered, std::string_view id,
+                        const Tokenizer* tokenizer) {
   Choice none{.index = answered.index, .finish_reason = FinishReason::kLength};
   const Choice& c = r.drop_output ? none : answered;
   auto [message, has_calls] = message_of(r, c, id);
-  Json choice{{"index", c.index},
-              {"message", std::move(message)},
-              {"logprobs",
-               r.params.logprobs >= 0 ? chat_logprobs(r, c.logprobs, tokenizer) : Json(nullptr)},
-              {"finish_reason", chat_reason(c.finish_reason, has_calls)}};
-  if (r.return_token_ids) {
-    choice["prompt_token_ids"] = r.prompts[0];
-    choice["token_ids"] = c.token_ids;
-  }
-  return choice;
+  std::string choice;
+  add_member(choice, "index", std::to_string(c.index));
+  add_member(choice, "message", dump(message));
+  add_member(choice, "logprobs",
+             r.params.logprobs >= 0 ? chat_logprobs(r, c.logprobs, tokenizer) : "null");
+  add_member(choice, "finish_reason", json_string(chat_reason(c.finish_reason, has_calls)));
+  if (r.return_token_ids) add_token_ids(choice, r.prompts[0], c.token_ids);
+  return choice += '}';
 }
 
 // Numbers of as many digits as they are good for.
@@ -102,22 +115,25 @@ std::string completion_body(const CompletionRequest& r, const std::vector<Choice
                             const Usage& usage, std::string_view id, int64_t created,
                             const Tokenizer* tokenizer) {
   bool is_chat = r.endpoint == Endpoint::kChatCompletions;
-  Json list = Json::array();
-  for (const Choice& c : choices)
-    list.push_back(is_chat ? chat_choice(r, c, id, tokenizer) : completion_choice(r, c, tokenizer));
+  std::string body, list;
+  for (const Choice& c : choices) {
+    list += list.empty() ? '[' : ',';
+    list += is_chat ? chat_choice(r, c, id, tokenizer) : completion_choice(r, c, tokenizer);
+  }
   int64_t completion = r.drop_output ? 0 : usage.completion_tokens;
   Json counts = usage_json(usage.prompt_tokens, completion);
   counts["prompt_tokens_details"] = {{"cached_tokens", usage.cached_tokens}};
   if (usage.cost) counts["litelang"] = cost_json(*usage.cost);
-  Json body{{"id", fmt::format("{}-{}", is_chat ? "chatcmpl" : "cmpl", id)},
-            {"object", is_chat ? "chat.completion" : "text_completion"},
-            {"created", created},
-            {"model", r.model},
-            {"choices", std::move(list)},
-            {"usage", std::move(counts)}};
+  add_member(body, "id", dump(Json(fmt::format("{}-{}", is_chat ? "chatcmpl" : "cmpl", id))));
+  add_member(body, "object", json_string(is_chat ? "chat.completion" : "text_completion"));
+  add_member(body, "created", std::to_string(created));
+  add_member(body, "model", dump(Json(r.model)));
+  add_member(body, "choices", list.empty() ? "[]" : list += ']');
+  add_member(body, "usage", dump(counts));
   if (is_chat && r.prompt_logprobs >= 0)
-    body["prompt_logprobs"] = prompt_logprobs_json(r, *choices.at(0).prompt_logprobs, tokenizer);
-  return dump(body);
+    add_member(body, "prompt_logprobs",
+               prompt_logprobs_json(r, *choices.at(0).prompt_logprobs, tokenizer));
+  return body += '}';
 }
 
 }  // namespace ll

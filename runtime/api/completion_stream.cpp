@@ -6,6 +6,7 @@
 
 #include "base/json_tree.h"
 #include "runtime/api/choice_json.h"
+#include "runtime/api/logprob_json.h"
 #include "runtime/api/token_places.h"
 
 namespace ll {
@@ -69,7 +70,7 @@ void CompletionStream::begin(const Delta& delta, ChoiceState& state, Piece& piec
   if (r.params.prompt_logprobs < 0 || !r.echo) return;
   LogprobLists lists(r, tokenizer_);
   state.place = lists.add_prompt(r, prompt, *delta.prompt_logprobs, piece.text, tokenizer_);
-  piece.logprobs = dump(std::move(lists).json());
+  piece.logprobs = lists.json();
 }
 
 // Those of the tokens whose text is there. A token without its text, be it held back or a part of a
@@ -93,7 +94,7 @@ std::string CompletionStream::completion_logprobs(const Delta& delta, ChoiceStat
   if (places) state.place += places->length();
   state.text.clear();
   state.scored.clear();
-  return dump(std::move(lists).json());
+  return lists.json();
 }
 
 // Chunks of what the text is made of, reasoning and calls; the piece keeps what none of them says.
@@ -148,7 +149,7 @@ std::vector<std::string> CompletionStream::push(const Delta& delta) {
     ++num_tokens_;
     piece.text = delta.text;
     if (is_chat_ && delta.logprob)
-      piece.logprobs = dump(chat_logprobs(r, {&*delta.logprob, 1}, tokenizer_));
+      piece.logprobs = chat_logprobs(r, {&*delta.logprob, 1}, tokenizer_);
     else if (!is_chat_ && r.params.logprobs >= 0)
       piece.logprobs = completion_logprobs(delta, state);
     if (r.return_token_ids) piece.more += fmt::format(",\"token_ids\":[{}]", delta.token);

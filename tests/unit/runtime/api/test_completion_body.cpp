@@ -135,6 +135,27 @@ TEST_CASE("body: offsets fit the text, and parts of characters are named by thei
   CHECK(lists["top_logprobs"][1] == Json({{"bytes:\\x97", -2.0}}));
 }
 
+TEST_CASE("body: log-probabilities have the digits of a float32, as numbers that are no integers") {
+  Choice c = make_choice("a", true);
+  c.token_ids = {id_of("a")};
+  c.logprobs = {{id_of("a"), -0.1f, {{id_of("a"), -0.1f}, {id_of("b"), -12.0f}}}};
+  auto line_of = [&](const CompletionRequest& r) {
+    return completion_body(r, {c}, {}, "3", kCreated, &tiny_docs());
+  };
+  auto has = [&](const std::string& line, const char* part) {
+    return line.find(part) != std::string::npos;
+  };
+  auto chat = parse(chat_of(R"("logprobs": true, "top_logprobs": 2)"));
+  CHECK(has(line_of(chat),
+            R"({"token":"a","logprob":-0.1,"bytes":[97],"top_logprobs":[{"token":"a","logprob":)"
+            R"(-0.1,"bytes":[97]},{"token":"b","logprob":-12.0,"bytes":[98]}]})"));
+  auto text = parse(completion_of(R"("logprobs": 2)"));
+  CHECK(has(line_of(text), R"("logprobs":{"tokens":["a"],"token_logprobs":[-0.1],)"
+                           R"("top_logprobs":[{"a":-0.1,"b":-12.0}],"text_offset":[0]})"));
+  c.logprobs[0].logprob = -INFINITY, c.logprobs[0].top[1].second = -1e-9f;
+  CHECK(has(line_of(text), R"("token_logprobs":[null],"top_logprobs":[{"a":null,"b":-1e-09}])"));
+}
+
 TEST_CASE("body: no entry of top_logprobs hides another") {
   auto byte = [](char c) {
     int32_t id = 0;
