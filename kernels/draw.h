@@ -18,6 +18,9 @@ class Seed {
   uint32_t low_, high_;
 };
 
+// The largest top_k of a draw among a shortlist, which costs little (sampling_ops.h).
+constexpr int32_t kMaxShortTopK = 64;
+
 struct Draw {
   Seed seed;
   float temperature = 0;         // 0: argmax, ties to the lowest id
@@ -34,6 +37,10 @@ struct Draw {
     return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0 ||
            only_allowed != 0;
   }
+  // Whether the token is drawn among a shortlist.
+  constexpr bool has_shortlist() const {
+    return temperature > 0 && top_k > 0 && top_k <= kMaxShortTopK;
+  }
   bool operator==(const Draw&) const = default;
 };
 static_assert(std::is_trivially_copyable_v<Draw> && alignof(Draw) == sizeof(int32_t),
@@ -42,17 +49,22 @@ static_assert(std::is_trivially_copyable_v<Draw> && alignof(Draw) == sizeof(int3
 // What the rows of one call need; the same on every rank.
 struct SamplingNeeds {
   int32_t num_edits = 0;  // of this rank's list; edits are local
-  bool penalties = false, top_k = false, top_p = false, min_p = false;
+  bool penalties = false;
+  // Whether there are rows with a shortlist, and others.
+  bool shortlists = false, others = false;
+  bool top_k = false, top_p = false, min_p = false;  // of the others
   int num_logprobs = -1;  // -1: none; else the chosen token's and this many of the largest
 
   // Nothing but temperature: a draw over all logits as they are.
   bool is_plain() const {
-    return num_edits == 0 && !penalties && !top_k && !top_p && !min_p && num_logprobs < 0;
+    return num_edits == 0 && !penalties && !shortlists && !top_k && !top_p && !min_p &&
+           num_logprobs < 0;
   }
   // Adds what one more row draws.
   SamplingNeeds& operator|=(const Draw& d) {
-    bool draws = d.temperature > 0;
+    bool draws = d.temperature > 0 && !d.has_shortlist();
     penalties |= d.has_penalties();
+    (d.has_shortlist() ? shortlists : others) = true;
     top_k |= draws && d.top_k > 0;
     top_p |= draws && d.top_p < 1;
     min_p |= draws && d.min_p > 0;

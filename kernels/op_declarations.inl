@@ -26,9 +26,12 @@ void fill_random(Stream, TensorView out, uint64_t seed, float scale, int64_t row
 void edit_logits(Stream, TensorView logits, const SamplingRow* rows, const int32_t* last_tokens,
                  const LogitEdit* edits, int32_t count, int64_t vocab_begin);
 void apply_penalties(Stream, TensorView logits, const SamplingRow* rows,
-                     const int32_t* token_counts);
+                     const int32_t* token_counts, uint32_t* granule_keys);
 void reset_counts(Stream, int32_t* counts, int64_t vocab, const CountedTokens&,
                   int64_t vocab_begin);
+void shortlist(Stream, TensorView logits, const SamplingRow* rows, const uint32_t* granule_keys,
+               int64_t vocab_begin, Shortlist* lists, ShortlistEntries* entries);
+void draw_shortlist(Stream, const DrawShortlistArgs&);
 void row_max(Stream, TensorView logits, float* row_max);
 void begin_selection(Stream, const SamplingRow* rows, const float* row_max, Selection* selections,
                      int32_t num_rows);
@@ -39,7 +42,8 @@ void narrow(Stream, const SamplingRow* rows, const int64_t* histogram, SelectBy 
 void draw(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
           int64_t vocab_begin, Candidate* best);
 void choose(Stream, const ChooseArgs&);
-void log_sum_exp(Stream, TensorView logits, float* max_and_sum);
+void log_sum_exp(Stream, TensorView logits, float* max_and_sum, uint32_t* granule_keys);
 void target_logits(Stream, TensorView logits, const int32_t* targets, int64_t vocab_begin,
                    float* out);
-void top_logits(Stream, TensorView logits, int n, int64_t vocab_begin, Candidate* out);
+void top_logits(Stream, TensorView logits, const uint32_t* granule_keys, int n, int64_t vocab_begin,
+                Candidate* out);

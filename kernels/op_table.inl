@@ -23,6 +23,8 @@ inline const Ops& op_table() {
                        .sampling = {.edit_logits = edit_logits,
                                     .apply_penalties = apply_penalties,
                                     .reset_counts = reset_counts,
+                                    .shortlist = shortlist,
+                                    .draw_shortlist = draw_shortlist,
                                     .row_max = row_max,
                                     .begin_selection = begin_selection,
                                     .histogram = histogram,

@@ -3,11 +3,14 @@
 // rows [vocab_begin, vocab_begin + V) of the vocabulary; between two ops the ranks exchange a few
 // bytes a row (model/decoder/sampler.cpp).
 //
-// top_k and top_p need no sort and no gather: a radix select over the bits of the logits, 11 + 11 +
-// 10 of them, whose histograms are integers (counts, or probabilities in fixed point). Integer sums
-// do not depend on their order, so any sharding cuts at the same logit. The draw is Gumbel-max
-// [Gumbel 1954]: argmax of logit / temperature + noise, the noise from Philox4x32-10 [Salmon et al.
-// 2011] keyed by (seed, position, token id), so a token depends on nothing else.
+// A row with top_k of up to kMaxShortTopK draws among a shortlist: each rank finds its largest
+// logits through granules of the row, all of them exchange the values, and know the cut.
+//
+// Other top_k and top_p need no sort and no gather: a radix select over the bits of the logits, 11
+// + 11 + 10 of them, whose histograms are integers (counts, or probabilities in fixed point).
+// Integer sums do not depend on their order, so any sharding cuts at the same logit. The draw is
+// Gumbel-max [Gumbel 1954]: argmax of logit / temperature + noise, the noise from Philox4x32-10
+// [Salmon et al. 2011] keyed by (seed, position, token id), so a token depends on nothing else.
 #include <cstdint>
 
 #include "kernels/device_api.h"
@@ -71,6 +74,40 @@ struct Candidate {
   int32_t token = 0;
 };
 
+// A row's logits in granules of so many, of which each has a key: the largest key of its logits.
+// What is no number, and what is -inf, is no candidate: a key below kLeastKey.
+constexpr int kGranule = 128;
+constexpr uint32_t kLeastKey = ordered_key(0xff800000u) + 1;
+constexpr int64_t num_granules(int64_t vocab) { return (vocab + kGranule - 1) / kGranule; }
+
+// The top_k largest logits that a shard has of a row, from the largest on; fewer where there are
+// fewer candidates.
+struct Shortlist {
+  float values[kMaxShortTopK];
+  // How many logits of the shard have the value, with the first place that has it; 0 with others.
+  int32_t counts[kMaxShortTopK];
+  int32_t num_values;
+};
+
+// All logits of the shard that are not below its shortlist's, in any order.
+constexpr int kShortlistRoom = 128;
+struct ShortlistEntries {
+  Candidate entries[kShortlistRoom];
+  int32_t count;  // -1: there is no room for so many
+};
+
+struct DrawShortlistArgs {
+  TensorView logits;
+  const SamplingRow* rows;
+  const uint32_t* granule_keys;
+  const Shortlist* lists;  // [num_ranks, num_rows]
+  int num_ranks;
+  const ShortlistEntries* entries;  // [num_rows], this shard's
+  int64_t vocab_begin;
+  Selection* selections;  // [num_rows]: max and low of the rows that are drawn
+  Candidate* best;        // [num_rows]
+};
+
 struct ChooseArgs {
   const Candidate* gathered;  // [num_ranks, num_rows]
   int num_ranks;
@@ -91,14 +128,24 @@ struct SamplingOps {
   void (&edit_logits)(Stream, TensorView logits, const SamplingRow* rows,
                       const int32_t* last_tokens, const LogitEdit* edits, int32_t count,
                       int64_t vocab_begin);
-  // Bans what is forbidden, then penalizes.
+  // Bans what is forbidden, then penalizes; null counts: neither. What it then knows of rows with a
+  // shortlist comes to granule_keys, if not null; a backend that can do without leaves them as they
+  // are.
   void (&apply_penalties)(Stream, TensorView logits, const SamplingRow* rows,
-                          const int32_t* token_counts);
+                          const int32_t* token_counts, uint32_t* granule_keys);
   // Starts a sequence's counts ([vocab], this shard's).
   void (&reset_counts)(Stream, int32_t* counts, int64_t vocab, const CountedTokens&,
                        int64_t vocab_begin);
 
-  // row_max[r]: largest logit; the ranks' maximum becomes selections[r].max, and min_p sets `low`.
+  // Rows with a shortlist: this shard's, by the keys that apply_penalties gave.
+  void (&shortlist)(Stream, TensorView logits, const SamplingRow* rows,
+                    const uint32_t* granule_keys, int64_t vocab_begin, Shortlist* lists,
+                    ShortlistEntries* entries);
+  // The shard's best (score, token) of rows with a shortlist. Ties at the cut stay.
+  void (&draw_shortlist)(Stream, const DrawShortlistArgs&);
+
+  // For the others. row_max[r]: largest logit; the ranks' maximum becomes selections[r].max, and
+  // min_p sets `low`.
   void (&row_max)(Stream, TensorView logits, float* row_max);
   void (&begin_selection)(Stream, const SamplingRow* rows, const float* row_max,
                           Selection* selections, int32_t num_rows);
@@ -111,20 +158,23 @@ struct SamplingOps {
   void (&narrow)(Stream, const SamplingRow* rows, const int64_t* histogram, SelectBy by, int round,
                  Selection* selections, int32_t num_rows);
 
-  // best[r]: the shard's best (score, token) of the row; selections may be null when no row
-  // restricts its choice.
+  // best[r]: the shard's best (score, token) of a row without a shortlist; selections may be null
+  // when none of them restricts its choice.
   void (&draw)(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
                int64_t vocab_begin, Candidate* best);
   // The best of gathered[num_ranks][R] becomes the row's token.
   void (&choose)(Stream, const ChooseArgs&);
 
   // For logprobs: max and sum of exp(logit - max) of a row's shard; the logit of a target token
-  // (-inf when another rank has it); the n largest logits, descending, ties to the lower id.
-  void (&log_sum_exp)(Stream, TensorView logits, float* max_and_sum);  // [R, 2]
+  // (-inf when another rank has it); the n <= kMaxShortTopK largest logits, descending, ties to the
+  // lower id, -inf where there are no more candidates.
+  // log_sum_exp gives granule_keys, if not null, for top_logits: as apply_penalties does.
+  void (&log_sum_exp)(Stream, TensorView logits, float* max_and_sum,
+                      uint32_t* granule_keys);  // [R, 2]
   void (&target_logits)(Stream, TensorView logits, const int32_t* targets, int64_t vocab_begin,
                         float* out);  // [R]
-  void (&top_logits)(Stream, TensorView logits, int n, int64_t vocab_begin,
-                     Candidate* out);  // [R, n]
+  void (&top_logits)(Stream, TensorView logits, const uint32_t* granule_keys, int n,
+                     int64_t vocab_begin, Candidate* out);  // [R, n]
 };
 
 }  // namespace ll

@@ -57,7 +57,10 @@ class Bench {
 
   void layer_ops();
   void rope();
+  Tensor sampling_rows(const Draw& draw);
   void sampling_ops();
+  void sampled(const Tensor& logits);
+  void logprobs(const Tensor& logits);
   void selection(const Tensor& logits, const SamplingRow* rows, Selection* selections);
 
   const Backend& backend_;
@@ -117,25 +120,23 @@ void Bench::rope() {
   });
 }
 
+Tensor Bench::sampling_rows(const Draw& draw) {
+  std::vector<SamplingRow> rows(static_cast<size_t>(rows_), {draw});
+  for (size_t i = 0; i < rows.size(); ++i)
+    rows[i].slot = rows[i].position = static_cast<int32_t>(i);
+  return upload(rows);
+}
+
 void Bench::sampling_ops() {
   Stream s = timer_.stream();
   const SamplingOps& ops = backend_.ops.sampling;
   Tensor logits = tensor({rows_, m_.vocab}, DType::f32, 12.0f);
   auto bytes = static_cast<int64_t>(logits.bytes());
   auto count = static_cast<int32_t>(rows_);
-  auto rows_of = [&](float temperature, float top_p, int32_t top_k) {
-    std::vector<SamplingRow> rows(static_cast<size_t>(rows_));
-    for (int32_t i = 0; i < count; ++i) {
-      SamplingRow& row = rows[static_cast<size_t>(i)];
-      row.slot = i, row.position = i, row.temperature = temperature, row.top_p = top_p,
-      row.top_k = top_k;
-    }
-    return upload(rows);
-  };
-  Tensor greedy = rows_of(0, 1, 0), warm = rows_of(1, 1, 0), cut = rows_of(1, 0.8f, 20);
-  std::vector<Candidate> none(static_cast<size_t>(rows_) * 20);
-  Tensor best = upload(none), tokens = tensor({rows_}, DType::f32),
-         last = tensor({rows_}, DType::f32), pairs = tensor({rows_, 2}, DType::f32);
+  Tensor greedy = sampling_rows({}), warm = sampling_rows({.temperature = 1}),
+         cut = sampling_rows({.temperature = 1, .top_p = 0.8f, .top_k = kMaxShortTopK + 1});
+  Tensor best = upload(std::vector<Candidate>(static_cast<size_t>(rows_))),
+         tokens = tensor({rows_}, DType::f32), last = tensor({rows_}, DType::f32);
   Tensor selections = upload(std::vector<Selection>(static_cast<size_t>(rows_)));
   time("draw greedy", bytes, [&] {
     ops.draw(s, logits, data_of<SamplingRow>(greedy), nullptr, 0, data_of<Candidate>(best));
@@ -153,8 +154,79 @@ void Bench::sampling_ops() {
                {data_of<Candidate>(best), 1, data_of<SamplingRow>(greedy), count,
                 data_of<int32_t>(tokens), nullptr, data_of<int32_t>(last), nullptr, 0, m_.vocab});
   });
-  time("log_sum_exp", bytes, [&] { ops.log_sum_exp(s, logits, data_of<float>(pairs)); });
-  time("top_logits 20", bytes, [&] { ops.top_logits(s, logits, 20, 0, data_of<Candidate>(best)); });
+  sampled(logits);
+  logprobs(logits);
+}
+
+// Qwen2.5's defaults: penalties and a shortlist.
+void Bench::sampled(const Tensor& logits) {
+  constexpr int32_t kCounted = 1000;
+  Stream s = timer_.stream();
+  const SamplingOps& ops = backend_.ops.sampling;
+  auto num_rows = static_cast<size_t>(rows_);
+  auto bytes = static_cast<int64_t>(logits.bytes());
+  Tensor rows =
+      sampling_rows({.temperature = 0.7f, .top_p = 0.8f, .top_k = 20, .repetition_penalty = 1.05f});
+  std::vector<int32_t> counted;
+  for (int32_t i = 0; i < kCounted; ++i) counted.push_back(i * 11);
+  Tensor prompt = upload(counted), counts(backend_.device, DType::i32, {rows_, m_.vocab}),
+         keys(backend_.device, DType::i32, {rows_, num_granules(m_.vocab)});
+  for (int64_t r = 0; r < rows_; ++r)
+    ops.reset_counts(s, data_of<int32_t>(counts) + r * m_.vocab, m_.vocab,
+                     {data_of<int32_t>(prompt), 0, kCounted, 0}, 0);
+  Tensor lists = upload(std::vector<Shortlist>(num_rows)),
+         entries = upload(std::vector<ShortlistEntries>(num_rows)),
+         selections = upload(std::vector<Selection>(num_rows)),
+         best = upload(std::vector<Candidate>(num_rows));
+  const auto* row = data_of<SamplingRow>(rows);
+  auto* granule_keys = data_of<uint32_t>(keys);
+  auto penalties = [&](uint32_t* to) {
+    ops.apply_penalties(s, logits, row, data_of<int32_t>(counts), to);
+  };
+  auto shortlist = [&] {
+    ops.shortlist(s, logits, row, granule_keys, 0, data_of<Shortlist>(lists),
+                  data_of<ShortlistEntries>(entries));
+  };
+  auto draw = [&] {
+    ops.draw_shortlist(s, {logits, row, granule_keys, data_of<Shortlist>(lists), 1,
+                           data_of<ShortlistEntries>(entries), 0, data_of<Selection>(selections),
+                           data_of<Candidate>(best)});
+  };
+  time("penalties alone", bytes, [&] { penalties(nullptr); });
+  time("penalties and keys", 2 * bytes, [&] { penalties(granule_keys); });
+  time("shortlist", static_cast<int64_t>(keys.bytes()), shortlist);
+  time("draw_shortlist", static_cast<int64_t>(lists.bytes()), draw);
+  time("sampled whole", 2 * bytes, [&] {
+    penalties(granule_keys);
+    shortlist();
+    draw();
+  });
+}
+
+void Bench::logprobs(const Tensor& logits) {
+  constexpr int kMost = 20;
+  Stream s = timer_.stream();
+  const SamplingOps& ops = backend_.ops.sampling;
+  auto bytes = static_cast<int64_t>(logits.bytes());
+  Tensor keys(backend_.device, DType::i32, {rows_, num_granules(m_.vocab)}),
+      pairs = tensor({rows_, 2}, DType::f32), chosen = tensor({rows_}, DType::f32),
+      top = upload(std::vector<Candidate>(static_cast<size_t>(rows_ * kMost))),
+      targets = upload(std::vector<int32_t>(static_cast<size_t>(rows_), 77));
+  auto* granule_keys = data_of<uint32_t>(keys);
+  auto sum = [&](uint32_t* to) { ops.log_sum_exp(s, logits, data_of<float>(pairs), to); };
+  auto largest = [&](int n) {
+    ops.top_logits(s, logits, granule_keys, n, 0, data_of<Candidate>(top));
+  };
+  time("log_sum_exp alone", bytes, [&] { sum(nullptr); });
+  time("log_sum_exp and keys", bytes, [&] { sum(granule_keys); });
+  sum(granule_keys);
+  time("top_logits 5", static_cast<int64_t>(keys.bytes()), [&] { largest(5); });
+  time("top_logits 20", static_cast<int64_t>(keys.bytes()), [&] { largest(kMost); });
+  time("logprobs 5 whole", bytes, [&] {
+    sum(granule_keys);
+    ops.target_logits(s, logits, data_of<int32_t>(targets), 0, data_of<float>(chosen));
+    largest(5);
+  });
 }
 
 // row_max, and the rounds of top_k and top_p.
@@ -184,7 +256,7 @@ void Bench::selection(const Tensor& logits, const SamplingRow* rows, Selection* 
         ops.narrow(s, rows, histogram, by, round, selections, count);
       }
   };
-  time("top_k and top_p, whole", 6 * bytes, select_all);
+  time("top_k and top_p whole", 6 * bytes, select_all);
   select_all();
 }
 

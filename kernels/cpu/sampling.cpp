@@ -1,34 +1,16 @@
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <limits>
 #include <span>
 
-#include "base/random.h"
 #include "kernels/cpu/cpu_ops.h"
+#include "kernels/cpu/sampling_rows.h"
 #include "kernels/cpu/simd/simd.h"
 
 namespace ll::cpu {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // -log(-log1p(-u)) for the smallest u that to_uniform makes, rounded up.
 constexpr float kMaxGumbel = 22.9f;
-
-uint32_t key_of(float logit) { return ordered_key(std::bit_cast<uint32_t>(logit)); }
-
-float* row_of(const TensorView& logits, int64_t row) {
-  return logits.as<float>() + row * logits.dim(1);
-}
-
-float gumbel(const SamplingRow& row, int32_t token) {
-  float u = to_uniform(token_bits(row.seed, row.position, token));
-  return -std::log(-std::log1p(-u));
-}
-
-bool better(const Candidate& a, const Candidate& b) {
-  return a.score > b.score || (a.score == b.score && a.token < b.token);
-}
 
 Candidate draw_row(const float* logits, int64_t vocab, const SamplingRow& row, uint32_t low,
                    int64_t vocab_begin) {
@@ -54,13 +36,11 @@ Candidate draw_row(const float* logits, int64_t vocab, const SamplingRow& row, u
 
 // What one entry adds to its bin.
 int64_t weight_of(float logit, const SamplingRow& row, const Selection& s, SelectBy by) {
-  if (by == SelectBy::kTopK) return 1;
-  double p = std::exp((static_cast<double>(logit) - s.max) / row.temperature);
-  return std::llround(p * static_cast<double>(int64_t{1} << kMassBits));
+  return by == SelectBy::kTopK ? 1 : mass_of(logit, s.max, row.temperature);
 }
 
 bool takes_part(const SamplingRow& row, SelectBy by) {
-  if (row.slot < 0 || row.temperature <= 0) return false;
+  if (row.slot < 0 || row.temperature <= 0 || row.has_shortlist()) return false;
   return by == SelectBy::kTopK ? row.top_k > 0 : row.top_p < 1;
 }
 
@@ -76,7 +56,8 @@ void edit_logits(Stream, TensorView logits, const SamplingRow* rows, const int32
 }
 
 void apply_penalties(Stream, TensorView logits, const SamplingRow* rows,
-                     const int32_t* token_counts) {
+                     const int32_t* token_counts, uint32_t*) {
+  if (!token_counts) return;
 #pragma omp parallel for schedule(static)
   for (int64_t r = 0; r < logits.dim(0); ++r) {
     const SamplingRow& row = rows[r];
@@ -122,8 +103,7 @@ void begin_selection(Stream, const SamplingRow* rows, const float* max, Selectio
   for (int32_t r = 0; r < num_rows; ++r) {
     Selection s;
     s.max = max[r];
-    if (rows[r].temperature > 0 && rows[r].min_p > 0)
-      s.low = key_of(max[r] + rows[r].temperature * std::log(rows[r].min_p));
+    s.low = least_by_min_p(rows[r], max[r]);
     selections[r] = s;
   }
 }
@@ -157,11 +137,10 @@ void narrow(Stream, const SamplingRow* rows, const int64_t* histogram, SelectBy 
     if (round == 0) {
       int64_t total = 0;
       for (int b = 0; b < kSelectBins; ++b) total += bins[b];
-      double wanted = by == SelectBy::kTopK ? rows[r].top_k
-                                            : std::ceil(rows[r].top_p * static_cast<double>(total));
       s.prefix = 0;
-      s.remaining =
-          std::clamp<int64_t>(static_cast<int64_t>(wanted), 1, std::max<int64_t>(total, 1));
+      s.remaining = by == SelectBy::kTopK
+                        ? std::clamp<int64_t>(rows[r].top_k, 1, std::max<int64_t>(total, 1))
+                        : wanted_mass(rows[r].top_p, total);
     }
     int bin = (1 << select_width(round)) - 1;
     while (bins[bin] < s.remaining && bin > 0) s.remaining -= bins[bin--];
@@ -173,9 +152,11 @@ void narrow(Stream, const SamplingRow* rows, const int64_t* histogram, SelectBy 
 void draw(Stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
           int64_t vocab_begin, Candidate* best) {
 #pragma omp parallel for schedule(dynamic)
-  for (int64_t r = 0; r < logits.dim(0); ++r)
+  for (int64_t r = 0; r < logits.dim(0); ++r) {
+    if (rows[r].slot >= 0 && rows[r].has_shortlist()) continue;
     best[r] = draw_row(row_of(logits, r), logits.dim(1), rows[r],
                        selections && rows[r].temperature > 0 ? selections[r].low : 0, vocab_begin);
+  }
 }
 
 void choose(Stream, const ChooseArgs& a) {
@@ -197,7 +178,7 @@ void choose(Stream, const ChooseArgs& a) {
   }
 }
 
-void log_sum_exp(Stream, TensorView logits, float* max_and_sum) {
+void log_sum_exp(Stream, TensorView logits, float* max_and_sum, uint32_t*) {
   for (int64_t r = 0; r < logits.dim(0); ++r) {
     const float* logit = row_of(logits, r);
     float max = simd().max(logit, logits.dim(1));
@@ -211,22 +192,6 @@ void target_logits(Stream, TensorView logits, const int32_t* targets, int64_t vo
   for (int64_t r = 0; r < logits.dim(0); ++r) {
     int64_t local = targets[r] - vocab_begin;
     out[r] = local >= 0 && local < logits.dim(1) ? row_of(logits, r)[local] : -kInfinity;
-  }
-}
-
-void top_logits(Stream, TensorView logits, int n, int64_t vocab_begin, Candidate* out) {
-#pragma omp parallel for schedule(static)
-  for (int64_t r = 0; r < logits.dim(0); ++r) {
-    const float* logit = row_of(logits, r);
-    Candidate* top = out + r * n;
-    std::fill(top, top + n, Candidate{-kInfinity, std::numeric_limits<int32_t>::max()});
-    for (int64_t i = 0; i < logits.dim(1); ++i) {
-      Candidate c{logit[i], static_cast<int32_t>(vocab_begin + i)};
-      if (!better(c, top[n - 1])) continue;
-      Candidate* at = std::upper_bound(top, top + n - 1, c, better);
-      std::move_backward(at, top + n - 1, top + n);
-      *at = c;
-    }
   }
 }
 

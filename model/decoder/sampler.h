@@ -46,6 +46,7 @@ class Sampler {
   static size_t buffer_bytes(int ranks, Range vocab, int64_t max_rows, int64_t num_slots);
 
  private:
+  void draw_shortlists(Stream stream, const Args& args);
   const Selection* select(Stream stream, const Args& args, int64_t rows);
 
   const Backend& backend_;
@@ -53,8 +54,12 @@ class Sampler {
   Range vocab_;
   // [max_rows, V] float32: logits before edits, where logprobs are wanted as well.
   Tensor raw_logits_;
-  Tensor counts_;   // [num_slots, V] int32
-  Tensor row_max_;  // [max_rows]
+  Tensor counts_;  // [num_slots, V] int32
+  // [max_rows, num_granules(V)] uint32: of the logits as they are drawn, or as they are scored.
+  Tensor granule_keys_;
+  Tensor shortlists_, all_shortlists_;  // [max_rows], [ranks, max_rows] Shortlist
+  Tensor entries_;                      // [max_rows] ShortlistEntries
+  Tensor row_max_;                      // [max_rows]
   Tensor selections_, histogram_;
   Tensor best_, gathered_;  // [max_rows], [ranks, max_rows] Candidate
   Tensor tokens_;           // [max_rows]

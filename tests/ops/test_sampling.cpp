@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/random.h"
+#include "tests/ops/draw_tokens.h"
 #include "tests/support/device.h"
 
 using namespace ll;
@@ -15,133 +16,6 @@ using namespace ll::test;
 namespace {
 
 const SamplingOps& ops() { return backend().ops.sampling; }
-
-std::vector<float> slice(const std::vector<float>& logits, size_t rows, size_t vocab, size_t begin,
-                         size_t size) {
-  std::vector<float> out;
-  for (size_t r = 0; r < rows; ++r)
-    out.insert(out.end(), logits.begin() + static_cast<int64_t>(r * vocab + begin),
-               logits.begin() + static_cast<int64_t>(r * vocab + begin + size));
-  return out;
-}
-
-// Where tokens come to the host by themselves.
-class HostTokens {
- public:
-  explicit HostTokens(size_t count)
-      : count_(count),
-        memory_(static_cast<int32_t*>(backend().device.alloc_host(count * sizeof(int32_t)))),
-        address_(upload_structs(std::vector<int32_t*>{memory_})) {
-    std::fill_n(memory_, count, -1);
-  }
-  ~HostTokens() { backend().device.free_host(memory_); }
-  HostTokens(const HostTokens&) = delete;
-  HostTokens& operator=(const HostTokens&) = delete;
-
-  int32_t* const* address() const { return data_of<int32_t*>(address_); }
-  std::vector<int32_t> tokens() const {
-    finish();
-    return {memory_, memory_ + count_};
-  }
-
- private:
-  size_t count_;
-  int32_t* memory_;
-  Tensor address_;
-};
-
-// Draws every row over `shards` parts of the vocabulary, as as many ranks would.
-std::vector<int32_t> sample(const std::vector<float>& logits, const std::vector<SamplingRow>& rows,
-                            size_t vocab, size_t shards, std::vector<Selection>* cut = nullptr) {
-  size_t n = rows.size();
-  auto count = static_cast<int32_t>(n);
-  Tensor device_rows = upload_structs(rows);
-  const auto* row = data_of<SamplingRow>(device_rows);
-  std::vector<Tensor> parts;
-  std::vector<size_t> begins;
-  std::vector<float> max(n, -INFINITY);
-  for (size_t s = 0; s < shards; ++s) {
-    size_t begin = vocab * s / shards, size = vocab * (s + 1) / shards - begin;
-    begins.push_back(begin);
-    parts.push_back(upload(slice(logits, n, vocab, begin, size),
-                           {count, static_cast<int64_t>(size)}, DType::f32));
-    Tensor m = poisoned({count}, DType::f32);
-    ops().row_max(stream(), parts[s], data_of<float>(m));
-    auto got = download_floats(m);
-    for (size_t r = 0; r < n; ++r) max[r] = std::max(max[r], got[r]);
-  }
-  Tensor global_max = upload(max, {count}, DType::f32),
-         selections = upload_structs(std::vector<Selection>(n));
-  auto* selection = data_of<Selection>(selections);
-  ops().begin_selection(stream(), row, data_of<float>(global_max), selection, count);
-  for (SelectBy by : {SelectBy::kTopK, SelectBy::kTopP})
-    for (int round = 0; round < kSelectRounds; ++round) {
-      std::vector<int64_t> total(n * kSelectBins);
-      for (const Tensor& part : parts) {
-        Tensor h = poisoned({count, kSelectBins}, DType::i64);
-        ops().histogram(stream(), part, row, selection, by, round, data_of<int64_t>(h));
-        auto got = download<int64_t>(h.view().data, total.size());
-        for (size_t i = 0; i < total.size(); ++i) total[i] += got[i];
-      }
-      Tensor sum = upload(total, {count, kSelectBins}, DType::i64);
-      ops().narrow(stream(), row, data_of<int64_t>(sum), by, round, selection, count);
-    }
-  if (cut) *cut = download<Selection>(selection, n);
-  std::vector<Candidate> gathered;
-  for (size_t s = 0; s < shards; ++s) {
-    Tensor best = upload_structs(std::vector<Candidate>(n));
-    ops().draw(stream(), parts[s], row, selection, static_cast<int64_t>(begins[s]),
-               data_of<Candidate>(best));
-    auto got = download<Candidate>(best.view().data, n);
-    gathered.insert(gathered.end(), got.begin(), got.end());
-  }
-  Tensor all = upload_structs(gathered), tokens = upload_ints(std::vector<int32_t>(n, -1));
-  int32_t slots = 0;
-  for (const SamplingRow& r : rows) slots = std::max(slots, r.slot + 1);
-  Tensor last = upload_ints(std::vector<int32_t>(static_cast<size_t>(std::max(slots, 1)), -1));
-  HostTokens on_host(n);
-  ops().choose(stream(), {data_of<Candidate>(all), static_cast<int>(shards), row, count,
-                          data_of<int32_t>(tokens), on_host.address(), data_of<int32_t>(last),
-                          nullptr, 0, 0});
-  auto result = download<int32_t>(tokens.view().data, n),
-       kept = download<int32_t>(last.view().data, static_cast<size_t>(std::max(slots, 1)));
-  for (size_t r = 0; r < n; ++r)
-    if (rows[r].slot >= 0) CHECK(kept[static_cast<size_t>(rows[r].slot)] == result[r]);
-  CHECK(on_host.tokens() == result);
-  return result;
-}
-
-// What top_k, top_p and min_p leave, by sorting: the probabilities of a row.
-std::vector<double> probabilities(const float* logits, size_t vocab, const SamplingRow& row) {
-  double max = *std::max_element(logits, logits + vocab);
-  std::vector<double> p(vocab);
-  for (size_t i = 0; i < vocab; ++i) p[i] = std::exp((logits[i] - max) / row.temperature);
-  std::vector<size_t> order(vocab);
-  for (size_t i = 0; i < vocab; ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return logits[a] > logits[b]; });
-  auto drop_below = [&](float cut) {
-    for (size_t i = 0; i < vocab; ++i)
-      if (logits[i] < cut) p[i] = 0;
-  };
-  if (row.min_p > 0)
-    for (double& x : p)
-      if (x < row.min_p) x = 0;
-  if (row.top_k > 0 && static_cast<size_t>(row.top_k) < vocab)
-    drop_below(logits[order[static_cast<size_t>(row.top_k) - 1]]);
-  double total = 0, sum = 0;
-  for (double x : p) total += x;
-  if (row.top_p < 1)
-    for (size_t i : order)
-      if ((sum += p[i]) >= row.top_p * total) {
-        drop_below(logits[i]);
-        break;
-      }
-  total = 0;
-  for (double x : p) total += x;
-  for (double& x : p) x /= total;
-  return p;
-}
 
 // Upper 0.1% point of the chi-square distribution [Wilson & Hilferty 1931].
 double chi_square_limit(double degrees) {
@@ -168,7 +42,7 @@ TEST_CASE("greedy takes the largest logit, ties to the lowest id, over any shard
   std::vector<SamplingRow> rows(3);
   for (int32_t i = 0; i < 3; ++i) rows[static_cast<size_t>(i)].slot = i;
   for (size_t shards : {1, 2, 3, 7})
-    CHECK(sample(logits, rows, kVocab, shards) == std::vector<int32_t>{400, 999, 0});
+    CHECK(draw_tokens(logits, rows, kVocab, shards) == std::vector<int32_t>{400, 999, 0});
 }
 
 TEST_CASE("what is accepted equals a sort's answer, over any sharding") {
@@ -189,7 +63,7 @@ TEST_CASE("what is accepted equals a sort's answer, over any sharding") {
   std::vector<Selection> first;
   for (size_t shards : {1, 2, 5}) {
     std::vector<Selection> cut;
-    sample(logits, rows, kVocab, shards, &cut);
+    draw_tokens(logits, rows, kVocab, shards, &cut);
     if (first.empty()) first = cut;
     for (size_t r = 0; r < rows.size(); ++r) {
       CHECK(cut[r].low == first[r].low);
@@ -232,7 +106,7 @@ TEST_CASE("draws follow the exact probabilities (chi-square)") {
         rows[i].position = static_cast<int32_t>((begin + i) % 100);
         logits.insert(logits.end(), one.begin(), one.end());
       }
-      for (int32_t token : sample(logits, rows, kVocab, 2)) ++seen[static_cast<size_t>(token)];
+      for (int32_t token : draw_tokens(logits, rows, kVocab, 2)) ++seen[static_cast<size_t>(token)];
     }
     auto p = probabilities(one.data(), kVocab, row);
     double chi_square = 0, degrees = -1, rest_seen = 0, rest_wanted = 0;
@@ -267,10 +141,10 @@ TEST_CASE("a draw depends on seed and position, not on batch or sharding") {
     rows.push_back(row);
     logits.insert(logits.end(), one.begin(), one.end());
   }
-  auto together = sample(logits, rows, kVocab, 1);
-  CHECK(sample(logits, rows, kVocab, 4) == together);
+  auto together = draw_tokens(logits, rows, kVocab, 1);
+  CHECK(draw_tokens(logits, rows, kVocab, 4) == together);
   for (size_t i = 0; i < rows.size(); ++i)
-    CHECK(sample(one, {rows[i]}, kVocab, 1)[0] == together[i]);
+    CHECK(draw_tokens(one, {rows[i]}, kVocab, 1)[0] == together[i]);
   CHECK(std::set<int32_t>(together.begin(), together.end()).size() > 9);
 }
 
@@ -310,7 +184,7 @@ TEST_CASE("penalties, edits and counts") {
   before[1] = 2, before[49] = -2, before[10] = 1;
   Tensor logits = upload(before, {2, kVocab}, DType::f32);
   ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows),
-                        data_of<int32_t>(counts));
+                        data_of<int32_t>(counts), nullptr);
   Tensor edits = upload_structs(
       std::vector<LogitEdit>{{0, 102, 4}, {0, 150, 1}, {1, 149, -INFINITY}, {1, 99, 1}});
   ops().edit_logits(stream(), logits, data_of<SamplingRow>(device_rows), data_of<int32_t>(last),
@@ -340,7 +214,7 @@ TEST_CASE("tokens that are not allowed, and those that may not come after anothe
   auto before = random_floats(3 * kVocab, 9, 3);
   Tensor logits = upload(before, {3, kVocab}, DType::f32);
   ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows),
-                        data_of<int32_t>(counts));
+                        data_of<int32_t>(counts), nullptr);
   Tensor edits = upload_structs(std::vector<LogitEdit>{{0, 5000, -INFINITY, 5003},
                                                        {0, 7999, -INFINITY, 5004},
                                                        {1, 5000, -INFINITY, 5003},
@@ -368,7 +242,8 @@ TEST_CASE("log-sum-exp, target logits and top logits") {
   x[5] = x[6] = 9;
   Tensor logits = upload(x, {2, kVocab}, DType::f32), sums = poisoned({2, 2}, DType::f32),
          values = poisoned({2}, DType::f32);
-  ops().log_sum_exp(stream(), logits, data_of<float>(sums));
+  Tensor keys = poisoned({2, num_granules(kVocab)}, DType::i32);
+  ops().log_sum_exp(stream(), logits, data_of<float>(sums), data_of<uint32_t>(keys));
   Tensor targets = upload_ints({1005, 999});
   ops().target_logits(stream(), logits, data_of<int32_t>(targets), kBegin, data_of<float>(values));
   auto s = download_floats(sums), t = download_floats(values);
@@ -382,7 +257,7 @@ TEST_CASE("log-sum-exp, target logits and top logits") {
   CHECK(t[0] == 9);
   CHECK(t[1] == -INFINITY);
   Tensor top = upload_structs(std::vector<Candidate>(2 * 20));
-  ops().top_logits(stream(), logits, 20, kBegin, data_of<Candidate>(top));
+  ops().top_logits(stream(), logits, data_of<uint32_t>(keys), 20, kBegin, data_of<Candidate>(top));
   auto got = download<Candidate>(top.view().data, 40);
   CHECK(got[0].token == 1005);
   CHECK(got[1].token == 1006);

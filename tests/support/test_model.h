@@ -95,7 +95,7 @@ class TestModel {
     backend().ops.sampling.target_logits(stream(), own, data_of<int32_t>(ids), shard_.vocab.begin,
                                          data_of<float>(chosen));
     grid_.replica_comm().all_reduce_max(stream(), chosen);
-    backend().ops.sampling.log_sum_exp(stream(), own, data_of<float>(sums));
+    backend().ops.sampling.log_sum_exp(stream(), own, data_of<float>(sums), nullptr);
     grid_.replica_comm().all_gather(stream(), sums.view().data, all.view().data, sums.bytes());
     auto target = download_floats(chosen), part = download_floats(all);
     double total = 0;

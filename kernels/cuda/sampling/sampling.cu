@@ -34,27 +34,64 @@ __global__ void __launch_bounds__(kThreads)
   logits.row(row)[local] = x;
 }
 
+// A logit of a token that has a count.
+__device__ float penalized(float x, int count, const SamplingRow& row) {
+  if (count & kForbidden) return -kInfinity;
+  int times = times_in_output(count);
+  x = x > 0 ? x / row.repetition_penalty : x * row.repetition_penalty;
+  if (times > 0)
+    x = __fsub_rn(x, __fadd_rn(row.presence_penalty,
+                               __fmul_rn(row.frequency_penalty, static_cast<float>(times))));
+  return x;
+}
+
+// Reads few logits.
+__device__ void penalize_slice(const Logits& logits, const SamplingRow& row,
+                               const int32_t* counts) {
+  float* logit = logits.row(blockIdx.y);
+  int end = min(static_cast<int>(blockIdx.x + 1) * kSlice, logits.vocab);
+  for (int i = blockIdx.x * kSlice + threadIdx.x; i < end; i += kSliceThreads)
+    if (int count = counts[i]) logit[i] = penalized(logit[i], count, row);
+}
+
+// Four counts from `i` on; none past the row's end.
+__device__ int4 counts_at(const Logits& logits, const int32_t* counts, int i) {
+  if (logits.is_aligned && i < logits.vocab) return *reinterpret_cast<const int4*>(counts + i);
+  auto at = [&](int j) { return j < logits.vocab ? counts[j] : 0; };
+  return make_int4(at(i), at(i + 1), at(i + 2), at(i + 3));
+}
+
+// The same with all logits of the slice at hand, in x.
+__device__ void penalize_values(const Logits& logits, const SamplingRow& row, const int32_t* counts,
+                                float (&x)[kSliceValues]) {
+  float* logit = logits.row(blockIdx.y);
+#pragma unroll
+  for (int g = 0; g < kSliceGroups; ++g) {
+    int first = slice_index(blockIdx.x, 4 * g);
+    int4 four = counts_at(logits, counts, first);
+    int count[4] = {four.x, four.y, four.z, four.w};
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      if (count[e] == 0) continue;
+      logit[first + e] = x[4 * g + e] = penalized(x[4 * g + e], count[e], row);
+    }
+  }
+}
+
 __global__ void __launch_bounds__(kSliceThreads)
-    penalize_slices(Logits logits, const SamplingRow* rows, const int32_t* token_counts) {
+    penalize_slices(Logits logits, const SamplingRow* rows, const int32_t* token_counts,
+                    uint32_t* granule_keys) {
   let_next_start();
   wait_for_previous();
   const SamplingRow& row = rows[blockIdx.y];
-  if (row.slot < 0 || !row.has_penalties()) return;
-  float repetition = row.repetition_penalty, presence = row.presence_penalty,
-        frequency = row.frequency_penalty;
+  bool penalizes = token_counts && row.has_penalties(), notes = granule_keys && row.has_shortlist();
+  if (row.slot < 0 || (!penalizes && !notes)) return;
   const int32_t* counts = token_counts + int64_t{row.slot} * logits.vocab;
-  float* logit = logits.row(blockIdx.y);
-  int end = min(static_cast<int>(blockIdx.x + 1) * kSlice, logits.vocab);
-  for (int i = blockIdx.x * kSlice + threadIdx.x; i < end; i += kSliceThreads) {
-    int count = counts[i], times = times_in_output(count);
-    if (count == 0) continue;
-    float x = logit[i];
-    x = x > 0 ? x / repetition : x * repetition;
-    if (count & kForbidden) x = -kInfinity;
-    if (times > 0)
-      x = __fsub_rn(x, __fadd_rn(presence, __fmul_rn(frequency, static_cast<float>(times))));
-    logit[i] = x;
-  }
+  if (!notes) return penalize_slice(logits, row, counts);
+  float x[kSliceValues];
+  load_slice(logits, blockIdx.y, blockIdx.x, x);
+  if (penalizes) penalize_values(logits, row, counts, x);
+  note_granules(logits, blockIdx.y, blockIdx.x, x, granule_keys);
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -145,13 +182,15 @@ __device__ float shifted(float2 max_and_sum, float shift) {
 
 // parts [rows, slices], out [rows]: maximum and sum of exp(logit - maximum)
 __global__ void __launch_bounds__(kSliceThreads)
-    log_sum_exp_slices(Logits logits, float2* parts, uint32_t* tickets, float2* out) {
+    log_sum_exp_slices(Logits logits, float2* parts, uint32_t* tickets, float2* out,
+                       uint32_t* granule_keys) {
   __shared__ float shared[4][32];
   let_next_start();
   wait_for_previous();
   float x[kSliceValues];
   int slices = gridDim.x, row = blockIdx.y;
   load_slice(logits, row, blockIdx.x, x);
+  if (granule_keys) note_granules(logits, row, blockIdx.x, x, granule_keys);
   float max = block_max(max_of(x), shared[0]), sum = 0;
   if (max > -kInfinity) {
 #pragma unroll
@@ -180,9 +219,11 @@ void edit_logits(Stream stream, TensorView logits, const SamplingRow* rows,
 }
 
 void apply_penalties(Stream stream, TensorView logits, const SamplingRow* rows,
-                     const int32_t* token_counts) {
+                     const int32_t* token_counts, uint32_t* granule_keys) {
   if (logits.empty()) return;
-  launch(stream, slices_of(logits), penalize_slices, logits_of(logits), rows, token_counts);
+  require(is_aligned(token_counts, sizeof(int4)), "apply_penalties: counts are not aligned");
+  launch(stream, slices_of(logits), penalize_slices, logits_of(logits), rows, token_counts,
+         granule_keys);
 }
 
 void reset_counts(Stream stream, int32_t* counts, int64_t vocab, const CountedTokens& counted,
@@ -207,12 +248,13 @@ void choose(Stream stream, const ChooseArgs& a) {
   if (a.num_rows > 0) launch(stream, one_thread_each(a.num_rows), choose_best, a);
 }
 
-void log_sum_exp(Stream stream, TensorView logits, float* max_and_sum) {
+void log_sum_exp(Stream stream, TensorView logits, float* max_and_sum, uint32_t* granule_keys) {
   if (logits.empty()) return;
   int64_t rows = logits.dim(0);
   launch(stream, slices_of(logits), log_sum_exp_slices, logits_of(logits),
          slice_results<float2>(stream, rows * num_slices(logits.dim(1))),
-         row_counters<uint32_t>(stream, rows), reinterpret_cast<float2*>(max_and_sum));
+         row_counters<uint32_t>(stream, rows), reinterpret_cast<float2*>(max_and_sum),
+         granule_keys);
 }
 
 void target_logits(Stream stream, TensorView logits, const int32_t* targets, int64_t vocab_begin,

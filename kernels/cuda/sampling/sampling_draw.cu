@@ -1,7 +1,6 @@
-// The draw, and the largest logits of a row: candidates as single numbers, so that the best of them
-// is a maximum.
-#include "base/random.h"
-#include "kernels/cuda/sampling/sampling_rows.cuh"
+// The draw from all logits of a row: candidates as single numbers, so that the best of them is a
+// maximum.
+#include "kernels/cuda/sampling/sampling_noise.cuh"
 
 namespace ll::cuda {
 namespace {
@@ -16,15 +15,6 @@ struct DrawState {
   Packed best;
   uint32_t num_done, unused;
 };
-
-__device__ float uniform_of(uint32_t bits) { return to_uniform(bits); }
-
-// Written out, because a sum that is fused here and not there would make a draw depend on its
-// slice.
-__device__ float noisy_score(float logit, float inverse_temperature, uint32_t bits) {
-  float gumbel = -logf(-log1pf(-uniform_of(bits)));
-  return __fmaf_rn(logit, inverse_temperature, gumbel);
-}
 
 // Bounds of a score that cost one logarithm. With d = log(-log1p(-u) / u) the noise is -log(u) - d,
 // and 0 <= d <= 0.67 u for u below a half, and d < 2.9 for all below 1, which to_uniform may round
@@ -43,16 +33,6 @@ __device__ ScoreBounds bounds_of(float logit, float inverse_temperature, uint32_
 // `low` is infinite, so that the difference is NaN, no more.
 __device__ float slackened(float low) {
   return fmaxf(low - kLogError - kRounding * (fabsf(low) + 32.0f), -FLT_MAX);
-}
-
-__device__ uint32_t pick(const std::array<uint32_t, 4>& block, uint32_t i) {
-  return i == 0 ? block[0] : i == 1 ? block[1] : i == 2 ? block[2] : block[3];
-}
-
-// token_bits, without an index into registers.
-__device__ uint32_t bits_of(uint64_t seed, int32_t position, int32_t token) {
-  auto id = static_cast<uint32_t>(token);
-  return pick(philox({id / 4, static_cast<uint32_t>(position), 0, 0}, seed), id % 4);
 }
 
 // Random bits of four neighbouring tokens; they share a block of Philox when the first one's id is
@@ -143,6 +123,7 @@ __global__ void __launch_bounds__(kSliceThreads)
     if (is_first_thread && slice == 0) best[r] = {-kInfinity, vocab_begin};
     return;
   }
+  if (row.has_shortlist()) return;
   bool is_greedy = row.temperature <= 0;
   DrawRow draw{row.seed, row.position, is_greedy ? 1.0f : 1.0f / row.temperature,
                kSelected && !is_greedy ? selections[r].low : 0};
@@ -171,60 +152,6 @@ __global__ void __launch_bounds__(kSliceThreads)
                         : Candidate{score_of(winner), token_of(winner)};
 }
 
-// The n largest of all threads' candidates, in order, to `out` (shared memory); each thread gives
-// up what was taken.
-template <int kCount>
-__device__ void take_largest(Packed (&mine)[kCount], int n, Packed* out, Packed (&shared)[2][32]) {
-  for (int k = 0; k < n; ++k) {
-    Packed top = 0;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) top = max(top, mine[i]);
-    top = block_max(top, shared[k % 2]);
-#pragma unroll
-    for (int i = 0; i < kCount; ++i)
-      if (mine[i] == top) mine[i] = 0;
-    if (threadIdx.x == 0) out[k] = top;
-  }
-  __syncthreads();
-}
-
-constexpr int kMaxTop = 64;
-
-// parts [rows, slices, n]; out [rows, n]
-__global__ void __launch_bounds__(kSliceThreads)
-    top_slices(Logits logits, int n, int32_t vocab_begin, Packed* parts, uint32_t* tickets,
-               Candidate* out) {
-  __shared__ Packed shared[2][32], largest[kMaxTop];
-  let_next_start();
-  wait_for_previous();
-  int slice = blockIdx.x, slices = gridDim.x, r = blockIdx.y;
-  float x[kSliceValues];
-  load_slice(logits, r, slice, x);
-  Packed mine[kSliceValues];
-#pragma unroll
-  for (int v = 0; v < kSliceValues; ++v) {
-    int i = slice_index(slice, v);
-    mine[v] = i < logits.vocab ? pack_candidate(x[v], vocab_begin + i) : 0;
-  }
-  take_largest(mine, n, largest, shared);
-  Packed* row_parts = parts + int64_t{r} * slices * n;
-  for (int k = threadIdx.x; k < n; k += kSliceThreads)
-    __stcg(row_parts + slice * n + k, largest[k]);
-  if (!arrives_last(tickets + r, slices)) return;
-  // The best so far go round once more with the next candidates.
-  Packed kept = threadIdx.x < n ? largest[threadIdx.x] : 0;
-  for (int begin = 0; begin < slices * n; begin += kSliceThreads) {
-    int i = begin + threadIdx.x;
-    Packed two[2] = {kept, i < slices * n && i / n != slice ? __ldcg(row_parts + i) : 0};
-    take_largest(two, n, largest, shared);
-    kept = threadIdx.x < n ? largest[threadIdx.x] : 0;
-  }
-  if (threadIdx.x < n)
-    out[int64_t{r} * n + threadIdx.x] =
-        kept == 0 ? Candidate{-kInfinity, std::numeric_limits<int32_t>::max()}
-                  : Candidate{score_of(kept), token_of(kept)};
-}
-
 }  // namespace
 
 void draw(Stream stream, TensorView logits, const SamplingRow* rows, const Selection* selections,
@@ -233,16 +160,6 @@ void draw(Stream stream, TensorView logits, const SamplingRow* rows, const Selec
   launch(stream, slices_of(logits), selections ? draw_slices<true> : draw_slices<false>,
          logits_of(logits), rows, selections, static_cast<int32_t>(vocab_begin),
          row_counters<DrawState>(stream, logits.dim(0)), best);
-}
-
-void top_logits(Stream stream, TensorView logits, int n, int64_t vocab_begin, Candidate* out) {
-  if (logits.empty() || n == 0) return;
-  require(n <= kMaxTop, "top_logits: at most 64");
-  int64_t rows = logits.dim(0);
-  launch(stream, slices_of(logits), top_slices, logits_of(logits), n,
-         static_cast<int32_t>(vocab_begin),
-         slice_results<Packed>(stream, rows * num_slices(logits.dim(1)) * n),
-         row_counters<uint32_t>(stream, rows), out);
 }
 
 }  // namespace ll::cuda

@@ -54,6 +54,9 @@ __device__ inline void load_slice(const Logits& logits, int64_t row, int slice,
 
 __device__ inline uint32_t key_of(float x) { return ordered_key(__float_as_uint(x)); }
 
+// Equal numbers, -0 and 0 among them, have one key; what is no candidate is below kLeastKey.
+__device__ inline uint32_t candidate_key(float x) { return x == x ? key_of(x + 0.0f) : 0; }
+
 // A candidate as one number: the larger score is the larger number, then the lower token. 0: none;
 // so are NaN scores.
 using Packed = unsigned long long;
@@ -67,6 +70,22 @@ __device__ inline float score_of(Packed p) {
 }
 __device__ inline int32_t token_of(Packed p) {
   return static_cast<int32_t>(~static_cast<uint32_t>(p));
+}
+
+// The keys of the slice's granules, each of which a warp has in one of its groups.
+static_assert(kGranule == 4 * 32, "four values a thread");
+__device__ inline void note_granules(const Logits& logits, int64_t row, int slice,
+                                     const float (&x)[kSliceValues], uint32_t* granule_keys) {
+  auto count = static_cast<int>(num_granules(logits.vocab));
+#pragma unroll
+  for (int g = 0; g < kSliceGroups; ++g) {
+    uint32_t key = 0;
+#pragma unroll
+    for (int e = 0; e < 4; ++e) key = max(key, candidate_key(x[4 * g + e]));
+    key = __reduce_max_sync(kFullWarp, key);
+    int at = slice_index(slice, 4 * g) / kGranule;
+    if (threadIdx.x % 32 == 0 && at < count) granule_keys[row * count + at] = key;
+  }
 }
 
 // Whether this block is the last of `count` to come to `ticket`; what the others wrote before is

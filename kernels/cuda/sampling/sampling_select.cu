@@ -1,5 +1,5 @@
 // The radix select of top_k, top_p and min_p.
-#include "kernels/cuda/sampling/sampling_rows.cuh"
+#include "kernels/cuda/sampling/sampling_cut.cuh"
 
 namespace ll::cuda {
 namespace {
@@ -9,7 +9,7 @@ constexpr int kSlicesAtOnce = 4;  // a block of the histogram takes more logits 
 constexpr int kBinsAThread = kSelectBins / kThreads;
 
 __device__ bool takes_part(const SamplingRow& row, SelectBy by) {
-  if (row.slot < 0 || row.temperature <= 0) return false;
+  if (row.slot < 0 || row.temperature <= 0 || row.has_shortlist()) return false;
   return by == SelectBy::kTopK ? row.top_k > 0 : row.top_p < 1;
 }
 
@@ -21,8 +21,7 @@ __global__ void __launch_bounds__(kThreads)
   if (r >= num_rows) return;
   Selection s;
   s.max = row_max[r];
-  float temperature = rows[r].temperature, min_p = rows[r].min_p;
-  if (temperature > 0 && min_p > 0) s.low = key_of(s.max + temperature * logf(min_p));
+  s.low = least_by_min_p(rows[r], s.max);
   selections[r] = s;
 }
 
@@ -45,12 +44,6 @@ struct Bins {
   }
   __device__ uint64_t total(int bin) const { return uint64_t{high[bin]} << 32 | low[bin]; }
 };
-
-// What one entry adds to its bin.
-__device__ uint64_t mass_of(float logit, float max, float inverse_temperature) {
-  float p = expf((logit - max) * inverse_temperature);
-  return static_cast<uint64_t>(__float2ll_rn(p * static_cast<float>(int64_t{1} << kMassBits)));
-}
 
 __global__ void __launch_bounds__(kThreads)
     count_slices(Logits logits, const SamplingRow* rows, const Selection* selections, SelectBy by,
@@ -108,10 +101,8 @@ __device__ int64_t sum_before(int64_t mine, int64_t* shared, int64_t& total) {
 }
 
 __device__ int64_t wanted_of(const SamplingRow& row, SelectBy by, int64_t total) {
-  double wanted = by == SelectBy::kTopK
-                      ? row.top_k
-                      : ceil(static_cast<double>(row.top_p) * static_cast<double>(total));
-  return max(int64_t{1}, min(static_cast<int64_t>(wanted), max(total, int64_t{1})));
+  if (by == SelectBy::kTopP) return wanted_mass(row.top_p, total);
+  return max(int64_t{1}, min(int64_t{row.top_k}, total));
 }
 
 // Walks the bins downwards to the one in which `remaining` is reached. Thread t has the bins top -
