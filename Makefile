@@ -45,7 +45,7 @@ test-mpi: build
 
 bench: deps
 	$(CONFIGURE)
-	$(MAKE_ALL) --target bench_cpu_model bench_tokenizer bench_templates bench_scheduler
+	$(MAKE_ALL) --target bench_cpu_model bench_tokenizer bench_templates bench_answers bench_scheduler
 	@perf/bench.sh $(BUILD)
 
 asan: PRESET = asan

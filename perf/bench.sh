@@ -16,6 +16,9 @@ say "Tokenizer of Qwen2.5 on English text, one thread (to reach: encode 2 MB/s):
 say "Chat template of Qwen2.5, one thread (to reach: 1 s):"
 "$bench/bench_templates" tests/data/tokenizers/qwen2.5/tokenizer_config.json
 
+say "What answers cost beside a step of 256 rows, one thread:"
+"$bench/bench_answers" tests/data/tokenizers/qwen2.5/tokenizer.json
+
 for np in 1 2; do
   say "What a step costs besides the model, $np rank(s) (to reach: 200 us at 256 sequences):"
   mpirun -np $np "$bench/bench_scheduler" 256
