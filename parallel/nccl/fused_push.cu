@@ -17,7 +17,7 @@
 
 #include "base/numbers.h"
 #include "kernels/cuda/device/launch.cuh"
-#include "parallel/nccl/device_comm.h"
+#include "parallel/nccl/device_comm.cuh"
 #include "parallel/nccl/nccl_fused.h"
 
 namespace ll {

@@ -3,7 +3,7 @@
 #include "base/numbers.h"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/few_rows.h"
-#include "parallel/nccl/device_comm.h"
+#include "parallel/nccl/device_comm.cuh"
 #include "parallel/nccl/nccl_check.h"
 #include "parallel/nccl/nccl_fused.h"
 
