@@ -147,7 +147,9 @@ row() {
     startup) kind=startup unit='s' value=first_token_time floor= seconds= ;;
     *) kind=throughput unit='tok/s' value=output_throughput floor=floor_seconds seconds=elapsed_time ;;
   esac
-  if [ "$preset" = replicas ]; then
+  if [ "$preset" = nano2048 ]; then
+    more+=(--preset nano --num_prompts 2048 --num_iters_warmup 0)
+  elif [ "$preset" = replicas ]; then
     more+=(--preset nano --num_prompts 2048) parallel=(--dp "$np")
   elif [ "$kind" != startup ]; then
     more+=(--preset "$preset")
@@ -196,6 +198,8 @@ if ! $quick; then
   for model in 0.5b 1.5b 7b; do
     for preset in seed-prefill shared-groups choices sampled logprobs; do row 1 $model $preset - -; done
   done
+  row 1 1.5b nano2048 20600 55000
+  row 1 7b nano2048 13860 16600
   portable row 1 0.5b nano 34500 -
   portable row 1 0.5b seed-decode 17200 -
   portable row 1 1.5b seed-decode 11500 -
