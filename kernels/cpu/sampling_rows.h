@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "base/random.h"
-#include "kernels/sampling_ops.h"
+#include "kernels/ops.h"
 
 namespace ll::cpu {
 
