@@ -144,12 +144,13 @@ ExitCode lead_batch(const EngineConfig& config, const MpiEnvironment& mpi, StopR
   BatchOutput output(config, MpiEnvironment::host_name());
   StopPolicy policy(stop_options(config, stop));
   LocalModel local(config, mpi);
-  output.set_model(identity_of(local, config));
+  output.set_model(identity_of(local, local.config()));
   for (const std::string& line : output.news()) fmt::print(stderr, "{}\n", line);
-  auto hosts = load_for_batch(local, config, mpi, stop, output.is_complete());
+  auto hosts = load_for_batch(local, local.config(), mpi, stop, output.is_complete());
   if (hosts.empty()) return ExitCode::kDone;
-  output.set_manifest(manifest_of(config, local, program()), life_of(local, std::move(hosts)));
-  return run_batch(local, config, mpi, input, output, policy);
+  output.set_manifest(manifest_of(local.config(), local, program()),
+                      life_of(local, std::move(hosts)));
+  return run_batch(local, local.config(), mpi, input, output, policy);
 }
 
 ExitCode batch(const EngineConfig& config, const MpiEnvironment& mpi, const ProgramFacts& program) {
@@ -160,7 +161,8 @@ ExitCode batch(const EngineConfig& config, const MpiEnvironment& mpi, const Prog
   StopRequest stop(mpi.peers());
   if (mpi.world().rank() == 0) return lead_batch(config, mpi, stop, program);
   LocalModel local(config, mpi);
-  if (!load_for_batch(local, config, mpi, stop, false).empty()) follow_rank_0(local, config, mpi);
+  if (!load_for_batch(local, local.config(), mpi, stop, false).empty())
+    follow_rank_0(local, local.config(), mpi);
   return ExitCode::kDone;
 }
 
@@ -234,19 +236,19 @@ void serve(const EngineConfig& config, const MpiEnvironment& mpi) {
     // Rank 0 is told, too, and ends the others when its requests have ended.
     OnSignal drain(SIGUSR1, [] { return true; });
     LocalModel local(config, mpi);
-    load(local, config, mpi);
+    load(local, local.config(), mpi);
     auto is_well = [&] { return mpi.peers().find_fault().empty(); };
     OnSignal terminate(SIGTERM, is_well), interrupt(SIGINT, is_well);
-    return follow_rank_0(local, config, mpi);
+    return follow_rank_0(local, local.config(), mpi);
   }
   check_output_is_no_input(config, "server.trace", config.server.trace);
   // An address that cannot be had shows before the model is loaded.
   Server server(config);
   OnSignal drain(SIGUSR1, [&] { return server.drain(), true; });
   LocalModel local(config, mpi);
-  load(local, config, mpi);
+  load(local, local.config(), mpi);
   ServerEnd end(server, mpi);
-  run_server(server, local, config, mpi);
+  run_server(server, local, local.config(), mpi);
 }
 
 BenchSetup bench_setup(LocalModel& local, const EngineConfig& config, const DeviceTimes& rates) {
@@ -284,14 +286,15 @@ void measure(LocalModel& local, const EngineConfig& config, const MpiEnvironment
   if (trace) print_trace(*trace, config.bench.trace);
 }
 
-void bench(const EngineConfig& config, const MpiEnvironment& mpi) {
+void bench(const EngineConfig& given, const MpiEnvironment& mpi) {
   using Kind = EngineConfig::Bench::Kind;
-  if (config.grid && config.grid->dp > 1 && !config.can_replicate())
+  if (given.grid && given.grid->dp > 1 && !given.can_replicate())
     fail_usage("grid.dp = {}: of the benchmarks only throughput runs on several replicas",
-               config.grid->dp);
-  check_output_is_no_input(config, "bench.output_json", config.bench.output_json);
-  check_output_is_no_input(config, "bench.trace", config.bench.trace);
-  LocalModel local(config, mpi);
+               given.grid->dp);
+  check_output_is_no_input(given, "bench.output_json", given.bench.output_json);
+  check_output_is_no_input(given, "bench.trace", given.bench.trace);
+  LocalModel local(given, mpi);
+  const EngineConfig& config = local.config();
   check_same_model(local, config, mpi);
   if (config.bench.kind == Kind::kGrids) return bench_grids(local, config);
   GridShape grid = local.wanted_grid();

@@ -115,7 +115,7 @@ void replay_plans(const EngineConfig& config, const MpiEnvironment& mpi) {
   PlanFileHeader header = PlanFileHeader::parse(world.broadcast_text(text, 0), path);
   EngineConfig recorded = as_recorded(config, header, world);
   LocalModel local(recorded, mpi);
-  if (world.rank() == 0) check_model(local, recorded, header);
+  if (world.rank() == 0) check_model(local, local.config(), header);
   local.load(local.wanted_grid());
   check(local.budget().num_pages >= header.num_pages,
         "{}: was recorded with {} KV pages, and there is room for {}; see kv_cache.memory_bytes",

@@ -16,6 +16,9 @@ std::vector<std::string> describe_devices();
 // Throws Error when the build or the machine has no CUDA, or there is no GPU `local_rank`.
 Backend open(int local_rank);
 
+// Any thread but the one that opened it, before it uses the GPU.
+void enter_device();
+
 // The versions of CUDA and its driver.
 std::vector<VersionRow> versions();
 

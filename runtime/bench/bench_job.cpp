@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/numbers.h"
+#include "kernels/few_rows.h"
 #include "runtime/process/launch_clock.h"
 
 namespace ll {
@@ -109,11 +110,15 @@ void BenchJob::warm_up_decoding(ReplicaPool& pool, int64_t longest, int64_t shar
                                 .prefix_len = shared,
                                 .seed = kWarmUpSeed},
                                setup_.model.vocab_size());
-  // Buckets of one row and of two are for rows alone, those of groups have more.
+  // Buckets of one row and of two are for rows alone, those of groups have more; those of many are
+  // 16 wide or wider.
   int64_t each = shared > 0 ? 1 : 2;
-  for (size_t i = 0; i < requests.size(); ++i)
-    requests[i].output_len =
-        static_cast<int32_t>(std::min(4 + each * static_cast<int64_t>(i), longest - shared));
+  auto num_requests = static_cast<int64_t>(requests.size());
+  for (int64_t i = 0; i < num_requests; ++i) {
+    int64_t steps = each * std::min(i, kFewRows) + 2 * (std::max(i - kFewRows, int64_t{0}) / 16);
+    requests[static_cast<size_t>(i)].output_len =
+        static_cast<int32_t>(std::min(4 + steps, longest - shared));
+  }
   run_.run_all(pool, requests);
 }
 

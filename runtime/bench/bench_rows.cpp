@@ -98,6 +98,8 @@ void fit_to_grids(EngineConfig& c, const GivenKeys& given) {
 
 // A batch that is measured runs as one, with its prompts in one step where a step is what is
 // measured, unless the user says otherwise.
+constexpr int kBatchSeqs = 256;  // of a measured batch, at least
+
 void fit_to_bench(EngineConfig& c, const GivenKeys& given) {
   bool is_one_batch = c.bench.kind == Kind::kOneBatch;
   if (c.job.type != JobType::kBench) return;
@@ -107,7 +109,7 @@ void fit_to_bench(EngineConfig& c, const GivenKeys& given) {
   if (!is_one_batch && c.bench.kind != Kind::kLatency) return;
   auto& s = c.scheduler;
   if (!given.contains("scheduler.max_num_seqs"))
-    s.max_num_seqs = std::max(s.max_num_seqs, c.bench.batch_size);
+    s.max_num_seqs = std::max(kBatchSeqs, c.bench.batch_size);
   if (given.contains("scheduler.max_num_batched_tokens")) return;
   int64_t prompts =
       is_one_batch ? c.bench.batch_size * c.bench.data.input_len : s.max_num_batched_tokens;

@@ -36,7 +36,7 @@ struct EngineConfig {
   } kv_cache;
 
   struct Scheduler {
-    int max_num_seqs = 256;
+    int max_num_seqs = 0;  // 0: by memory and model
     int max_num_batched_tokens = 8192;
     bool chunked_prefill = true;
     bool async = true;
@@ -46,11 +46,11 @@ struct EngineConfig {
     bool operator==(const Scheduler&) const = default;
   } scheduler;
 
-  int cuda_graph_max_bs = 256;  // decode steps of up to so many sequences replay a CUDA graph
-  bool enforce_eager = false;   // no CUDA graphs
-  uint64_t seed = 0;            // of requests that bring none
-  int step_timeout_s = 300;     // 0: none
-  int load_threads = 4;         // that read weights
+  int cuda_graph_max_bs = 1024;  // decode steps of up to so many sequences replay a CUDA graph
+  bool enforce_eager = false;    // no CUDA graphs
+  uint64_t seed = 0;             // of requests that bring none
+  int step_timeout_s = 300;      // 0: none
+  int load_threads = 4;          // that read weights
 
   std::string record_plan, replay_plan;  // files; empty: none
 

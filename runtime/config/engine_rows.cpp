@@ -80,8 +80,9 @@ std::vector<ConfigRow> scheduler_rows() {
   using S = C::Scheduler;
   return rows_of<S>(
       "scheduler", [](C& c) -> S& { return c.scheduler; },
-      {{"max_num_seqs", whole(&S::max_num_seqs, 1, 65536),
-        "sequences that run at the same time; CUDA: at most 4096"},
+      {{"max_num_seqs", whole(&S::max_num_seqs, 0, 65536),
+        "sequences that run at the same time; 0: 256, on GPUs with the memory for it 512 or 1024; "
+        "CUDA: at most 4096"},
        {"max_num_batched_tokens", whole(&S::max_num_batched_tokens, 1, kMany),
         "tokens of one step: prompts and answers together; a one-batch benchmark sets it to what "
         "its prompts need"},

@@ -7,13 +7,13 @@
 namespace ll {
 namespace {
 
-// 1, 2, 4, 8, then every 8 to 64, every 16 to 256, every 32 above: padding costs at most an eighth
-// or so.
+// 1, 2, 4, 8, then every 8 to 64, every 16 to 256, every 32 to 512, every 64 above: padding costs
+// at most an eighth or so.
 int32_t round_up_to_bucket(int32_t rows) {
   auto multiple = [&](int32_t unit) { return round_up(rows, unit); };
   if (rows <= 2) return rows;
   if (rows <= 4) return 4;
-  return rows <= 64 ? multiple(8) : rows <= 256 ? multiple(16) : multiple(32);
+  return rows <= 64 ? multiple(8) : rows <= 256 ? multiple(16) : multiple(rows <= 512 ? 32 : 64);
 }
 
 // Kernels of a step, with collectives, splits and prefetches counted generously.

@@ -32,12 +32,6 @@ std::vector<int32_t> numbers(int64_t count, ValueOf&& value_of) {
   return values;
 }
 
-size_t num_layers(const Decoder& decoder) {
-  int64_t bytes = decoder.config().layer_weights() * static_cast<int64_t>(size_of(decoder.dtype()));
-  int64_t wanted = std::max(kLeastLayers, ceil_div(kLayersBytes, bytes));
-  return static_cast<size_t>(std::min(wanted, decoder.config().num_layers));
-}
-
 // The products of a step without what is between them, and of as many logits as there is room for.
 // One layer's, and where norms may be deferred, two layers' so: only the first norm stands alone.
 void do_products(const MeasuredModel& m, const BatchView& batch) {
@@ -94,7 +88,7 @@ void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
          positions = upload(numbers(most, [&](int64_t) { return context - 1; })),
          slots = upload(numbers(most, [&](int64_t i) { return i; })),
          table = upload(numbers(most * pages, [&](int64_t i) { return i % m.kv.num_pages(); }));
-  size_t layers = num_layers(decoder);
+  auto layers = static_cast<size_t>(num_measured_layers(decoder.config(), decoder.dtype()));
   for (size_t i = steps.decode_rows.size(); i-- > 0;) {  // a choice's largest number of rows first
     int32_t rows = steps.decode_rows[i];
     // With more rows, what a step of some layers shows is not what all of them gain.
@@ -122,6 +116,11 @@ void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
 }
 
 }  // namespace
+
+int64_t num_measured_layers(const ModelConfig& config, DType dtype) {
+  int64_t bytes = config.layer_weights() * static_cast<int64_t>(size_of(dtype));
+  return std::min(std::max(kLeastLayers, ceil_div(kLayersBytes, bytes)), config.num_layers);
+}
 
 void measure_products(const MeasuredModel& model, const MeasuredSteps& steps) {
   if (!model.backend.linear_tuning) return;

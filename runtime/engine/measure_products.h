@@ -25,6 +25,9 @@ struct MeasuredModel {
   TensorView logits;  // room for a decode step's
 };
 
+// Layers that are enough to measure on: more bytes of weights than caches hold.
+int64_t num_measured_layers(const ModelConfig& config, DType dtype);
+
 // Collective over the replica.
 void measure_products(const MeasuredModel& model, const MeasuredSteps& steps);
 

@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <future>
 #include <thread>
 
 #include "base/numbers.h"
+#include "kernels/device_thread.h"
 #include "model/shard/reshard.h"
 #include "parallel/make_communicator.h"
+#include "runtime/engine/measure_products.h"
+#include "runtime/planning/default_sequences.h"
 #include "runtime/planning/grid_planner.h"
 #include "runtime/planning/measure_device.h"
 #include "runtime/process/cpu_threads.h"
@@ -19,6 +23,9 @@
 
 namespace ll {
 namespace {
+
+constexpr int kCpuSeqs = 256;
+constexpr int64_t kMeasuredPages = 512;  // for steps of which products are measured
 
 BackendKind choose_backend(const EngineConfig& config, const MpiGroup& world) {
   if (config.backend == EngineConfig::BackendChoice::kCpu) return BackendKind::kCpu;
@@ -64,6 +71,7 @@ LocalModel::LocalModel(const EngineConfig& config, const MpiEnvironment& mpi)
       machine_(machine_of(backend_, mpi)),
       stream_(backend_.device.create_stream()) {
   watchdog_.rename(fmt::format("{} ({})", watchdog_.words().who(), device()));
+  if (config_.scheduler.max_num_seqs == 0) config_.scheduler.max_num_seqs = num_seqs();
 }
 
 LocalModel::~LocalModel() = default;
@@ -91,6 +99,15 @@ void LocalModel::say(const std::string& line) const {
 
 DeviceMemory LocalModel::memory() const {
   return device_memory(config_, backend_, mpi_.local_size());
+}
+
+// The same on all ranks; what a step has room for is not exceeded.
+int LocalModel::num_seqs() const {
+  int replica_ranks = world().size() / (config_.grid ? config_.grid->dp : 1),
+      most = backend_.kind == BackendKind::kCpu
+                 ? kCpuSeqs
+                 : default_num_seqs(model(), dtype_, memory(), std::max(replica_ranks, 1));
+  return static_cast<int>(world().min(std::min(most, config_.scheduler.max_num_batched_tokens)));
 }
 
 RunnerOptions LocalModel::limits() const {
@@ -146,14 +163,43 @@ GridShape LocalModel::planned_grid() {
   return shape;
 }
 
-DecoderWeights LocalModel::weights() {
-  if (!files_.store)
-    return random_weights(model(), *shard_, dtype_, backend_, stream_, config_.model.seed);
-  watchdog_.begin_phase("while loading weights");
+DecoderWeights LocalModel::read_weights(Stream stream) {
   if (is_fault_due("load", 0)) std::this_thread::sleep_for(std::chrono::hours(1));
-  return load_weights(
-      *files_.store, *shard_, dtype_, backend_, stream_, config_.load_threads,
+  DecoderWeights weights = load_weights(
+      *files_.store, *shard_, dtype_, backend_, stream, config_.load_threads,
       [this](size_t, size_t) { watchdog_.beat(); }, config_.model.verify);
+  backend_.device.synchronize(stream);
+  weights_loaded_ = seconds_since_launch();
+  return weights;
+}
+
+// A model of few layers, in what is to be KV memory, shows how to do products while another thread
+// reads the weights. Without the memory, or where the one-kernel step is measured as well, the
+// weights come first.
+std::optional<ModelConfig> LocalModel::few_layers() const {
+  ModelConfig few = model();
+  few.num_layers = num_measured_layers(model(), dtype_);
+  size_t bytes = weight_bytes(weight_placements(few, *shard_), backend_.ops.packed_bytes, dtype_) +
+                 KvCache::page_bytes({few, *shard_, dtype_}, options_.page_size) * kMeasuredPages;
+  bool can = backend_.linear_tuning && !backend_.measures_fused_decode && files_.store &&
+             bytes < budget_.kv_bytes();
+  return world().min(can) > 0 ? std::optional(few) : std::nullopt;
+}
+
+DecoderWeights LocalModel::read_and_measure(const ModelConfig& few) {
+  auto reading = std::async(std::launch::async, [this] {
+    enter_device(backend_.kind);
+    Stream side = backend_.device.create_side_stream();
+    DecoderWeights weights = read_weights(side);
+    backend_.device.destroy_stream(side);
+    return weights;
+  });
+  RunnerOptions options = options_;
+  options.num_pages = std::min(options.num_pages, kMeasuredPages);
+  ModelRunner(options, backend_, *grid_, stream_, few, *shard_,
+              random_weights(few, *shard_, dtype_, backend_, stream_, 0))
+      .measure_products();
+  return reading.get();
 }
 
 void LocalModel::load(const GridShape& shape, const KvWish& wish) {
@@ -163,11 +209,20 @@ void LocalModel::load(const GridShape& shape, const KvWish& wish) {
                   name_of(dtype_), world().size(), world().size() == 1 ? "" : "s", shape.str(),
                   device_and_kernels()));
   say("memory of a rank: " + budget_.str());
-  DecoderWeights loaded = weights();
-  backend_.device.synchronize(stream_);
+  if (files_.store) watchdog_.begin_phase("while loading weights");
+  auto few = few_layers();
+  DecoderWeights loaded = few            ? read_and_measure(*few)
+                          : files_.store ? read_weights(stream_)
+                                         : make_weights();
   watchdog_.await_others("while other ranks load weights");
+  start(std::move(loaded), few.has_value());
+}
+
+DecoderWeights LocalModel::make_weights() {
+  DecoderWeights weights =
+      random_weights(model(), *shard_, dtype_, backend_, stream_, config_.model.seed);
   weights_loaded_ = seconds_since_launch();
-  start(std::move(loaded));
+  return weights;
 }
 
 double LocalModel::move(const GridShape& shape, const KvWish& wish) {
@@ -187,7 +242,7 @@ double LocalModel::move(const GridShape& shape, const KvWish& wish) {
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   plan_pages(wish,
              weight_bytes(weight_placements(model(), *shard_), backend_.ops.packed_bytes, dtype_));
-  start(std::move(held));
+  start(std::move(held), /*is_measured=*/false);
   return seconds;
 }
 
@@ -218,10 +273,10 @@ void LocalModel::plan_pages(const KvWish& wish, size_t resident) {
   options_.num_pages = budget_.num_pages;
 }
 
-void LocalModel::start(DecoderWeights weights) {
+void LocalModel::start(DecoderWeights weights, bool is_measured) {
   runner_ = std::make_unique<ModelRunner>(options_, backend_, *grid_, stream_, model(), *shard_,
                                           std::move(weights));
-  runner_->measure_products();
+  if (!is_measured) runner_->measure_products();
   grid_->replica().barrier();
 }
 

@@ -28,6 +28,8 @@ class LocalModel {
   LocalModel(const LocalModel&) = delete;
   LocalModel& operator=(const LocalModel&) = delete;
 
+  // With what depends on the machine, where the user left it open.
+  const EngineConfig& config() const { return config_; }
   const ModelConfig& model() const { return files_.config; }
   const ModelFiles& files() const { return files_; }
   DType dtype() const { return dtype_; }
@@ -64,12 +66,16 @@ class LocalModel {
 
  private:
   GridShape planned_grid();
-  DecoderWeights weights();
+  int num_seqs() const;
+  DecoderWeights make_weights();
+  DecoderWeights read_weights(Stream stream);
+  std::optional<ModelConfig> few_layers() const;
+  DecoderWeights read_and_measure(const ModelConfig& few);
   void enter(const GridShape& shape);
   // `resident`: bytes of the weights that are there already.
   void plan_pages(const KvWish& wish, size_t resident);
   ModelPart part() const { return {model(), *shard_, dtype_}; }
-  void start(DecoderWeights weights);
+  void start(DecoderWeights weights, bool is_measured);
   int32_t gather_tokens() const;
   std::string device() const;
   std::string device_and_kernels() const;
@@ -77,7 +83,7 @@ class LocalModel {
   PrefixRules prefix_groups() const;
   void say(const std::string& line) const;
 
-  const EngineConfig& config_;
+  EngineConfig config_;
   const MpiEnvironment& mpi_;
   Watchdog watchdog_;
   OnSignal on_terminate_, on_interrupt_, on_hangup_;

@@ -16,7 +16,7 @@ base                        ascii.h check.h check_call.h durable_file.h exceptio
                             write_signals.h
 
 kernels                     backend.h call_timer.h draw.h dtype.h energy_meter.h few_rows.h layer_parts.h ops.h pages.h position_split.h
-                            tensor.h fused_decode.h
+                            tensor.h fused_decode.h device_thread.h
                             | device_api.h linear_tuning.h op_declarations.inl op_table.inl
 kernels/cpu/simd            | simd.h
 kernels/cpu                 | cpu_backend.h
@@ -65,8 +65,8 @@ runtime/config              engine_config.h
 runtime/process             last_words.h placed_error.h progress.h spin_limit.h | cpu_threads.h injected_fault.h
                             launch_clock.h signals.h stop_request.h time_limit.h watchdog.h
 runtime/schedule            | request.h scheduler.h step_cost.h step_events.h step_plan.h step_result.h step_work.h
-runtime/engine              | engine.h model_runner.h plan_file.h plan_replay.h runner_options.h
-runtime/planning            grid_planner.h | grid_cost.h machine_rates.h measure_device.h memory_budget.h
+runtime/engine              | engine.h measure_products.h model_runner.h plan_file.h plan_replay.h runner_options.h
+runtime/planning            grid_planner.h | default_sequences.h grid_cost.h machine_rates.h measure_device.h memory_budget.h
                             rank_sizes.h
 runtime/rank                | local_model.h
 runtime/api                 | answer.h api_context.h completion.h completion_body.h completion_stream.h

@@ -111,7 +111,7 @@ void destroy(Graph graph) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(gr
 // What the GPU of the process is.
 struct Gpu {
   KernelFamily family = KernelFamily::kAny;
-  int num_sms = 0, major = 0, shared_bytes = 0, round = 0;
+  int number = 0, num_sms = 0, major = 0, shared_bytes = 0, round = 0;
 };
 Gpu g_gpu;
 
@@ -174,11 +174,14 @@ void open_device(int local_rank) {
   int number = gpu_of(local_rank, count);
   GpuFacts gpu = gpu_facts(number);
   g_gpu = {.family = choose_family(environment("LITELANG_CUDA_FAMILY"), title(gpu), gpu.capability),
+           .number = number,
            .num_sms = gpu.num_sms,
            .major = gpu.capability.major,
            .shared_bytes = static_cast<int>(gpu.shared_bytes),
            .round = may_share_gpus() ? local_rank / count : 0};
-  check(cudaSetDevice(number));
+  enter_device();
 }
+
+void enter_device() { check(cudaSetDevice(g_gpu.number)); }
 
 }  // namespace ll::cuda

@@ -33,6 +33,8 @@ bool may_share_gpus();
 // have the same. Throws Error where no family of kernels serves the GPU, or not the one that
 // LITELANG_CUDA_FAMILY names.
 void open_device(int local_rank);
+// Makes it the calling thread's.
+void enter_device();
 // How often the GPUs had been given out before this process got its own.
 int gpu_round();
 

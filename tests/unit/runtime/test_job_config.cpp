@@ -218,7 +218,7 @@ TEST_CASE("configuration: defaults") {
   CHECK(c.kv_cache.memory_bytes == 0);
   CHECK(c.kv_cache.gpu_memory_utilization == 0.9);
   CHECK(c.kv_cache.radix);
-  CHECK(c.scheduler.max_num_seqs == 256);
+  CHECK(c.scheduler.max_num_seqs == 0);
   CHECK(c.scheduler.max_num_batched_tokens == 8192);
   CHECK(c.scheduler.chunked_prefill);
   CHECK(c.scheduler.async);
@@ -244,7 +244,7 @@ TEST_CASE("configuration: a measured batch runs as one unless the user says othe
   CHECK(given.max_num_batched_tokens == 100);
   CHECK(scheduler("latency", {"bench.batch_size=300"}).max_num_seqs == 300);
   CHECK(scheduler("latency", {"bench.batch_size=300"}).max_num_batched_tokens == 8192);
-  CHECK(scheduler("throughput", {"bench.batch_size=300"}).max_num_seqs == 256);
+  CHECK(scheduler("throughput", {"bench.batch_size=300"}).max_num_seqs == 0);
   EngineConfig c = parse(
       "model: {path: m}\nscheduler: {max_num_batched_tokens: 512}\n"
       "job: {type: bench}\nbench: {kind: one-batch, batch_size: 9}\n");

@@ -57,7 +57,7 @@ TEST_CASE("configuration: unknown keys, with the nearest known one") {
 TEST_CASE("configuration: keys and sections with nothing behind them keep their defaults") {
   EngineConfig c = parse_with_path("kv_cache:\nscheduler: {}\njob:\n  input:\nthreads: ~\n");
   CHECK(c.kv_cache.page_size == 64);
-  CHECK(c.scheduler.max_num_seqs == 256);
+  CHECK(c.scheduler.max_num_seqs == 0);
   CHECK(c.job.input.empty());
   CHECK(c.threads == 0);
 }
