@@ -35,6 +35,12 @@ class Communicator {
   // The collective this process is in, for the message of a watchdog; null outside.
   static const char* current();
 
+  // Counts the seconds of collectives from here on, where their work is done before they return:
+  // those on host memory.
+  static void time_collectives();
+  // What the calling thread counted so far, with the norms that go along.
+  static double timed_seconds();
+
  protected:
   Communicator(const Ops& ops, int rank, int size) : ops_(ops), rank_(rank), size_(size) {}
   const Ops& ops() const { return ops_; }

@@ -94,6 +94,7 @@ void check_same_model(const LocalModel& local, const EngineConfig& config,
 void load(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi) {
   check_same_model(local, config, mpi);
   local.load(local.wanted_grid());
+  if (config.job.type == JobType::kServe) local.runner().time_steps();
 }
 
 ModelIdentity identity_of(const LocalModel& local, const EngineConfig& config) {

@@ -72,8 +72,8 @@ StepEvents Engine::commit_oldest() {
   in_flight_.pop_front();
   StepResult result = runner_.collect();
   if (recorder_) recorder_->add(step.plan.id, result.tokens);
-  consensus_.drew(result.tokens);
-  StepCost cost = cost_of(step, result.seconds);
+  consensus_.drew(result.tokens, result.time);
+  StepCost cost = cost_of(step, result.time.seconds);
   StepEvents events = scheduler_.commit(std::move(step), std::move(result));
   events.costs.push_back(std::move(cost));
   return events;
@@ -138,9 +138,10 @@ class Worker {
 
   void note_tokens(size_t lag) {
     while (consensus_.num_open() > lag) {
-      std::vector<int32_t> tokens = runner_.collect_tokens();
-      if (!tokens.empty() && is_fault_due("tokens", consensus_.oldest_open())) ++tokens[0];
-      consensus_.drew(tokens);
+      StepResult drawn = runner_.collect_tokens();
+      if (!drawn.tokens.empty() && is_fault_due("tokens", consensus_.oldest_open()))
+        ++drawn.tokens[0];
+      consensus_.drew(drawn.tokens, drawn.time);
     }
   }
 

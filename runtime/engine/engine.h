@@ -39,6 +39,8 @@ class Engine {
   bool has_work() const { return scheduler_.has_work() || !in_flight_.empty(); }
   int64_t num_waiting() const { return scheduler_.num_waiting(); }
   SchedulerStats stats() const { return scheduler_.stats(); }
+  // Those of this replica, where its runners time steps; some steps behind.
+  const GroupTimes& times() const { return consensus_.times(); }
 
   // Plans and launches a step, and returns what the one before it brought. Without work: a sign of
   // life to the workers.

@@ -50,14 +50,17 @@ TokenLogprob Scores::at(int64_t row, int32_t token, int32_t num_top) const {
   return result;
 }
 
-std::vector<int32_t> Flight::take_tokens() {
+StepResult Flight::take_tokens() {
   backend.device.wait_host(done);
-  return {tokens, tokens + num_samples};
+  StepResult result{.tokens = {tokens, tokens + num_samples}};
+  if (is_timed)
+    result.time = {.seconds = backend.device.elapsed_ms(begun, done) * 1e-3f,
+                   .collective_seconds = collective_seconds};
+  return result;
 }
 
 StepResult Flight::take() {
-  StepResult result{.tokens = take_tokens()};
-  result.seconds = backend.device.elapsed_ms(begun, done) * 1e-3;
+  StepResult result = take_tokens();
   if (has_scores)
     for (int64_t i = 0; i < num_samples; ++i) {
       auto k = static_cast<size_t>(i);

@@ -32,10 +32,12 @@ struct Flight {
 
   // These wait for the step; scores are there on the rank that collects them.
   StepResult take();
-  std::vector<int32_t> take_tokens();
+  StepResult take_tokens();
 
   const Backend& backend;
   Event begun, done;
+  bool is_timed = false;  // whether `begun` was recorded
+  float collective_seconds = 0;
   int32_t* tokens = nullptr;  // pinned [max_rows]
   int64_t num_samples = 0;
   bool has_scores = false;

@@ -94,7 +94,9 @@ void ModelRunner::launch(const StepPlan& plan) {
   for (const auto& s : plan.new_slots) slots_[static_cast<size_t>(s.slot)] = s.sampling;
   if (trace_) trace_->begin_step(plan.id, plan.num_tokens());
   std::unique_ptr<Flight> flight = take_flight();
-  if (options_.collects) backend_.device.record(flight->begun, stream_);
+  flight->is_timed = options_.collects || times_steps_;
+  if (flight->is_timed) backend_.device.record(flight->begun, stream_);
+  double collectives = Communicator::timed_seconds();
   SlotTables tables{.page_table = data_of<int32_t>(page_table_),
                     .page_table_stride = page_table_.view().dim(1),
                     .last_tokens = data_of<int32_t>(last_tokens_),
@@ -108,6 +110,7 @@ void ModelRunner::launch(const StepPlan& plan) {
     run_directly(step, *flight);
   if (trace_) trace_->end_step();
   backend_.device.record(flight->done, stream_);
+  flight->collective_seconds = static_cast<float>(Communicator::timed_seconds() - collectives);
   flights_.push_back(std::move(flight));
 }
 
@@ -209,11 +212,16 @@ StepResult ModelRunner::collect() {
   return result;
 }
 
-std::vector<int32_t> ModelRunner::collect_tokens() {
+StepResult ModelRunner::collect_tokens() {
   ensure(!flights_.empty(), "collect without a launched step");
-  std::vector<int32_t> tokens = flights_.front()->take_tokens();
+  StepResult result = flights_.front()->take_tokens();
   land_oldest();
-  return tokens;
+  return result;
+}
+
+void ModelRunner::time_steps() {
+  times_steps_ = true;
+  if (backend_.kind == BackendKind::kCpu) Communicator::time_collectives();
 }
 
 void ModelRunner::land_oldest() {

@@ -31,12 +31,15 @@ class ModelRunner {
   void launch(const StepPlan& plan);
   // The result of the oldest launched step; waits for it. Only where options.collects.
   StepResult collect();
-  // The tokens alone, on any rank.
-  std::vector<int32_t> collect_tokens();
+  // Tokens and time alone, on any rank.
+  StepResult collect_tokens();
   // Whether collect() would not wait.
   bool is_done() const;
 
   Decoder& model() { return model_; }
+  // Times steps from here on, also where nothing else is collected, and on a CPU their collectives.
+  // (On a GPU these are kernels of a captured step, often one with what follows them.)
+  void time_steps();
   // Records the steps from here on; null ends it. The trace outlives its use here.
   void record_steps(StepTrace* trace) { trace_ = trace; }
 
@@ -70,6 +73,7 @@ class ModelRunner {
   std::vector<SlotSampling> slots_;
   DecodeGraphs graphs_;
   StepTrace* trace_ = nullptr;
+  bool times_steps_ = false;
   std::deque<std::unique_ptr<Flight>> flights_;
   std::vector<std::unique_ptr<Flight>> idle_flights_;
 };

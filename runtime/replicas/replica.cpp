@@ -108,7 +108,7 @@ void run_replica(Engine& engine, const MpiGroup& leaders, const PoolOptions& opt
     StepEvents events = replica.step();
     // What was heard may have changed its numbers.
     if (!events.is_empty() || has_heard)
-      mailbox.post(0, encode(ReplicaStep{replica.stats(), std::move(events)}));
+      mailbox.post(0, encode(ReplicaStep{replica.stats(), replica.times(), std::move(events)}));
   }
 }
 

@@ -44,6 +44,7 @@ class Replica {
   bool has_work() const { return !waiting_.empty() || engine_.has_work(); }
   // The engine's numbers; requests that have not begun count as waiting.
   SchedulerStats stats() const;
+  const GroupTimes& times() const { return engine_.times(); }
   // Begins as much as the engine has room for, and runs a step.
   StepEvents step();
 

@@ -23,6 +23,7 @@ ReplicaFleet::ReplicaFleet(Engine& engine, const MpiGroup& leaders, const PoolOp
       queue_(mailbox_.size(), options.max_num_seqs),
       signs_(mailbox_.size(), options.patience(), Clock::now()),
       stats_(static_cast<size_t>(mailbox_.size())),
+      times_(static_cast<size_t>(mailbox_.size()), engine.times()),  // as many ranks, no steps
       names_(static_cast<size_t>(mailbox_.size())),
       now_(Clock::now()),
       alive_sent_(now_),
@@ -108,6 +109,7 @@ void ReplicaFleet::handle(int from, std::string_view message, StepEvents& events
     case ReplicaMessage::kStep: {
       ReplicaStep step = decode_step(message);
       stats_[static_cast<size_t>(from)] = step.stats;
+      times_[static_cast<size_t>(from)] = std::move(step.times);
       events.append(std::move(step.events));
       break;
     }
@@ -203,6 +205,12 @@ SchedulerStats ReplicaFleet::stats() const {
   }
   sum.kv_usage /= static_cast<double>(stats_.size());
   return sum;
+}
+
+GroupTimes ReplicaFleet::times() const {
+  GroupTimes all = own_.times();
+  for (size_t r = 1; r < times_.size(); ++r) all.append(times_[r]);
+  return all;
 }
 
 }  // namespace ll

@@ -30,6 +30,7 @@ class ReplicaFleet {
   bool wants_more() const { return queue_.wants_more(); }
   StepEvents step();
   SchedulerStats stats() const;
+  GroupTimes times() const;
   std::vector<double> busy_shares() const { return queue_.busy_shares(); }
 
  private:
@@ -64,6 +65,7 @@ class ReplicaFleet {
   LifeSigns signs_;
   std::unordered_map<int64_t, Open> open_;  // by id
   std::vector<SchedulerStats> stats_;       // of the other replicas
+  std::vector<GroupTimes> times_;           // of the other replicas
   std::vector<std::string> names_;          // of the other replicas
   int num_left_ = 0;                        // replicas that have taken leave
   bool has_stepped_ = false;

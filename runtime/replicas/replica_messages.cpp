@@ -33,8 +33,12 @@ void parts(Archive& a, DrawnToken& t) {
   a(t.sequence, t.token, t.finish_reason, t.logprob);
 }
 template <class Archive>
+void parts(Archive& a, GroupTimes& t) {
+  a(t.ranks, t.steps, t.skew_seconds);
+}
+template <class Archive>
 void parts(Archive& a, ReplicaStep& s) {
-  a(s.stats, s.events.steps, s.events.costs, s.events.started, s.events.prompt_scores,
+  a(s.stats, s.times, s.events.steps, s.events.costs, s.events.started, s.events.prompt_scores,
     s.events.tokens);
 }
 template <class Archive>

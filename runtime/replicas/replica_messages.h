@@ -27,6 +27,7 @@ enum class ReplicaMessage : char {
 // What a step of a replica brought, and how it stands since.
 struct ReplicaStep {
   SchedulerStats stats;
+  GroupTimes times;
   StepEvents events;
 };
 

@@ -44,6 +44,8 @@ StepEvents ReplicaPool::step() {
 
 SchedulerStats ReplicaPool::stats() const { return fleet_ ? fleet_->stats() : engine_.stats(); }
 
+GroupTimes ReplicaPool::times() const { return fleet_ ? fleet_->times() : engine_.times(); }
+
 std::vector<double> ReplicaPool::busy_shares() const {
   return fleet_ ? fleet_->busy_shares() : std::vector<double>();
 }

@@ -38,6 +38,8 @@ class ReplicaPool {
 
   // Sums over all replicas, as they were last heard of.
   SchedulerStats stats() const;
+  // Those of all ranks, in their order, where they time steps.
+  GroupTimes times() const;
   // What all of them have run so far.
   const StepWork& work() const { return work_; }
   // What that cost.

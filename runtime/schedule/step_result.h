@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/schedule/rank_times.h"
+
 namespace ll {
 
 // Natural logarithms of the model's own probabilities, before temperature and penalties.
@@ -14,7 +16,7 @@ struct TokenLogprob {
 };
 
 struct StepResult {
-  double seconds = 0;                  // of the device, from the step's begin to its end
+  StepTime time;
   std::vector<int32_t> tokens;         // of the plan's samples
   std::vector<TokenLogprob> logprobs;  // of the plan's samples; empty unless one of them asks
   // A list for each of the plan's chunks with prompt logprobs, in order: one entry a row that has a

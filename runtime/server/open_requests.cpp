@@ -70,6 +70,7 @@ void OpenRequests::take(const StepNews& news) {
     found->second.times.started = seconds(now - found->second.came);
     if (found->second.kind == Kind::kClient) metrics_.observe_start(found->second.times);
   }
+  metrics_.set_times(news.times);
   if (news.work.steps > 0) metrics_.observe_step(news.work.rows);
   for (const Delta& delta : news.deltas) take_delta(delta, now);
   metrics_.set_load(news.stats, last_key_ - news.num_taken);

@@ -140,6 +140,7 @@ void ServeLoop::take(StepEvents events) {
   news.stats = pool_.stats();
   if (!has_news && is_alike(news.stats, told_)) return;
   told_ = news.stats;
+  news.times = pool_.times();
   news.deltas = std::move(taken.deltas);
   news.answers = std::move(taken.answers);
   news.num_taken = num_taken_;

@@ -21,6 +21,7 @@ struct StepNews {
   std::vector<Delta> deltas;
   std::vector<Answer> answers;
   SchedulerStats stats;
+  GroupTimes times;
   StepWork work;          // of the steps that were launched
   int64_t num_taken = 0;  // requests taken in so far
 };

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace ll {
 namespace {
 
@@ -116,7 +118,35 @@ std::string ServerMetrics::text() const {
   histogram("iteration_tokens_total", "Tokens of a step.", step_tokens_);
   histogram("request_params_n", "Answers a request asks for.", n_);
   histogram("request_params_max_tokens", "Longest answer a request allows.", max_tokens_);
+  print_times(out);
   return out;
+}
+
+// No names of vLLM's, whatever the prefix of others.
+void ServerMetrics::print_times(std::string& out) const {
+  auto head = [&](const char* name, const char* help) {
+    out += fmt::format("# HELP litelang:{0} {1}\n# TYPE litelang:{0} summary\n", name, help);
+  };
+  auto sums = [&](const char* name, const std::string& labels, double sum, int64_t count) {
+    out += fmt::format("litelang:{0}_sum{{{1}}} {2}\nlitelang:{0}_count{{{1}}} {3}\n", name, labels,
+                       sum, count);
+  };
+  auto of_ranks = [&](const char* name, const char* help, double RankTimes::*sum) {
+    head(name, help);
+    for (size_t r = 0; r < times_.ranks.size(); ++r)
+      sums(name, fmt::format("{},rank=\"{}\"", labels_, r), times_.ranks[r].*sum,
+           times_.ranks[r].steps);
+  };
+  of_ranks("rank_step_seconds", "A step on a rank's device.", &RankTimes::seconds);
+  bool knows_collectives = std::any_of(times_.ranks.begin(), times_.ranks.end(),
+                                       [](const RankTimes& r) { return r.collective_seconds > 0; });
+  if (knows_collectives)
+    of_ranks("rank_collective_seconds", "Of a step in collectives, waiting or moving data.",
+             &RankTimes::collective_seconds);
+  of_ranks("rank_wait_seconds", "From a rank's begin of a step to that of the last rank.",
+           &RankTimes::wait_seconds);
+  head("step_skew_seconds", "How long the first rank of a step waits for the last to begin.");
+  sums("step_skew_seconds", labels_, times_.skew_seconds, times_.steps);
 }
 
 }  // namespace ll

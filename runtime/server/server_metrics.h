@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/schedule/rank_times.h"
 #include "runtime/schedule/request.h"
 #include "runtime/schedule/scheduler.h"
 #include "runtime/server/histogram.h"
@@ -37,6 +38,8 @@ class ServerMetrics {
   // `num_coming`: requests that the engine does not know yet.
   void set_load(const SchedulerStats& stats, int64_t num_coming);
 
+  void set_times(const GroupTimes& times) { times_ = times; }
+
   const SchedulerStats& load() const { return stats_; }
   int64_t num_tokens() const { return num_tokens_; }
   int64_t num_ended() const { return num_ended_[0] + num_ended_[1] + num_ended_[2]; }
@@ -45,8 +48,11 @@ class ServerMetrics {
   std::string text() const;
 
  private:
+  void print_times(std::string& out) const;
+
   std::string prefix_, labels_;
   SchedulerStats stats_ = {};
+  GroupTimes times_;
   int64_t num_tokens_ = 0;
   std::array<int64_t, 3> num_ended_ = {};  // stop, length, abort
   Histogram first_token_, gap_, end_to_end_, queue_time_, inference_, prefill_, decode_, a_token_,

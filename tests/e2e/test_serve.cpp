@@ -293,6 +293,12 @@ TEST_CASE("what a server says of itself, and the tokens of texts") {
   for (const std::string& line : lines_of(stream.body))
     if (!line.empty()) text += Json::parse(line)["generated_text"].get<std::string>();
   CHECK(text == " is not aware of the");
+  std::string metrics = server.get("/metrics").body;
+  for (const char* name : {"rank_step_seconds", "rank_collective_seconds", "rank_wait_seconds"})
+    CHECK(
+        metrics.find(fmt::format("\nlitelang:{}_count{{engine=\"0\",model_name=\"{}\",rank=\"1\"}}",
+                                 name, model["id"].get<std::string>())) != std::string::npos);
+  CHECK(server.metric("step_skew_seconds_count") >= 5);
   server.end();
 }
 
