@@ -24,6 +24,7 @@ struct Options {
   std::string base_url = "http://127.0.0.1:8000", endpoint = "/v1/completions";
   Workload work;
   int64_t max_concurrency = 0;
+  bool insecure = false;
   std::string result_filename;
 };
 
@@ -55,6 +56,10 @@ Options parse(int argc, char** argv) {
       ->check(CLI::Range(0.0, 0.999));
   app.add_option("--temperature", o.work.temperature)->capture_default_str();
   app.add_flag("--ignore-eos", o.work.ignore_eos, "answers are as long as they may be");
+  app.add_flag(
+      "--insecure", o.insecure,
+      "any certificate of an https server will do; else the system's, or those of the file "
+      "SSL_CERT_FILE, must vouch for it");
   app.add_option("--seed", o.work.seed)->capture_default_str();
   app.add_option("--result-filename", o.result_filename, "a file for the results as JSON");
   app.footer("The key of the server, if it asks for one: OPENAI_API_KEY in the environment.");
@@ -88,6 +93,7 @@ Json describe(const Options& o) {
 
 int run(Options o) {
   LoadTarget target = parse_target(o.base_url, o.endpoint);
+  target.checks_certificate = !o.insecure;
   if (const char* key = std::getenv("OPENAI_API_KEY")) target.api_key = key;
   if (o.work.model.empty()) o.work.model = first_model(target);
   o.work.is_chat = o.endpoint.find("chat") != std::string::npos;

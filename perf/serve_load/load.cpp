@@ -3,15 +3,17 @@
 #include <fmt/core.h>
 
 #include <boost/asio.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/check.h"
 #include "perf/serve_load/event_stream.h"
+#include "perf/serve_load/load_stream.h"
 
 namespace ll {
 namespace {
@@ -24,10 +26,26 @@ using Json = nlohmann::json;
 
 constexpr auto kPatience = std::chrono::minutes(10);
 
-struct Connection {
-  explicit Connection(asio::io_context& io) : stream(io) {}
+// What connections by TLS have in common.
+class Tls {
+ public:
+  explicit Tls(const LoadTarget& target) {
+    if (!target.is_tls) return;
+    context_.emplace(asio::ssl::context::tls_client);
+    if (!target.checks_certificate) return;
+    context_->set_default_verify_paths();
+    context_->set_verify_mode(asio::ssl::verify_peer);
+  }
+  asio::ssl::context* context() { return context_ ? &*context_ : nullptr; }
 
-  beast::tcp_stream stream;
+ private:
+  std::optional<asio::ssl::context> context_;
+};
+
+struct Connection {
+  Connection(asio::io_context& io, Tls& tls) : stream(io, tls.context()) {}
+
+  LoadStream stream;
   beast::flat_buffer buffer;
 };
 
@@ -43,9 +61,10 @@ http::request<Body> request_of(const LoadTarget& target, http::verb verb, const 
 asio::awaitable<void> connect(Connection& to, const LoadTarget& target) {
   asio::ip::tcp::resolver resolver(to.stream.get_executor());
   auto addresses = co_await resolver.async_resolve(target.host, target.port, asio::use_awaitable);
-  to.stream.expires_after(kPatience);
-  co_await to.stream.async_connect(addresses, asio::use_awaitable);
-  to.stream.socket().set_option(asio::ip::tcp::no_delay(true));
+  to.stream.tcp().expires_after(kPatience);
+  co_await to.stream.tcp().async_connect(addresses, asio::use_awaitable);
+  to.stream.tcp().socket().set_option(asio::ip::tcp::no_delay(true));
+  co_await to.stream.greet(target.host);
 }
 
 asio::awaitable<void> fetch(Connection& from, const LoadTarget& target, const std::string& path,
@@ -87,7 +106,11 @@ void take_event(std::string_view data, double now, double& last, LoadAnswer& ans
 class Load {
  public:
   Load(const LoadTarget& target, const std::vector<LoadRequest>& requests, const LoadLimits& limits)
-      : target_(target), requests_(requests), limits_(limits), answers_(requests.size()) {}
+      : target_(target),
+        requests_(requests),
+        limits_(limits),
+        answers_(requests.size()),
+        tls_(target) {}
 
   std::vector<LoadAnswer> run() {
     start_ = Clock::now();
@@ -131,7 +154,7 @@ class Load {
   }
 
   asio::awaitable<void> ask(const LoadRequest& request, LoadAnswer& answer) {
-    Connection to(io_);
+    Connection to(io_, tls_);
     co_await connect(to, target_);
     auto message = request_of<http::string_body>(target_, http::verb::post, target_.path);
     message.set(http::field::content_type, "application/json");
@@ -157,7 +180,7 @@ class Load {
     while (!parser.is_done()) {
       auto& body = parser.get().body();
       body.data = bytes.data(), body.size = bytes.size(), body.more = true;
-      from.stream.expires_after(kPatience);
+      from.stream.tcp().expires_after(kPatience);
       auto [error, ignored] = co_await http::async_read_some(from.stream, from.buffer, parser,
                                                              asio::as_tuple(asio::use_awaitable));
       if (error && error != http::error::need_buffer) throw beast::system_error(error);
@@ -185,6 +208,7 @@ class Load {
   const std::vector<LoadRequest>& requests_;
   LoadLimits limits_;
   std::vector<LoadAnswer> answers_;
+  Tls tls_;
   asio::io_context io_{1};
   Clock::time_point start_;
   int64_t num_open_ = 0;
@@ -194,11 +218,16 @@ class Load {
 }  // namespace
 
 LoadTarget parse_target(const std::string& base_url, const std::string& endpoint) {
-  constexpr std::string_view kScheme = "http://";
-  check(base_url.starts_with(kScheme), "--base-url {}: must begin with http://", base_url);
-  std::string rest = base_url.substr(kScheme.size());
+  constexpr std::string_view kPlain = "http://", kTls = "https://";
+  bool is_tls = base_url.starts_with(kTls);
+  check(is_tls || base_url.starts_with(kPlain),
+        "--base-url {}: must begin with http:// or https://", base_url);
+  std::string rest = base_url.substr((is_tls ? kTls : kPlain).size());
   size_t slash = std::min(rest.find('/'), rest.size());
-  LoadTarget target{.host = rest.substr(0, slash), .port = "80", .path = rest.substr(slash)};
+  LoadTarget target{.host = rest.substr(0, slash),
+                    .port = is_tls ? "443" : "80",
+                    .path = rest.substr(slash),
+                    .is_tls = is_tls};
   if (size_t colon = target.host.rfind(':'); colon != std::string::npos && rest.front() != '[') {
     target.port = target.host.substr(colon + 1);
     target.host.resize(colon);
@@ -217,7 +246,8 @@ std::vector<LoadAnswer> run_load(const LoadTarget& target, const std::vector<Loa
 
 std::string get(const LoadTarget& target, const std::string& path) {
   asio::io_context io;
-  Connection from(io);
+  Tls tls(target);
+  Connection from(io, tls);
   http::response<http::string_body> response;
   std::string error;
   asio::co_spawn(io, fetch(from, target, path, response), [&](const std::exception_ptr& e) {
@@ -228,7 +258,7 @@ std::string get(const LoadTarget& target, const std::string& path) {
     }
   });
   io.run();
-  check(error.empty(), "http://{}:{}{}: {}", target.host, target.port, path, error);
+  check(error.empty(), "{}{}: {}", target.origin(), path, error);
   check(response.result_int() == 200, "{}: {} {}", path, response.result_int(), response.body());
   return response.body();
 }

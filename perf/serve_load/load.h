@@ -11,8 +11,14 @@ struct LoadTarget {
   std::string host = "127.0.0.1", port = "8000";
   std::string path = "/v1/completions";
   std::string api_key = {};  // empty: none
+  bool is_tls = false;
+  bool checks_certificate = true;  // by the system's certificates, or those of SSL_CERT_FILE
+
+  // "https://HOST:PORT"
+  std::string origin() const { return (is_tls ? "https://" : "http://") + host + ":" + port; }
 };
-// "http://HOST:PORT" names one, or with a path that `endpoint` is appended to. Throws Error.
+// "http://HOST:PORT" or "https://HOST:PORT" names one, or with a path that `endpoint` is appended
+// to. Throws Error.
 LoadTarget parse_target(const std::string& base_url, const std::string& endpoint);
 
 struct LoadRequest {

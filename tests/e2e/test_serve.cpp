@@ -4,7 +4,9 @@
 
 #include <csignal>
 
+#include "perf/serve_load/load.h"
 #include "tests/e2e/serving.h"
+#include "tests/support/errors.h"
 
 using namespace ll::test;
 using std::chrono::seconds;
@@ -252,6 +254,18 @@ TEST_CASE("with a certificate the server speaks TLS and nothing else") {
   HttpClient plain(server.port());
   plain.send(http_request("GET", "/health"));
   CHECK_THROWS(plain.read_reply());
+  // The load generator's client, which trusts the certificate when it is told to.
+  auto load = [&](bool checks_certificate) {
+    ll::LoadTarget target{.port = std::to_string(server.port()),
+                          .is_tls = true,
+                          .checks_certificate = checks_certificate};
+    return ll::run_load(target, {{.body = greedy(11, true).dump()}}, {}).at(0);
+  };
+  CHECK(load(false).is_whole());
+  CHECK(contains(load(true).error, "certificate verify failed"));
+  ::setenv("SSL_CERT_FILE", cert.c_str(), 1);
+  CHECK(load(true).is_whole());
+  ::unsetenv("SSL_CERT_FILE");
   server.end();
   auto refused = [&](const std::vector<std::string>& arguments, const char* why) {
     std::vector<std::string> command = {program("litelang"), "--model_path",

@@ -66,7 +66,12 @@ TEST_CASE("addresses") {
   t = parse_target("http://node7/litelang/", "/v1/completions");
   CHECK(t.port == "80");
   CHECK(t.path == "/litelang/v1/completions");
+  CHECK_FALSE(t.is_tls);
+  t = parse_target("https://node7", "/v1/completions");
+  CHECK(t.is_tls);
+  CHECK(t.port == "443");
+  CHECK(t.origin() == "https://node7:443");
   for (const char* wrong :
-       {"", "node7:8000", "https://node7", "http://", "http://:80", "http://a:"})
+       {"", "node7:8000", "ftp://node7", "http://", "https://", "http://:80", "http://a:"})
     CHECK_THROWS_AS(parse_target(wrong, "/x"), Error);
 }
