@@ -8,6 +8,7 @@
 #include "base/input_file.h"
 #include "base/json_fields.h"
 #include "base/json_tree.h"
+#include "base/read_any.h"
 #include "launcher/options.h"
 #include "model/files/weight_store.h"
 #include "model/text/chat_template.h"
@@ -42,7 +43,7 @@ ChatTemplate load_template(const Arguments& a) {
   std::string jinja;
   std::string config = tokenizer_config(a.model, jinja);
   if (!a.file.empty()) {
-    jinja = InputFile(a.file).read_all(kMaxTextBytes);
+    jinja = read_any(a.file, kMaxTextBytes);
     // A file without a character is a template as well.
     if (jinja.empty()) return ChatTemplate::from_text("", a.file);
   }
