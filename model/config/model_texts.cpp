@@ -3,13 +3,16 @@
 #include <filesystem>
 
 #include "base/check.h"
+#include "base/foreign_format.h"
 #include "base/input_file.h"
 #include "model/config/tokenizer_parts.h"
 
 namespace ll {
 
 std::string read_model_text(const std::string& path) {
-  return InputFile(path).read_all(kMaxTextBytes);
+  std::string text = InputFile(path).read_all(kMaxTextBytes);
+  check_plain_text(std::string_view(text).substr(0, kFormatBytes), path);
+  return text;
 }
 
 std::string read_tokenizer_json(const std::string& folder) {

@@ -32,6 +32,16 @@ std::optional<DType> dtype_of_name(std::string_view name) {
   return std::nullopt;
 }
 
+// Element types of the format that weights do not have; masks and quantised weights do.
+struct ForeignType {
+  std::string_view name;
+  uint64_t bytes;
+};
+constexpr ForeignType kForeignTypes[] = {
+    {"BOOL", 1}, {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"I16", 2},
+    {"U16", 2},  {"U32", 4}, {"U64", 8},     {"F64", 8},
+};
+
 // What the header says of one tensor: complete at the object's end, but not believed.
 struct Claim {
   std::optional<std::string> dtype;
@@ -135,20 +145,24 @@ SafetensorsEntry check_claim(const std::string& name, const Claim& claim, uint64
     fail("{}: tensor {}: {}", where, printable(name), why);
   };
   std::optional<DType> dtype = dtype_of_name(*claim.dtype);
-  if (!dtype)
-    refuse(fmt::format("has dtype {}; BF16, F16 and F32 weights are supported",
-                       printable(*claim.dtype, 16)));
+  const ForeignType* foreign =
+      std::find_if(std::begin(kForeignTypes), std::end(kForeignTypes),
+                   [&](const ForeignType& type) { return type.name == *claim.dtype; });
+  if (!dtype && foreign == std::end(kForeignTypes))
+    refuse(fmt::format("has dtype {}, which is unknown", printable(*claim.dtype, 16)));
   if (claim.shape->size() > Shape::kMaxRank) refuse("has more than four axes");
   std::vector<int64_t> dims(claim.shape->begin(), claim.shape->end());
   std::optional<uint64_t> numel = product(*claim.shape);
   uint64_t bytes = 0;
-  if (!numel || __builtin_mul_overflow(*numel, size_of(*dtype), &bytes))
+  if (!numel || __builtin_mul_overflow(*numel, dtype ? size_of(*dtype) : foreign->bytes, &bytes))
     refuse("has a shape whose size overflows");
   const std::vector<uint64_t>& at = *claim.offsets;
   if (at.size() != 2 || at[0] > at[1] || at[1] > file_size - data_begin)
     refuse("has data_offsets outside the file: is it truncated? Download it again");
   if (at[1] - at[0] != bytes)
     refuse(fmt::format("has {} bytes of data, its shape asks for {}", at[1] - at[0], bytes));
+  if (!dtype)
+    return {DType::u8, Shape({static_cast<int64_t>(bytes)}), data_begin + at[0], *claim.dtype};
   return {*dtype, Shape(std::span<const int64_t>(dims)), data_begin + at[0]};
 }
 
@@ -235,15 +249,36 @@ SafetensorsIndex parse_safetensors_index(std::string_view text, std::string_view
   return index;
 }
 
+namespace {
+
+// What a folder without model.safetensors and its index has in the place of them.
+std::string found_instead(const std::filesystem::path& folder) {
+  if (std::filesystem::exists(folder / "adapter_config.json"))
+    return "it holds an adapter, which is a part of a model: merge it into its base model";
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    names.insert(entry.path().filename());
+  for (const std::string& name : names) {
+    if (name.ends_with(".safetensors") || name.ends_with(".incomplete"))
+      return fmt::format("there is {} alone: download the rest of the model", printable(name));
+    if (name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth"))
+      return fmt::format("{} is PyTorch's: save the model again as safetensors", printable(name));
+    if (name.ends_with(".gguf"))
+      return fmt::format("{} is of another program: get the model's safetensors", printable(name));
+  }
+  return "other weight formats are not supported";
+}
+
+}  // namespace
+
 std::vector<SafetensorsFile> open_safetensors_folder(const std::string& folder) {
   std::filesystem::path root(folder);
   std::filesystem::path single = root / "model.safetensors";
   std::filesystem::path index_path = root / "model.safetensors.index.json";
   if (std::filesystem::exists(single)) return {open_safetensors(single)};
   check(std::filesystem::exists(index_path),
-        "{}: has neither model.safetensors nor model.safetensors.index.json; other weight formats "
-        "are not supported",
-        folder);
+        "{}: has neither model.safetensors nor model.safetensors.index.json; {}", folder,
+        std::filesystem::exists(index_path) ? "" : found_instead(root));
   std::string where = index_path.string();
   SafetensorsIndex index =
       parse_safetensors_index(InputFile(where).read_all(kMaxIndexBytes), where);

@@ -18,12 +18,14 @@ struct SafetensorsEntry {
   DType dtype = DType::f32;
   Shape shape;
   uint64_t offset = 0;  // in the file; numel * size_of(dtype) bytes, row-major
+  // The element type, "BOOL", where it is none of DType's: the tensor is a row of bytes then.
+  std::string foreign_type = {};
 };
 using SafetensorsTable = std::map<std::string, SafetensorsEntry, std::less<>>;
 
 // `header` is the JSON of a file of `file_size` bytes in all. The tensors must tile the rest of the
-// file without gap or overlap. Other element types than DType's and more than four axes are
-// refused.
+// file without gap or overlap. Element types that the format does not have, and more than
+// four axes, are refused.
 SafetensorsTable parse_safetensors_header(std::string_view header, uint64_t file_size,
                                           std::string_view where);
 

@@ -28,6 +28,9 @@ void check_tensor(const StoredModel& model, const WeightInfo& want) {
   check(it != model.tensors.end(), "{}: tensor {} is missing, config.json asks for it", model.path,
         want.name);
   const StoredTensor& have = it->second;
+  check(have.foreign_type.empty(),
+        "{}: tensor {} has dtype {}; BF16, F16 and F32 weights are supported", have.file->path(),
+        want.name, have.foreign_type);
   check(have.shape == want.shape, "{}: tensor {} has the shape {}, config.json asks for {}",
         have.file->path(), want.name, have.shape.str(), want.shape.str());
   check(is_float(have.dtype), "{}: tensor {} is {}; bfloat16, float16 and float32 are supported",

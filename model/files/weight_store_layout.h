@@ -25,6 +25,7 @@ struct StoredTensor {
   int64_t tile_rows = 0, tile_cols = 0;
   std::vector<uint64_t> tiles;  // the offset of each, row by row of the grid
   std::string name;
+  std::string foreign_type;    // SafetensorsEntry's; nobody can read such a tensor
   std::vector<uint64_t> sums;  // of the tiles (tile_sums.h); empty: the file has none
   // Instead of tiles where the file has an unusual layout: writes the part densely, in `dtype`.
   std::function<void(const ShardSpec& part, void* out)> read_part;

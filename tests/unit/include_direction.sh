@@ -10,13 +10,13 @@ cd "$1" || exit 1
 # room above it. A file, or a pair of .h and .cpp, that stands higher than the rest of its folder has a line of its own.
 rooms='
 base/hash                   hash.h sha256.h xxh64.h
-base                        ascii.h check.h check_call.h durable_file.h exception_text.h heartbeat.h input_file.h
+base                        ascii.h check.h check_call.h durable_file.h exception_text.h foreign_format.h heartbeat.h input_file.h
                             json_fields.h json_tree.h line_reader.h nearest_name.h numbers.h output_file.h
-                            output_stage.h printable.h random.h staged_file.h utf8.h version_row.h write_all.h
+                            output_stage.h printable.h random.h read_any.h staged_file.h utf8.h version_row.h write_all.h
                             write_signals.h
 
-kernels                     backend.h call_timer.h draw.h dtype.h energy_meter.h few_rows.h layer_parts.h ops.h pages.h position_split.h
-                            tensor.h fused_decode.h device_thread.h
+kernels                     backend.h call_timer.h draw.h dtype.h energy_meter.h few_rows.h layer_parts.h no_token.h ops.h pages.h
+                            position_split.h tensor.h fused_decode.h device_thread.h
                             | device_api.h linear_tuning.h op_declarations.inl op_table.inl
 kernels/cpu/simd            | simd.h
 kernels/cpu                 | cpu_backend.h

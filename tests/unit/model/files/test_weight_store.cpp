@@ -208,6 +208,25 @@ TEST_CASE("weight store: missing, extra and misshapen tensors are named") {
   tensors["model.norm.weight"] = {"I32", {64}, std::string(256, '\0')};
   rewrite(folder.path(), tensors);
   CHECK(contains(open_error(folder.path()), "tensor model.norm.weight is int32"));
+  tensors["model.norm.weight"] = {"F8_E4M3", {64}, std::string(64, '\0')};
+  rewrite(folder.path(), tensors);
+  CHECK(contains(open_error(folder.path()), "tensor model.norm.weight has dtype F8_E4M3"));
+}
+
+TEST_CASE("weight store: what a folder has in the place of safetensors is said") {
+  TemporaryFolder folder;
+  write_model(folder.path());
+  fs::remove(folder / "model.safetensors");
+  auto check_says = [&](const char* name, std::string_view what) {
+    write_text(folder / name, "x");
+    CHECK(contains(open_error(folder.path()), what));
+    fs::remove(folder / name);
+  };
+  check_says("notes.txt", "other weight formats are not supported");
+  check_says("pytorch_model.bin", "pytorch_model.bin is PyTorch's: save the model again");
+  check_says("model-q4.gguf", "model-q4.gguf is of another program");
+  check_says("model-00001-of-00002.safetensors", "there is model-00001-of-00002.safetensors alone");
+  check_says("adapter_config.json", "it holds an adapter");
 }
 
 TEST_CASE("weight store: buffers that programs save beside the parameters are left out") {
@@ -217,10 +236,11 @@ TEST_CASE("weight store: buffers that programs save beside the parameters are le
   for (const char* name : {"model.layers.0.self_attn.rotary_emb.inv_freq", "model.causal_mask",
                            "model.layers.1.self_attn.bias", "model.layers.1.self_attn.masked_bias"})
     tensors[name] = {"F32", {2}, std::string(8, '\0')};
+  tensors["model.layers.0.self_attn.bias"] = {"BOOL", {1, 1, 2, 2}, std::string(4, '\1')};
   rewrite(folder.path(), tensors);
   std::vector<std::string> notes = WeightStore::open(folder.path()).notes();
   REQUIRE(notes.size() == 1);
-  CHECK(notes[0] == folder.path() + ": 4 tensors are not used, model.causal_mask among them");
+  CHECK(notes[0] == folder.path() + ": 5 tensors are not used, model.causal_mask among them");
   convert(folder.path(), folder / "m.h5", {});
   CHECK(WeightStore::open(folder / "m.h5").notes().empty());
   // A parameter is another model's.
