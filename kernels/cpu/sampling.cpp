@@ -5,6 +5,7 @@
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/sampling_rows.h"
 #include "kernels/cpu/simd/simd.h"
+#include "kernels/no_token.h"
 
 namespace ll::cpu {
 namespace {
@@ -167,8 +168,9 @@ void choose(Stream, const ChooseArgs& a) {
       const Candidate& other = a.gathered[rank * a.num_rows + r];
       if (better(other, best)) best = other;
     }
-    a.tokens[r] = best.token;
-    if (host_tokens) host_tokens[r] = best.token;
+    int32_t token = best.score == -kInfinity ? kNoToken : best.token;
+    a.tokens[r] = token;
+    if (host_tokens) host_tokens[r] = token;
     int32_t slot = a.rows[r].slot;
     if (slot < 0) continue;
     a.last_tokens[slot] = best.token;

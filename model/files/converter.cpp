@@ -11,11 +11,13 @@
 
 #include "base/check_call.h"
 #include "base/hash/sha256.h"
+#include "base/json_tree.h"
 #include "base/output_stage.h"
 #include "base/write_all.h"
 #include "model/files/file_hasher.h"
 #include "model/files/weight_store.h"
 #include "model/files/weight_store_writer.h"
+#include "model/files/weight_values.h"
 #include "model/text/tokenizer.h"
 
 namespace ll {
@@ -117,9 +119,10 @@ std::vector<std::string> names_of(const std::vector<WeightFilePlan>& files) {
 using SumsByTensor = std::map<std::string, std::vector<uint64_t>>;
 
 // One band of tiles at a time: its rows are read whole, then cut into the tiles. Returns the sums
-// of the tiles.
+// of the tiles; `num_bad` grows by the values that are NaN or infinite.
 std::vector<uint64_t> write_tensor(const WeightStore& source, const std::string& name,
-                                   const StoredTensor& place, OutputFile& file, Meter& meter) {
+                                   const StoredTensor& place, OutputFile& file, Meter& meter,
+                                   int64_t& num_bad) {
   std::vector<uint64_t> sums;
   auto element = static_cast<int64_t>(size_of(place.dtype));
   int64_t row_bytes = place.cols() * element, tile_row_bytes = place.tile_cols * element;
@@ -128,6 +131,7 @@ std::vector<uint64_t> write_tensor(const WeightStore& source, const std::string&
   for (int64_t i = 0; i < place.grid_rows(); ++i) {
     ShardSpec rows = {{i * place.tile_rows, place.tile_rows}, {0, place.cols()}};
     source.read(name, rows, place.dtype, band.data());
+    num_bad += num_not_finite(place.dtype, band);
     for (int64_t j = 0; j < place.grid_cols(); ++j) {
       for (int64_t r = 0; r < place.tile_rows; ++r)
         std::memcpy(tile.data() + r * tile_row_bytes,
@@ -145,7 +149,8 @@ std::vector<uint64_t> write_tensor(const WeightStore& source, const std::string&
 // Returns the sums of each file, in their order.
 std::vector<SumsByTensor> write_tensors(const WeightStore& source,
                                         const std::vector<WeightFilePlan>& files,
-                                        const OutputStage& stage, Meter& meter) {
+                                        const OutputStage& stage, Meter& meter,
+                                        std::vector<std::string>& not_finite) {
   std::vector<SumsByTensor> all;
   for (const WeightFilePlan& plan : files) {
     SumsByTensor& sums = all.emplace_back();
@@ -156,7 +161,9 @@ std::vector<SumsByTensor> write_tensors(const WeightStore& source,
     for (const PlannedTensor& tensor : plan.tensors) {
       const StoredTensor& place = places.at(tensor.info.name);
       ensure(!place.tiles.empty(), "the library laid a tensor out without tiles");
-      sums[tensor.info.name] = write_tensor(source, tensor.info.name, place, file, meter);
+      int64_t num_bad = 0;
+      sums[tensor.info.name] = write_tensor(source, tensor.info.name, place, file, meter, num_bad);
+      if (num_bad > 0) not_finite.push_back(tensor.info.name);
     }
   }
   return all;
@@ -240,6 +247,8 @@ ConvertReport convert(const std::string& source_path, const std::string& target,
   // What a job would refuse is said now.
   if (!source.tokenizer_json().empty())
     Tokenizer::from_json(source.tokenizer_json(), source_path + ": tokenizer.json");
+  if (!source.tokenizer_config_json().empty())
+    JsonTree::parse(source.tokenizer_config_json(), source_path + ": tokenizer_config.json");
   std::vector<WeightFilePlan> files = plan_files(source, target, options.shard_size);
   std::vector<std::string> names = names_of(files);
   uint64_t bytes = bytes_of(files);
@@ -252,7 +261,9 @@ ConvertReport convert(const std::string& source_path, const std::string& target,
     create_weight_file(staged);
   }
   Meter writing(options, "writing", bytes);
-  std::vector<SumsByTensor> sums = write_tensors(source, files, stage, writing);
+  std::vector<std::string> notes = source.notes(), not_finite;
+  std::vector<SumsByTensor> sums = write_tensors(source, files, stage, writing, not_finite);
+  if (!not_finite.empty()) notes.push_back(not_finite_message(not_finite));
   std::map<std::string, std::string> hashes = finish_hashes(hasher, source.texts(), options);
   std::string set = name_of_set(hashes, files);
   for (size_t i = 0; i < names.size(); ++i)
@@ -266,7 +277,7 @@ ConvertReport convert(const std::string& source_path, const std::string& target,
   }
   stage.commit(names);
   return {static_cast<int64_t>(source.weights().size()), static_cast<int64_t>(files.size()), bytes,
-          source.notes()};
+          std::move(notes)};
 }
 
 }  // namespace ll

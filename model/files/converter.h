@@ -24,7 +24,7 @@ struct ConvertReport {
   int64_t num_tensors = 0;
   int64_t num_files = 0;
   uint64_t bytes = 0;                   // of the tensors
-  std::vector<std::string> notes = {};  // WeightStore's, of the source
+  std::vector<std::string> notes = {};  // what a user should know of the source
 };
 
 // Writes the model in `source`, a Hugging Face folder (or a weight file, to split or join it), to

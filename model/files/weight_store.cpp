@@ -11,6 +11,7 @@
 #include "base/hash/sha256.h"
 #include "base/printable.h"
 #include "model/files/weight_store_layout.h"
+#include "model/files/weight_values.h"
 
 namespace ll {
 
@@ -167,23 +168,43 @@ std::string WeightStore::digest() const {
   return hash.hex();
 }
 
+namespace {
+
+// Calls take(values) with all values of a tensor, tile by tile where it has tiles.
+template <class Take>
+void read_through(const StoredTensor& t, TileSums& sums, const Take& take) {
+  constexpr int64_t kBytes = 4 << 20;
+  bool has_tiles = !t.sums.empty();
+  auto element = static_cast<int64_t>(size_of(t.dtype));
+  int64_t cols = has_tiles ? t.tile_cols : t.cols();
+  int64_t rows = has_tiles ? t.tile_rows : std::max<int64_t>(1, kBytes / (cols * element));
+  std::vector<std::byte> values;
+  for (int64_t row = 0; row < t.rows(); row += rows)
+    for (int64_t col = 0; col < t.cols(); col += cols) {
+      ShardSpec part = {{row, std::min(rows, t.rows() - row)}, {col, cols}};
+      values.resize(static_cast<size_t>(part.rows.size * cols * element));
+      read_stored(t, part, t.dtype, values.data(), has_tiles ? &sums : nullptr);
+      take(std::span<const std::byte>(values));
+    }
+}
+
+}  // namespace
+
 WeightStore::Verified WeightStore::verify(
     const std::function<void(uint64_t done, uint64_t total)>& progress) const {
   Verified verified;
   uint64_t total = 0;
   for (const auto& [name, t] : stored_->tensors) total += t.bytes();
   TileSums sums;
-  std::vector<std::byte> tile;
   for (const auto& [name, t] : stored_->tensors) {
-    if (t.sums.empty()) ++verified.num_without_sum, total -= t.bytes();
-    for (size_t i = 0; i < t.sums.size(); ++i) {
-      auto row = static_cast<int64_t>(i) / t.grid_cols() * t.tile_rows,
-           col = static_cast<int64_t>(i) % t.grid_cols() * t.tile_cols;
-      tile.resize(static_cast<size_t>(t.tile_rows * t.tile_cols) * size_of(t.dtype));
-      read_stored(t, {{row, t.tile_rows}, {col, t.tile_cols}}, t.dtype, tile.data(), &sums);
-      verified.bytes += tile.size();
+    if (t.sums.empty()) ++verified.num_without_sum;
+    int64_t bad = 0;
+    read_through(t, sums, [&](std::span<const std::byte> values) {
+      bad += num_not_finite(t.dtype, values);
+      verified.bytes += values.size();
       if (progress) progress(verified.bytes, total);
-    }
+    });
+    check(bad == 0, "{}: {}", path(), not_finite_message({name}));
   }
   return verified;
 }

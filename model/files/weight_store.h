@@ -75,10 +75,11 @@ class WeightStore {
 
   struct Verified {
     uint64_t bytes = 0;           // that are what was converted
-    int64_t num_without_sum = 0;  // tensors that nothing can be said of
+    int64_t num_without_sum = 0;  // tensors that were not compared
   };
-  // Reads all weights and holds them against the file's checksums. `progress` gets bytes done, of
-  // how many. Throws Error that names the first damaged tensor.
+  // Reads all weights and holds them against the file's checksums, where it has them. `progress`
+  // gets bytes done, of how many. Throws Error that names the first tensor that is damaged, or has
+  // values that are NaN or infinite.
   Verified verify(const std::function<void(uint64_t done, uint64_t total)>& progress) const;
 
  private:

@@ -104,6 +104,11 @@ void Desk::take_token(DrawnToken drawn, Taken& taken) {
   auto index = static_cast<size_t>(int64_t{prompt_index} * r.params.n + drawn.sequence.index);
   std::optional<TextOutput>& text = job->texts.at(index);
   if (!text) return;  // behind its end
+  if (drawn.finish_reason == FinishReason::kFailed) {
+    int64_t key = job->answer.key;
+    Cost cost = job->answer.usage.cost.value_or(Cost{});
+    return taken.failures.push_back({key, cost, close(key)});
+  }
   ++num_output_tokens_;
   Choice& choice = job->answer.choices[index];
   choice.token_ids.push_back(drawn.token);

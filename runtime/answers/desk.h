@@ -4,6 +4,7 @@
 // file.
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -21,6 +22,16 @@ struct Answer {
   Usage usage;
 };
 
+// A request for which no token could be drawn.
+struct Failure {
+  int64_t key = 0;
+  Cost cost;  // where it is counted
+  std::vector<int64_t> engine_requests;
+};
+constexpr std::string_view kNoTokenDrawn =
+    "no token could be drawn: of those that the request allows none has a logit that is a number; "
+    "the weights may be damaged, see litelang verify";
+
 class Desk {
  public:
   // The tokenizer outlives the desk; null: answers have tokens and no text.
@@ -37,6 +48,9 @@ class Desk {
     // Sequences that a stop string ended: whoever runs them is told before the next step. Tokens
     // that come all the same are ignored.
     std::vector<SequenceId> ends;
+    // Requests that came to nothing, kNoTokenDrawn says why. They are closed; their engine requests
+    // need not run on.
+    std::vector<Failure> failures;
   };
   Taken take(StepEvents events);
 

@@ -4,8 +4,16 @@
 
 #include <filesystem>
 
+#include "base/json_tree.h"
+
 namespace ll {
 namespace {
+
+bool has_template(const ModelTexts& texts) {
+  if (!texts.chat_template.empty()) return true;
+  const std::string& config = texts.tokenizer_config_json;
+  return !config.empty() && JsonTree::parse(config, "").find("chat_template") != nullptr;
+}
 
 // The chat template, or why there is none.
 std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::string& reason) {
@@ -17,6 +25,7 @@ std::optional<ChatTemplate> find_chat_template(const ModelTexts& texts, std::str
                                        texts.chat_template);
   } catch (const Error& e) {
     reason = fmt::format("messages: {}", e.what());
+    if (has_template(texts)) fmt::print(stderr, "litelang: {}; chats are refused\n", e.what());
   }
   return std::nullopt;
 }
@@ -32,6 +41,8 @@ ApiContext::ApiContext(const EngineConfig& config, const ModelFiles& files, int6
       "tokenizer.json: it has token ids up to {}, but the model's vocab_size is {}: the tokenizer "
       "belongs to another model",
       tokenizer ? tokenizer->vocab_size() - 1 : 0, files.config.vocab_size);
+  const std::string& tokenizer_config = files.texts.tokenizer_config_json;
+  if (!tokenizer_config.empty()) JsonTree::parse(tokenizer_config, "tokenizer_config.json");
   chat_template = find_chat_template(files.texts, context.no_chat_reason);
   auto limit = [&](int64_t wanted) {
     return wanted > 0 ? std::min(wanted, max_length) : max_length;

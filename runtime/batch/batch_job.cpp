@@ -153,6 +153,11 @@ void BatchJob::take(StepEvents events) {
   Desk::Taken taken = desk_.take(std::move(events));
   for (SequenceId sequence : taken.ends) pool_.end(sequence);
   for (const Answer& answer : taken.answers) write(answer);
+  for (const Failure& failure : taken.failures) {
+    for (int64_t request : failure.engine_requests) pool_.cancel(request);
+    given_back_ += failure.cost;
+    fail(failure.key, custom_ids_.extract(failure.key).mapped(), kNoTokenDrawn);
+  }
 }
 
 void BatchJob::write(const Answer& answer) {

@@ -54,6 +54,7 @@ void BenchRun::take(StepEvents events) {
     seen_.num_steps += step.steps;
   }
   Desk::Taken taken = desk_.take(std::move(events));
+  check(taken.failures.empty(), "{}", kNoTokenDrawn);
   BenchClock::time_point now = setup_.now();
   for (const Delta& delta : taken.deltas) {
     size_t index = num_tokens_[static_cast<size_t>(delta.key * n_ + delta.choice)]++;

@@ -44,6 +44,7 @@ inline bool is_before(const Request& a, const Request& b) {
   return std::pair(a.priority, a.id) < std::pair(b.priority, b.id);
 }
 
-enum class FinishReason : uint8_t { kNone, kStop, kLength, kAborted };
+// kFailed: no token could be drawn.
+enum class FinishReason : uint8_t { kNone, kStop, kLength, kAborted, kFailed };
 
 }  // namespace ll

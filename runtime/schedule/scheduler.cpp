@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "kernels/no_token.h"
 #include "runtime/schedule/admission.h"
 
 namespace ll {
@@ -313,10 +314,11 @@ StepEvents Scheduler::commit(PlannedStep step, StepResult result) {
     --s->num_in_flight;
     // The row was planned before the end was known.
     if (s->state == Sequence::State::kFinished) continue;
-    s->tokens.push_back(result.tokens[i]);
-    FinishReason reason = s->finish_after_last_token();
-    events.tokens.push_back({s->id(), result.tokens[i], reason});
-    if (s->params().logprobs >= 0 && !result.logprobs.empty())
+    bool is_drawn = result.tokens[i] != kNoToken;
+    s->tokens.push_back(is_drawn ? result.tokens[i] : 0);
+    FinishReason reason = is_drawn ? s->finish_after_last_token() : FinishReason::kFailed;
+    events.tokens.push_back({s->id(), s->tokens.back(), reason});
+    if (is_drawn && s->params().logprobs >= 0 && !result.logprobs.empty())
       events.tokens.back().logprob = std::move(result.logprobs[i]);
     if (reason != FinishReason::kNone) finish(s);
   }

@@ -75,6 +75,8 @@ void OpenRequests::take(const StepNews& news) {
   for (const Delta& delta : news.deltas) take_delta(delta, now);
   metrics_.set_load(news.stats, last_key_ - news.num_taken);
   for (const Answer& answer : news.answers) take_answer(answer, now);
+  for (int64_t key : news.failures)
+    fail(key, {.status = 500, .message = std::string(kNoTokenDrawn), .code = "no_token_drawn"});
 }
 
 void OpenRequests::take_delta(const Delta& delta, Clock::time_point now) {

@@ -125,6 +125,11 @@ void ServeLoop::cancel_now(int64_t key) {
   requests_.erase(found);
 }
 
+void ServeLoop::forget(int64_t key) {
+  auto requests = requests_.extract(key);
+  for (int64_t request : requests.mapped()) keys_.erase(request);
+}
+
 void ServeLoop::take(StepEvents events) {
   StepNews news;
   bool has_news = std::exchange(has_orders_, false) || !events.is_empty();
@@ -133,9 +138,11 @@ void ServeLoop::take(StepEvents events) {
   for (const StepWork& work : events.steps) news.work += work;
   Desk::Taken taken = desk_.take(std::move(events));
   for (SequenceId sequence : taken.ends) pool_.end(sequence);
-  for (const Answer& answer : taken.answers) {
-    auto requests = requests_.extract(answer.key);
-    for (int64_t request : requests.mapped()) keys_.erase(request);
+  for (const Answer& answer : taken.answers) forget(answer.key);
+  for (const Failure& failure : taken.failures) {
+    for (int64_t request : failure.engine_requests) pool_.cancel(request);
+    forget(failure.key);
+    news.failures.push_back(failure.key);
   }
   news.stats = pool_.stats();
   if (!has_news && is_alike(news.stats, told_)) return;

@@ -20,6 +20,7 @@ struct StepNews {
   std::vector<int64_t> started;  // keys, once for each of a request's prompts
   std::vector<Delta> deltas;
   std::vector<Answer> answers;
+  std::vector<int64_t> failures;  // keys: kNoTokenDrawn
   SchedulerStats stats;
   GroupTimes times;
   StepWork work;          // of the steps that were launched
@@ -62,6 +63,7 @@ class ServeLoop {
   void submit_now(Order order);
   void cancel_now(int64_t key);
   void take(StepEvents events);
+  void forget(int64_t key);
   void look_at_ranks(const std::function<std::string()>& look);
 
   ReplicaPool& pool_;

@@ -72,7 +72,8 @@ class BrokenModel {
       std::filesystem::copy(entry.path(), folder_.path(entry.path().filename()));
     folder_.write(replaced, text);
   }
-  std::string set() const { return "model.path=" + folder_.path(""); }
+  std::string path() const { return folder_.path(""); }
+  std::string set() const { return "model.path=" + path(); }
 
  private:
   TempFolder folder_;
@@ -214,6 +215,30 @@ TEST_CASE("weight files that are missing, cut short or damaged") {
   CHECK(run({program("litelang"), "verify", model_file("tiny-qwen2-docs")}).exit_code == 0);
 }
 
+TEST_CASE("weights that are no numbers: requests end with an error, and verify names the tensor") {
+  std::string weights = tiny("model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, weights.data(), 8);
+  Json place = Json::parse(weights.substr(8, header))["model.layers.1.input_layernorm.weight"];
+  size_t at = 8 + header + place["data_offsets"][0].get<size_t>();
+  weights[at] = '\xc0', weights[at + 1] = '\x7f';
+  BrokenModel model("model.safetensors", weights);
+  BatchFiles files(jsonl({completion("a", "The kernel", {{"max_tokens", 4}, {"n", 2}}),
+                          completion("b", "A scheduler", {{"temperature", 0}, {"logprobs", 2}})}));
+  Process process(files.command({.np = 2, .sets = {model.set()}}));
+  Outcome o = process.wait(std::chrono::seconds(60));
+  INFO(o.err);
+  CHECK_FALSE(o.timed_out);
+  std::vector<std::string> lines = BatchFiles::sorted(files.out);
+  REQUIRE(lines.size() == 2);
+  for (const std::string& line : lines)
+    CHECK(line.find("no token could be drawn") != std::string::npos);
+  Outcome verify = run({program("litelang"), "verify", model.path()});
+  CHECK(verify.exit_code == kError);
+  CHECK(verify.err.find("NaN or infinite values in model.layers.1.input_layernorm.weight") !=
+        std::string::npos);
+}
+
 TEST_CASE("safetensors whose headers lie") {
   std::string sound = tiny("model.safetensors");
   auto check_weights = [](const std::string& bytes, const std::string& part = "model.safetensors") {
@@ -250,6 +275,7 @@ TEST_CASE("broken tokenizers and model descriptions") {
   check_text("config.json",
              replaced(tiny("config.json"), "\"hidden_size\": 256", "\"hidden_size\": 250"));
   check_text("config.json", replaced(tiny("config.json"), "\"qwen2\"", "\"llama\""));
+  check_text("tokenizer_config.json", "{\"chat_template\": \"x");
   check_text("generation_config.json", "{\"temperature\": \"hot\"}");
   check_text("generation_config.json", "{\"eos_token_id\": [8000, 8192]}");
 }

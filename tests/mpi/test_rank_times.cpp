@@ -41,9 +41,11 @@ GroupTimes run(bool is_timed) {
   RunnerRig rig(setup, mpi().world());
   if (is_timed) rig.runner.time_steps();
   Watchdog watchdog(std::chrono::seconds(120), "test");
-  if (mpi().world().rank() > 0) return run_worker(rig.runner, rig.grid.replica(), watchdog), GroupTimes();
-  Engine engine({.max_num_seqs = 8, .max_num_batched_tokens = 64, .num_pages = 200, .page_span = 16},
-                /*async=*/true, rig.runner, rig.grid.replica(), watchdog);
+  if (mpi().world().rank() > 0)
+    return run_worker(rig.runner, rig.grid.replica(), watchdog), GroupTimes();
+  Engine engine(
+      {.max_num_seqs = 8, .max_num_batched_tokens = 64, .num_pages = 200, .page_span = 16},
+      /*async=*/true, rig.runner, rig.grid.replica(), watchdog);
   engine.add(greedy_request(1, make_prompt(20, 1), 30));
   while (engine.has_work()) {
     std::this_thread::sleep_for(kLate);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/random.h"
+#include "kernels/no_token.h"
 #include "tests/ops/draw_tokens.h"
 #include "tests/support/device.h"
 
@@ -146,6 +147,22 @@ TEST_CASE("a draw depends on seed and position, not on batch or sharding") {
   for (size_t i = 0; i < rows.size(); ++i)
     CHECK(draw_tokens(one, {rows[i]}, kVocab, 1)[0] == together[i]);
   CHECK(std::set<int32_t>(together.begin(), together.end()).size() > 9);
+}
+
+TEST_CASE("where no logit is a number no token is chosen, and the slot keeps a valid one") {
+  constexpr size_t kVocab = 1000;
+  std::vector<SamplingRow> rows(3);
+  for (int32_t r = 0; r < 3; ++r) rows[static_cast<size_t>(r)].slot = r;
+  rows[1].temperature = 1;
+  std::vector<float> logits(3 * kVocab, NAN);
+  std::fill(logits.end() - kVocab, logits.end(), -INFINITY);
+  auto check_none = [&](size_t shards) {
+    CHECK(sample(logits, rows, kVocab, shards) == std::vector<int32_t>(3, kNoToken));
+  };
+  check_none(1);
+  check_none(4);
+  logits[77] = logits[kVocab + 77] = logits[2 * kVocab + 77] = -5;  // one number among them
+  CHECK(sample(logits, rows, kVocab, 4) == std::vector<int32_t>(3, 77));
 }
 
 TEST_CASE("penalties, edits and counts") {

@@ -70,6 +70,7 @@ class RigDesk {
 
   void step() {
     Desk::Taken taken = desk_.take(runner_.step());
+    ensure(taken.failures.empty(), "a token could not be drawn");
     for (SequenceId ended : taken.ends) runner_.end(ended);
     for (Delta& d : taken.deltas) {
       RigAnswer& a = outcome_.answers[{d.key, d.choice}];

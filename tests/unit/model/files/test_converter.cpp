@@ -285,6 +285,33 @@ TEST_CASE("converter: a tokenizer that no job could use is refused") {
   }
 }
 
+TEST_CASE("converter: a tokenizer_config.json that is no JSON is refused") {
+  TemporaryFolder folder;
+  write_model(folder / "hf");
+  write_text(folder / "hf/tokenizer_config.json", R"({"chat_template": "x)");
+  CHECK(contains(convert_error(folder / "hf", folder / "m.h5"), "hf: tokenizer_config.json: "));
+  CHECK(!fs::exists(folder / "m.h5"));
+}
+
+TEST_CASE("converter: tensors with values that are no numbers are named, by verify as well") {
+  TemporaryFolder folder;
+  RawTensors tensors = write_model(folder / "hf");
+  for (auto& [name, tensor] : tensors) std::fill(tensor.bytes.begin(), tensor.bytes.end(), '\x3f');
+  auto write = [&] { write_text(folder / "hf/model.safetensors", safetensors_of(tensors)); };
+  write();
+  CHECK(convert(folder / "hf", folder / "sound.h5", {}).notes.empty());
+  CHECK(error_of([&] { WeightStore::open(folder / "sound.h5").verify({}); }).empty());
+  std::string& norm = tensors.at("model.norm.weight").bytes;
+  norm[10] = '\x80', norm[11] = '\xff';  // minus infinity
+  write();
+  constexpr std::string_view kWhat = "NaN or infinite values in model.norm.weight: ";
+  std::vector<std::string> notes = convert(folder / "hf", folder / "m.h5", {}).notes;
+  REQUIRE(notes.size() == 1);
+  CHECK(contains(notes[0], kWhat));
+  for (const char* model : {"m.h5", "hf"})
+    CHECK(contains(error_of([&] { WeightStore::open(folder / model).verify({}); }), kWhat));
+}
+
 TEST_CASE("converter: what a killed conversion left is removed, what runs is not") {
   TemporaryFolder folder;
   write_model(folder / "hf");

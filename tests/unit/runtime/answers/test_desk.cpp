@@ -379,3 +379,19 @@ TEST_CASE("desk: answers have no cost where nobody shares it out") {
   CHECK_FALSE(rig.answers.at(0).usage.cost.has_value());
   CHECK(rig.desk.unshared_cost().device_seconds == 0);
 }
+
+TEST_CASE("desk: a request of which no token can be drawn comes to nothing, the others go on") {
+  Desk desk(&tiny_docs(), {kEnd});
+  auto bad = desk.open(1, request_of({{1, 2}, {3}}, 2)), good = desk.open(2, request_of({{4}}));
+  desk.take(tokens_of({bad[0]->id, 0}, {5, 6}));
+  StepEvents events = tokens_of({bad[0]->id, 1}, {0}, FinishReason::kFailed);
+  events.append(tokens_of({bad[1]->id, 0}, {0}, FinishReason::kFailed));  // it is closed by now
+  events.append(tokens_of({good[0]->id, 0}, {7}, FinishReason::kLength));
+  Desk::Taken taken = desk.take(std::move(events));
+  REQUIRE(taken.failures.size() == 1);
+  CHECK(taken.failures[0].key == 1);
+  CHECK(taken.failures[0].engine_requests == std::vector<int64_t>{bad[0]->id, bad[1]->id});
+  REQUIRE(taken.answers.size() == 1);
+  CHECK(taken.answers[0].key == 2);
+  CHECK(desk.num_open() == 0);
+}

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/check.h"
+#include "kernels/no_token.h"
 #include "runtime/schedule/admission.h"
 #include "runtime/schedule/scheduler.h"
 #include "tests/unit/runtime/schedule/scheduler_simulation.h"
@@ -345,4 +346,24 @@ TEST_CASE("the peak of what runs") {
   CHECK(peak_pages({{10, 20}, {50, 5}}, 1) == 70);    // both at the second's end: 15 + 55
   CHECK(peak_pages({{10, 100}, {50, 5}}, 1) == 110);  // the first alone at its end
   CHECK(peak_pages({{1, 0}, {1, 0}}, 16) == 2);
+}
+
+TEST_CASE("a sequence for which no token is drawn ends there, and frees its pages") {
+  Scheduler scheduler(
+      {.max_num_seqs = 4, .max_num_batched_tokens = 64, .num_pages = 20, .page_span = 4});
+  scheduler.add(make_request(1, {5, 6, 7}, 10, 1));
+  scheduler.add(make_request(2, {8, 9}, 10, 1));
+  PlannedStep step = scheduler.plan();
+  REQUIRE(step.plan.samples.size() == 2);
+  PlannedStep ahead = scheduler.plan();  // planned before anything is known of the first
+  StepEvents events = scheduler.commit(std::move(step), {.tokens = {kNoToken, 3}});
+  REQUIRE(events.tokens.size() == 2);
+  CHECK(events.tokens[0].sequence == SequenceId{1, 0});
+  CHECK(events.tokens[0].finish_reason == FinishReason::kFailed);
+  CHECK(events.tokens[1].finish_reason == FinishReason::kNone);
+  events = scheduler.commit(std::move(ahead), {.tokens = {kNoToken, 4}});
+  REQUIRE(events.tokens.size() == 1);
+  CHECK(events.tokens[0].sequence == SequenceId{2, 0});
+  scheduler.check_integrity();
+  CHECK(scheduler.stats().num_running == 1);
 }
