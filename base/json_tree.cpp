@@ -16,7 +16,10 @@ using Kind = JsonTree::Kind;
 
 // What to do about a text whose first `position` bytes are not the beginning of any JSON.
 std::string_view advice_on(std::string_view text, size_t position, std::string_view why) {
-  if (position > text.size()) return "it is cut off, or goes on in another line";
+  if (position > text.size())
+    return text.starts_with('[')
+               ? "it is cut off, or a list: write it one value a line, as jq -c '.[]' does"
+               : "it is cut off, or goes on in another line";
   std::string_view rest = text.substr(position - 1);
   auto begins_with = [&](auto... words) { return (rest.starts_with(words) || ...); };
   if (begins_with("NaN", "Infinity"))

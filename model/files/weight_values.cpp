@@ -34,9 +34,9 @@ int64_t num_not_finite(DType dtype, std::span<const std::byte> values) {
 }
 
 std::string not_finite_message(const std::vector<std::string>& tensors) {
-  return fmt::format("NaN or infinite values in {}{}: no answers can come of them; get the files again",
-                     tensors.at(0),
-                     tensors.size() > 1 ? fmt::format(" and {} others", tensors.size() - 1) : "");
+  return fmt::format(
+      "NaN or infinite values in {}{}: no answers can come of them; get the files again",
+      tensors.at(0), tensors.size() > 1 ? fmt::format(" and {} others", tensors.size() - 1) : "");
 }
 
 }  // namespace ll

@@ -366,4 +366,6 @@ TEST_CASE("a sequence for which no token is drawn ends there, and frees its page
   CHECK(events.tokens[0].sequence == SequenceId{2, 0});
   scheduler.check_integrity();
   CHECK(scheduler.stats().num_running == 1);
+  scheduler.end({2, 0});
+  CHECK_FALSE(scheduler.has_work());
 }
