@@ -157,12 +157,12 @@ TEST_CASE("where no logit is a number no token is chosen, and the slot keeps a v
   std::vector<float> logits(3 * kVocab, NAN);
   std::fill(logits.end() - kVocab, logits.end(), -INFINITY);
   auto check_none = [&](size_t shards) {
-    CHECK(sample(logits, rows, kVocab, shards) == std::vector<int32_t>(3, kNoToken));
+    CHECK(draw_tokens(logits, rows, kVocab, shards) == std::vector<int32_t>(3, kNoToken));
   };
   check_none(1);
   check_none(4);
   logits[77] = logits[kVocab + 77] = logits[2 * kVocab + 77] = -5;  // one number among them
-  CHECK(sample(logits, rows, kVocab, 4) == std::vector<int32_t>(3, 77));
+  CHECK(draw_tokens(logits, rows, kVocab, 4) == std::vector<int32_t>(3, 77));
 }
 
 TEST_CASE("penalties, edits and counts") {
