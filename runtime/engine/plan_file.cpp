@@ -177,7 +177,11 @@ std::optional<PlanRecording::Entry> PlanRecording::next() {
   if (!kind || has_ended_) return std::nullopt;
   Entry entry;
   if (kind == kPlan) {
-    entry.plan = StepPlan::decode_from(words);
+    try {
+      entry.plan = StepPlan::decode_from(words);
+    } catch (const Error&) {  // its checksum may be right all the same
+      return tear("is damaged");
+    }
     entry.step = last_step_ = entry.plan->id;
     return entry;
   }
