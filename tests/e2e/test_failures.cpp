@@ -38,7 +38,7 @@ struct Busy {
                                         "scheduler.max_num_seqs=8", grid}},
                               folder.write("in", long_work()), folder.path("out")),
                 {.input = "", .env = {{"LITELANG_FAULT", fault}}}) {
-    if (fault.starts_with("load")) return;
+    if (fault.starts_with("load") || fault.starts_with("communicator")) return;
     auto is_under_way = [&] { return !read_file(folder.path("out.partial")).empty(); };
     bool was_in_time = wait_until(is_under_way, std::chrono::seconds(60));
     INFO(process.err_so_far());
@@ -146,6 +146,14 @@ TEST_CASE("a rank that hangs or is stopped while it loads") {
   kill(stopped.process.rank(1), SIGSTOP);
   stopped.check_ends(fmt::format(
       R"(rank 0 on \S+ \(CPU.*\): no progress for {} s while .*; rank 1 \(process \d+\) is stopped)",
+      kTimeoutSeconds));
+}
+
+// Rank 1 says that it hangs, or rank 0 that waits for it: both name the communicator and its ranks.
+TEST_CASE("a communicator that hangs before the first step") {
+  Busy busy(2, "grid=auto", "communicator:1:0");
+  busy.check_ends(fmt::format(
+      R"(rank [01] on \S+ \(CPU.*\): no progress for {} s while trying the \S+ communicator of ranks 0, 1.*)",
       kTimeoutSeconds));
 }
 
