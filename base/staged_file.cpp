@@ -14,7 +14,7 @@
 namespace ll {
 namespace {
 
-constexpr size_t kBufferBytes = size_t{1} << 20;
+constexpr size_t kStagedBytes = size_t{1} << 20;
 
 }  // namespace
 
@@ -38,7 +38,7 @@ void StagedFile::check_it(bool ok) const {
 
 void StagedFile::write(std::string_view bytes) {
   buffer_.append(bytes);
-  if (buffer_.size() >= kBufferBytes) flush();
+  if (buffer_.size() >= kStagedBytes) flush();
 }
 
 void StagedFile::flush() {

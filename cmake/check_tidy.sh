@@ -15,13 +15,19 @@ tidy=$(command -v clang-tidy-16 || command -v clang-tidy) || {
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# What the build compiles together (cmake/unity.cmake): {"FILE": [the sources that it includes]}.
+united=$(find "$build" -path '*/Unity/unity_*.cxx' -exec grep -H '^#include "' {} + |
+  jq -Rn --arg here "$PWD/" 'reduce (inputs | capture("^(?<file>[^:]+):#include \"(?<source>.*)\"$")) as $one
+    ({}; .[$one.file | if startswith("/") then . else $here + . end] += [$one.source])')
+programs=$(git grep -lE '^int main\(' -- '*.cpp' | jq -Rn --arg root "$PWD/" '[$root + inputs]')
 # A line per group of files that lie in one folder and are compiled with the same flags: its number, tab, and the files.
 # $work/compile_commands.json has a command for each group's file, N.cpp, and for each file alone.
-jq --arg root "$PWD/" --arg folders "^($(echo "${folders[*]}" | tr ' ' '|'))/" --arg work "$work" '
+jq --arg root "$PWD/" --argjson programs "$programs" --argjson united "$united" --arg folders "^($(echo "${folders[*]}" | tr ' ' '|'))/" --arg work "$work" '
   def name: .file | ltrimstr($root);
   def flags: .command | gsub(" -[oc] [^ ]+"; "");
-  [.[] | select((.file | startswith($root) and endswith(".cpp")) and (name | test($folders)))]
-  | unique_by(.file) | group_by([(name | sub("/[^/]*$"; "")), flags]) | to_entries
+  [.[] | .command as $command | .file as $file | ($united[$file] // [$file])[] as $source
+   | .file = $source | .command = ($command | split($file) | join($source)) | select((.file | startswith($root) and endswith(".cpp")) and (name | test($folders)))]
+  | unique_by(.file) | group_by([if IN(.file; $programs[]) then .file else name | sub("/[^/]*$"; "") end, flags]) | to_entries
   | map("\($work)/\(.key).cpp" as $file
       | {key, files: (.value | map(.file)),
          commands: ([.value[0] | .command = "\(flags) -c \($file)" | .file = $file] + .value)})' \

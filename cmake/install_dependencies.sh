@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that are missing here, through apt; does nothing when all are there.
-# usage: install_dependencies.sh [build|format|tidy|fuzz|slurm]...
+# usage: install_dependencies.sh [build|format|tidy|fuzz|slurm|cache]...
 set -euo pipefail
 # Headers of Boost.Beast and Asio: Debian 12 has 1.81 beside an older default, Ubuntu 24.04 1.83.
 boost=libboost1.83-dev
@@ -11,6 +11,7 @@ build=(g++ cmake ninja-build pkg-config git openmpi-bin libopenmpi-dev libhdf5-d
 format=(git clang-format-14)
 tidy=(clang-tidy-16 libomp-16-dev)
 slurm=(slurm-wlm munge)
+cache=(ccache)
 fuzz=(clang-16 libclang-rt-16-dev libomp-16-dev)
 
 wanted=()
@@ -21,7 +22,8 @@ for set in "${@:-build}"; do
     tidy) wanted+=("${tidy[@]}") ;;
     fuzz) wanted+=("${fuzz[@]}") ;;
     slurm) wanted+=("${slurm[@]}") ;;
-    *) echo "install_dependencies: unknown set $set; build, format, tidy, fuzz or slurm" >&2; exit 2 ;;
+    cache) wanted+=("${cache[@]}") ;;
+    *) echo "install_dependencies: unknown set $set; build, format, tidy, fuzz, slurm or cache" >&2; exit 2 ;;
   esac
 done
 

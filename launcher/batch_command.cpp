@@ -8,7 +8,7 @@
 namespace ll {
 namespace {
 
-constexpr KeyOption kOptions[] = {
+constexpr KeyOption kBatchOptions[] = {
     {"-m,--model,--model_path", "model.path"},
     {"-i,--input", "job.input"},
     {"-o,--output", "job.output"},
@@ -31,7 +31,7 @@ int batch_command(const std::vector<std::string>& arguments) {
   CLI::App app(
       "Answers a file of requests (OpenAI's batch format). Option names take - and _ alike.",
       "litelang batch");
-  auto job = parse_job(app, kOptions, arguments);
+  auto job = parse_job(app, kBatchOptions, arguments);
   return job ? run_job_command(*job) : static_cast<int>(ExitCode::kDone);
 }
 

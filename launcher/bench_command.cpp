@@ -47,7 +47,7 @@ struct BenchOption {
   unsigned kinds;
   KeyOption option;
 };
-constexpr BenchOption kOptions[] = {
+constexpr BenchOption kBenchOptions[] = {
     {kAll, {"-m,--model,--model_path", "model.path"}},
     {kAll, {"--load_format", "model.load_format"}},
     {kOneGrid, {"--tp,--tensor_parallel_size,--tp_size", "grid.y"}},
@@ -204,7 +204,7 @@ int bench_command(const std::vector<std::string>& arguments) {
   std::string preset;
   int num_ranks = 0;
   std::vector<KeyOption> options;
-  for (const BenchOption& o : kOptions)
+  for (const BenchOption& o : kBenchOptions)
     if (o.kinds & kind.set) options.push_back(o.option);
   if (kind.set & kSpeeds)
     app.add_option("--preset", preset, "a workload by name; bench --help lists them")

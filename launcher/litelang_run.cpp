@@ -33,7 +33,7 @@
 
 namespace {
 
-struct Arguments {
+struct RunArguments {
   std::string config;
   std::vector<std::string> overrides;
   std::string answer;  // to print instead of running anything
@@ -50,9 +50,9 @@ ll::Program program() {
   return {.version = ll::version_line(), .commit = ll::commit(), .libraries = libraries()};
 }
 
-Arguments parse_arguments(int argc, char** argv) {
+RunArguments parse_arguments(int argc, char** argv) {
   CLI::App app("Runs Qwen2 and Qwen2.5 models on the ranks mpirun or srun starts.", "litelang-run");
-  Arguments a;
+  RunArguments a;
   app.add_option("CONFIG", a.config, "YAML file; see configs/reference.yaml for its keys");
   app.add_option("--set", a.overrides, "key.path=value, over the file's; may be repeated")
       ->allow_extra_args(false);
@@ -88,12 +88,12 @@ bool print_answer(int argc, char** argv) {
 }
 
 // What the arguments of this rank change in the file of rank 0.
-std::string settings(const Arguments& a) {
+std::string settings(const RunArguments& a) {
   return fmt::format("[{}]", fmt::join(a.overrides, " "));
 }
 
 // Rank 0 reads the file, so the others need not see it.
-ll::EngineConfig load_config(const Arguments& a, const ll::MpiGroup& world) {
+ll::EngineConfig load_config(const RunArguments& a, const ll::MpiGroup& world) {
   std::string text =
       world.broadcast_text(world.rank() == 0 ? ll::read_config_file(a.config) : "", 0);
   return ll::read_job_config(text, a.config.empty() ? "--set" : a.config, a.overrides);
@@ -146,7 +146,7 @@ void check_launch(const ll::LaunchClaim& claim, const ll::MpiGroup& world) {
 }
 
 ll::ExitCode run(int argc, char** argv, const ll::LaunchClaim& claim, ll::MpiEnvironment& mpi) {
-  Arguments arguments = parse_arguments(argc, argv);
+  RunArguments arguments = parse_arguments(argc, argv);
   check_launch(claim, mpi.world());
   ll::check_agreement(mpi.world(), "the program", ll::version_line(),
                       "install the same on all hosts");

@@ -18,18 +18,18 @@ namespace {
 
 constexpr int kMaxRanks = 64;
 
-struct Arguments {
+struct PlanArguments {
   std::string model, device = "h200", dtype = "bfloat16";
   double memory_gb = 0, memory_share = 0.9;
   GridQuestion question;
 };
 
-std::optional<Arguments> parse(const std::vector<std::string>& arguments) {
+std::optional<PlanArguments> parse(const std::vector<std::string>& arguments) {
   CLI::App app(
       "Lists the grids a model can run on, what each rank holds, and what steps are expected to "
       "cost. Needs no GPU.",
       "litelang plan");
-  Arguments a;
+  PlanArguments a;
   GridQuestion& q = a.question;
   app.add_option("-m,--model,--model_path", a.model, "weight file (.h5) or folder with config.json")
       ->required();
@@ -49,7 +49,7 @@ std::optional<Arguments> parse(const std::vector<std::string>& arguments) {
   return a;
 }
 
-MachineRates machine_named(const Arguments& a) {
+MachineRates machine_named(const PlanArguments& a) {
   auto machine = known_machine(a.device);
   if (!machine) {
     std::string names;
@@ -61,7 +61,7 @@ MachineRates machine_named(const Arguments& a) {
 }
 
 // As much of a device as ranks take unless told otherwise.
-DeviceMemory memory_of(const Arguments& a, const MachineRates& machine, RunnerOptions& limits) {
+DeviceMemory memory_of(const PlanArguments& a, const MachineRates& machine, RunnerOptions& limits) {
   DeviceMemory memory{
       .available = static_cast<size_t>(static_cast<double>(machine.memory_bytes) * a.memory_share)};
   if (machine.name == "cpu") {

@@ -16,7 +16,7 @@
 namespace ll {
 namespace {
 
-struct Arguments {
+struct RenderArguments {
   std::string model, file;
 };
 
@@ -37,7 +37,7 @@ std::string tokenizer_config(const std::filesystem::path& model, std::string& ji
   return text_of("tokenizer_config.json");
 }
 
-ChatTemplate load_template(const Arguments& a) {
+ChatTemplate load_template(const RenderArguments& a) {
   if (a.model.empty() && a.file.empty())
     fail_usage("--model or --template is missing; --help tells how to use it");
   std::string jinja;
@@ -76,7 +76,7 @@ int render_command(const std::vector<std::string>& arguments) {
       "messages, tools, add_generation_prompt, continue_final_message and chat_template_kwargs, "
       "which may set any variable of the template, bos_token, too.",
       "litelang render");
-  Arguments a;
+  RenderArguments a;
   app.add_option("-m,--model,--model_path", a.model,
                  "weight file (.h5), Hugging Face folder, or tokenizer_config.json")
       ->type_name("");

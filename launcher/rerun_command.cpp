@@ -11,7 +11,7 @@
 namespace ll {
 namespace {
 
-constexpr KeyOption kOptions[] = {
+constexpr KeyOption kRerunOptions[] = {
     {"-o,--output", "job.output", nullptr, "where the answers go [OUT.rerun]"},
     {"-m,--model,--model_path", "model.path", nullptr, "where the model is now"},
     {"-i,--input", "job.input", nullptr, "where the input is now"},
@@ -50,7 +50,7 @@ int rerun_command(const std::vector<std::string>& arguments) {
       "litelang rerun");
   std::string manifest;
   app.add_option("MANIFEST", manifest, "OUT.manifest.json of a batch that is complete")->required();
-  auto job = parse_job(app, kOptions, arguments);
+  auto job = parse_job(app, kRerunOptions, arguments);
   if (!job) return static_cast<int>(ExitCode::kDone);
   Rerun rerun(manifest);
   std::vector<std::string> settings = rerun.settings();

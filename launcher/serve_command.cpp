@@ -10,7 +10,7 @@
 namespace ll {
 namespace {
 
-constexpr KeyOption kOptions[] = {
+constexpr KeyOption kServeOptions[] = {
     {"-m,--model,--model_path", "model.path"},
     {"--host", "server.host"},
     {"--port", "server.port"},
@@ -60,7 +60,7 @@ std::string as_configured(const std::string& setting) {
 int serve_command(const std::vector<std::string>& arguments) {
   CLI::App app("Serves a model to OpenAI's clients. Option names take - and _ alike.",
                "litelang serve");
-  auto job = parse_job(app, kOptions, arguments);
+  auto job = parse_job(app, kServeOptions, arguments);
   if (!job) return static_cast<int>(ExitCode::kDone);
   for (std::string& setting : job->overrides) setting = as_configured(setting);
   job->overrides.insert(job->overrides.begin(), "job.type=serve");

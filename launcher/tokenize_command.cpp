@@ -27,7 +27,7 @@ namespace {
 
 constexpr size_t kReadBytes = size_t{1} << 20, kMaxLineBytes = size_t{256} << 20;
 
-struct Arguments {
+struct TokenizeArguments {
   std::string model;
   bool decode = false, skip_special_tokens = false, add_special_tokens = false;
 };
@@ -101,7 +101,8 @@ struct Converted {
   std::string error;  // of the line behind the text
 };
 
-Converted convert_piece(const Tokenizer& tokenizer, const Arguments& a, const Piece& piece) {
+Converted convert_piece(const Tokenizer& tokenizer, const TokenizeArguments& a,
+                        const Piece& piece) {
   std::string out;
   int64_t number = piece.first_line;
   std::string_view rest = piece.text;
@@ -162,7 +163,7 @@ void print(std::string_view text) {
 
 // Pieces are converted by several threads and written in order. Nothing is held back while the
 // input pauses, so that a program may talk to this one line by line.
-void convert_input(const Tokenizer& tokenizer, const Arguments& a) {
+void convert_input(const Tokenizer& tokenizer, const TokenizeArguments& a) {
   size_t num_threads = std::clamp(std::thread::hardware_concurrency(), 1u, 16u);
   std::deque<std::future<Converted>> converting;
   PieceReader reader;
@@ -191,7 +192,7 @@ int tokenize_command(const std::vector<std::string>& arguments) {
       "Reads JSON strings, one a line, from standard input and writes their token ids as JSON "
       "arrays to standard output.",
       "litelang tokenize");
-  Arguments a;
+  TokenizeArguments a;
   app.add_option("-m,--model,--model_path", a.model,
                  "weight file (.h5), Hugging Face folder, or tokenizer.json")
       ->type_name("")

@@ -12,8 +12,8 @@ namespace {
 __m128i load(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 
 // The instructions keep the state as the words (a b e f) and (c d g h), high to low.
-[[gnu::target("sha,sse4.1")]] void compress(std::array<uint32_t, 8>& state, const std::byte* blocks,
-                                            size_t num_blocks) {
+[[gnu::target("sha,sse4.1")]] void compress_blocks(std::array<uint32_t, 8>& state,
+                                                   const std::byte* blocks, size_t num_blocks) {
   __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
   __m128i badc = _mm_shuffle_epi32(load(&state[0]), 0xb1);
   __m128i hgfe = _mm_shuffle_epi32(load(&state[4]), 0x1b);
@@ -46,7 +46,7 @@ Sha256Compress sha256_instructions() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   bool sse41 = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_1);
   bool sha = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA);
-  return sse41 && sha ? compress : nullptr;
+  return sse41 && sha ? compress_blocks : nullptr;
 }
 
 }  // namespace ll

@@ -26,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kBandBytes = 4 << 20;
+constexpr int64_t kCopiedBytes = 4 << 20;
 constexpr uint64_t kMetadataBytes = 4 << 20, kMetadataBytesPerTensor = 8 << 10;
 
 // A staged file, open for writing at any offset.
@@ -207,7 +207,7 @@ void verify(const WeightStore& source, const std::string& staged, Meter& meter) 
     DType dtype = source.dtype(info.name);
     ShardSpec all = whole(info.shape);
     auto row_bytes = all.cols.size * static_cast<int64_t>(size_of(dtype));
-    int64_t step = std::max<int64_t>(1, kBandBytes / row_bytes);
+    int64_t step = std::max<int64_t>(1, kCopiedBytes / row_bytes);
     std::vector<std::byte> want(static_cast<size_t>(step * row_bytes)), have(want.size());
     for (int64_t row = 0; row < all.rows.size; row += step) {
       ShardSpec band = {{row, std::min(step, all.rows.size - row)}, all.cols};

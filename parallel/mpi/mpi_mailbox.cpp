@@ -11,11 +11,11 @@
 namespace ll {
 namespace {
 
-constexpr int kTag = 1;
+constexpr int kMailTag = 1;
 
 // The most bytes of a message in a piece. Open MPI sends 4 kB unasked through shared memory, its
 // own header included.
-constexpr size_t kPieceBytes = 3584;
+constexpr size_t kLetterBytes = 3584;
 // The first byte of a piece.
 constexpr char kMore = '+', kLast = '.';
 
@@ -36,7 +36,7 @@ Mailbox::~Mailbox() {
 
 void Mailbox::post(int to, std::string_view text) {
   do {
-    std::string_view part = text.substr(0, kPieceBytes);
+    std::string_view part = text.substr(0, kLetterBytes);
     text.remove_prefix(part.size());
     std::string piece(1, text.empty() ? kLast : kMore);
     post_piece(to, piece.append(part));
@@ -47,7 +47,7 @@ void Mailbox::post(int to, std::string_view text) {
 void Mailbox::post_piece(int to, std::string piece) {
   auto posted = std::make_unique<Posted>(Posted{std::move(piece), {}});
   mpi_check(MPI_Isend(posted->text.data(), static_cast<int>(posted->text.size()), MPI_BYTE, to,
-                      kTag, group_.handle().comm, &posted->request));
+                      kMailTag, group_.handle().comm, &posted->request));
   posted_.push_back(std::move(posted));
 }
 
@@ -67,7 +67,8 @@ std::optional<Mailbox::Message> Mailbox::receive_piece() {
   int arrived = 0, bytes = 0;
   MPI_Message handle;
   MPI_Status status;
-  mpi_check(MPI_Improbe(MPI_ANY_SOURCE, kTag, group_.handle().comm, &arrived, &handle, &status));
+  mpi_check(
+      MPI_Improbe(MPI_ANY_SOURCE, kMailTag, group_.handle().comm, &arrived, &handle, &status));
   if (!arrived) return std::nullopt;
   mpi_check(MPI_Get_count(&status, MPI_BYTE, &bytes));
   Message message{status.MPI_SOURCE, std::string(static_cast<size_t>(bytes), '\0')};

@@ -9,7 +9,7 @@
 namespace ll {
 namespace {
 
-constexpr int kTag = 2;
+constexpr int kWordTag = 2;
 
 // Outlives the call: MPI may write there until the process ends.
 struct Word {
@@ -38,8 +38,8 @@ std::vector<int> silent_members(const MpiGroup& group, std::chrono::seconds limi
   for (int i = 1; i < group.size(); ++i) {
     int other = (group.rank() + i) % group.size();
     Word& word = words[static_cast<size_t>(other)];
-    mpi_check(MPI_Irecv(&word.received, 1, MPI_BYTE, other, kTag, comm, &word.receive));
-    mpi_check(MPI_Isend(&word.sent, 1, MPI_BYTE, other, kTag, comm, &word.send));
+    mpi_check(MPI_Irecv(&word.received, 1, MPI_BYTE, other, kWordTag, comm, &word.receive));
+    mpi_check(MPI_Isend(&word.sent, 1, MPI_BYTE, other, kWordTag, comm, &word.send));
   }
   for (auto end = Clock::now() + limit;;) {
     bool are_done = true;

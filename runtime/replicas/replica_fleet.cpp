@@ -11,7 +11,7 @@ namespace ll {
 namespace {
 
 // Between looks at a mailbox, without work.
-constexpr auto kNap = std::chrono::microseconds(300);
+constexpr auto kPoolNap = std::chrono::microseconds(300);
 constexpr auto kSignOfLife = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -160,7 +160,7 @@ void ReplicaFleet::take_back(std::vector<int64_t> requests) {
 // The engine's workers want to hear of it now and then, too, when there is nothing to do.
 void ReplicaFleet::step_own(StepEvents& events) {
   if (!own_.has_work() && now_ - own_stepped_ <= kSignOfLife) {
-    if (events.is_empty()) std::this_thread::sleep_for(kNap);
+    if (events.is_empty()) std::this_thread::sleep_for(kPoolNap);
     return;
   }
   events.append(own_.step());

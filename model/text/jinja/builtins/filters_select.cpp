@@ -190,7 +190,7 @@ Value reverse(Evaluator& e, const Value& self, const Bound&) {
   return Value::of(reversed);
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kSelectingFilters[] = {
     {.name = "items", .run = items},
     {.name = "map", .run_all = map},
     {.name = "reject", .run_all = select<false, false>},
@@ -203,6 +203,6 @@ constexpr Builtin kFilters[] = {
 
 }  // namespace
 
-std::span<const Builtin> selecting_filters() { return kFilters; }
+std::span<const Builtin> selecting_filters() { return kSelectingFilters; }
 
 }  // namespace ll::jinja

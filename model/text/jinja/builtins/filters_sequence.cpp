@@ -236,7 +236,7 @@ Value round(Evaluator&, const Value& self, const Bound& bound) {
       std::strtod(fmt::format("{:.{}f}", self.as_double(), digits).c_str(), nullptr));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kSequenceFilters[] = {
     {.name = "abs", .run = absolute},
     {.name = "attr", .run = attr, .required = 1, .parameters = {"name"}},
     {.name = "batch", .run = batch, .required = 1, .parameters = {"linecount", "fill_with"}},
@@ -267,6 +267,6 @@ constexpr Builtin kFilters[] = {
 
 }  // namespace
 
-std::span<const Builtin> sequence_filters() { return kFilters; }
+std::span<const Builtin> sequence_filters() { return kSequenceFilters; }
 
 }  // namespace ll::jinja

@@ -26,7 +26,7 @@ Value trim(Evaluator& e, const Value& self, const Bound& bound) {
 }
 
 template <std::string (*Change)(std::string_view)>
-Value changed(Evaluator& e, const Value& self, const Bound&) {
+Value changed_string(Evaluator& e, const Value& self, const Bound&) {
   Value text = as_text(e, self);
   return Value::string(e.arena().copy(Change(text.text())), text.is_safe());
 }
@@ -52,7 +52,7 @@ std::string title_of(std::string_view text) {
   return out;
 }
 
-Value replace(Evaluator& e, const Value& self, const Bound& bound) {
+Value replace_in_string(Evaluator& e, const Value& self, const Bound& bound) {
   int64_t limit = bound[2].is(Kind::kNone) ? -1 : int_argument(bound[2], -1);
   return e.text(replace_all(e, to_str(self), to_str(bound[0]), to_str(bound[1]), limit));
 }
@@ -143,28 +143,31 @@ Value url_encode(Evaluator& e, const Value& self, const Bound&) {
   return e.text(out);
 }
 
-constexpr Builtin kFilters[] = {
-    {.name = "capitalize", .run = changed<to_capitalized>},
+constexpr Builtin kTextFilters[] = {
+    {.name = "capitalize", .run = changed_string<to_capitalized>},
     {.name = "center", .run = center, .parameters = {"width"}},
     {.name = "e", .run = escape_filter},
     {.name = "escape", .run = escape_filter},
     {.name = "forceescape", .run = force_escape},
     {.name = "format", .run_all = format},
     {.name = "indent", .run = indent, .parameters = {"width", "first", "blank"}},
-    {.name = "lower", .run = changed<to_lower>},
-    {.name = "replace", .run = replace, .required = 2, .parameters = {"old", "new", "count"}},
+    {.name = "lower", .run = changed_string<to_lower>},
+    {.name = "replace",
+     .run = replace_in_string,
+     .required = 2,
+     .parameters = {"old", "new", "count"}},
     {.name = "safe", .run = safe},
     {.name = "string", .run = string},
-    {.name = "title", .run = changed<title_of>},
+    {.name = "title", .run = changed_string<title_of>},
     {.name = "trim", .run = trim, .parameters = {"chars"}},
     {.name = "truncate", .run = truncate, .parameters = {"length", "killwords", "end", "leeway"}},
-    {.name = "upper", .run = changed<to_upper>},
+    {.name = "upper", .run = changed_string<to_upper>},
     {.name = "urlencode", .run = url_encode},
     {.name = "wordcount", .run = word_count},
 };
 
 }  // namespace
 
-std::span<const Builtin> text_filters() { return kFilters; }
+std::span<const Builtin> text_filters() { return kTextFilters; }
 
 }  // namespace ll::jinja

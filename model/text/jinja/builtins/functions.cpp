@@ -91,7 +91,7 @@ Value cycle(Evaluator&, const Value& self, const Arguments& arguments) {
   return arguments.positional[at % arguments.positional.size()];
 }
 
-Value changed(Evaluator& e, const Value& self, const Arguments& arguments) {
+Value loop_changed(Evaluator& e, const Value& self, const Arguments& arguments) {
   Value now = e.list(arguments.positional, Sequence::Flavor::kTuple);
   LoopState& loop = self.loop();
   bool differs = loop.changed.is_missing() || !equals(loop.changed, now);
@@ -109,7 +109,7 @@ constexpr Builtin kFunctions[] = {
 };
 
 constexpr Builtin kLoopMethods[] = {
-    {.name = "changed", .run_all = changed},
+    {.name = "changed", .run_all = loop_changed},
     {.name = "cycle", .run_all = cycle},
 };
 

@@ -25,7 +25,7 @@ Value like(Evaluator& e, const Value& self, std::string_view text) {
 }
 
 template <std::string (*Change)(std::string_view)>
-Value changed(Evaluator& e, const Value& self, const Bound&) {
+Value changed_text(Evaluator& e, const Value& self, const Bound&) {
   return like(e, self, Change(self.text()));
 }
 
@@ -74,7 +74,7 @@ Value partition(Evaluator& e, const Value& self, const Bound& bound) {
   return e.list(found, Sequence::Flavor::kTuple);
 }
 
-Value replace(Evaluator& e, const Value& self, const Bound& bound) {
+Value replace_in_text(Evaluator& e, const Value& self, const Bound& bound) {
   Value from = bound[0], to = bound[1];
   text_argument(from);
   text_argument(to);
@@ -83,7 +83,7 @@ Value replace(Evaluator& e, const Value& self, const Bound& bound) {
               replace_all(e, self.text(), from.text(), to.text(), int_argument(bound[2], -1)));
 }
 
-Value join(Evaluator& e, const Value& self, const Bound& bound) {
+Value join_by_text(Evaluator& e, const Value& self, const Bound& bound) {
   if (!Cursor::can_walk(bound[0])) fail("can only join an iterable");
   std::string joined;
   size_t at = 0;
@@ -144,25 +144,28 @@ Value expandtabs(Evaluator& e, const Value& self, const Bound& bound) {
 }
 
 constexpr Builtin kMethods[] = {
-    {.name = "capitalize", .run = changed<to_capitalized>},
-    {.name = "casefold", .run = changed<to_lower>},
+    {.name = "capitalize", .run = changed_text<to_capitalized>},
+    {.name = "casefold", .run = changed_text<to_lower>},
     {.name = "center",
      .run = justified<Justify::kCenter>,
      .required = 1,
      .parameters = {"width", "fillchar"}},
     {.name = "expandtabs", .run = expandtabs, .parameters = {"tabsize"}},
     {.name = "format", .run_all = brace_format},
-    {.name = "join", .run = join, .required = 1, .parameters = {"iterable"}},
+    {.name = "join", .run = join_by_text, .required = 1, .parameters = {"iterable"}},
     {.name = "ljust",
      .run = justified<Justify::kLeft>,
      .required = 1,
      .parameters = {"width", "fillchar"}},
-    {.name = "lower", .run = changed<to_lower>},
+    {.name = "lower", .run = changed_text<to_lower>},
     {.name = "lstrip", .run = strip_method<true, false>, .parameters = {"chars"}},
     {.name = "partition", .run = partition<false>, .required = 1, .parameters = {"sep"}},
     {.name = "removeprefix", .run = remove_affix<true>, .required = 1, .parameters = {"prefix"}},
     {.name = "removesuffix", .run = remove_affix<false>, .required = 1, .parameters = {"suffix"}},
-    {.name = "replace", .run = replace, .required = 2, .parameters = {"old", "new", "count"}},
+    {.name = "replace",
+     .run = replace_in_text,
+     .required = 2,
+     .parameters = {"old", "new", "count"}},
     {.name = "rjust",
      .run = justified<Justify::kRight>,
      .required = 1,
@@ -173,9 +176,9 @@ constexpr Builtin kMethods[] = {
     {.name = "split", .run = split<false>, .parameters = {"sep", "maxsplit"}},
     {.name = "splitlines", .run = splitlines, .parameters = {"keepends"}},
     {.name = "strip", .run = strip_method<true, true>, .parameters = {"chars"}},
-    {.name = "swapcase", .run = changed<to_swapped_case>},
-    {.name = "title", .run = changed<to_title>},
-    {.name = "upper", .run = changed<to_upper>},
+    {.name = "swapcase", .run = changed_text<to_swapped_case>},
+    {.name = "title", .run = changed_text<to_title>},
+    {.name = "upper", .run = changed_text<to_upper>},
     {.name = "zfill", .run = zfill, .required = 1, .parameters = {"width"}},
 };
 

@@ -16,7 +16,6 @@ Value Evaluator::Capture::take() { return evaluator_.text(text_); }
 
 Evaluator::Evaluator(const Program& program, const JsonTree& variables, const RenderLimits& limits)
     : program_(program),
-      variables_(variables),
       meter_(limits.steps),
       arena_(limits.memory_bytes),
       limits_(limits),

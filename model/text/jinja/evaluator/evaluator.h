@@ -116,7 +116,6 @@ class Evaluator {
   Value loop_attribute(LoopState& loop, std::string_view name);
 
   const Program& program_;
-  const JsonTree& variables_;
   RenderMeter meter_;
   Arena arena_;
   std::vector<Value> context_;

@@ -12,8 +12,6 @@ namespace ll::jinja {
 
 namespace {
 
-using Kind = Token::Kind;
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_part(char c) {
   return is_digit(c) || c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -21,6 +19,8 @@ bool is_name_part(char c) {
 }
 
 class Lexer {
+  using Kind = Token::Kind;
+
  public:
   Lexer(std::string_view source, Arena& arena) : source_(source), arena_(arena) {}
 

@@ -9,13 +9,13 @@ namespace ll::jinja {
 namespace {
 
 // Long chains of operators nest as deep as they are long.
-constexpr int kMaxDepth = 1000;
+constexpr int kMaxScopes = 1000;
 
 class Depth {
  public:
   Depth(int& depth, int line) : depth_(depth) {
-    if (++depth_ > kMaxDepth)
-      fail_at(line, fmt::format("the template is nested deeper than {} levels", kMaxDepth));
+    if (++depth_ > kMaxScopes)
+      fail_at(line, fmt::format("the template is nested deeper than {} levels", kMaxScopes));
   }
   ~Depth() { --depth_; }
 
