@@ -46,15 +46,6 @@ __device__ float penalized(float x, int count, const SamplingRow& row) {
   return x;
 }
 
-// Reads few logits.
-__device__ void penalize_slice(const Logits& logits, const SamplingRow& row,
-                               const int32_t* counts) {
-  float* logit = logits.row(blockIdx.y);
-  int end = min(static_cast<int>(blockIdx.x + 1) * kSlice, logits.vocab);
-  for (int i = blockIdx.x * kSlice + threadIdx.x; i < end; i += kSliceThreads)
-    if (int count = counts[i]) logit[i] = penalized(logit[i], count, row);
-}
-
 // Four counts from `i` on; none past the row's end.
 __device__ int4 counts_at(const Logits& logits, const int32_t* counts, int i) {
   if (logits.is_aligned && i < logits.vocab) return *reinterpret_cast<const int4*>(counts + i);
@@ -62,9 +53,9 @@ __device__ int4 counts_at(const Logits& logits, const int32_t* counts, int i) {
   return make_int4(at(i), at(i + 1), at(i + 2), at(i + 3));
 }
 
-// The same with all logits of the slice at hand, in x.
-__device__ void penalize_values(const Logits& logits, const SamplingRow& row, const int32_t* counts,
-                                float (&x)[kSliceValues]) {
+// The slice's logits that are at hand, in x, and in memory.
+__device__ void penalize_slice(const Logits& logits, const SamplingRow& row, const int32_t* counts,
+                               float (&x)[kSliceValues]) {
   float* logit = logits.row(blockIdx.y);
 #pragma unroll
   for (int g = 0; g < kSliceGroups; ++g) {
@@ -88,11 +79,10 @@ __global__ void __launch_bounds__(kSliceThreads)
   bool penalizes = token_counts && row.has_penalties(), notes = granule_keys && row.has_shortlist();
   if (row.slot < 0 || (!penalizes && !notes)) return;
   const int32_t* counts = token_counts + int64_t{row.slot} * logits.vocab;
-  if (!notes) return penalize_slice(logits, row, counts);
   float x[kSliceValues];
   load_slice(logits, blockIdx.y, blockIdx.x, x);
-  if (penalizes) penalize_values(logits, row, counts, x);
-  note_granules(logits, blockIdx.y, blockIdx.x, x, granule_keys);
+  if (penalizes) penalize_slice(logits, row, counts, x);
+  if (notes) note_granules(logits, blockIdx.y, blockIdx.x, x, granule_keys);
 }
 
 __global__ void __launch_bounds__(kThreads)

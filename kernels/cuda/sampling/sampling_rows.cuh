@@ -54,6 +54,9 @@ __device__ inline void load_slice(const Logits& logits, int64_t row, int slice,
 
 __device__ inline uint32_t key_of(float x) { return ordered_key(__float_as_uint(x)); }
 
+__device__ inline float number_of(uint32_t key) {
+  return __uint_as_float(key & 0x80000000u ? key & 0x7fffffffu : ~key);
+}
 // Equal numbers, -0 and 0 among them, have one key; what is no candidate is below kLeastKey.
 __device__ inline uint32_t candidate_key(float x) { return x == x ? key_of(x + 0.0f) : 0; }
 
@@ -64,10 +67,7 @@ __device__ inline Packed pack_candidate(float score, int32_t token) {
   if (!(score == score)) return 0;
   return Packed{key_of(score + 0.0f)} << 32 | ~static_cast<uint32_t>(token);  // + 0: -0 becomes 0
 }
-__device__ inline float score_of(Packed p) {
-  auto key = static_cast<uint32_t>(p >> 32);
-  return __uint_as_float(key & 0x80000000u ? key & 0x7fffffffu : ~key);
-}
+__device__ inline float score_of(Packed p) { return number_of(static_cast<uint32_t>(p >> 32)); }
 __device__ inline int32_t token_of(Packed p) {
   return static_cast<int32_t>(~static_cast<uint32_t>(p));
 }

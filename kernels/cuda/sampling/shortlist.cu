@@ -6,8 +6,8 @@
 namespace ll::cuda {
 namespace {
 
-constexpr int kThreads = 256;  // as many as bins of a byte
-constexpr int kRoom = 1024;    // candidates that a block collects and puts in order
+constexpr int kThreads = 256, kWarps = kThreads / 32;
+constexpr int kRoom = 1024;  // candidates that a block collects and puts in order
 
 struct Row {
   const float* logits;
@@ -20,71 +20,53 @@ struct Collected {
   int count;  // of those there are; those past kRoom are not kept
 };
 
-// The sum of `mine` over the threads before this one. `shared` has a word a warp.
-__device__ int sum_before(int mine, int* shared) {
-  int warp = threadIdx.x / 32, lane = threadIdx.x % 32, sum = mine;
-#pragma unroll
-  for (int distance = 1; distance < 32; distance *= 2) {
-    int other = __shfl_up_sync(kFullWarp, sum, distance);
-    if (lane >= distance) sum += other;
+// The largest key that count_from(key), summed over the threads of the block, finds `k` to reach;
+// at least kLeastKey. Counting 32 times is faster than histograms of keys that are much alike.
+template <class CountFrom>
+__device__ uint32_t kth_key(int k, const CountFrom& count_from) {
+  __shared__ int counts[2][kWarps];
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  uint32_t key = 0;
+  for (int bit = 31; bit >= 0; --bit) {
+    uint32_t tried = key | 1u << bit;
+    int count =
+        static_cast<int>(__reduce_add_sync(kFullWarp, static_cast<unsigned>(count_from(tried))));
+    int* shared = counts[bit % 2];
+    if (lane == 0) shared[warp] = count;
+    __syncthreads();
+    count = 0;
+    for (int w = 0; w < kWarps; ++w) count += shared[w];
+    if (count >= k) key = tried;
   }
-  if (lane == 31) shared[warp] = sum;
   __syncthreads();
-  int before = sum - mine;
-  for (int w = 0; w < warp; ++w) before += shared[w];
-  return before;
+  return max(key, kLeastKey);
 }
 
-// Where the k largest of some keys end: at those that share the leading bytes of `key`, which are
-// `num_equal`; `num_above` are larger. All that are candidates where there are no k.
-struct Cut {
-  uint32_t key;
-  int num_above, num_equal;
-};
-
-// By `num_bytes` of a radix select, with all threads of the block.
-template <class KeyAt>
-__device__ Cut find_cut(const KeyAt& key_at, int count, int k, int num_bytes) {
-  __shared__ int bins[kThreads], sums[kThreads / 32];
-  __shared__ Cut found;
-  Cut cut{0, 0, 0};
-  auto thread = static_cast<int>(threadIdx.x);
-  for (int round = 0; round < num_bytes; ++round) {
-    int shift = 24 - 8 * round;
-    bins[thread] = 0;
-    if (thread == 0) found.num_equal = 0;
-    __syncthreads();
-    for (int i = thread; i < count; i += kThreads) {
-      uint32_t key = key_at(i);
-      bool shares_prefix = round == 0 || (key ^ cut.key) >> (shift + 8) == 0;
-      if (key >= kLeastKey && shares_prefix) atomicAdd(bins + (key >> shift & 255), 1);
+// visit(logit, index) for those of the row whose keys may reach `least`, by whole warps.
+template <class Visit>
+__device__ void for_granules(const Row& row, uint32_t least, const Visit& visit) {
+  int lane = threadIdx.x % 32;
+  for (int first = threadIdx.x - lane; first < row.num_granules; first += kThreads) {
+    int mine = first + lane;
+    bool has = mine < row.num_granules && row.granule_keys[mine] >= least;
+    for (uint32_t set = __ballot_sync(kFullWarp, has); set != 0; set &= set - 1) {
+      int begin = (first + __ffs(static_cast<int>(set)) - 1) * kGranule;
+      for (int i = begin + lane; i < min(begin + kGranule, row.vocab); i += 32)
+        visit(row.logits[i], i);
     }
-    __syncthreads();
-    int bin = 255 - thread, mine = bins[bin], before = cut.num_above + sum_before(mine, sums);
-    if (before < k && k <= before + mine)
-      found = {cut.key | static_cast<uint32_t>(bin) << shift, before, mine};
-    __syncthreads();
-    if (found.num_equal == 0) return {kLeastKey, 0, 0};  // in the first round alone
-    cut = found;
-    __syncthreads();
   }
-  return cut;
 }
 
 // The candidates whose keys reach `least`, in any order.
 __device__ void collect(const Row& row, uint32_t least, Collected& collected) {
+  __syncthreads();
   if (threadIdx.x == 0) collected.count = 0;
   __syncthreads();
-  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  for (int g = warp; g < row.num_granules; g += kThreads / 32) {
-    if (row.granule_keys[g] < least) continue;
-    for (int i = g * kGranule + lane; i < min((g + 1) * kGranule, row.vocab); i += 32) {
-      float x = row.logits[i];
-      if (candidate_key(x) < least) continue;
-      int at = atomicAdd(&collected.count, 1);
-      if (at < kRoom) collected.candidates[at] = pack_candidate(x, row.first_token + i);
-    }
-  }
+  for_granules(row, least, [&](float x, int i) {
+    if (candidate_key(x) < least) return;
+    int at = atomicAdd(&collected.count, 1);
+    if (at < kRoom) collected.candidates[at] = pack_candidate(x, row.first_token + i);
+  });
   __syncthreads();
 }
 
@@ -103,20 +85,36 @@ __device__ void collect_equal(const Row& row, uint32_t key, int k, Collected& co
   __syncthreads();
 }
 
-// The k largest are among what is collected then. Returns the least of them as a cut where more
-// logits equal it than are collected, else none.
-__device__ Cut collect_largest(const Row& row, int k, Collected& collected) {
-  // A bound that may be low: the k largest keys of granules are k logits.
-  Cut bound = find_cut([&](int g) { return row.granule_keys[g]; }, row.num_granules, k, 2);
-  collect(row, bound.key, collected);
+// A value that more logits have than are collected.
+struct Alike {
+  uint32_t key = 0;
+  int count = 0;  // 0: there is none
+};
+
+// The k largest are among what is collected then; the least of them may be alike to many.
+__device__ Alike collect_largest(const Row& row, int k, Collected& collected) {
+  // A bound: the k largest keys of granules are k logits.
+  uint32_t least = kth_key(k, [&](uint32_t key) {
+    int count = 0;
+    for (int g = threadIdx.x; g < row.num_granules; g += kThreads)
+      count += row.granule_keys[g] >= key;
+    return count;
+  });
+  collect(row, least, collected);
   if (collected.count <= kRoom) return {};
-  // Many are alike: the exact cut, through all logits.
-  Cut cut = find_cut([&](int i) { return candidate_key(row.logits[i]); }, row.vocab, k, 4);
-  bool are_few = cut.num_above + cut.num_equal <= kRoom;
-  collect(row, are_few ? cut.key : cut.key + 1, collected);
-  if (are_few) return {};
-  collect_equal(row, cut.key, k, collected);
-  return cut;
+  auto count_from = [&](uint32_t key) {
+    int count = 0;
+    for_granules(row, key, [&](float x, int) { count += candidate_key(x) >= key; });
+    return count;
+  };
+  uint32_t last = kth_key(k, count_from);
+  collect(row, last, collected);
+  if (collected.count <= kRoom) return {};
+  int num_from = collected.count;
+  collect(row, last + 1, collected);
+  Alike alike{last, num_from - collected.count};
+  collect_equal(row, last, k, collected);
+  return alike;
 }
 
 // Where a collected candidate stands in their order, how many are larger, and how many its equals.
@@ -156,15 +154,15 @@ __global__ void __launch_bounds__(kThreads)
   if (rows[r].slot < 0 || !rows[r].has_shortlist()) return;
   int k = rows[r].top_k;
   if (threadIdx.x == 0) num_entries = 0;
-  Cut alike = collect_largest(row_of(logits, granule_keys, r, vocab_begin), k, collected);
+  Alike alike = collect_largest(row_of(logits, granule_keys, r, vocab_begin), k, collected);
   Shortlist& list = lists[r];
   ShortlistEntries& own = entries[r];
   in_order(collected, [&](const Place& place, Packed p) {
-    bool is_last_alike = alike.num_equal > 0 && static_cast<uint32_t>(p >> 32) == alike.key;
+    bool is_alike = alike.count > 0 && static_cast<uint32_t>(p >> 32) == alike.key;
     if (place.index < k) {
       list.values[place.index] = score_of(p);
       list.counts[place.index] = place.index != place.num_larger ? 0
-                                 : is_last_alike                 ? alike.num_equal
+                                 : is_alike                      ? alike.count
                                                                  : place.num_equal;
     }
     if (place.num_larger >= k) return;
@@ -174,7 +172,7 @@ __global__ void __launch_bounds__(kThreads)
   __syncthreads();
   if (threadIdx.x != 0) return;
   list.num_values = min(k, collected.count);
-  own.count = alike.num_equal > 0 || num_entries > kShortlistRoom ? -1 : num_entries;
+  own.count = alike.count > 0 || num_entries > kShortlistRoom ? -1 : num_entries;
 }
 
 __global__ void __launch_bounds__(kThreads) top_rows(Logits logits, const uint32_t* granule_keys,
@@ -192,83 +190,72 @@ __global__ void __launch_bounds__(kThreads) top_rows(Logits logits, const uint32
     top[i] = {-kInfinity, std::numeric_limits<int32_t>::max()};
 }
 
-constexpr int kDrawThreads = 128;
+constexpr int kDrawThreads = 2 * kMaxShortTopK;
 
-// The values of a row in the lists of all ranks, each with the number of logits that have it.
-class Values {
- public:
-  __device__ Values(const DrawShortlistArgs& a, int r) : a_(a), r_(r) {}
+// The largest values of a row, each once and the largest first, and how many logits have them; in
+// shared memory, filled list by list by all threads of the block.
+struct Values {
+  uint32_t keys[kDrawThreads];
+  int counts[kDrawThreads];
+  int size;  // at most kMaxShortTopK; the rest is room for those of a list
 
-  // take(value, key, count) for all of them, or for every kDrawThreads-th from the thread's own on.
-  template <class Take>
-  __device__ void for_each(int first, int step, const Take& take) const {
-    for (int i = first; i < a_.num_ranks * kMaxShortTopK; i += step) {
-      const Shortlist& list = a_.lists[int64_t{i / kMaxShortTopK} * gridDim.x + r_];
-      int at = i % kMaxShortTopK;
-      if (at >= list.num_values) {  // to the next rank
-        if (step == 1) i += kMaxShortTopK - 1 - at;
-        continue;
-      }
-      if (int count = list.counts[at]; count > 0)
-        take(list.values[at], key_of(list.values[at]), count);
+  // Keeps the `k` largest of those that are here and those of the list, with all that equal the
+  // last of them.
+  __device__ void merge(const Shortlist& list, int k) {
+    int thread = static_cast<int>(threadIdx.x), place = thread - kMaxShortTopK;
+    bool is_new = place >= 0 && place < list.num_values && list.counts[place] > 0;
+    uint32_t key = is_new ? key_of(list.values[place]) : keys[thread];
+    int count = is_new ? list.counts[place] : 0;
+    for (int i = 0; i < size && count > 0; ++i)
+      if (keys[i] == key) counts[i] += count, count = 0;
+    __syncthreads();
+    if (thread < size) count = counts[thread];
+    keys[thread] = key, counts[thread] = count;
+    __syncthreads();
+    int num_above = 0, index = 0;
+    for (int i = 0; i < kDrawThreads; ++i)
+      if (counts[i] > 0 && keys[i] > key) num_above += counts[i], ++index;
+    __syncthreads();
+    if (thread == 0) size = 0;
+    __syncthreads();
+    if (count > 0 && num_above < k) {
+      keys[index] = key, counts[index] = count;
+      atomicMax(&size, index + 1);
     }
+    __syncthreads();
   }
-  template <class Take>
-  __device__ void for_all(const Take& take) const {
-    for_each(0, 1, take);
-  }
-  template <class Take>
-  __device__ void for_mine(const Take& take) const {
-    for_each(static_cast<int>(threadIdx.x), kDrawThreads, take);
-  }
-
- private:
-  const DrawShortlistArgs& a_;
-  int r_;
 };
 
-// The row's cut: the key that top_k, min_p and top_p ask for, in every thread of the block.
+// What top_k, min_p and top_p leave of a row: keys from `low` on; in every thread of the block.
 struct RowCut {
   float max;
   uint32_t low;
 };
-__device__ RowCut cut_of(const Values& values, const SamplingRow& row) {
-  __shared__ unsigned long long total;
+__device__ RowCut cut_of(const DrawShortlistArgs& a, int r) {
+  __shared__ Values values;
+  __shared__ int64_t masses[kMaxShortTopK];
   __shared__ uint32_t low;
-  if (threadIdx.x == 0) total = 0, low = UINT32_MAX;
-  float max = -kInfinity, inverse = 1.0f / row.temperature;
-  values.for_all([&](float value, uint32_t, int) { max = fmaxf(max, value); });
-  uint32_t least = least_by_min_p(row, max);
+  const SamplingRow& row = a.rows[r];
+  auto thread = static_cast<int>(threadIdx.x);
+  if (thread == 0) values.size = 0, low = UINT32_MAX;
   __syncthreads();
-  auto is_among_k = [&](uint32_t key) {
-    int num_above = 0;
-    values.for_all([&](float, uint32_t other, int count) { num_above += other > key ? count : 0; });
-    return key >= least && num_above < row.top_k;
-  };
-  auto mass = [&](float value, int count) {
-    return static_cast<unsigned long long>(count) * mass_of(value, max, inverse);
-  };
-  values.for_mine([&](float value, uint32_t key, int count) {
-    if (!is_among_k(key)) return;
-    if (row.top_p < 1)
-      atomicAdd(&total, mass(value, count));
-    else
-      atomicMin(&low, key);
-  });
+  for (int rank = 0; rank < a.num_ranks; ++rank)
+    values.merge(a.lists[int64_t{rank} * gridDim.x + r], row.top_k);
+  int size = values.size;
+  if (size == 0) return {-kInfinity, low};
+  float max = number_of(values.keys[0]);
+  bool is_in = thread < size && values.keys[thread] >= least_by_min_p(row, max);
+  if (thread < size)
+    masses[thread] =
+        is_in ? values.counts[thread] * static_cast<int64_t>(mass_of(number_of(values.keys[thread]),
+                                                                     max, 1.0f / row.temperature))
+              : 0;
   __syncthreads();
-  if (row.top_p < 1) {
-    auto wanted =
-        static_cast<unsigned long long>(wanted_mass(row.top_p, static_cast<int64_t>(total)));
-    values.for_mine([&](float, uint32_t key, int) {
-      if (!is_among_k(key)) return;
-      unsigned long long above = 0;
-      values.for_all([&](float other, uint32_t other_key, int count) {
-        if (other_key > key) above += mass(other, count);
-      });
-      if (above < wanted) atomicMin(&low, key);
-    });
-    __syncthreads();
-  }
+  int64_t total = 0, above = 0;
+  for (int i = 0; i < size; ++i) total += masses[i], above += i < thread ? masses[i] : 0;
+  if (is_in && (row.top_p >= 1 || above < wanted_mass(row.top_p, total)))
+    atomicMin(&low, values.keys[thread]);
+  __syncthreads();
   return {max, low};
 }
 
@@ -281,7 +268,7 @@ __global__ void __launch_bounds__(kDrawThreads) draw_rows(DrawShortlistArgs a, L
   const SamplingRow& row = a.rows[r];
   if (row.slot < 0 && threadIdx.x == 0) a.best[r] = {-kInfinity, vocab_begin};
   if (row.slot < 0 || !row.has_shortlist()) return;
-  RowCut cut = cut_of(Values(a, r), row);
+  RowCut cut = cut_of(a, r);
   float inverse = 1.0f / row.temperature;
   uint64_t seed = row.seed;
   Packed best = 0;
