@@ -6,8 +6,8 @@ namespace ll {
 namespace {
 
 constexpr int kUsual = 256;
-constexpr double kTokens = 1024;     // of a sequence, prompt and answer
-constexpr double kKvShare = 0.9;     // of what weights leave, for KV pages
+constexpr double kTokens = 1024;  // of a sequence, prompt and answer
+constexpr double kKvShare = 0.9;  // of what weights leave, for KV pages
 constexpr double kBufferShare = 0.05;
 constexpr double kWordsPerToken = 3;  // of the vocabulary: logits, the same without edits, counts
 

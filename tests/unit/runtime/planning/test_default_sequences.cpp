@@ -10,8 +10,7 @@ using namespace ll;
 namespace {
 
 int sequences(const std::string& model, double gigabytes, int ranks) {
-  ModelConfig config =
-      load_config_only(test::repository_path("perf/models/qwen2.5-" + model));
+  ModelConfig config = load_config_only(test::repository_path("perf/models/qwen2.5-" + model));
   return default_num_seqs(config, DType::bf16,
                           {.available = static_cast<size_t>(0.9e9 * gigabytes)}, ranks);
 }
