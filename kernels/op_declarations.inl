@@ -1,5 +1,5 @@
-// The ops of kernels/ops.h and kernels/sampling_ops.h as functions: included inside the namespace
-// of a backend, which defines them. What each computes stands there.
+// The ops of kernels/ops.h, kernels/sampling_ops.h and kernels/speculation_ops.h as functions:
+// included inside the namespace of a backend, which defines them. What each computes stands there.
 
 void begin_step(Stream, const BatchView&, const AttentionShape&);
 size_t packed_bytes(int64_t rows, int64_t cols, DType dtype);
@@ -47,3 +47,8 @@ void target_logits(Stream, TensorView logits, const int32_t* targets, int64_t vo
                    float* out);
 void top_logits(Stream, TensorView logits, const uint32_t* granule_keys, int n, int64_t vocab_begin,
                 Candidate* out);
+
+void start_histories(Stream, const TokenHistory&, const HistoryStart* starts, int32_t count,
+                     const int32_t* tokens);
+void propose_drafts(Stream, const ProposeArgs&);
+void accept_drafts(Stream, const AcceptArgs&);

@@ -33,6 +33,9 @@ inline const Ops& op_table() {
                                     .choose = choose,
                                     .log_sum_exp = log_sum_exp,
                                     .target_logits = target_logits,
-                                    .top_logits = top_logits}};
+                                    .top_logits = top_logits},
+                       .speculation = {.start_histories = start_histories,
+                                       .propose_drafts = propose_drafts,
+                                       .accept_drafts = accept_drafts}};
   return ops;
 }

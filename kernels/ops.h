@@ -16,6 +16,7 @@
 #include "kernels/pages.h"
 #include "kernels/position_split.h"
 #include "kernels/sampling_ops.h"
+#include "kernels/speculation_ops.h"
 #include "kernels/tensor.h"
 
 namespace ll {
@@ -254,6 +255,7 @@ struct Ops {
   void (&fill_random)(Stream, TensorView out, uint64_t seed, float scale, int64_t row0,
                       int64_t col0, int64_t full_cols);
   SamplingOps sampling;
+  SpeculationOps speculation;
 };
 
 }  // namespace ll
