@@ -46,6 +46,10 @@ struct Draw {
 static_assert(std::is_trivially_copyable_v<Draw> && alignof(Draw) == sizeof(int32_t),
               "a plan has it as words");
 
+// What comes to the host in the place of a token that was drawn behind a wrong draft, and of one
+// that was not drawn, as there was no draft to run (speculation_ops.h).
+constexpr int32_t kRejectedToken = -2, kUndraftedToken = -3;
+
 // What the rows of one call need; the same on every rank.
 struct SamplingNeeds {
   int32_t num_edits = 0;  // of this rank's list; edits are local

@@ -47,10 +47,6 @@ struct ProposeArgs {
 // Tokens of other slots' sequences, their last ones, in which drafts are looked for.
 constexpr int32_t kOtherTokens = 1024;
 
-// What comes to the host in the place of a token that was drawn behind a wrong draft, and of one
-// that was not drawn, as its row did not run.
-constexpr int32_t kRejectedToken = -1, kUndraftedToken = -2;
-
 struct AcceptArgs {
   TokenHistory history;
   int32_t num_rows = 0;    // samples
@@ -132,6 +128,9 @@ constexpr void write_row(const ProposeArgs& a, int32_t first_row, int32_t index,
   a.sampling[row].position = position + 1;
 }
 
+// What the next step begins with where no token was drawn (kNoToken): any.
+constexpr int32_t fed_back(int32_t token) { return token < 0 ? 0 : token; }
+
 // Samples [first, first + count) are one sequence's.
 constexpr void accept_rows(const AcceptArgs& a, int32_t first, int32_t count) {
   const TokenHistory& h = a.history;
@@ -145,9 +144,9 @@ constexpr void accept_rows(const AcceptArgs& a, int32_t first, int32_t count) {
       ++accepted;
     emitted = accepted + 1;
     for (int32_t i = 0; i < emitted; ++i)
-      h.tokens[slot * h.stride + length + i] = a.tokens[first + i];
+      h.tokens[slot * h.stride + length + i] = fed_back(a.tokens[first + i]);
     h.lengths[slot] = length + emitted;
-    a.last_tokens[slot] = a.tokens[first + accepted];
+    a.last_tokens[slot] = fed_back(a.tokens[first + accepted]);
   }
   int32_t* host = *a.host_tokens;
   for (int32_t i = 0; i < count; ++i)

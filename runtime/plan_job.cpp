@@ -15,7 +15,7 @@ namespace ll {
 namespace {
 
 // What plans fit to, and what the runner makes of them.
-constexpr std::array<std::string_view, 17> kSettings = {"model.load_format",
+constexpr std::array<std::string_view, 22> kSettings = {"model.load_format",
                                                         "model.dtype",
                                                         "model.seed",
                                                         "grid.dp",
@@ -30,6 +30,11 @@ constexpr std::array<std::string_view, 17> kSettings = {"model.load_format",
                                                         "scheduler.max_num_batched_tokens",
                                                         "scheduler.max_input_length",
                                                         "scheduler.max_output_length",
+                                                        "speculative.method",
+                                                        "speculative.num_speculative_tokens",
+                                                        "speculative.prompt_lookup_min",
+                                                        "speculative.prompt_lookup_max",
+                                                        "speculative.synthetic_acceptance_length",
                                                         "cuda_graph_max_bs",
                                                         "enforce_eager"};
 
@@ -72,6 +77,8 @@ PlanLimits limits_of(const LocalModel& local) {
   RunnerOptions options = local.limits();
   return {.max_num_seqs = options.max_num_seqs,
           .max_num_batched_tokens = options.max_num_batched_tokens,
+          .max_drafts = options.drafts.max_drafts,
+          .max_draft_rows = options.drafts.max_rows(options.max_num_seqs),
           .max_length = options.max_length,
           .num_pages = local.budget().num_pages,
           .page_span = local.budget().page_span,

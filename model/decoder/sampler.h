@@ -36,6 +36,9 @@ class Sampler {
   // valid until the next call.
   ScoredRows sample(Stream stream, const Args& args);
 
+  // What the last sample() drew: [rows] on the device.
+  const int32_t* tokens() const { return tokens_.view().as<int32_t>(); }
+
   // Scores given tokens: `targets` [R] on the device.
   ScoredRows score(Stream stream, TensorView logits, const int32_t* targets, int num_logprobs);
 

@@ -85,6 +85,11 @@ Desk::Taken Desk::take(StepEvents events) {
   for (const StepCost& step : events.costs) take_cost(step);
   for (const StartedPrompt& s : events.started)
     if (Job* job = find(s.request).job) job->answer.usage.cached_tokens += s.num_cached;
+  for (const DraftedTokens& d : events.drafted)
+    if (Job* job = find(d.request).job) {
+      job->answer.usage.draft_tokens += d.drafted;
+      job->answer.usage.accepted_tokens += d.accepted;
+    }
   for (PromptScores& s : events.prompt_scores) {
     Prompt prompt = find(s.request);
     if (!prompt.job) continue;

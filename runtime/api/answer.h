@@ -27,8 +27,9 @@ struct Choice {
 // In tokens, of all prompts and choices of a request.
 struct Usage {
   int64_t prompt_tokens = 0, completion_tokens = 0;
-  int64_t cached_tokens = 0;      // of the prompts', those the radix cache knew
-  std::optional<Cost> cost = {};  // where it is counted
+  int64_t cached_tokens = 0;                      // of the prompts', those the radix cache knew
+  std::optional<Cost> cost = {};                  // where it is counted
+  int64_t draft_tokens = 0, accepted_tokens = 0;  // drafts that ran, and those that are in it
 };
 
 // What a token adds to a choice. The texts of a choice's deltas, one behind the other, are its

@@ -28,6 +28,16 @@ Json call_json(const ChatPiece& call, std::string_view id, int32_t choice) {
           {"function", {{"name", call.text}, {"arguments", ""}}}};
 }
 
+Json usage_json(const Usage& usage, bool drop_output) {
+  Json json = usage_json(usage.prompt_tokens, drop_output ? 0 : usage.completion_tokens);
+  json["prompt_tokens_details"] = {{"cached_tokens", usage.cached_tokens}};
+  if (usage.draft_tokens > 0)
+    json["completion_tokens_details"] = {
+        {"accepted_prediction_tokens", usage.accepted_tokens},
+        {"rejected_prediction_tokens", usage.draft_tokens - usage.accepted_tokens}};
+  return json;
+}
+
 Json usage_json(int64_t prompt_tokens, int64_t completion_tokens) {
   return {{"prompt_tokens", prompt_tokens},
           {"completion_tokens", completion_tokens},

@@ -25,6 +25,8 @@ const char* chat_reason(FinishReason reason, bool has_calls);
 Json call_json(const ChatPiece& call, std::string_view id, int32_t choice);
 
 Json usage_json(int64_t prompt_tokens, int64_t completion_tokens);
+// With its details; `drop_output`: there are no completion tokens.
+Json usage_json(const Usage& usage, bool drop_output);
 
 // What echo puts in front: the prompt as it was sent, or all of its tokens' text.
 std::string echo_of(const CompletionRequest& request, size_t prompt, const Tokenizer* tokenizer);

@@ -120,9 +120,7 @@ std::string completion_body(const CompletionRequest& r, const std::vector<Choice
     list += list.empty() ? '[' : ',';
     list += is_chat ? chat_choice(r, c, id, tokenizer) : completion_choice(r, c, tokenizer);
   }
-  int64_t completion = r.drop_output ? 0 : usage.completion_tokens;
-  Json counts = usage_json(usage.prompt_tokens, completion);
-  counts["prompt_tokens_details"] = {{"cached_tokens", usage.cached_tokens}};
+  Json counts = usage_json(usage, r.drop_output);
   if (usage.cost) counts["litelang"] = cost_json(*usage.cost);
   add_member(body, "id", dump(Json(fmt::format("{}-{}", is_chat ? "chatcmpl" : "cmpl", id))));
   add_member(body, "object", json_string(is_chat ? "chat.completion" : "text_completion"));

@@ -168,10 +168,7 @@ std::vector<std::string> CompletionStream::push(const Delta& delta) {
 
 std::string CompletionStream::finish(const Usage& usage) const {
   if (!request_->include_usage) return "";
-  Json counts =
-      usage_json(usage.prompt_tokens, request_->drop_output ? 0 : usage.completion_tokens);
-  counts["prompt_tokens_details"] = {{"cached_tokens", usage.cached_tokens}};
-  return fmt::format("{}],\"usage\":{}}}", head_, dump(counts));
+  return fmt::format("{}],\"usage\":{}}}", head_, dump(usage_json(usage, request_->drop_output)));
 }
 
 }  // namespace ll

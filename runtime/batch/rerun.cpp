@@ -28,6 +28,7 @@ Json lasting(const std::string& record) {
   body.erase("created");
   body["usage"].erase("litelang");
   body["usage"]["prompt_tokens_details"].erase("cached_tokens");
+  body["usage"].erase("completion_tokens_details");
   return json;
 }
 

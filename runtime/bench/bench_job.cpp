@@ -163,7 +163,8 @@ BenchReport BenchJob::latency(ReplicaPool& pool, const std::function<void()>& on
 }
 
 // The prompts of the batch in one step, where max_num_batched_tokens allows it, then one decode
-// step a token. A step's time is between the last sequence's tokens.
+// step a token. A step's time is between the last sequence's tokens; with speculation, where tokens
+// come several at a time, it is the mean of a token's.
 BenchReport BenchJob::one_batch(ReplicaPool& pool, const std::function<void()>& on_warm) {
   const auto& b = config_.bench;
   int64_t in = b.data.input_len, out = b.data.output_len, positions = b.batch_size * (in + out - 1);
@@ -182,8 +183,14 @@ BenchReport BenchJob::one_batch(ReplicaPool& pool, const std::function<void()>& 
     const BenchRun::Seen& run = run_all(pool, next_batch());
     result.prefill_seconds.push_back(seconds_between(run.start, run.arrivals[0]));
     result.total_seconds.push_back(run.seconds);
-    for (size_t k = 1; k < run.arrivals.size(); ++k)
-      result.step_seconds.push_back(seconds_between(run.arrivals[k - 1], run.arrivals[k]));
+    size_t num_steps = run.arrivals.size() - 1;
+    if (config_.speculative.is_on())
+      result.step_seconds.insert(result.step_seconds.end(), num_steps,
+                                 seconds_between(run.arrivals[0], run.arrivals[num_steps]) /
+                                     static_cast<double>(num_steps));
+    else
+      for (size_t k = 1; k <= num_steps; ++k)
+        result.step_seconds.push_back(seconds_between(run.arrivals[k - 1], run.arrivals[k]));
   }
   return report(setup_.model, result);
 }

@@ -46,6 +46,19 @@ struct EngineConfig {
     bool operator==(const Scheduler&) const = default;
   } scheduler;
 
+  // Speculative decoding without a draft model. Names are vLLM's.
+  struct Speculative {
+    enum class Method { kNone, kNgram };
+    Method method = Method::kNone;
+    int num_speculative_tokens = 7;
+    int prompt_lookup_min = 2, prompt_lookup_max = 8;
+    bool adaptive = true;
+    double synthetic_acceptance_length = 0;
+
+    bool is_on() const { return method != Method::kNone; }
+    bool operator==(const Speculative&) const = default;
+  } speculative;
+
   int cuda_graph_max_bs = 1024;  // decode steps of up to so many sequences replay a CUDA graph
   bool enforce_eager = false;    // no CUDA graphs
   uint64_t seed = 0;             // of requests that bring none

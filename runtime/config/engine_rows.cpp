@@ -1,6 +1,7 @@
 #include "runtime/config/engine_rows.h"
 
 #include "base/check.h"
+#include "kernels/ops.h"
 
 namespace ll {
 namespace {
@@ -98,6 +99,26 @@ std::vector<ConfigRow> scheduler_rows() {
         "below this share of KV in use, expect 0.6 of each remaining length and admit more"}});
 }
 
+std::vector<ConfigRow> speculative_rows() {
+  using S = C::Speculative;
+  return rows_of<S>(
+      "speculative", [](C& c) -> S& { return c.speculative; },
+      {{"method",
+        choice(&S::method, {{"none", S::Method::kNone, "a step draws a token of each sequence"},
+                            {"ngram", S::Method::kNgram,
+                             "drafts from what was said before, which answers do not depend on"}})},
+       {"num_speculative_tokens", whole(&S::num_speculative_tokens, 1, 31),
+        "the most drafts of a sequence in a step; a step has at most 64"},
+       {"prompt_lookup_min", whole(&S::prompt_lookup_min, 1, kLongestMatch),
+        "tokens that agree before a draft, at least"},
+       {"prompt_lookup_max", whole(&S::prompt_lookup_max, 1, kLongestMatch),
+        "tokens that are compared, the more of them agree the better"},
+       {"adaptive", flag(&S::adaptive), "fewer drafts, or none, where those do not pay"},
+       {"synthetic_acceptance_length", number(&S::synthetic_acceptance_length, 0, 32),
+        "for benchmarks: tokens of a sequence that stand in a step on average, whatever is drawn; "
+        "0: those that do"}});
+}
+
 std::vector<ConfigRow> machine_rows() {
   return rows_of<C>(
       "", [](C& c) -> C& { return c; },
@@ -123,6 +144,15 @@ std::vector<ConfigRow> machine_rows() {
 void check_engine(const EngineConfig& c, std::string_view where) {
   if (!c.record_plan.empty() && !c.replay_plan.empty())
     fail_usage("{}: record_plan and replay_plan do not go together", where);
+  const C::Speculative& drafts = c.speculative;
+  if (drafts.prompt_lookup_min > drafts.prompt_lookup_max)
+    fail_usage("{}: speculative.prompt_lookup_min = {} is above speculative.prompt_lookup_max = {}",
+               where, drafts.prompt_lookup_min, drafts.prompt_lookup_max);
+  if (drafts.synthetic_acceptance_length > 0 &&
+      (!drafts.is_on() || c.job.type != C::JobType::kBench))
+    fail_usage(
+        "{}: speculative.synthetic_acceptance_length is of benchmarks with speculative.method",
+        where);
   if (c.model.path.empty())
     fail_usage("{}: model.path is missing; give a .h5 file or a Hugging Face folder", where);
   if (c.scheduler.max_num_batched_tokens < c.scheduler.max_num_seqs)
@@ -136,7 +166,7 @@ void check_engine(const EngineConfig& c, std::string_view where) {
 
 ConfigSection engine_rows() {
   ConfigSection section{.rows = model_rows(), .check = check_engine};
-  for (auto rows : {machine_rows, grid_rows, kv_cache_rows, scheduler_rows})
+  for (auto rows : {machine_rows, grid_rows, kv_cache_rows, scheduler_rows, speculative_rows})
     append(section.rows, rows());
   return section;
 }

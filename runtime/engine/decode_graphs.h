@@ -36,6 +36,7 @@ class DecodeGraphs {
     int32_t bucket = 0;
     Mode mode = Mode::kStationary;
     bool groups = false;     // of rows that read a prefix together
+    int32_t num_drafts = 0;  // see StepPlan
     bool samples = false;    // plain sampling is part of it
     int32_t generation = 0;  // of the buffers it reads
     auto operator<=>(const Key&) const = default;

@@ -17,10 +17,11 @@ int64_t max_pages(const RunnerOptions& o, const ModelShard& shard) {
 }
 
 // Rows of the longest decode step and their samples; what chunks bring on top grows the buffer as
-// needed.
+// needed. With speculation, the tokens of a prompt besides.
 size_t upload_bytes(const RunnerOptions& o) {
   return static_cast<size_t>(o.max_num_batched_tokens) * 16 +
-         static_cast<size_t>(o.max_num_seqs) * 256 + 65536;
+         static_cast<size_t>(o.max_samples()) * 256 + 65536 +
+         (o.drafts.are_on() ? static_cast<size_t>(o.max_length) * 4 : 0);
 }
 
 template <class T>
@@ -40,15 +41,17 @@ ModelRunner::ModelRunner(const RunnerOptions& options, const Backend& backend,
       model_(config, shard, std::move(weights), backend, grid, options.max_num_batched_tokens,
              options.max_length),
       kv_(backend, {config, shard, model_.dtype()}, options.num_pages, options.page_size),
-      sampler_(backend, grid.replica_comm(), shard.vocab, options.max_num_seqs,
+      sampler_(backend, grid.replica_comm(), shard.vocab, options.max_samples(),
                options.max_num_seqs),
       upload_(backend, stream, upload_bytes(options)),
       page_table_(backend.device, DType::i32, {options.max_num_seqs, max_pages(options, shard)}),
       last_tokens_(backend.device, DType::i32, {options.max_num_seqs}),
-      gathered_(backend.device, model_.dtype(), {options.max_num_seqs, shard.hidden.size}),
-      logits_(backend.device, DType::f32, {options.max_num_seqs, shard.vocab.size}),
+      gathered_(backend.device, model_.dtype(), {options.max_samples(), shard.hidden.size}),
+      logits_(backend.device, DType::f32, {options.max_samples(), shard.vocab.size}),
       slots_(static_cast<size_t>(options.max_num_seqs)),
-      graphs_(backend, stream, std::min(options.graph_max_rows, options.max_num_seqs)) {
+      graphs_(backend, stream, options.max_captured_rows()) {
+  if (options.drafts.are_on())
+    speculation_ = std::make_unique<Speculation>(options, backend, stream);
   if (options.graph_max_rows > 0) model_.prepare_decode_one(kv_);
   backend.device.fill(stream, page_table_.view().data, 0, page_table_.bytes());
   backend.device.fill(stream, last_tokens_.view().data, 0, last_tokens_.bytes());
@@ -58,17 +61,17 @@ ModelRunner::~ModelRunner() { backend_.device.synchronize(stream_); }
 
 size_t ModelRunner::buffer_bytes(const RunnerOptions& o, const ModelPart& part, int ranks) {
   const ModelShard& shard = part.shard;
-  auto seqs = static_cast<size_t>(o.max_num_seqs);
+  auto seqs = static_cast<size_t>(o.max_num_seqs), samples = static_cast<size_t>(o.max_samples());
   return Decoder::activation_bytes(part, o.max_num_batched_tokens, o.max_length) +
-         Sampler::buffer_bytes(ranks, shard.vocab, o.max_num_seqs, o.max_num_seqs) +
-         upload_bytes(o) +
-         seqs * (static_cast<size_t>(max_pages(o, shard)) * 4 + 4 +
-                 static_cast<size_t>(shard.hidden.size) * size_of(part.dtype) +
-                 static_cast<size_t>(shard.vocab.size) * 4);
+         Sampler::buffer_bytes(ranks, shard.vocab, o.max_samples(), o.max_num_seqs) +
+         upload_bytes(o) + (o.drafts.are_on() ? Speculation::bytes(o) : 0) +
+         seqs * (static_cast<size_t>(max_pages(o, shard)) * 4 + 4) +
+         samples * (static_cast<size_t>(shard.hidden.size) * size_of(part.dtype) +
+                    static_cast<size_t>(shard.vocab.size) * 4);
 }
 
 std::unique_ptr<Flight> ModelRunner::take_flight() {
-  if (idle_flights_.empty()) return std::make_unique<Flight>(backend_, options_.max_num_seqs);
+  if (idle_flights_.empty()) return std::make_unique<Flight>(backend_, options_.max_samples());
   auto flight = std::move(idle_flights_.back());
   idle_flights_.pop_back();
   return flight;
@@ -122,6 +125,7 @@ void ModelRunner::update_tables(const StepDescription& step) {
                                    static_cast<int32_t>(step.page_deltas.size()));
   kv_.copy_pages(stream_, backend_.ops, step.page_copies.data(),
                  static_cast<int32_t>(step.page_copies.size()));
+  if (speculation_) speculation_->start(step);
   for (const auto& c : step.counts) sampler_.reset_counts(stream_, c.slot, c.counted);
 }
 
@@ -130,6 +134,7 @@ void ModelRunner::update_tables(const StepDescription& step) {
 void ModelRunner::run_captured(const StepDescription& step, Flight& flight) {
   TensorView logits = logits_.view().rows(0, step.graph.bucket);
   graphs_.run(step.graph, [&] {
+    if (speculation_) speculation_->propose(step);
     if (step.graph.mode == DecodeGraphs::Mode::kOneKernel)
       model_.decode_one(stream_, step.inputs, logits);
     else
@@ -141,6 +146,7 @@ void ModelRunner::run_captured(const StepDescription& step, Flight& flight) {
 
 void ModelRunner::run_directly(const StepDescription& step, Flight& flight) {
   if (step.num_rows() == 0) return;  // a plan may only move pages
+  if (speculation_) speculation_->propose(step);
   TensorView hidden = model_.forward(stream_, step.inputs, kv_);
   score_prompts(step, hidden, flight);
   int64_t rows = step.num_samples;
@@ -156,12 +162,16 @@ void ModelRunner::run_directly(const StepDescription& step, Flight& flight) {
 }
 
 ScoredRows ModelRunner::sample(const StepDescription& step, TensorView logits) {
-  return sampler_.sample(stream_, {.logits = logits,
-                                   .rows = step.sampling.data(),
-                                   .edits = step.edits.data(),
-                                   .needs = step.needs,
-                                   .last_tokens = data_of<int32_t>(last_tokens_),
-                                   .host_tokens = step.host_tokens});
+  auto* last_tokens = data_of<int32_t>(last_tokens_);
+  ScoredRows scores =
+      sampler_.sample(stream_, {.logits = logits,
+                                .rows = step.sampling.data(),
+                                .edits = step.edits.data(),
+                                .needs = step.needs,
+                                .last_tokens = last_tokens,
+                                .host_tokens = speculation_ ? nullptr : step.host_tokens});
+  if (speculation_) speculation_->accept(step, logits.dim(0), sampler_.tokens(), last_tokens);
+  return scores;
 }
 
 // Sends scores on their way to the host, as the tokens already are.

@@ -10,6 +10,7 @@
 #include "runtime/engine/decode_graphs.h"
 #include "runtime/engine/flight.h"
 #include "runtime/engine/runner_options.h"
+#include "runtime/engine/speculation.h"
 #include "runtime/engine/staged_upload.h"
 #include "runtime/engine/step_description.h"
 #include "runtime/engine/step_trace.h"
@@ -72,6 +73,7 @@ class ModelRunner {
   Tensor logits_;       // [max logit rows, V] float32
   std::vector<SlotSampling> slots_;
   DecodeGraphs graphs_;
+  std::unique_ptr<Speculation> speculation_;  // null: without
   StepTrace* trace_ = nullptr;
   bool times_steps_ = false;
   std::deque<std::unique_ptr<Flight>> flights_;

@@ -16,9 +16,10 @@ class Checker {
 
   void run() {
     limit("rows", plan_.num_tokens(), 0, limits_.max_num_batched_tokens + 1);
-    limit("decode rows", count(plan_.decode), 0, limits_.max_num_seqs + 1);
+    int64_t max_samples = limits_.max_num_seqs + limits_.max_draft_rows;
+    limit("decode rows", count(plan_.decode), 0, max_samples + 1);
     limit("chunks", count(plan_.chunks), 0, limits_.max_num_seqs + 1);
-    limit("samples", count(plan_.samples), 0, limits_.max_num_seqs + 1);
+    limit("samples", count(plan_.samples), 0, max_samples + 1);
     for (const auto& row : plan_.decode) slot(row.slot), position(row.position);
     for (const auto& chunk : plan_.chunks) check_chunk(chunk);
     for (const auto& sample : plan_.samples) {
@@ -34,6 +35,8 @@ class Checker {
     for (const auto& start : plan_.new_slots) check_start(start);
     check_pages();
     check_groups();
+    if (limits_.max_drafts > 0) check_drafts();
+    limit("drafts", plan_.num_drafts, 0, limits_.max_drafts + 1);
   }
 
  private:
@@ -69,6 +72,10 @@ class Checker {
     logprobs(start.sampling.num_logprobs);
     tokens(start.sampling.banned_before);
     for (const auto& [id, bias] : start.sampling.logit_bias) token(id);
+    limit("a sequence's end", start.end, 0, limits_.max_length + 1);
+    if (limits_.max_drafts > 0)
+      limit("a sequence's tokens", count(start.prompt) + count(start.output), 1,
+            limits_.max_length + 2);
     for (const auto* list : {&start.allowed, &start.prompt, &start.output}) tokens(*list);
   }
   void check_pages() const {
@@ -81,6 +88,19 @@ class Checker {
       page(copy.source);
       page(copy.target);
       limit("a copy's rows", copy.num_rows, 0, limits_.page_span + 1);
+    }
+  }
+  // Rows of a sequence stand side by side, and each has its sample.
+  void check_drafts() const {
+    auto rows = static_cast<int64_t>(plan_.rows_each()), num_decode = count(plan_.decode);
+    limit("decode rows behind whole sequences", num_decode % rows, 0, 1);
+    limit("samples", count(plan_.samples), num_decode, limits_.max_num_batched_tokens + 1);
+    for (size_t i = 0; i < plan_.decode.size(); ++i) {
+      int32_t first = plan_.decode[i - i % plan_.rows_each()].slot;
+      const StepPlan::Sample& sample = plan_.samples[i];
+      limit("a row's slot", plan_.decode[i].slot, first, first + 1);
+      limit("a sample's row", sample.row, static_cast<int64_t>(i), static_cast<int64_t>(i) + 1);
+      limit("a sample's slot", sample.slot, first, first + 1);
     }
   }
   void check_groups() const {

@@ -1,6 +1,9 @@
 #pragma once
 // The limits a ModelRunner is made for; planning asks for its buffers by them, without a device.
+#include <algorithm>
 #include <cstdint>
+
+#include "runtime/schedule/draft_options.h"
 
 namespace ll {
 
@@ -13,6 +16,15 @@ struct RunnerOptions {
   // Decode steps of up to so many rows are captured as graphs, where the device has them.
   int32_t graph_max_rows = 0;
   bool collects = true;  // this rank brings scores to the host, too
+  DraftOptions drafts = {};
+
+  // Samples that a step has at most: a token of each sequence, and the drafts.
+  int32_t max_samples() const { return max_num_seqs + drafts.max_rows(max_num_seqs); }
+  // Decode rows of the largest step that is captured.
+  int32_t max_captured_rows() const {
+    int32_t rows = std::min(graph_max_rows, max_num_seqs);
+    return rows > 0 ? rows + drafts.max_rows(max_num_seqs) : 0;
+  }
 };
 
 }  // namespace ll

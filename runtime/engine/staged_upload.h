@@ -42,6 +42,13 @@ class StagedUpload {
     return {reinterpret_cast<const T*>(bytes), place.count};
   }
 
+  // The same for ops that write it, before the next upload.
+  template <class T>
+  std::span<T> get_writable(Place<T> place) const {
+    std::span<const T> values = get(place);
+    return {const_cast<T*>(values.data()), values.size()};
+  }
+
   // Changes whenever the device buffer moves.
   int generation() const { return generation_; }
 

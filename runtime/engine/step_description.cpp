@@ -140,6 +140,25 @@ std::vector<StepDescription::Counts> split_counted(const StepPlan& plan,
   return counts;
 }
 
+// The sequences that take slots, and their tokens, one list behind the other.
+struct Starts {
+  std::vector<HistoryStart> list;
+  std::vector<int32_t> tokens;
+};
+
+Starts list_starts(const StepPlan& plan) {
+  Starts starts;
+  for (const StepPlan::NewSlot& s : plan.new_slots) {
+    if (s.end == 0) continue;
+    auto first = static_cast<int32_t>(starts.tokens.size());
+    for (const auto* list : {&s.prompt, &s.output})
+      starts.tokens.insert(starts.tokens.end(), list->begin(), list->end());
+    starts.list.push_back(
+        {s.slot, first, static_cast<int32_t>(starts.tokens.size()) - first, s.end});
+  }
+  return starts;
+}
+
 void note_results(const StepPlan& plan, std::span<const SlotSampling> slots, Flight& flight) {
   flight.num_samples = static_cast<int64_t>(plan.samples.size());
   flight.has_scores = false;
@@ -190,6 +209,9 @@ StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& gra
   auto deltas = upload.add(plan.page_deltas);
   auto copies = upload.add(own_copies(plan, tables.positions));
   auto counted = upload.add(list_counted(plan));
+  Starts starts_listed = list_starts(plan);
+  auto starts = upload.add(starts_listed.list);
+  auto start_tokens = upload.add(starts_listed.tokens);
   upload.upload();
 
   d.inputs.batch = {.num_tokens = static_cast<int32_t>(rows.ids.size()),
@@ -207,7 +229,11 @@ StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& gra
   d.inputs.ids = upload.get(ids).data();
   d.inputs.last_tokens = tables.last_tokens;
   d.inputs.gathered = plan.gathered;
-  d.sampling = upload.get(sampling);
+  d.ids = upload.get_writable(ids).data();
+  d.positions = upload.get_writable(positions).data();
+  d.sampling = upload.get_writable(sampling);
+  d.starts = upload.get(starts);
+  d.start_tokens = upload.get(start_tokens);
   d.host_tokens = upload.get(host_tokens).data();
   d.sample_rows = upload.get(sample_rows);
   d.edits = upload.get(edits);
@@ -217,6 +243,7 @@ StepDescription describe_step(const StepPlan& plan, const DecodeGraphs::Key& gra
   d.page_copies = upload.get(copies);
   d.counts = split_counted(plan, upload.get(counted));
   d.graph.samples = d.needs.is_plain();
+  d.graph.num_drafts = plan.num_drafts;
   d.graph.generation = upload.generation();
   return d;
 }

@@ -23,14 +23,18 @@ struct SlotTables {
 // Spans are of device memory, valid until the next description is sent.
 struct StepDescription {
   // Decode rows are padded with unused ones up to the bucket, so that steps of one bucket look
-  // alike; bucket 0: neither padded nor captured.
+  // alike; bucket 0: neither padded nor captured. The number of drafts is the plan's in any case.
   DecodeGraphs::Key graph;
   StepInputs inputs;
   std::vector<Chunk> chunks;
   int32_t num_samples = 0;
   SamplingNeeds needs;
-  std::span<const SamplingRow> sampling;  // [samples], padded rows included
-  std::span<const int32_t> sample_rows;   // [samples]; empty: sample i is row i
+  std::span<SamplingRow> sampling;  // [samples], padded rows included
+  // Those of `inputs`: with speculation the device puts rows where they are (ProposeArgs).
+  int32_t *ids = nullptr, *positions = nullptr;
+  std::span<const HistoryStart> starts;  // with speculation, of sequences that take slots
+  std::span<const int32_t> start_tokens;
+  std::span<const int32_t> sample_rows;  // [samples]; empty: sample i is row i
   std::span<const LogitEdit> edits;
   int32_t* const* host_tokens = nullptr;  // see ChooseArgs
   std::span<const PageDelta> page_deltas;

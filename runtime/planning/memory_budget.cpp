@@ -14,7 +14,7 @@ int64_t pages_of(int64_t positions, int64_t page_span) { return ceil_div(positio
 
 // Graphs of decode steps, and again of those that run in gathered mode if the user wants any to.
 size_t graph_bytes(const ModelPart& part, const RunnerOptions& limits, int32_t gather_tokens) {
-  int32_t rows = std::min(limits.graph_max_rows, limits.max_num_seqs);
+  int32_t rows = limits.max_captured_rows();
   size_t bytes = DecodeGraphs::estimated_bytes(rows, part.config.num_layers);
   bool gathers = part.shard.merged_columns > 1 && gather_tokens > 0;
   return gathers && gather_tokens <= rows ? 2 * bytes : bytes;

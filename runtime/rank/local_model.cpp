@@ -110,6 +110,16 @@ int LocalModel::num_seqs() const {
   return static_cast<int>(world().min(std::min(most, config_.scheduler.max_num_batched_tokens)));
 }
 
+DraftOptions LocalModel::drafts() const {
+  const EngineConfig::Speculative& s = config_.speculative;
+  if (!s.is_on()) return {};
+  return {.max_drafts = s.num_speculative_tokens,
+          .min_match = s.prompt_lookup_min,
+          .max_match = s.prompt_lookup_max,
+          .is_adaptive = s.adaptive && s.synthetic_acceptance_length == 0,
+          .synthetic_length = static_cast<float>(s.synthetic_acceptance_length)};
+}
+
 RunnerOptions LocalModel::limits() const {
   const auto& s = config_.scheduler;
   int64_t length = model().max_position;
@@ -126,7 +136,8 @@ RunnerOptions LocalModel::limits() const {
           .max_length = length,
           .page_size = config_.kv_cache.page_size,
           .graph_max_rows = config_.enforce_eager ? 0 : config_.cuda_graph_max_bs,
-          .collects = false};
+          .collects = false,
+          .drafts = drafts()};
 }
 
 void LocalModel::measure_machine() {
@@ -308,7 +319,8 @@ SchedulerOptions LocalModel::scheduler() const {
           .num_pages = options_.num_pages,
           .page_span = shard_->positions(options_.page_size).span(),
           .gather_tokens = gather_tokens(),
-          .prefix_groups = prefix_groups()};
+          .prefix_groups = prefix_groups(),
+          .drafts = options_.drafts};
 }
 
 }  // namespace ll

@@ -81,6 +81,7 @@ class LocalModel {
   std::string device_and_kernels() const;
   [[noreturn]] bool end_asked();
   PrefixRules prefix_groups() const;
+  DraftOptions drafts() const;
   void say(const std::string& line) const;
 
   EngineConfig config_;

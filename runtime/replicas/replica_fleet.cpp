@@ -201,6 +201,8 @@ SchedulerStats ReplicaFleet::stats() const {
     sum.num_preemptions += s.num_preemptions;
     sum.prompt_tokens += s.prompt_tokens;
     sum.cached_tokens += s.cached_tokens;
+    sum.draft_tokens += s.draft_tokens;
+    sum.accepted_tokens += s.accepted_tokens;
     sum.kv_usage += s.kv_usage;
   }
   sum.kv_usage /= static_cast<double>(stats_.size());

@@ -39,7 +39,7 @@ void parts(Archive& a, GroupTimes& t) {
 template <class Archive>
 void parts(Archive& a, ReplicaStep& s) {
   a(s.stats, s.times, s.events.steps, s.events.costs, s.events.started, s.events.prompt_scores,
-    s.events.tokens);
+    s.events.drafted, s.events.tokens);
 }
 template <class Archive>
 void parts(Archive& a, SamplingParams& p) {

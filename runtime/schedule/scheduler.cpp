@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "kernels/no_token.h"
 #include "runtime/schedule/admission.h"
 
 namespace ll {
@@ -25,7 +24,9 @@ Scheduler::Scheduler(const SchedulerOptions& options)
       prefix_order_(options.prefix_groups, options.max_num_seqs) {
   ensure(options.max_num_batched_tokens >= options.max_num_seqs,
          "fewer tokens than sequences a step");
-  for (int32_t slot = options.max_num_seqs; slot-- > 0;) free_slots_.push_back(slot);
+  if (options.drafts.are_on() && options.drafts.is_adaptive)
+    draft_policy_ = std::make_unique<DraftPolicy>(options.drafts);
+  for (int32_t slot = 0; slot < options.max_num_seqs; ++slot) free_slots_.push_back(slot);
 }
 
 void Scheduler::check_fits(const Request& request) const {
@@ -54,7 +55,7 @@ PlannedStep Scheduler::plan() {
   step.plan.id = static_cast<int32_t>(++step_);
   ledger_.begin_step(step_);
   plan_decodes(step);
-  if (options_.prefix_groups.are_on()) group_decodes(step);
+  if (options_.prefix_groups.are_on() && step.plan.num_drafts == 0) group_decodes(step);
   if (continue_prefills(step)) start_waiting(step);
   // They name samples by number, which grouping has changed.
   for (size_t i = 0; i < step.samples.size(); ++i)
@@ -66,17 +67,25 @@ PlannedStep Scheduler::plan() {
 
 // First come first; when pages run out the last gives way.
 void Scheduler::plan_decodes(PlannedStep& step) {
+  step.plan.num_drafts = choose_drafts();
+  auto rows_each = static_cast<int32_t>(step.plan.rows_each());
   for (size_t i = 0; i < running_.size(); ++i) {
     SequencePtr s = running_[i];
     if (!s->can_decode()) continue;
-    while (!ledger_.extend(s->kv, s->slot, s->num_computed + 1)) {
+    int32_t computed = std::min(s->num_computed + rows_each, s->end());
+    while (!ledger_.extend(s->kv, s->slot, computed)) {
       SequencePtr victim = running_.back();
       preempt(step, victim);
       if (victim == s) return;
     }
-    auto row = static_cast<int32_t>(step.plan.decode.size());
-    step.plan.decode.push_back({s->slot, s->num_computed++});
-    add_sample(step, s, row);
+    for (int32_t i = 0; i < rows_each; ++i) {
+      auto row = static_cast<int32_t>(step.plan.decode.size());
+      int32_t position = std::min(s->num_computed + i, s->end() - 1);
+      step.plan.decode.push_back({s->slot, position});
+      add_sample(step, s, row, position + 1);
+    }
+    s->num_computed = computed;
+    ++s->num_steps_in_flight;
   }
 }
 
@@ -173,7 +182,8 @@ bool Scheduler::plan_chunk(PlannedStep& step, const SequencePtr& s) {
 void Scheduler::finish_prefill(PlannedStep& step, const SequencePtr& s, int32_t row) {
   bool forks = !s->has_forked && s->params().n > 1;
   s->state = Sequence::State::kDecoding;
-  add_sample(step, s, row);
+  add_sample(step, s, row, s->length());
+  ++s->num_steps_in_flight;
   if (forks) fork(step, s, row);
   s->has_forked = true;
 }
@@ -195,12 +205,13 @@ void Scheduler::fork(PlannedStep& step, const SequencePtr& leader, int32_t row) 
     s->kv = ledger_.fork(leader->kv, leader->num_prompt);
     start_in_slot(step, *s);
     running_.insert(std::upper_bound(running_.begin(), running_.end(), s, comes_before), s);
-    add_sample(step, s, row);
+    add_sample(step, s, row, s->length());
+    ++s->num_steps_in_flight;
   }
 }
 
-void Scheduler::add_sample(PlannedStep& step, const SequencePtr& s, int32_t row) {
-  step.plan.samples.push_back({row, s->slot, s->length()});
+void Scheduler::add_sample(PlannedStep& step, const SequencePtr& s, int32_t row, int32_t position) {
+  step.plan.samples.push_back({row, s->slot, position});
   step.samples.push_back(s);
   ++s->num_in_flight;
 }
@@ -258,14 +269,16 @@ bool Scheduler::fits(const Sequence& candidate) const {
 }
 
 void Scheduler::start_in_slot(PlannedStep& step, Sequence& s) {
-  s.slot = free_slots_.back();
-  free_slots_.pop_back();
+  s.slot = free_slots_.front();
+  free_slots_.pop_front();
   StepPlan::NewSlot start{.slot = s.slot, .sampling = s.slot_sampling()};
-  if (start.sampling.has_penalties()) {
+  if (options_.drafts.are_on()) start.end = s.end();
+  if (start.sampling.has_penalties() || options_.drafts.are_on()) {
     start.allowed = s.params().allowed_token_ids;
     start.prompt = s.request->prompt;
     start.output.assign(s.tokens.begin() + s.num_prompt, s.tokens.end());
   }
+  if (draft_policy_) draft_policy_->learn(s.tokens);
   step.plan.new_slots.push_back(std::move(start));
   ledger_.enter(s.kv, s.slot);
 }
@@ -295,60 +308,10 @@ int32_t Scheduler::num_slots_wanted(const Sequence& s) const {
 void Scheduler::release(Sequence& s) {
   prefix_order_.remove(s.slot);
   ledger_.release(s.kv, s.computed_tokens());
-  free_slots_.push_back(s.slot);
+  // With speculation the slot that was free longest is taken next: its tokens are looked up till
+  // then.
+  options_.drafts.are_on() ? free_slots_.push_back(s.slot) : free_slots_.push_front(s.slot);
   s.slot = -1;
-}
-
-StepEvents Scheduler::commit(PlannedStep step, StepResult result) {
-  ensure(result.tokens.size() == step.samples.size(), "commit: one token a sample");
-  ensure(result.prompt_logprobs.size() == step.scored.size(),
-         "commit: scores of each scored chunk");
-  StepEvents events{.started = std::move(step.started)};
-  for (size_t i = 0; i < step.scored.size(); ++i) {
-    step.scored[i].logprobs = std::move(result.prompt_logprobs[i]);
-    events.prompt_scores.push_back(std::move(step.scored[i]));
-  }
-  events.tokens.reserve(step.samples.size());
-  for (size_t i = 0; i < step.samples.size(); ++i) {
-    const SequencePtr& s = step.samples[i];
-    --s->num_in_flight;
-    // The row was planned before the end was known.
-    if (s->state == Sequence::State::kFinished) continue;
-    bool is_drawn = result.tokens[i] != kNoToken;
-    s->tokens.push_back(is_drawn ? result.tokens[i] : 0);
-    FinishReason reason = is_drawn ? s->finish_after_last_token() : FinishReason::kFailed;
-    events.tokens.push_back({s->id(), s->tokens.back(), reason});
-    if (is_drawn && s->params().logprobs >= 0 && !result.logprobs.empty())
-      events.tokens.back().logprob = std::move(result.logprobs[i]);
-    if (reason != FinishReason::kNone) finish(s);
-  }
-  return events;
-}
-
-void Scheduler::finish(const SequencePtr& s) {
-  if (s->is_running()) {
-    release(*s);
-    std::erase(running_, s);
-  } else {
-    std::erase(waiting_, s);
-  }
-  s->state = Sequence::State::kFinished;
-}
-
-template <class Predicate>
-void Scheduler::finish_if(const Predicate& is_meant) {
-  std::vector<SequencePtr> found;
-  std::copy_if(running_.begin(), running_.end(), std::back_inserter(found), is_meant);
-  std::copy_if(waiting_.begin(), waiting_.end(), std::back_inserter(found), is_meant);
-  for (const SequencePtr& s : found) finish(s);
-}
-
-void Scheduler::end(SequenceId id) {
-  finish_if([&](const SequencePtr& s) { return s->id() == id; });
-}
-
-void Scheduler::cancel(int64_t request) {
-  finish_if([&](const SequencePtr& s) { return s->request->id == request; });
 }
 
 SchedulerStats Scheduler::stats() const {
@@ -361,7 +324,7 @@ SchedulerStats Scheduler::stats() const {
 
 void Scheduler::check_integrity() const {
   std::vector<const KvHold*> holds;
-  std::vector<int32_t> slots = free_slots_;
+  std::vector<int32_t> slots(free_slots_.begin(), free_slots_.end());
   for (const SequencePtr& s : running_) {
     ensure(s->is_running(), "scheduler: a running sequence is not");
     ensure(ledger_.num_positions(s->kv) >= s->num_computed || s->kv.awaits_copy(),

@@ -4,13 +4,15 @@
 // KvLedger keeps the books of pages.
 //
 // plan() may run one step ahead of commit(): it counts on tokens that are still being drawn and
-// needs only their number. A sequence that turns out to have ended costs one discarded row.
+// needs only their number, or with speculation a bound. A sequence that turns out to have ended
+// costs one discarded row.
 #include <deque>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "runtime/schedule/draft_policy.h"
 #include "runtime/schedule/kv_ledger.h"
 #include "runtime/schedule/planned_step.h"
 #include "runtime/schedule/prefix_groups.h"
@@ -32,6 +34,7 @@ struct SchedulerOptions {
   int64_t page_span = 64;
   int32_t gather_tokens = 0;  // steps of so many rows and more run in gathered mode; 0: none
   PrefixRules prefix_groups = {};
+  DraftOptions drafts = {};
 
   bool gathers(int32_t rows) const { return gather_tokens > 0 && rows >= gather_tokens; }
 };
@@ -39,8 +42,9 @@ struct SchedulerOptions {
 struct SchedulerStats {
   int64_t num_waiting = 0, num_running = 0;
   int64_t num_preemptions = 0;
-  int64_t prompt_tokens = 0, cached_tokens = 0;  // of sequences admitted so far
-  double kv_usage = 0;                           // share of pages in use by running sequences
+  int64_t prompt_tokens = 0, cached_tokens = 0;   // of sequences admitted so far
+  int64_t draft_tokens = 0, accepted_tokens = 0;  // drafts that ran, and those that stood
+  double kv_usage = 0;                            // share of pages in use by running sequences
 };
 
 class Scheduler {
@@ -78,12 +82,14 @@ class Scheduler {
 
   void plan_decodes(PlannedStep& step);
   void group_decodes(PlannedStep& step);
+  int32_t choose_drafts() const;
+  int32_t most_drafts(int32_t num_sequences) const;
   bool continue_prefills(PlannedStep& step);
   void start_waiting(PlannedStep& step);
   bool plan_chunk(PlannedStep& step, const SequencePtr& sequence);
   void finish_prefill(PlannedStep& step, const SequencePtr& sequence, int32_t row);
   void fork(PlannedStep& step, const SequencePtr& leader, int32_t row);
-  void add_sample(PlannedStep& step, const SequencePtr& sequence, int32_t row);
+  void add_sample(PlannedStep& step, const SequencePtr& sequence, int32_t row, int32_t position);
 
   bool admit(PlannedStep& step, const SequencePtr& sequence);
   bool fits(const Sequence& candidate) const;
@@ -99,13 +105,16 @@ class Scheduler {
   template <class Predicate>
   void finish_if(const Predicate& is_meant);
   void finish(const SequencePtr& sequence);
+  void note_time(const StepPlan& plan, double seconds);
+  void note_draft(const Sequence& sequence, int32_t token, StepEvents& events);
 
   SchedulerOptions options_;
   KvLedger ledger_;
   std::deque<SequencePtr> waiting_;   // in the order of is_before(), then by index
   std::vector<SequencePtr> running_;  // the same
-  std::vector<int32_t> free_slots_;
-  PrefixOrder prefix_order_;  // of those that decode, where groups are formed
+  std::deque<int32_t> free_slots_;
+  std::unique_ptr<DraftPolicy> draft_policy_;  // null: the number of drafts is fixed
+  PrefixOrder prefix_order_;                   // of those that decode, where groups are formed
   int64_t step_ = 0;
   SchedulerStats totals_;
 };

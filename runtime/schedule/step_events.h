@@ -38,6 +38,12 @@ struct PromptScores {
   std::vector<TokenLogprob> logprobs;
 };
 
+// Drafts of a request that a step ran, and how many of them are among its tokens.
+struct DraftedTokens {
+  int64_t request = 0;
+  int32_t drafted = 0, accepted = 0;
+};
+
 struct DrawnToken {
   SequenceId sequence;
   int32_t token = 0;
@@ -52,6 +58,7 @@ struct StepEvents {
   std::vector<StepCost> costs;  // of those that are done
   std::vector<StartedPrompt> started;
   std::vector<PromptScores> prompt_scores;
+  std::vector<DraftedTokens> drafted;  // before the tokens they became
   std::vector<DrawnToken> tokens;
 
   bool is_empty() const {
@@ -68,6 +75,7 @@ struct StepEvents {
     move_to(costs, later.costs);
     move_to(started, later.started);
     move_to(prompt_scores, later.prompt_scores);
+    move_to(drafted, later.drafted);
     move_to(tokens, later.tokens);
   }
 };

@@ -119,6 +119,7 @@ std::vector<int32_t> StepPlan::encode() const {
   w.put(id);
   w.put(static_cast<int32_t>(kind));
   w.put(static_cast<int32_t>(gathered));
+  w.put(num_drafts);
   w.put_structs(decode);
   w.put(static_cast<int32_t>(chunks.size()));
   for (const PromptChunk& c : chunks) {
@@ -134,6 +135,7 @@ std::vector<int32_t> StepPlan::encode() const {
   for (const NewSlot& s : new_slots) {
     w.put(s.slot);
     put(w, s.sampling);
+    w.put(s.end);
     w.put(s.allowed);
     w.put(s.prompt);
     w.put(s.output);
@@ -158,6 +160,8 @@ StepPlan StepPlan::decode_from(std::span<const int32_t> flat) {
   int32_t gathered;
   r.get(gathered);
   p.gathered = gathered != 0;
+  r.get(p.num_drafts);
+  ensure(p.num_drafts >= 0, "step plan: a negative number of drafts");
   r.get_structs(p.decode);
   p.chunks.resize(r.size());
   for (PromptChunk& c : p.chunks) {
@@ -173,6 +177,7 @@ StepPlan StepPlan::decode_from(std::span<const int32_t> flat) {
   for (NewSlot& s : p.new_slots) {
     r.get(s.slot);
     get(r, s.sampling);
+    r.get(s.end);
     r.get(s.allowed);
     r.get(s.prompt);
     r.get(s.output);

@@ -28,12 +28,15 @@ struct StepPlan {
   struct NewSlot {
     int32_t slot = 0;
     SlotSampling sampling;
-    // Where sampling.has_penalties(): the tokens the counts start from; allowed with only_allowed.
+    // With speculation: no row's position reaches this. 0: without.
+    int32_t end = 0;
+    // Where sampling.has_penalties(), the tokens the counts start from; allowed with only_allowed.
+    // With speculation, the sequence's own.
     std::vector<int32_t> allowed, prompt, output;
   };
   struct DecodeRow {
     int32_t slot = 0;
-    int32_t position = 0;  // of the row's token
+    int32_t position = 0;  // of the row's token; with speculation, at most
   };
   // The rows of one prompt chunk, and what is wanted of them.
   struct PromptChunk {
@@ -56,7 +59,7 @@ struct StepPlan {
   struct Sample {
     int32_t row = 0;
     int32_t slot = 0;
-    int32_t position = 0;  // of the drawn token
+    int32_t position = 0;  // of the drawn token; with speculation, at most
   };
 
   // Sample number `sample` is not to be `token` where its slot's last token is `after`, which may
@@ -71,7 +74,10 @@ struct StepPlan {
 
   int32_t id = 0;
   Kind kind = Kind::kStep;
-  bool gathered = false;          // run in gathered mode, on a grid with z > 1
+  bool gathered = false;  // run in gathered mode, on a grid with z > 1
+  // With speculation a sequence has so many rows behind that of its last token, for drafts that the
+  // ranks find themselves; decode and the first samples have an entry for each row.
+  int32_t num_drafts = 0;
   std::vector<DecodeRow> decode;  // rows [0, decode.size())
   std::vector<PromptChunk> chunks;
   std::vector<Sample> samples;
@@ -83,6 +89,11 @@ struct StepPlan {
 
   int32_t num_tokens() const;
   bool is_decode_only() const { return chunks.empty(); }
+  size_t rows_each() const { return static_cast<size_t>(num_drafts) + 1; }
+  // Whether a sample is the only one of its sequence, or the first.
+  bool is_first(size_t sample) const {
+    return sample >= decode.size() || sample % rows_each() == 0;
+  }
 
   // The flat form ends with a checksum; decode() throws Error when it does not fit.
   std::vector<int32_t> encode() const;

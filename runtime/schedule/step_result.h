@@ -17,7 +17,9 @@ struct TokenLogprob {
 
 struct StepResult {
   StepTime time;
-  std::vector<int32_t> tokens;         // of the plan's samples; kNoToken: none could be drawn
+  // The plan's samples, in order; kNoToken: none could be drawn, and kRejectedToken or
+  // kUndraftedToken for drafts that brought none.
+  std::vector<int32_t> tokens;
   std::vector<TokenLogprob> logprobs;  // of the plan's samples; empty unless one of them asks
   // A list for each of the plan's chunks with prompt logprobs, in order: one entry a row that has a
   // next prompt token.

@@ -49,14 +49,16 @@ StepWork StepWork::operator-(const StepWork& o) const {
 StepWork work_of(const StepPlan& plan) {
   StepWork work{.steps = plan.num_tokens() > 0,
                 .samples = static_cast<int64_t>(plan.samples.size()),
-                .sequences = static_cast<int64_t>(plan.decode.size() + plan.chunks.size())};
+                .sequences = static_cast<int64_t>(plan.decode.size() / plan.rows_each() +
+                                                  plan.chunks.size())};
   auto add = [&](int64_t first, int64_t rows, bool is_prompt) {
     work.rows += rows;
     work.kv_positions += first;
     work.attention_pairs += pairs_of(first, rows);
     if (is_prompt) work.prompt_pairs += pairs_of(first, rows);
   };
-  for (const auto& d : plan.decode) add(d.position, 1, false);
+  for (size_t i = 0; i < plan.decode.size(); i += plan.rows_each())
+    add(plan.decode[i].position, plan.num_drafts + 1, false);
   for (const auto& c : plan.chunks)
     add(c.first_position, static_cast<int64_t>(c.tokens.size()), true);
   return work;

@@ -96,6 +96,10 @@ std::string ServerMetrics::text() const {
   counter("prefix_cache_queries_total", "Prompt tokens looked up in the radix cache.",
           stats_.prompt_tokens);
   counter("prefix_cache_hits_total", "Those found there.", stats_.cached_tokens);
+  counter("spec_decode_num_draft_tokens_total", "Drafts of tokens that steps ran.",
+          stats_.draft_tokens);
+  counter("spec_decode_num_accepted_tokens_total", "Those that were drawn, too.",
+          stats_.accepted_tokens);
   counter("num_preemptions_total", "Answers that made room for others and began anew.",
           stats_.num_preemptions);
   std::string ends = head("request_success_total", "counter", "Answers that ended.");

@@ -28,7 +28,8 @@ TEST_CASE("recorded plans are run again without requests: the same tokens, on an
     int np;
     std::vector<std::string> sets;
   };
-  for (const Case& c : {Case{1, {}}, Case{2, {}}, Case{2, {"grid.dp=2"}}, Case{2, {"grid.x=2"}}}) {
+  for (const Case& c : {Case{1, {}}, Case{2, {}}, Case{2, {"grid.dp=2"}}, Case{2, {"grid.x=2"}},
+                        Case{1, {"speculative.method=ngram", "speculative.adaptive=false"}}}) {
     Job job(40, 12);
     auto sets = c.sets;
     sets.insert(sets.end(), {"record_plan=" + job.plans, "scheduler.max_num_seqs=8",

@@ -98,6 +98,42 @@ TEST_CASE("several answers to a prompt, on two ranks, do not depend on schedulin
                   {"scheduler.async=false", "kv_cache.page_size=1"}});
 }
 
+TEST_CASE("several tokens a step are the same tokens") {
+  auto requests = forked_requests();
+  requests.resize(12);
+  for (Json& r : requests) {
+    Json& body = r["body"];
+    body.erase("logprobs");  // with them there are no drafts
+    body.erase("repetition_penalty");
+    body["max_tokens"] = 40 + body["max_tokens"].get<int>();
+  }
+  requests[2]["body"]["stop"] = {" the"};
+  requests[4]["body"]["min_tokens"] = 9;
+  requests[5]["body"]["logprobs"] = 1;  // ... while this one runs
+  requests[5]["body"]["max_tokens"] = 9;
+  for (int np : {1, 2}) {
+    CAPTURE(np);
+    Answers first = answer({.np = np}, requests);
+    for (std::vector<std::string> sets :
+         {std::vector<std::string>{"speculative.num_speculative_tokens=3"},
+          {"scheduler.max_num_seqs=4", memory_of(np == 1 ? 700 : 500, np),
+           "kv_cache.page_size=16"}}) {
+      for (const char* set : {"speculative.method=ngram", "speculative.adaptive=false"})
+        sets.emplace_back(set);
+      CAPTURE(Json(sets).dump());
+      Answers got = answer({.np = np, .sets = sets}, requests);
+      check_same(first, got);
+      int64_t accepted = 0;
+      for (const auto& [id, body] : got.by_id)
+        if (body["usage"].contains("completion_tokens_details"))
+          accepted += body["usage"]["completion_tokens_details"]["accepted_prediction_tokens"]
+                          .get<int64_t>();
+      CHECK(accepted > 50);
+      if (sets.size() > 3) CHECK(preemptions(got) > 0);
+    }
+  }
+}
+
 TEST_CASE("preempted sequences end as if they never were") {
   for (int np : {1, 2}) {
     CAPTURE(np);

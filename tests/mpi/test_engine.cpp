@@ -80,6 +80,9 @@ TEST_CASE("engine: answers do not depend on the batch, its memory, the cache or 
     others[i].num_pages = i == 6 ? 500 : 24;
     others[i].prefix_groups = {.min_rows = 2, .min_pages = 1};
   }
+  others.resize(10, plain);  // where some may have drafts, and others not
+  for (size_t i : {8, 9}) others[i].drafts = {.max_drafts = 2, .is_adaptive = false};
+  others[9].num_pages = 6;
   for (const EngineSetup& setup : others) {
     CAPTURE(setup.max_num_seqs);
     CAPTURE(setup.max_num_batched_tokens);
@@ -97,6 +100,44 @@ TEST_CASE("engine: answers do not depend on the batch, its memory, the cache or 
     on_rank_0(plain, {r}, [&](const Outcome& got) {
       for (const auto& [key, a] : got.answers) CHECK(a.tokens == want.answers.at(key).tokens);
     });
+}
+
+TEST_CASE("engine: several tokens a step are the same tokens") {
+  // Few tokens, so that answers repeat themselves, with a word of their own each.
+  Requests requests;
+  for (int32_t i = 0; i < 9; ++i) {
+    auto r = i % 3 ? greedy_request(i, make_prompt(5 + 7 * i, i % 4), 30 + i)
+                   : sampled_request(i, make_prompt(5 + 7 * i, i % 4), 30 + i);
+    r->params.logit_bias = {{7, 4.0f}, {8 + i, 4.0f}};
+    if (i == 2) r->params.n = 3;
+    if (i == 4) r->params.stop_token_ids = {8 + i};
+    if (i == 5) r->params.min_tokens = 12, r->params.stop_token_ids = {7};
+    if (i == 6) r->params.top_k = 4, r->params.top_p = 0.9f;
+    requests.push_back(std::move(r));
+  }
+  EngineSetup plain{.max_num_seqs = 16, .max_num_batched_tokens = 512};
+  Outcome want = leads() ? alone(plain, requests) : Outcome();
+  std::vector<EngineSetup> setups(6, plain);
+  for (EngineSetup& s : setups) s.drafts = {.max_drafts = 3, .is_adaptive = false};
+  setups[1].max_num_seqs = 2;
+  setups[1].drafts.max_drafts = 7;
+  setups[2].async = false;
+  setups[3].num_pages = 10;  // preemption
+  setups[4].radix = false;
+  setups[4].max_num_batched_tokens = 20;
+  setups[5].page_size = 1;
+  setups[5].num_pages = 2000;
+  setups[5].graph_max_rows = 16;
+  for (const EngineSetup& setup : setups) {
+    CAPTURE(setup.max_num_seqs);
+    CAPTURE(setup.num_pages);
+    on_rank_0(setup, requests, [&](const Outcome& got) {
+      check_same(got, want);
+      CHECK(got.stats.accepted_tokens > 30);
+      CHECK(got.stats.draft_tokens >= got.stats.accepted_tokens);
+      CHECK(got.stats.kv_usage == 0);
+    });
+  }
 }
 
 TEST_CASE("engine: how answers end") {

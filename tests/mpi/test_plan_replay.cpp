@@ -56,6 +56,8 @@ struct Recorded {
     PlanReplay replay(rig.runner, rig.grid.replica(), watchdog,
                       {.max_num_seqs = setup.max_num_seqs,
                        .max_num_batched_tokens = setup.max_num_batched_tokens,
+                       .max_drafts = setup.drafts.max_drafts,
+                       .max_draft_rows = setup.drafts.max_rows(setup.max_num_seqs),
                        .max_length = setup.max_length,
                        .num_pages = setup.num_pages,
                        .page_span = rig.shard.positions(setup.page_size).span(),
@@ -69,12 +71,14 @@ struct Recorded {
 }  // namespace
 
 TEST_CASE("replay: the same tokens, of steps as they came, preempted, grouped and from the cache") {
-  std::vector<EngineSetup> setups(4);
+  std::vector<EngineSetup> setups(6);
   setups[1].async = false;
   setups[2].num_pages = 6;  // preemption
   setups[3].page_size = 4;
   setups[3].num_pages = 500;
   setups[3].prefix_groups = {.min_rows = 2, .min_pages = 1};
+  for (size_t i : {4, 5}) setups[i].drafts = {.max_drafts = 3, .is_adaptive = false};
+  setups[5].num_pages = 6;
   for (const EngineSetup& setup : setups) {
     Recorded recorded(setup);
     ReplayReport report = recorded.replay(setup);

@@ -21,6 +21,7 @@ struct EngineSetup {
   bool chunked_prefill = true, radix = true, async = true;
   int32_t gather_tokens = 0;                     // of grids with z > 1
   PrefixRules prefix_groups = {};                // none
+  DraftOptions drafts = {};                      // none
   int32_t graph_max_rows = 0;                    // where the device has graphs
   std::optional<GridShape> grid = std::nullopt;  // nothing: as many ranks as there are, in y
   const Tokenizer* tokenizer = nullptr;          // of requests with stop strings
@@ -44,7 +45,8 @@ struct RunnerRig {
                 .num_pages = setup.num_pages,
                 .page_size = setup.page_size,
                 .graph_max_rows = setup.graph_max_rows,
-                .collects = group.rank() == 0},
+                .collects = group.rank() == 0,
+                .drafts = setup.drafts},
                backend(), grid, stream(), setup.config, shard,
                hooks.weights ? hooks.weights(shard)
                              : random_weights(setup.config, shard, setup.dtype, backend(), stream(),
@@ -76,7 +78,8 @@ inline Outcome run_engine(const EngineSetup& setup, const MpiGroup& group, const
                            .num_pages = setup.num_pages,
                            .page_span = rig.shard.positions(setup.page_size).span(),
                            .gather_tokens = rig.grid.shape().z > 1 ? setup.gather_tokens : 0,
-                           .prefix_groups = setup.prefix_groups};
+                           .prefix_groups = setup.prefix_groups,
+                           .drafts = setup.drafts};
   Engine engine(options, setup.async, runner, rig.grid.replica(), watchdog);
   engine.record_to(hooks.recorder);
   for (int i = 0; i < 2; ++i) engine.step();  // without work: a sign of life

@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <random>
 #include <stdexcept>
 #include <vector>
 
+#include "kernels/draw.h"
 #include "runtime/schedule/request.h"
 #include "runtime/schedule/step_plan.h"
 
@@ -20,13 +22,16 @@ class PaperDevice {
   static constexpr uint64_t kEmpty = 0x1234567;
 
   int64_t num_groups = 0, num_nested = 0;  // that plans have had
+  int64_t num_accepted = 0;                // drafts
 
   PaperDevice(int64_t num_pages, int64_t page_size, int32_t num_slots, int32_t vocab)
       : page_size_(page_size),
         vocab_(vocab),
         keys_(static_cast<size_t>(num_pages * page_size)),
         tables_(static_cast<size_t>(num_slots)),
-        last_(static_cast<size_t>(num_slots)) {}
+        last_(static_cast<size_t>(num_slots)),
+        lengths_(static_cast<size_t>(num_slots)),
+        ends_(static_cast<size_t>(num_slots)) {}
 
   static uint64_t extend(uint64_t prefix, int32_t token) {
     uint64_t z = (prefix ^ static_cast<uint64_t>(token)) * 0x9E3779B97F4A7C15u;
@@ -47,7 +52,7 @@ class PaperDevice {
   // Runs a step; returns the drawn tokens.
   std::vector<int32_t> run(const StepPlan& flat) {
     StepPlan plan = StepPlan::decode_from(flat.encode());
-    for (const auto& s : plan.new_slots) seeds_[s.slot] = s.sampling.seed;
+    for (const auto& s : plan.new_slots) start(s);
     for (const auto& d : plan.page_deltas) {
       auto& table = tables_[static_cast<size_t>(d.slot)];
       if (table.size() <= static_cast<size_t>(d.index))
@@ -57,16 +62,25 @@ class PaperDevice {
     copy(plan.page_copies);
     check_groups(plan);
     std::vector<uint64_t> rows;
-    for (const auto& d : plan.decode)
-      rows.push_back(put(d.slot, d.position, last_[static_cast<size_t>(d.slot)]));
+    std::vector<int32_t> drafts;  // what was put there; kNone: the row does not run
+    for (size_t i = 0; i < plan.decode.size(); ++i) put_row(plan, i, rows, drafts);
     for (const auto& c : plan.chunks)
       for (size_t i = 0; i < c.tokens.size(); ++i)
         rows.push_back(put(c.slot, c.first_position + static_cast<int32_t>(i), c.tokens[i]));
     std::vector<int32_t> tokens;
     for (const auto& s : plan.samples) {
+      size_t i = tokens.size();
+      auto slot = static_cast<size_t>(s.slot);
+      if (i < drafts.size() &&
+          (drafts[i] == kNone || (!plan.is_first(i) && drafts[i] != tokens[i - 1]))) {
+        tokens.push_back(drafts[i] == kNone ? kUndraftedToken : kRejectedToken);
+        continue;
+      }
+      num_accepted += !plan.is_first(i);
       tokens.push_back(draw(rows.at(static_cast<size_t>(s.row)), seeds_[s.slot], vocab_,
-                            banned_of(plan, tokens.size(), last_[static_cast<size_t>(s.slot)])));
-      last_[static_cast<size_t>(s.slot)] = tokens.back();
+                            banned_of(plan, i, last_[slot])));
+      last_[slot] = tokens.back();
+      ++lengths_[slot];
     }
     return tokens;
   }
@@ -86,6 +100,36 @@ class PaperDevice {
   }
 
  private:
+  static constexpr int32_t kNone = -1;
+
+  void start(const StepPlan::NewSlot& s) {
+    auto slot = static_cast<size_t>(s.slot);
+    seeds_[s.slot] = s.sampling.seed;
+    ends_[slot] = s.end;
+    lengths_[slot] = static_cast<int32_t>(s.prompt.size() + s.output.size());
+  }
+  // Drafts are right more often than not.
+  void put_row(const StepPlan& plan, size_t i, std::vector<uint64_t>& rows,
+               std::vector<int32_t>& drafts) {
+    StepPlan::DecodeRow d = plan.decode[i];
+    auto slot = static_cast<size_t>(d.slot);
+    int32_t token = last_[slot];
+    if (ends_[slot] > 0) {
+      auto place = static_cast<int32_t>(i % plan.rows_each());
+      int32_t position = lengths_[slot] - 1 + place;
+      if (position >= ends_[slot] || (place > 0 && (drafts.back() == kNone || rng_() % 8 == 0))) {
+        rows.push_back(0);
+        return drafts.push_back(kNone);
+      }
+      if (position > d.position) throw std::logic_error("a row is behind where it is at most");
+      d.position = position;
+      if (place > 0) token = draw(rows.back(), seeds_[d.slot], vocab_, {});
+      if (place > 0 && rng_() % 4 == 0)
+        token = static_cast<int32_t>(rng_() % static_cast<uint32_t>(vocab_));
+    }
+    rows.push_back(put(d.slot, d.position, token));
+    drafts.push_back(token);
+  }
   static std::vector<int32_t> banned_of(const StepPlan& plan, size_t sample, int32_t last) {
     std::vector<int32_t> banned;
     for (const StepPlan::Ban& b : plan.bans)
@@ -165,7 +209,8 @@ class PaperDevice {
   int32_t vocab_;
   std::vector<uint64_t> keys_;
   std::vector<std::vector<int32_t>> tables_;
-  std::vector<int32_t> last_;
+  std::vector<int32_t> last_, lengths_, ends_;
+  std::mt19937 rng_{9};
   std::map<int32_t, uint64_t> seeds_;
 };
 

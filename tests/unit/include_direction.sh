@@ -64,7 +64,8 @@ runtime/config              engine_config.h
                             model_files.h output_conflict.h
 runtime/process             last_words.h placed_error.h progress.h spin_limit.h | cpu_threads.h injected_fault.h
                             launch_clock.h signals.h stop_request.h time_limit.h watchdog.h
-runtime/schedule            | rank_times.h request.h scheduler.h step_cost.h step_events.h step_plan.h step_result.h step_work.h
+runtime/schedule            | draft_options.h rank_times.h request.h scheduler.h step_cost.h step_events.h step_plan.h
+                            step_result.h step_work.h
 runtime/engine              | engine.h measure_products.h model_runner.h plan_file.h plan_replay.h runner_options.h
 runtime/planning            grid_planner.h | default_sequences.h grid_cost.h machine_rates.h measure_device.h memory_budget.h
                             rank_sizes.h

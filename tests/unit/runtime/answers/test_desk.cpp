@@ -129,7 +129,7 @@ TEST_CASE("desk: an answer is its tokens' text, and the token that ends it is no
   Rig rig;
   int64_t id = rig.open(1, request_of({{1, 2, 3}}))[0];
   auto text = encode("the kernel");
-  rig.take({.started = {{id, 2}}});
+  rig.take({.started = {{id, 2}}, .drafted = {{id, 2, 1}, {id, 1, 0}, {id + 9, 1, 1}}});
   rig.take(tokens_of({id, 0}, text));
   CHECK(rig.answers.empty());
   rig.take(tokens_of({id, 0}, {kEnd}, FinishReason::kStop));
@@ -142,6 +142,8 @@ TEST_CASE("desk: an answer is its tokens' text, and the token that ends it is no
   CHECK(a.choices[0].token_ids == text);
   CHECK(a.usage.prompt_tokens == 3);
   CHECK(a.usage.cached_tokens == 2);
+  CHECK(a.usage.draft_tokens == 3);
+  CHECK(a.usage.accepted_tokens == 1);
   CHECK(a.usage.completion_tokens == static_cast<int64_t>(text.size()));
   CHECK(rig.desk.num_output_tokens() == a.usage.completion_tokens);
   CHECK(rig.ends.empty());  // who drew the token knows

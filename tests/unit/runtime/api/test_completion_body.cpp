@@ -289,6 +289,14 @@ TEST_CASE("body: prompt_logprobs as vLLM lists them, and no more of them under e
   CHECK(body_of(echoed, {c})["choices"][0]["logprobs"]["top_logprobs"][1].size() == 2);
 }
 
+TEST_CASE("body: usage says which guessed tokens an answer has") {
+  Usage usage{.prompt_tokens = 5, .completion_tokens = 7, .draft_tokens = 9, .accepted_tokens = 4};
+  CompletionRequest r{.prompts = {{1, 2, 3, 4, 5}}};
+  Json body = Json::parse(completion_body(r, {}, usage, "3", kCreated, &tiny_docs()));
+  CHECK(body["usage"]["completion_tokens_details"] ==
+        Json::parse(R"({"accepted_prediction_tokens": 4, "rejected_prediction_tokens": 5})"));
+}
+
 TEST_CASE("body: usage says what an answer cost where that is counted") {
   Usage usage{5, 7, 2, Cost{.device_seconds = 0.12345678912, .joules = 0, .computed_tokens = 9}};
   CompletionRequest r{.prompts = {{1, 2, 3, 4, 5}}};

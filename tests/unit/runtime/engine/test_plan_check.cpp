@@ -87,3 +87,37 @@ TEST_CASE("plan check: whatever is outside is named with its step") {
   CHECK(contains(fault([](StepPlan& p) { p.prefix_groups[1].parent = 1; }), "a group's parent"));
   CHECK(contains(fault([](StepPlan& p) { p.kind = StepPlan::Kind::kStop; }), "no plan of a step"));
 }
+
+TEST_CASE("plan check: rows of drafts stand beside each other, each with its sample") {
+  constexpr PlanLimits kDrafting = {.max_num_seqs = 2,
+                                    .max_num_batched_tokens = 8,
+                                    .max_drafts = 2,
+                                    .max_draft_rows = 4,
+                                    .max_length = 100,
+                                    .num_pages = 10,
+                                    .page_span = 16,
+                                    .vocab = 50};
+  auto fault_of = [&](const std::function<void(StepPlan&)>& change) {
+    StepPlan p{.id = 3, .num_drafts = 2};
+    for (int32_t row = 0; row < 6; ++row) {
+      p.decode.push_back({row / 3, 9});
+      p.samples.push_back({row, row / 3, 10});
+    }
+    p.new_slots = {{.slot = 1, .end = 100, .prompt = std::vector<int32_t>(101, 1)}};
+    change(p);
+    return error_of([&] { check_plan(p, kDrafting); });
+  };
+  CHECK(fault_of([](StepPlan&) {}).empty());
+  CHECK(contains(fault_of([](StepPlan& p) { p.num_drafts = 3; }), "behind whole sequences"));
+  CHECK(contains(fault_of([](StepPlan& p) { p.num_drafts = 5; }), "a row's slot"));
+  CHECK(contains(fault_of([](StepPlan& p) { p.decode[4].slot = 0; }), "a row's slot"));
+  CHECK(contains(fault_of([](StepPlan& p) { p.samples[4].slot = 0; }), "a sample's slot"));
+  CHECK(contains(fault_of([](StepPlan& p) { p.samples[4].row = 5; }), "a sample's row"));
+  CHECK(contains(fault_of([](StepPlan& p) { p.samples.pop_back(); }), "samples"));
+  CHECK(contains(fault_of([](StepPlan& p) { p.decode.push_back({1, 9}); }), "decode rows: 7"));
+  CHECK(contains(fault_of([](StepPlan& p) { p.new_slots[0].end = 101; }), "a sequence's end"));
+  CHECK(
+      contains(fault_of([](StepPlan& p) { p.new_slots[0].output = {1}; }), "a sequence's tokens"));
+  CHECK(contains(fault_of([](StepPlan& p) { p.new_slots[0].prompt.clear(); }),
+                 "a sequence's tokens"));
+}

@@ -164,3 +164,24 @@ TEST_CASE("a plan that only moves pages has no rows") {
   CHECK(d.page_copies[0].num_rows == 3);
   CHECK(*d.host_tokens == describe.flight.tokens);
 }
+
+TEST_CASE("what sequences start from goes to the device, and rows are its to place") {
+  Describer describe;
+  StepPlan plan{.num_drafts = 1,
+                .decode = {{3, 10}, {3, 11}},
+                .samples = {{0, 3, 11}, {1, 3, 12}},
+                .new_slots = {{.slot = 1},
+                              {.slot = 3, .end = 40, .prompt = {5, 6}, .output = {7}},
+                              {.slot = 2, .end = 9, .prompt = {8}}}};
+  StepDescription d = describe(plan, {2, DecodeGraphs::Mode::kStationary});
+  CHECK(d.graph.num_drafts == 1);
+  REQUIRE(d.starts.size() == 2);
+  CHECK(list_of(d.start_tokens) == Words{5, 6, 7, 8});
+  CHECK(d.starts[0].slot == 3);
+  CHECK(d.starts[0].num_tokens == 3);
+  CHECK(d.starts[0].end == 40);
+  CHECK(d.starts[1].first_token == 3);
+  CHECK(d.ids == d.inputs.ids);
+  CHECK(d.positions == d.inputs.batch.positions);
+  CHECK(d.counts.empty());
+}

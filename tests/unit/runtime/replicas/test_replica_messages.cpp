@@ -37,6 +37,7 @@ TEST_CASE("replica messages: a step") {
   step.events.steps = {{.steps = 1, .rows = 5}, {.steps = 1, .rows = 6}};
   step.events.costs = {{{1.5, 20, 5}, {{4, 3}, {5, 2}}}};
   step.events.started = {{4, 16}};
+  step.events.drafted = {{4, 3, 2}};
   step.events.prompt_scores = {{4, 1, {{7, -0.5f, {{7, -0.5f}, {8, -2.0f}}}, {9, -1.0f, {}}}}};
   step.events.tokens = {{{4, 1}, 77},
                         {{5, 0}, 78, FinishReason::kStop, TokenLogprob{78, -3.0f, {}}}};
@@ -53,6 +54,8 @@ TEST_CASE("replica messages: a step") {
   REQUIRE(got.events.costs[0].shares.size() == 2);
   CHECK(got.events.costs[0].shares[1].request == 5);
   CHECK(got.events.costs[0].shares[1].tokens == 2);
+  REQUIRE(got.events.drafted.size() == 1);
+  CHECK(got.events.drafted[0].accepted == 2);
   REQUIRE(got.events.started.size() == 1);
   CHECK(got.events.started[0].num_cached == 16);
   REQUIRE(got.events.prompt_scores.size() == 1);

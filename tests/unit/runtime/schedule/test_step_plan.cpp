@@ -28,7 +28,8 @@ class PlanMaker {
     });
     fill(p.samples, longest, [&] { return StepPlan::Sample{word(), word(), word()}; });
     fill(p.new_slots, longest, [&] {
-      return StepPlan::NewSlot{word(), sampling(longest), words(longest), words(longest)};
+      return StepPlan::NewSlot{word(),         sampling(longest), word(),
+                               words(longest), words(longest),    words(longest)};
     });
     fill(p.page_deltas, longest, [&] { return PageDelta{word(), word(), word()}; });
     fill(p.page_copies, longest, [&] { return PageCopy{word(), word(), word()}; });
@@ -83,7 +84,7 @@ bool same(const SlotSampling& a, const SlotSampling& b) {
 
 bool same(const StepPlan::NewSlot& a, const StepPlan::NewSlot& b) {
   return a.slot == b.slot && same(a.sampling, b.sampling) && a.prompt == b.prompt &&
-         a.output == b.output;
+         a.output == b.output && a.end == b.end;
 }
 
 bool same(const StepPlan::PromptChunk& a, const StepPlan::PromptChunk& b) {
@@ -99,10 +100,11 @@ bool same(const std::vector<T>& a, const std::vector<T>& b) {
 }
 
 bool same(const StepPlan& a, const StepPlan& b) {
-  return a.id == b.id && a.kind == b.kind && same_bytes(a.decode, b.decode) &&
-         same(a.chunks, b.chunks) && same_bytes(a.samples, b.samples) &&
-         same(a.new_slots, b.new_slots) && same_bytes(a.page_deltas, b.page_deltas) &&
-         same_bytes(a.page_copies, b.page_copies) && same_bytes(a.prefix_groups, b.prefix_groups);
+  return a.id == b.id && a.kind == b.kind && a.num_drafts == b.num_drafts &&
+         same_bytes(a.decode, b.decode) && same(a.chunks, b.chunks) &&
+         same_bytes(a.samples, b.samples) && same(a.new_slots, b.new_slots) &&
+         same_bytes(a.page_deltas, b.page_deltas) && same_bytes(a.page_copies, b.page_copies) &&
+         same_bytes(a.prefix_groups, b.prefix_groups);
 }
 
 // The checksum of a plan as encode() ends it, for plans that lie in other ways.
