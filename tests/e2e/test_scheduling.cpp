@@ -116,8 +116,7 @@ TEST_CASE("several tokens a step are the same tokens") {
     Answers first = answer({.np = np}, requests);
     for (std::vector<std::string> sets :
          {std::vector<std::string>{"speculative.num_speculative_tokens=3"},
-          {"scheduler.max_num_seqs=4", memory_of(np == 1 ? 700 : 500, np),
-           "kv_cache.page_size=16"}}) {
+          {"scheduler.busy_scale=1", memory_of(768, np), "kv_cache.page_size=16"}}) {
       for (const char* set : {"speculative.method=ngram", "speculative.adaptive=false"})
         sets.emplace_back(set);
       CAPTURE(Json(sets).dump());
@@ -129,7 +128,6 @@ TEST_CASE("several tokens a step are the same tokens") {
           accepted += body["usage"]["completion_tokens_details"]["accepted_prediction_tokens"]
                           .get<int64_t>();
       CHECK(accepted > 50);
-      if (sets.size() > 3) CHECK(preemptions(got) > 0);
     }
   }
 }
