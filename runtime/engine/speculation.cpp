@@ -6,7 +6,7 @@ namespace {
 // The last token of the longest sequence is not fed back.
 int64_t stride(const RunnerOptions& o) { return o.max_length + 1; }
 
-int32_t* data_of(const Tensor& t) { return static_cast<int32_t*>(t.view().data); }
+int32_t* words_in(const Tensor& t) { return static_cast<int32_t*>(t.view().data); }
 
 }  // namespace
 
@@ -26,11 +26,11 @@ size_t Speculation::bytes(const RunnerOptions& o) {
 }
 
 TokenHistory Speculation::history() const {
-  return {.tokens = data_of(tokens_),
+  return {.tokens = words_in(tokens_),
           .stride = tokens_.view().dim(1),
           .num_slots = static_cast<int32_t>(tokens_.view().dim(0)),
-          .lengths = data_of(lengths_),
-          .ends = data_of(ends_)};
+          .lengths = words_in(lengths_),
+          .ends = words_in(ends_)};
 }
 
 void Speculation::start(const StepDescription& step) {
