@@ -94,7 +94,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 TEST_CASE("configurations: file, line, key, and the nearest key") {
   check_config_fails("model:\n  pth: x\n", {"job.yaml:2: unknown key model.pth", "model.path"});
   check_config_fails("kv_cache:\n  page_size: big\n", {"job.yaml:2: kv_cache.page_size: 'big'"});
-  check_config_fails("scheduler:\n  max_num_seqs: 0\n", {"job.yaml:2", "0 is outside 1 to"});
+  check_config_fails("scheduler:\n  max_num_seqs: -1\n", {"job.yaml:2", "-1 is outside 0 to"});
   check_config_fails("model: {path: x}\n\nmodel: {path: y}\n", {"job.yaml:3: model: given twice"});
   check_config_fails("model:\n  path: [x\n", {"job.yaml:", "not valid YAML"});
   check_config_fails("grid: {y: 2}\n", {"model.path is missing"});
@@ -159,7 +159,7 @@ TEST_CASE("a limit on the size of files ends a job with whole lines, and a conve
   for (int i = 0; i < 16; ++i)
     requests.push_back(completion(
         fmt::format("{}", i), "The kernel",
-        {{"max_tokens", 16}, {"n", 64}, {"logprobs", 20}, {"seed", i}, {"ignore_eos", true}}));
+        {{"max_tokens", 24}, {"n", 64}, {"logprobs", 20}, {"seed", i}, {"ignore_eos", true}}));
   std::string out = folder.path("out");
   auto limited = [](int kilobytes, const std::vector<std::string>& command) {
     std::string line = fmt::format("ulimit -c 0; ulimit -f {}; exec", kilobytes);

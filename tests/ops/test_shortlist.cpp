@@ -79,7 +79,7 @@ TEST_CASE("shortlist: what is accepted equals a sort's answer, over any sharding
   }
 }
 
-TEST_CASE("shortlist: rows without a candidate take the first token") {
+TEST_CASE("shortlist: rows without a candidate have no token") {
   std::vector<float> logits(2 * kVocab, -INFINITY);
   std::fill(logits.begin() + kVocab, logits.end(), NAN);
   std::vector<SamplingRow> rows(2);
@@ -88,7 +88,7 @@ TEST_CASE("shortlist: rows without a candidate take the first token") {
     row.slot = i, row.temperature = 1, row.top_k = 5, row.top_p = 0.5f;
   }
   for (size_t shards : {1, 3})
-    CHECK(draw_tokens(logits, rows, kVocab, shards) == std::vector<int32_t>{0, 0});
+    CHECK(draw_tokens(logits, rows, kVocab, shards) == std::vector<int32_t>{kNoToken, kNoToken});
 }
 
 TEST_CASE("shortlist: a row draws the same beside rows of every kind") {

@@ -15,7 +15,8 @@ TEST_CASE("JSON trees: what is wrong, where, and what to do") {
   } cases[] = {
       {R"({"a": 1)", "at byte 8: it is cut off, or goes on in another line"},
       {"", "at byte 1: it is cut off, or goes on in another line"},
-      {R"([{"a": 1},)", "a list: write it one value a line"},
+      {R"([{"a": 1},)",
+       "at byte 11: it is cut off, or a list: write it one value a line, as jq -c '.[]' does"},
       {R"({"a": NaN})", "at byte 7: there is no NaN and no Infinity in JSON: leave it out"},
       {R"({"a": -Infinity})", "at byte 8: there is no NaN and no Infinity in JSON: leave it out"},
       {"{'a': 1}", "at byte 2: this is how Python prints it: write it with json.dumps"},

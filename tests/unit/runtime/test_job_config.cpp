@@ -56,8 +56,6 @@ const std::vector<Example>& examples() {
       {"speculative.prompt_lookup_max", "5",
        [](const C& c) { return c.speculative.prompt_lookup_max == 5; }},
       {"speculative.adaptive", "false", [](const C& c) { return !c.speculative.adaptive; }},
-      {"speculative.synthetic_acceptance_length", "2.5",
-       [](const C& c) { return c.speculative.synthetic_acceptance_length == 2.5; }},
       {"scheduler.max_num_seqs", "7", [](const C& c) { return c.scheduler.max_num_seqs == 7; }},
       {"scheduler.max_num_batched_tokens", "4000",
        [](const C& c) { return c.scheduler.max_num_batched_tokens == 4000; }},
@@ -123,6 +121,8 @@ const std::vector<Example>& examples() {
   return list;
 }
 
+const std::string kForcedLength = "speculative.synthetic_acceptance_length";
+
 std::vector<std::string> all_keys() {
   std::vector<std::string> keys;
   for (const ConfigSection& section : job_keys())
@@ -155,11 +155,24 @@ TEST_CASE("configuration: the settings of a batch make the same one again") {
   }
 }
 
-// bench and server have tests of their own.
+TEST_CASE("configuration: a forced number of accepted tokens is of benchmarks that speculate") {
+  std::vector<std::string> bench = {"model.path=m", "job.type=bench", "speculative.method=ngram",
+                                    kForcedLength + "=2.5"};
+  CHECK(parse("", bench).speculative.synthetic_acceptance_length == 2.5);
+  for (size_t left_out : {1, 2}) {
+    std::vector<std::string> keys = bench;
+    keys.erase(keys.begin() + static_cast<int64_t>(left_out));
+    CHECK(contains(refusal("", keys), kForcedLength + " is of benchmarks"));
+  }
+}
+
+// bench and server have tests of their own, as has this one.
 TEST_CASE("configuration: the examples above leave no key out") {
   for (const std::string& key : all_keys()) {
     CAPTURE(key);
-    if (key == "grid" || key.starts_with("bench.") || key.starts_with("server.")) continue;
+    if (key == "grid" || key == kForcedLength || key.starts_with("bench.") ||
+        key.starts_with("server."))
+      continue;
     CHECK(std::any_of(examples().begin(), examples().end(),
                       [&](const Example& e) { return e.key == key; }));
   }
