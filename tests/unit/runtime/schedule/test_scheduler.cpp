@@ -9,7 +9,6 @@
 
 #include "base/check.h"
 #include "kernels/no_token.h"
-#include "runtime/schedule/admission.h"
 #include "runtime/schedule/scheduler.h"
 #include "tests/unit/runtime/schedule/scheduler_simulation.h"
 
@@ -52,41 +51,6 @@ TEST_CASE("answers do not depend on radix, page size, memory, batch, chunking or
               }
               sim.run_to_end();
             }
-}
-
-TEST_CASE("answers do not depend on speculation") {
-  std::mt19937 rng(8);
-  int64_t num_accepted = 0, num_preemptions = 0;
-  for (int round = 0; round < 200; ++round) {
-    auto page_span = static_cast<int64_t>(1 + rng() % 8);
-    SchedulerOptions o{
-        .max_num_seqs = static_cast<int32_t>(1 + rng() % 6),
-        .max_num_batched_tokens = 24,
-        .radix = rng() % 4 != 0,
-        .num_pages = (rng() % 2 ? 100 : 600) / page_span,
-        .page_span = page_span,
-        .gather_tokens = rng() % 4 == 0 ? 5 : 0,
-        .prefix_groups = kAnyGroup,
-        .drafts = {.max_drafts = static_cast<int32_t>(1 + rng() % 8), .is_adaptive = false}};
-    CAPTURE(round);
-    Simulation sim(o, rng() % 2, true);
-    for (int64_t id = 0; id < 20; ++id) {
-      auto request = make_request(id, random_prompt(rng, 50), static_cast<int32_t>(1 + rng() % 40),
-                                  id % 5 == 0 ? 3 : 1);
-      if (id % 9 == 4 && round % 3 == 0)
-        request->params.bad_words = bad_words_of(static_cast<int32_t>(id));
-      request->params.ignore_eos = id % 4 == 1;
-      sim.add(request);
-    }
-    sim.run_to_end();
-    SchedulerStats stats = sim.scheduler.stats();
-    CHECK(stats.kv_usage == 0);
-    CHECK(stats.accepted_tokens <= stats.draft_tokens);
-    num_accepted += stats.accepted_tokens;
-    num_preemptions += stats.num_preemptions;
-  }
-  CHECK(num_accepted > 10'000);
-  CHECK(num_preemptions > 50);
 }
 
 TEST_CASE("random arrivals and cancellations keep every invariant") {
@@ -378,14 +342,6 @@ TEST_CASE("the state in words") {
         "0 kept by the cache alone; request 7 choice 0: prefilling, 24 of 40 tokens computed, 0 in "
         "flight, 2 pages, 0 shared");
   for (int64_t id : {7, 8}) s.cancel(id);
-}
-
-TEST_CASE("the peak of what runs") {
-  CHECK(peak_pages({}, 16) == 0);
-  CHECK(peak_pages({{10, 20}}, 1) == 30);
-  CHECK(peak_pages({{10, 20}, {50, 5}}, 1) == 70);    // both at the second's end: 15 + 55
-  CHECK(peak_pages({{10, 100}, {50, 5}}, 1) == 110);  // the first alone at its end
-  CHECK(peak_pages({{1, 0}, {1, 0}}, 16) == 2);
 }
 
 TEST_CASE("a sequence for which no token is drawn ends there, and frees its pages") {
