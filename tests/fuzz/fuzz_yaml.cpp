@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   try {
     ll::EngineConfig c = ll::read_job_config(yaml, "fuzz", overrides);
-    bool sane = !c.model.path.empty() && c.scheduler.max_num_seqs > 0 &&
+    bool sane = !c.model.path.empty() && c.scheduler.max_num_seqs >= 0 &&
                 c.scheduler.max_num_batched_tokens >= c.scheduler.max_num_seqs &&
                 c.kv_cache.page_size > 0 && (!c.grid || c.grid->num_ranks() > 0);
     if (!sane) std::abort();
