@@ -119,7 +119,9 @@ TEST_CASE("throughput of a shared prefix, with the radix cache and without") {
                                      "--output-len",
                                      "4",
                                      "--max-num-seqs",
-                                     "6"};
+                                     "6",
+                                     "--max-num-batched-tokens",
+                                     "256"};
   Result with = measure(common);
   CHECK(with.json["total_input_tokens"] == 6 * 138);
   CHECK(with.json["cached_tokens"] == 5 * 128);
@@ -128,11 +130,20 @@ TEST_CASE("throughput of a shared prefix, with the radix cache and without") {
 }
 
 TEST_CASE("throughput of two replicas, and of two on two ranks each") {
+  std::vector<std::string> work = {"throughput", "--num-prompts",
+                                   "30",         "--input-len",
+                                   "30",         "--output-len",
+                                   "12",         "--seed",
+                                   "3",          "--max-num-batched-tokens",
+                                   "128",        "--range-ratio",
+                                   "0.5",        "--max-num-seqs",
+                                   "3"};
+  Result alone = measure(work);
   for (const char* tp : {"1", "2"}) {
     CAPTURE(tp);
-    Result r = measure({"throughput", "--num-prompts", "30", "--input-len", "30", "--output-len",
-                        "12", "--range-ratio", "0.5", "--max-num-seqs", "3", "--dp", "2", "--tp",
-                        tp, "--seed", "3"});
+    auto arguments = work;
+    arguments.insert(arguments.end(), {"--dp", "2", "--tp", tp});
+    Result r = measure(arguments);
     CHECK(has(r.outcome.out, "Replica 1 busy (%):"));
     CHECK(r.json["num_requests"] == 30);
     CHECK(r.json["num_ranks"] == 2 * std::stoi(tp));
@@ -141,8 +152,6 @@ TEST_CASE("throughput of two replicas, and of two on two ranks each") {
     CHECK(idle >= 0);
     CHECK(idle <= 1);
     // Every request is answered once.
-    Result alone = measure({"throughput", "--num-prompts", "30", "--input-len", "30",
-                            "--output-len", "12", "--range-ratio", "0.5", "--seed", "3"});
     for (const char* key : {"total_input_tokens", "total_output_tokens"})
       CHECK(r.json[key] == alone.json[key]);
   }
