@@ -46,9 +46,10 @@ struct Draw {
 static_assert(std::is_trivially_copyable_v<Draw> && alignof(Draw) == sizeof(int32_t),
               "a plan has it as words");
 
-// What comes to the host in the place of a token that was drawn behind a wrong draft, and of one
-// that was not drawn, as there was no draft to run (speculation_ops.h).
-constexpr int32_t kRejectedToken = -2, kUndraftedToken = -3;
+// What comes to the host in the place of a token. None could be drawn: all logits of the row are
+// -inf or NaN; the slot's last token is a valid one all the same, since the next step may be on its
+// way. It was drawn behind a wrong draft. There was no draft to run (speculation_ops.h).
+constexpr int32_t kUndrawnToken = -1, kRejectedToken = -2, kUndraftedToken = -3;
 
 // What the rows of one call need; the same on every rank.
 struct SamplingNeeds {

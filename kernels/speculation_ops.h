@@ -128,7 +128,7 @@ constexpr void write_row(const ProposeArgs& a, int32_t first_row, int32_t index,
   a.sampling[row].position = position + 1;
 }
 
-// What the next step begins with where no token was drawn (kNoToken): any.
+// What the next step begins with where no token was drawn (kUndrawnToken): any.
 constexpr int32_t fed_back(int32_t token) { return token < 0 ? 0 : token; }
 
 // Samples [first, first + count) are one sequence's.

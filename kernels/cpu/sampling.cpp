@@ -5,7 +5,6 @@
 #include "kernels/cpu/cpu_ops.h"
 #include "kernels/cpu/sampling_rows.h"
 #include "kernels/cpu/simd/simd.h"
-#include "kernels/no_token.h"
 
 namespace ll::cpu {
 namespace {
@@ -168,7 +167,7 @@ void choose(Stream, const ChooseArgs& a) {
       const Candidate& other = a.gathered[rank * a.num_rows + r];
       if (better(other, best)) best = other;
     }
-    int32_t token = best.score == -kInfinity ? kNoToken : best.token;
+    int32_t token = best.score == -kInfinity ? kUndrawnToken : best.token;
     a.tokens[r] = token;
     if (host_tokens) host_tokens[r] = token;
     int32_t slot = a.rows[r].slot;

@@ -96,10 +96,10 @@ void fit_to_grids(EngineConfig& c, const GivenKeys& given) {
     s.max_num_seqs = static_cast<int>(std::max(batch, s.max_num_batched_tokens / length));
 }
 
-// A batch that is measured runs as one, with its prompts in one step where a step is what is
-// measured, unless the user says otherwise.
 constexpr int kBatchSeqs = 256;  // of a measured batch, at least
 
+// A batch that is measured runs as one, with its prompts in one step where a step is what is
+// measured, unless the user says otherwise.
 void fit_to_bench(EngineConfig& c, const GivenKeys& given) {
   bool is_one_batch = c.bench.kind == Kind::kOneBatch;
   if (c.job.type != JobType::kBench) return;

@@ -54,7 +54,7 @@ void DraftPolicy::saw(std::span<const int32_t> tokens, int32_t& run) {
 }
 
 void DraftPolicy::took(int32_t rows, double seconds) {
-  StepTime& time = times_[rows];
+  RowsTime& time = times_[rows];
   if (time.num_seen++ < kSlowSteps) return;
   bool is_first = time.num_seen == kSlowSteps + 1;
   time.seconds += (seconds - time.seconds) * (is_first ? 1 : kNewestTime);

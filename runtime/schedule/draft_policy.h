@@ -52,7 +52,7 @@ class DraftPolicy {
   struct Count {
     double hits = 0, trials = 0;
   };
-  struct StepTime {
+  struct RowsTime {
     int32_t num_seen = 0;
     double seconds = 0;
   };
@@ -65,7 +65,7 @@ class DraftPolicy {
   DraftOptions options_;
   std::vector<Entry> index_;
   std::array<Count, kRuns + 1> counts_;
-  std::map<int32_t, StepTime> times_;  // by rows
+  std::map<int32_t, RowsTime> times_;  // by rows
 };
 
 }  // namespace ll

@@ -3,7 +3,6 @@
 #include <iterator>
 
 #include "base/check.h"
-#include "kernels/no_token.h"
 #include "runtime/schedule/scheduler.h"
 
 namespace ll {
@@ -30,7 +29,7 @@ StepEvents Scheduler::commit(PlannedStep step, StepResult result) {
     int32_t token = result.tokens[i];
     if (!step.plan.is_first(i)) note_draft(*s, token, events);
     if (token == kRejectedToken || token == kUndraftedToken) continue;
-    bool is_drawn = token != kNoToken;
+    bool is_drawn = token != kUndrawnToken;
     s->tokens.push_back(is_drawn ? token : 0);
     if (draft_policy_) draft_policy_->saw(s->tokens, s->draft_run);
     if (s->state == Sequence::State::kDecoding) s->num_computed = s->most_computed();

@@ -17,7 +17,7 @@ struct TokenLogprob {
 
 struct StepResult {
   StepTime time;
-  // The plan's samples, in order; kNoToken: none could be drawn, and kRejectedToken or
+  // The plan's samples, in order; kUndrawnToken: none could be drawn, and kRejectedToken or
   // kUndraftedToken for drafts that brought none.
   std::vector<int32_t> tokens;
   std::vector<TokenLogprob> logprobs;  // of the plan's samples; empty unless one of them asks

@@ -23,6 +23,8 @@ namespace {
 constexpr int32_t kPlan = 2;
 constexpr ll::PlanLimits kLimits = {.max_num_seqs = 4,
                                     .max_num_batched_tokens = 8,
+                                    .max_drafts = 3,
+                                    .max_draft_rows = 6,
                                     .max_length = 100,
                                     .num_pages = 10,
                                     .page_span = 16,

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/no_token.h"
 #include "tests/support/device.h"
 
 namespace ll::test {
@@ -128,7 +127,8 @@ inline std::vector<int32_t> draw_tokens(const std::vector<float>& logits,
        kept = download<int32_t>(last.view().data, static_cast<size_t>(std::max(slots, 1)));
   for (size_t r = 0; r < n; ++r)
     if (rows[r].slot >= 0)
-      CHECK(kept[static_cast<size_t>(rows[r].slot)] == (result[r] == kNoToken ? 0 : result[r]));
+      CHECK(kept[static_cast<size_t>(rows[r].slot)] ==
+            (result[r] == kUndrawnToken ? 0 : result[r]));
   CHECK(on_host.tokens() == result);
   return result;
 }

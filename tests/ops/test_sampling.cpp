@@ -7,7 +7,6 @@
 #include <set>
 
 #include "base/random.h"
-#include "kernels/no_token.h"
 #include "tests/ops/draw_tokens.h"
 #include "tests/support/device.h"
 
@@ -157,7 +156,7 @@ TEST_CASE("where no logit is a number no token is chosen, and the slot keeps a v
   std::vector<float> logits(3 * kVocab, NAN);
   std::fill(logits.end() - kVocab, logits.end(), -INFINITY);
   auto check_none = [&](size_t shards) {
-    CHECK(draw_tokens(logits, rows, kVocab, shards) == std::vector<int32_t>(3, kNoToken));
+    CHECK(draw_tokens(logits, rows, kVocab, shards) == std::vector<int32_t>(3, kUndrawnToken));
   };
   check_none(1);
   check_none(4);

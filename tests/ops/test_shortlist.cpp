@@ -88,7 +88,8 @@ TEST_CASE("shortlist: rows without a candidate have no token") {
     row.slot = i, row.temperature = 1, row.top_k = 5, row.top_p = 0.5f;
   }
   for (size_t shards : {1, 3})
-    CHECK(draw_tokens(logits, rows, kVocab, shards) == std::vector<int32_t>{kNoToken, kNoToken});
+    CHECK(draw_tokens(logits, rows, kVocab, shards) ==
+          std::vector<int32_t>{kUndrawnToken, kUndrawnToken});
 }
 
 TEST_CASE("shortlist: a row draws the same beside rows of every kind") {

@@ -15,7 +15,7 @@ base                        ascii.h check.h check_call.h durable_file.h exceptio
                             output_stage.h printable.h random.h read_any.h staged_file.h utf8.h version_row.h write_all.h
                             write_signals.h
 
-kernels                     backend.h call_timer.h draw.h dtype.h energy_meter.h few_rows.h layer_parts.h no_token.h ops.h pages.h
+kernels                     backend.h call_timer.h draw.h dtype.h energy_meter.h few_rows.h layer_parts.h ops.h pages.h
                             position_split.h tensor.h fused_decode.h device_thread.h
                             | device_api.h linear_tuning.h op_declarations.inl op_table.inl
 kernels/cpu/simd            | simd.h

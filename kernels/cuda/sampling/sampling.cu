@@ -1,6 +1,5 @@
 // What happens to logits before a draw and to tokens after it, and log-probabilities.
 #include "kernels/cuda/sampling/sampling_rows.cuh"
-#include "kernels/no_token.h"
 
 namespace ll::cuda {
 namespace {
@@ -119,7 +118,7 @@ __global__ void __launch_bounds__(kThreads) choose_best(ChooseArgs a) {
     Candidate c = a.gathered[int64_t{rank} * a.num_rows + r];
     if (c.score > best.score || (c.score == best.score && c.token < best.token)) best = c;
   }
-  int32_t token = best.score == -kInfinity ? kNoToken : best.token;
+  int32_t token = best.score == -kInfinity ? kUndrawnToken : best.token;
   a.tokens[r] = token;
   if (host_tokens) host_tokens[r] = token;
   int slot = a.rows[r].slot;

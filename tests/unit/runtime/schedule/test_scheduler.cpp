@@ -8,7 +8,6 @@
 #include <unordered_map>
 
 #include "base/check.h"
-#include "kernels/no_token.h"
 #include "runtime/schedule/scheduler.h"
 #include "tests/unit/runtime/schedule/scheduler_simulation.h"
 
@@ -352,12 +351,12 @@ TEST_CASE("a sequence for which no token is drawn ends there, and frees its page
   PlannedStep step = scheduler.plan();
   REQUIRE(step.plan.samples.size() == 2);
   PlannedStep ahead = scheduler.plan();  // planned before anything is known of the first
-  StepEvents events = scheduler.commit(std::move(step), {.tokens = {kNoToken, 3}});
+  StepEvents events = scheduler.commit(std::move(step), {.tokens = {kUndrawnToken, 3}});
   REQUIRE(events.tokens.size() == 2);
   CHECK(events.tokens[0].sequence == SequenceId{1, 0});
   CHECK(events.tokens[0].finish_reason == FinishReason::kFailed);
   CHECK(events.tokens[1].finish_reason == FinishReason::kNone);
-  events = scheduler.commit(std::move(ahead), {.tokens = {kNoToken, 4}});
+  events = scheduler.commit(std::move(ahead), {.tokens = {kUndrawnToken, 4}});
   REQUIRE(events.tokens.size() == 1);
   CHECK(events.tokens[0].sequence == SequenceId{2, 0});
   scheduler.check_integrity();
