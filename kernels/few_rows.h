@@ -1,12 +1,12 @@
 #pragma once
 // The numbers of rows at which products of a weight change their nature. Backends choose kernels by
-// them, and those above what to measure and what to defer.
+// them, and those above what to measure.
 #include <cstdint>
 
 namespace ll {
 
 // Up to so many rows a product streams the weight past registers that hold all of x: each number of
-// rows has a kernel of its own, and norms stay ops of their own.
+// rows has a kernel of its own.
 constexpr int64_t kStreamedRows = 4;
 
 // Up to so many rows fill one tile of the matrix units, and a product takes as long as its weight

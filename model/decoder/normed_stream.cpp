@@ -1,13 +1,10 @@
 #include "model/decoder/normed_stream.h"
 
-#include "kernels/few_rows.h"
-
 namespace ll {
 namespace {
 
 bool defers_norms(const LayerContext& c, int64_t rows) {
-  return c.backend.defers_norms && c.activations.row_squares && rows > kStreamedRows &&
-         rows <= kMostDeferredRows;
+  return c.backend.defers_norms && c.activations.row_squares && rows <= kMostDeferredRows;
 }
 
 }  // namespace

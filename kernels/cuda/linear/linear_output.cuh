@@ -36,13 +36,21 @@ struct LinearOutput {
     return kind == OutputKind::kRope ? rope.place_of(x) : RopePlace{};
   }
 
-  // sum: with its bias; not of pairs
-  __device__ void store(int x, int row, float sum) const {
+  // sum: with its bias; not of pairs. Returns the square of what was stored, of OutputKind::kNorm;
+  // else 0.
+  __device__ float store(int x, int row, float sum) const {
     int64_t at = int64_t{x} * rows + row;
-    if (kind == OutputKind::kFloat)
+    if (kind == OutputKind::kFloat) {
       static_cast<float*>(data)[at] = sum;
-    else
+    } else if (kind == OutputKind::kNorm) {
+      bf16 stored = narrow(widen(norm.residual[at]) + widen(narrow(sum)));
+      norm.residual[at] = stored;
+      static_cast<bf16*>(data)[at] = narrow(widen(stored) * widen(norm.gain[row]));
+      return widen(stored) * widen(stored);
+    } else {
       static_cast<bf16*>(data)[at] = narrow(sum);
+    }
+    return 0;
   }
 
   // The sums of rows `row` (even) and `row` + 1, with their bias.

@@ -125,40 +125,46 @@ __device__ void multiply_piece(const uint4* weight, const uint4 (&x)[kRows][kVec
     sums[m] = warp_sum((even[m][0] + odd[m][0]) + (even[m][1] + odd[m][1]));
 }
 
-// The row of x of which this thread stores pairs.
-__device__ int x_of_pair() { return threadIdx.x / (kBatchRows / 2); }
+// The row of x of which this thread stores: each has threads for a batch of rows of W, or half as
+// many where they store pairs; the lanes of a warp have the same.
+__device__ int x_of_thread(const LinearOutput& out) {
+  return static_cast<int>(threadIdx.x) / (out.has_pairs() ? kBatchRows / 2 : kBatchRows);
+}
 
 // Where that goes; what its ends need is on its way before the inputs are.
 __device__ RopePlace look_up(const LinearOutput& out, RowRange rows) {
   if (int row = static_cast<int>(threadIdx.x) * 64; out.bias && row < rows.count)
     prefetch_to_l2(out.bias + rows.begin + row);
-  if (out.kind != OutputKind::kRope || x_of_pair() >= out.num_x) return {};
-  RopePlace place = out.place_of(x_of_pair());
+  int m = x_of_thread(out);
+  if (out.kind != OutputKind::kRope || m >= out.num_x) return {};
+  RopePlace place = out.place_of(m);
   int i = static_cast<int>(threadIdx.x) % (kBatchRows / 2) * 32;
   if (place.position >= 0 && i < out.rope.dim)
     prefetch_to_l2(out.rope.cos_sin + int64_t{place.position} * out.rope.dim + i);
   return place;
 }
 
-// Outputs of `count` rows of W from `first_row` on; sums [count, segments, kRows].
+// Outputs of `count` rows of W from `first_row` on, of this thread's row of x; sums [count,
+// segments, kRows]. Returns the sum of what `store` does, of the warp.
 template <int kRows>
-__device__ void store_batch(const StreamArgs& a, const float* sums, int first_row, int count,
-                            const RopePlace& place) {
-  int thread = threadIdx.x;
-  auto sum_of = [&](int row, int m) {
+__device__ float store_batch(const StreamArgs& a, const float* sums, int first_row, int count,
+                             const RopePlace& place, float scale) {
+  int thread = threadIdx.x, m = x_of_thread(a.out);
+  auto sum_of = [&](int row) {
     float sum = 0;
 #pragma unroll 1
     for (int s = 0; s < a.segments; ++s) sum += sums[(row * a.segments + s) * kRows + m];
-    return sum + a.out.bias_of(first_row + row);
+    return sum * scale + a.out.bias_of(first_row + row);
   };
+  if (m >= a.out.num_x) return 0;
   if (a.out.has_pairs()) {
-    int row = thread % (kBatchRows / 2) * 2, m = x_of_pair();
-    if (row < count && m < a.out.num_x)
-      a.out.store_pair(m, first_row + row, sum_of(row, m), sum_of(row + 1, m), place);
-  } else {
-    int row = thread % kBatchRows, m = thread / kBatchRows;
-    if (row < count && m < a.out.num_x) a.out.store(m, first_row + row, sum_of(row, m));
+    int row = thread % (kBatchRows / 2) * 2;
+    if (row < count) a.out.store_pair(m, first_row + row, sum_of(row), sum_of(row + 1), place);
+    return 0;
   }
+  int row = thread % kBatchRows;
+  float square = row < count ? a.out.store(m, first_row + row, sum_of(row)) : 0;
+  return a.out.kind == OutputKind::kNorm ? warp_sum(square) : 0;
 }
 
 template <int kRows, int kVectors>
@@ -169,6 +175,9 @@ __device__ void multiply_rows(const StreamArgs& a, const Ring& ring, RowRange ro
   RopePlace place = look_up(a.out, rows);
   wait_for_previous();
   load_inputs(a, warp % a.segments, lane, x);
+  int m = x_of_thread(a.out);
+  float scale = a.out.x_squares && m < a.out.num_x ? a.out.scale_of(a.out.squares_of(m)) : 1;
+  float squares = 0;
   RingPosition at;
 #pragma unroll 1
   for (int begin = 0; begin < rows.count; begin += kBatchRows) {
@@ -195,9 +204,11 @@ __device__ void multiply_rows(const StreamArgs& a, const Ring& ring, RowRange ro
       at.advance(a.num_stages);
     }
     sync_some(1, kConsumers);
-    store_batch<kRows>(a, sums, rows.begin + begin, end - begin, place);
+    squares += store_batch<kRows>(a, sums, rows.begin + begin, end - begin, place, scale);
     sync_some(1, kConsumers);
   }
+  if (a.out.kind == OutputKind::kNorm && lane == 0 && m < a.out.num_x)
+    a.out.add_to_norm(m, squares);
 }
 
 template <int kRows, int kVectors>
@@ -306,7 +317,7 @@ void run(Stream stream, const LinearArgs& a) {
 }  // namespace
 
 std::span<const LinearKernel> stream_kernels() {
-  static const LinearKernel kernels[] = {{"stream", takes, run}};
+  static const LinearKernel kernels[] = {{"stream", takes, run, /*does_norms=*/true}};
   return kernels;
 }
 
