@@ -74,14 +74,16 @@ struct SpeculationOps {
   void (&accept_drafts)(Stream, const AcceptArgs&);
 };
 
-// A match, as a number: the better the larger. A place is an index into TokenHistory::tokens, of
-// the last token that agrees.
-constexpr uint64_t match_key(int32_t length, bool is_own, int64_t place) {
+// A match, as a number: the better the larger. `index` is that of the last token that agrees.
+constexpr uint64_t match_key(int32_t length, bool is_own, int32_t slot, int32_t index) {
   return static_cast<uint64_t>(length) << 58 | static_cast<uint64_t>(is_own) << 57 |
-         static_cast<uint64_t>(place);
+         static_cast<uint64_t>(slot) << 32 | static_cast<uint64_t>(index);
 }
-constexpr int64_t place_of_match(uint64_t key) {
-  return static_cast<int64_t>(key & ((uint64_t{1} << 57) - 1));
+struct MatchPlace {
+  int32_t slot, index;
+};
+constexpr MatchPlace place_of_match(uint64_t key) {
+  return {static_cast<int32_t>(key >> 32 & ((1u << 25) - 1)), static_cast<int32_t>(key)};
 }
 constexpr int32_t kLongestMatch = 63;
 
@@ -111,15 +113,14 @@ constexpr void write_row(const ProposeArgs& a, int32_t first_row, int32_t index,
           position = length - 1 + index;
   bool runs = position < h.ends[slot];
   if (index > 0 && runs) {
-    int64_t own = slot * h.stride;
     int32_t draft = -1;
     if (match != 0) {
-      int64_t next = place_of_match(match) + 1, begin = next / h.stride * h.stride,
-              end = begin + h.lengths[next / h.stride], at = next + index - 1;
-      if (begin == own) at = next + (index - 1) % (end - next);
-      if (at < end) draft = h.tokens[at];
+      MatchPlace place = place_of_match(match);
+      int32_t next = place.index + 1, end = h.lengths[place.slot], at = next + index - 1;
+      if (place.slot == slot) at = next + (index - 1) % (end - next);
+      if (at < end) draft = h.tokens[place.slot * h.stride + at];
     }
-    if (draft < 0 && a.fills) draft = h.tokens[own + length - 1];
+    if (draft < 0 && a.fills) draft = h.tokens[slot * h.stride + length - 1];
     runs = draft >= 0;
     a.ids[row] = runs ? draft : 0;
   }

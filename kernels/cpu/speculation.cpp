@@ -9,17 +9,15 @@ namespace {
 uint64_t best_match(const ProposeArgs& a, int32_t slot) {
   const TokenHistory& h = a.history;
   const int32_t* own = h.tokens + slot * h.stride;
-  int64_t length = h.lengths[slot];
+  int32_t length = h.lengths[slot];
   uint64_t best = 0;
   for (int32_t other = 0; other < h.num_slots; ++other) {
     const int32_t* tokens = h.tokens + other * h.stride;
     bool is_own = other == slot;
-    int64_t end = h.lengths[other] - 1,
-            begin = is_own ? 0 : std::max<int64_t>(0, end - kOtherTokens);
-    for (int64_t j = begin; j < end; ++j) {
+    int32_t end = h.lengths[other] - 1, begin = is_own ? 0 : std::max(0, end - kOtherTokens);
+    for (int32_t j = begin; j < end; ++j) {
       int32_t agree = match_length(tokens, j, own, length, a.max_match);
-      if (agree >= a.min_match)
-        best = std::max(best, match_key(agree, is_own, other * h.stride + j));
+      if (agree >= a.min_match) best = std::max(best, match_key(agree, is_own, other, j));
     }
   }
   return best;

@@ -28,18 +28,59 @@ __global__ void __launch_bounds__(kThreads) place_rows(ProposeArgs a) {
   if (row < a.num_rows && a.positions[row] >= 0) write_row(a, row, 0, 0);
 }
 
-// The best match among places begin, begin + step, ... of a history, all before its last token.
-__device__ void look(const ProposeArgs& a, const int32_t* own, int length, int slot, bool is_own,
-                     int begin, int step, uint64_t& best) {
+// match_length where the last tokens agree, its loads some at a time.
+__device__ int agreeing(const int32_t* at, int j, const int32_t* own, int length, int most) {
+  constexpr int kBatch = 8;
+  int limit = min(most, min(j + 1, length)), count = 1;
+  while (count < limit) {
+    bool agrees[kBatch];
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      int back = count + i;
+      agrees[i] = back < limit && at[j - back] == own[length - 1 - back];
+    }
+    int run = 0;
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i)
+      if (run == i && agrees[i]) ++run;
+    count += run;
+    if (run < kBatch) break;
+  }
+  return count;
+}
+
+// The sequence that looks for drafts.
+struct Seeker {
+  int slot, length;
+  const int32_t* tokens;
+};
+
+// The best match among places begin, begin + step, ... before `end` of a slot's history.
+__device__ void look(const ProposeArgs& a, const Seeker& own, int slot, int begin, int end,
+                     int step, uint64_t& best) {
   const int32_t* tokens = a.history.tokens + slot * a.history.stride;
-  int end = a.history.lengths[slot] - 1;
-  int32_t last = own[length - 1];
+  int32_t last = own.tokens[own.length - 1];
 #pragma unroll 8
   for (int j = begin; j < end; j += step) {
     if (tokens[j] != last) continue;
-    int agree = match_length(tokens, j, own, length, a.max_match);
-    if (agree >= a.min_match)
-      best = max(best, match_key(agree, is_own, slot * a.history.stride + j));
+    int count = agreeing(tokens, j, own.tokens, own.length, a.max_match);
+    if (count >= a.min_match) best = max(best, match_key(count, slot == own.slot, slot, j));
+  }
+}
+
+// In the last tokens of other slots, those of one a warp at a time. Most slots are empty where few
+// sequences run: a warp asks for the lengths of 32 at once.
+__device__ void look_at_others(const ProposeArgs& a, const Seeker& own, uint64_t& best) {
+  const TokenHistory& h = a.history;
+  int warp = blockIdx.y * kWarps + threadIdx.x / 32, lane = threadIdx.x % 32;
+  int num_warps = gridDim.y * kWarps;
+  for (int base = warp; base < h.num_slots; base += 32 * num_warps) {
+    int mine = base + lane * num_warps, length = 0;
+    if (mine < h.num_slots && mine != own.slot) length = h.lengths[mine];
+    for (uint32_t left = __ballot_sync(kFullWarp, length > 1); left != 0; left &= left - 1) {
+      int whose = __ffs(left) - 1, end = __shfl_sync(kFullWarp, length, whose) - 1;
+      look(a, own, base + whose * num_warps, max(end - kOtherTokens, 0) + lane, end, 32, best);
+    }
   }
 }
 
@@ -47,32 +88,39 @@ __device__ void look(const ProposeArgs& a, const int32_t* own, int length, int s
 struct Search {
   unsigned long long best;
   uint32_t num_done, unused;
+
+  // A thread's of each block, with what the block found; true for the last, with what all did.
+  __device__ bool finish(unsigned long long mine, uint32_t num_blocks, unsigned long long& found) {
+    if (mine != 0) atomicMax(&best, mine);
+    __threadfence();
+    if (atomicAdd(&num_done, 1u) < num_blocks - 1) return false;
+    __threadfence();
+    found = atomicExch(&best, 0ull);
+    num_done = 0;
+    return true;
+  }
 };
 
 // Block (sequence, part of the search): all look through the sequence's own tokens, and a warp each
 // through those of other slots. The last one writes the rows.
 __global__ void __launch_bounds__(kThreads) find_drafts(ProposeArgs a, Search* searches) {
   __shared__ unsigned long long shared[32], found;
+  __shared__ bool is_last;
   let_next_start();
   wait_for_previous();
-  int first = blockIdx.x * a.rows_each;
+  int first = blockIdx.x * a.rows_each, slot = a.slots[first];
   if (a.positions[first] < 0) return;
   const TokenHistory& h = a.history;
   Search* search = searches + blockIdx.x;
-  int slot = a.slots[first], length = h.lengths[slot];
-  const int32_t* own = h.tokens + slot * h.stride;
+  Seeker own{slot, h.lengths[slot], h.tokens + slot * h.stride};
   uint64_t mine = 0;
-  look(a, own, length, slot, true, blockIdx.y * kThreads + threadIdx.x, gridDim.y * kThreads, mine);
-  int warp = blockIdx.y * kWarps + threadIdx.x / 32, lane = threadIdx.x % 32;
-  for (int other = warp; other < h.num_slots; other += gridDim.y * kWarps)
-    if (other != slot)
-      look(a, own, length, other, false, max(h.lengths[other] - 1 - kOtherTokens, 0) + lane, 32,
-           mine);
+  int place = blockIdx.y * kThreads + threadIdx.x;
+  look(a, own, slot, place, own.length - 1, gridDim.y * kThreads, mine);
+  look_at_others(a, own, mine);
   unsigned long long best = block_max(static_cast<unsigned long long>(mine), shared);
-  if (threadIdx.x == 0 && best != 0) atomicMax(&search->best, best);
-  if (!arrives_last(&search->num_done, gridDim.y)) return;
-  if (threadIdx.x == 0) found = atomicExch(&search->best, 0ull);
+  if (threadIdx.x == 0) is_last = search->finish(best, gridDim.y, found);
   __syncthreads();
+  if (!is_last) return;
   for (int i = threadIdx.x; i < a.rows_each; i += kThreads) write_row(a, first, i, found);
 }
 
