@@ -33,6 +33,8 @@ void check_output_is_no_input(const EngineConfig& config, const std::string& key
   if (is_same(model, output)) fail_usage("{}: {} is model.path, too", key, output);
   // An empty file is nothing of a model, but may be what a job that was killed left.
   if (fs::file_size(output, none) == 0) return;
+  // Beside an earlier job's output lies what tells its resumption from other jobs.
+  if (fs::exists(output + ".job", none)) return;
   bool is_folder = fs::is_directory(model, none);
   fs::path folder = is_folder ? model : model.has_parent_path() ? model.parent_path() : ".";
   for (const auto& entry : fs::directory_iterator(folder, none))

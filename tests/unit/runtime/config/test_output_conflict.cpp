@@ -47,9 +47,13 @@ TEST_CASE("outputs: a file of the model's folder, also where that is of links") 
   fs::create_directory(folder / "model");
   write_text(folder / "blob", "weights");
   fs::create_symlink(folder / "blob", folder / "model/model.safetensors");
+  for (const char* name : {"model/old.jsonl", "model/done.jsonl", "model/done.jsonl.job"})
+    write_text(folder / name, "text");
   write_text(folder / "model/empty.jsonl", "");
   for (const char* output : {"blob", "model/model.safetensors"})
     CHECK(contains(conflict_of(folder / "model", "-", folder / output), "is a file of the model"));
-  CHECK(conflict_of(folder / "model", "-", folder / "model/new.jsonl") == "");
-  CHECK(conflict_of(folder / "model", "-", folder / "model/empty.jsonl") == "");
+  CHECK(contains(conflict_of(folder / "model", "-", folder / "model/old.jsonl"),
+                 "is a file of the model"));
+  for (const char* output : {"model/new.jsonl", "model/empty.jsonl", "model/done.jsonl"})
+    CHECK(conflict_of(folder / "model", "-", folder / output) == "");
 }
