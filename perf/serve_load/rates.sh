@@ -18,7 +18,7 @@ rm -f "$out.one"
 jq -rs '["rate", "done/s", "tok/s", "ttft_p50", "ttft_p99", "itl_p50", "itl_p99"],
         (.[] | [.request_rate, .request_throughput, .output_throughput, .median_ttft_ms, .p99_ttft_ms, .median_itl_ms,
                 .p99_itl_ms] | map(. * 100 | round / 100)) | @tsv' "$out.jsonl" >"$out.tsv"
-column -t "$out.tsv"
+if command -v column >/dev/null; then column -t "$out.tsv"; else cat "$out.tsv"; fi
 if command -v gnuplot >/dev/null; then
   gnuplot -e "table = '$out.tsv'; image = '$out.png'" "$(dirname "$0")/rates.gnuplot"
 fi

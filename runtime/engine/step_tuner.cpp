@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 namespace ll {
@@ -36,6 +37,7 @@ void StepTuner::run() {
   tuning_.watch(stream_);
   step_();
   find_shapes();
+  begin_with_best_kind();
   if (choose_all() < 2) return;  // no other's neighbours have changed
   for (Shape& s : shapes_) s.ways.resize(std::min(s.ways.size(), kSecondRound));
   choose_all();
@@ -50,10 +52,40 @@ void StepTuner::find_shapes() {
     for (const std::string& name : shared_names(ranks_, own)) {
       auto found = std::find(own.begin(), own.end(), name);
       shape.ways.push_back({static_cast<int>(shape.ways.size())});
+      shape.kinds.push_back(name.substr(0, name.find_first_of("0123456789")));
       shape.own_numbers.push_back(found == own.end() ? 0 : static_cast<int>(found - own.begin()));
     }
     shapes_.push_back(std::move(shape));
   }
+}
+
+StepTuner::Way StepTuner::Shape::first_of(const std::string& kind) const {
+  auto first = std::find(kinds.begin(), kinds.end(), kind);
+  return first == kinds.end() ? chosen : Way{static_cast<int>(first - kinds.begin())};
+}
+
+// Where kernels of one kind suit each other, no other way for one shape alone may be faster.
+void StepTuner::begin_with_best_kind() {
+  std::set<std::string> kinds;
+  for (const Shape& s : shapes_) kinds.insert(s.kinds.begin(), s.kinds.end());
+  auto with = [this](const std::vector<Way>& ways) {
+    return [this, &ways] {
+      for (size_t i = 0; i < ways.size(); ++i) choose(i, ways[i]);
+      step_();
+    };
+  };
+  for (const std::string& kind : kinds) {
+    std::vector<Way> now, other;
+    bool is_same = true;
+    for (const Shape& s : shapes_) {
+      now.push_back(s.chosen);
+      other.push_back(s.first_of(kind));
+      is_same &= other.back().number == now.back().number;
+    }
+    if (is_same || !clock_.is_faster(with(other), with(now), kFasterStep)) continue;
+    for (size_t i = 0; i < shapes_.size(); ++i) shapes_[i].chosen = other[i];
+  }
+  for (size_t i = 0; i < shapes_.size(); ++i) choose(i, shapes_[i].chosen);
 }
 
 std::string StepTuner::report() const {

@@ -18,7 +18,8 @@ class StepTuner {
   StepTuner(const Backend& backend, Stream stream, const MpiGroup& ranks,
             std::function<void()> step);
 
-  // One shape after the other, the step's last one first; twice, as the best for one depends on its
+  // From all shapes' fastest alone, or fastest of one kind where these are faster together, one
+  // shape after the other, the step's last one first; twice, as the best for one depends on its
   // neighbours. Nothing where the ranks' steps have different products. Collective over the ranks.
   void run();
 
@@ -32,11 +33,16 @@ class StepTuner {
     float us = 0;  // of the step with it when it was tried
   };
   struct Shape {
-    std::vector<Way> ways;         // worth trying
-    std::vector<int> own_numbers;  // of rank 0's ways; the fastest alone for one that is not here
+    std::vector<Way> ways;           // worth trying
+    std::vector<std::string> kinds;  // of the ways by number: their names up to a digit
+    std::vector<int> own_numbers;    // of rank 0's ways; the fastest alone for one that is not here
     Way chosen;
+
+    // The one chosen where there is none of the kind.
+    Way first_of(const std::string& kind) const;
   };
   void find_shapes();
+  void begin_with_best_kind();
   int choose_all();  // returns how many choices have changed
   void choose(size_t shape, const Way& way);
   // What the step takes; less exactly where that is `hopeless` or more.

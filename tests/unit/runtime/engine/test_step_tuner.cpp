@@ -56,6 +56,25 @@ TEST_CASE(
   CHECK(r.chosen[2].way == 5);
 }
 
+TEST_CASE("kernels of a kind that are fast only together are found") {
+  Rehearsal r;
+  r.ways = std::vector(Rehearsal::kShapes,
+                       std::vector<std::string>{"stream", "library0", "tile1", "tile4", "gate"});
+  r.cost = [](const Rehearsal::Choices& c) {
+    bool are_tiles = true;
+    float time = 1000;
+    for (const Rehearsal::Choice& choice : c) {
+      are_tiles &= choice.way == 2 || choice.way == 3;
+      time *= 1 + share(choice.way != 0);
+    }
+    return are_tiles ? 900 * (1 + share(c[1].way != 3)) : time;
+  };
+  tune(r);
+  CHECK(r.chosen[0].way == 2);
+  CHECK(r.chosen[1].way == 3);
+  CHECK(r.chosen[2].way == 2);
+}
+
 TEST_CASE("what differs by less than runs do stays as it was") {
   Rehearsal r;
   r.noise = 0.001f;
