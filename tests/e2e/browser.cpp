@@ -113,4 +113,9 @@ void Browser::press(const std::string& key, int modifiers) {
   call("Input.dispatchKeyEvent", event);
 }
 
+void Browser::resize(int width, int height) {
+  call("Emulation.setDeviceMetricsOverride",
+       {{"width", width}, {"height", height}, {"deviceScaleFactor", 1}, {"mobile", false}});
+}
+
 }  // namespace ll::test

@@ -26,6 +26,8 @@ class Browser {
   }
   // A key of the keyboard, "Enter", with its modifiers (8: Shift).
   void press(const std::string& key, int modifiers = 0);
+  // Gives the page a window of this size.
+  void resize(int width, int height);
 
   // Exceptions that nobody caught and violations of the page's own policy so far.
   const std::vector<std::string>& problems() const { return problems_; }

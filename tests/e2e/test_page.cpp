@@ -114,6 +114,7 @@ TEST_CASE("the page asks for the key, chats, stops, tells errors and plots the l
   CHECK(plot(page, "Running") == "1");
   CHECK(plot(page, "Tokens out") != "none");
   CHECK(plot(page, "Cache hits") != "none");
+  CHECK(plot(page, "Acceptance") == "none");  // no drafts are made
   CHECK(page.evaluate("byId('go').textContent") == "Stop");
   page.press("Escape");
   REQUIRE(is_answered(page));
@@ -122,5 +123,40 @@ TEST_CASE("the page asks for the key, chats, stops, tells errors and plots the l
   CHECK(last(page, ".user") == "<b>At length</b>");
   server.end();
   CHECK(page.becomes("!byId('lost').hidden"));
+  for (const std::string& problem : page.problems()) FAIL_CHECK(problem);
+}
+
+TEST_CASE("the page plots which share of the drafts is accepted, once there are any") {
+  if (Browser::program().empty()) {
+    MESSAGE("skipped: there is no Chromium here");
+    return;
+  }
+  Serving server({"--set", "speculative.method=ngram", "--set", "speculative.adaptive=false"});
+  Browser page(fmt::format("http://127.0.0.1:{}/", server.port()));
+  page.evaluate("Object.defineProperty(document, 'hidden', {value: true})");  // looks when told
+  page.evaluate("look()");
+  page.evaluate("look()");
+  CHECK(plot(page, "Running") == "0");
+  CHECK(plot(page, "Acceptance") == "none");
+  server.answer("/v1/completions", greedy(200));  // which says the same again and again
+  double drafted = server.metric("spec_decode_num_draft_tokens_total");
+  double accepted = server.metric("spec_decode_num_accepted_tokens_total");
+  REQUIRE(accepted > 0);
+  REQUIRE(accepted <= drafted);
+  page.evaluate("look()");
+  std::string share = fmt::format("{:.0f} %", 100 * accepted / drafted);
+  CHECK(plot(page, "Acceptance") == share);
+  page.evaluate("look()");  // no drafts since: the last share stays
+  CHECK(plot(page, "Acceptance") == share);
+  CHECK(page.evaluate("document.querySelectorAll('.plot').length") == 7);
+  for (int width : {360, 420, 700, 1000}) {  // from telephones on, all of it fits
+    CAPTURE(width);
+    page.resize(width, 760);
+    CHECK(page.evaluate("document.documentElement.scrollWidth") == width);
+    CHECK(page.evaluate("document.documentElement.scrollHeight") == 760);
+    CHECK(page.evaluate("[...document.querySelectorAll('figcaption')].filter("
+                        "caption => caption.scrollWidth > caption.clientWidth).length") == 0);
+  }
+  server.end();
   for (const std::string& problem : page.problems()) FAIL_CHECK(problem);
 }
