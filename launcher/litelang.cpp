@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/exception_text.h"
+#include "base/home_folder.h"
 #include "base/nearest_name.h"
 #include "launcher/batch_command.h"
 #include "launcher/bench_command.h"
@@ -97,6 +98,7 @@ int run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   // Open MPI's hwloc complains of containers without /sys, which is nothing a user can act on.
   setenv("HWLOC_HIDE_ERRORS", "2", /*overwrite=*/0);
+  ll::ensure_home();
   try {
     return run({argv + 1, argv + argc});
   } catch (const ll::Error& e) {

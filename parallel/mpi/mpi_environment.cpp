@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/home_folder.h"
 #include "parallel/mpi/mpi_handle.h"
 #include "parallel/mpi/silent_pairs.h"
 #include "parallel/mpi/starter.h"
@@ -54,6 +55,7 @@ MpiEnvironment::MpiEnvironment(int* argc, char*** argv) {
   setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
   // Its hwloc would ask for X servers, which takes seconds a rank where "localhost" has no name.
   setenv("HWLOC_COMPONENTS", "-gl", 0);
+  ensure_home();
   int provided = 0;
   mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
   check(provided >= MPI_THREAD_FUNNELED,

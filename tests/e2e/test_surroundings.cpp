@@ -98,6 +98,29 @@ TEST_CASE("what mpirun binds by itself is no choice of the user's") {
   CHECK(threads("taskset -c 0", "") == 1);
 }
 
+// As services and containers have them: a number, nothing else.
+TEST_CASE("a user whom the system does not know, and who has no home, runs jobs") {
+  TempFolder folder;
+  std::string before =
+      fmt::format("unshare --user --map-user=54321 env -u HOME TMPDIR='{}' ", folder.path(""));
+  if (shell(before + "true").exit_code != 0) {
+    MESSAGE("skipped: no user namespaces here");
+    return;
+  }
+  std::string in = folder.write("in", requests(1, {{"max_tokens", 1}}));
+  std::string rank = fmt::format(
+      "'{}' --set model.path='{}' --set backend=cpu --set kv_cache.memory_bytes=40MB --set "
+      "job.input='{}' --set job.output='{}'",
+      program("litelang-run"), kModel, in, folder.path("of_one"));
+  for (const std::string& line : {front(in, "--tp 2 -o '" + folder.path("of_two") + "'"), rank}) {
+    Outcome o = shell(before + line);
+    INFO(o.err);
+    CHECK(o.exit_code == 0);
+  }
+  CHECK(num_json_lines(read_file(folder.path("of_two"))) == 1);
+  CHECK(num_json_lines(read_file(folder.path("of_one"))) == 1);
+}
+
 TEST_CASE("tasks that were started without MPI's help are told what to type") {
   TempFolder folder;
   std::vector<std::string> command = {program("litelang-run"),

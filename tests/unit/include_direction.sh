@@ -10,8 +10,8 @@ cd "$1" || exit 1
 # room above it. A file, or a pair of .h and .cpp, that stands higher than the rest of its folder has a line of its own.
 rooms='
 base/hash                   hash.h sha256.h xxh64.h
-base                        ascii.h check.h check_call.h durable_file.h exception_text.h foreign_format.h heartbeat.h input_file.h
-                            json_fields.h json_tree.h line_reader.h nearest_name.h numbers.h output_file.h
+base                        ascii.h check.h check_call.h durable_file.h exception_text.h foreign_format.h heartbeat.h home_folder.h
+                            input_file.h json_fields.h json_tree.h line_reader.h nearest_name.h numbers.h output_file.h
                             output_stage.h printable.h random.h read_any.h staged_file.h utf8.h version_row.h write_all.h
                             write_signals.h
 
