@@ -25,6 +25,13 @@ std::string jsonl(const std::vector<Json>& lines) {
   return text;
 }
 
+Json Answers::tokens() const {
+  Json tokens;
+  for (const auto& [id, body] : by_id)
+    for (const Json& choice : body["choices"]) tokens[id].push_back(choice["token_ids"]);
+  return tokens;
+}
+
 std::vector<std::string> batch_command(const Batch& batch, const std::string& input,
                                        const std::string& output) {
   std::vector<std::string> command = {"mpirun",
@@ -53,6 +60,14 @@ std::vector<std::string> BatchFiles::sorted(const std::string& path) {
   auto lines = lines_of(read_file(path));
   std::sort(lines.begin(), lines.end());
   return lines;
+}
+
+std::string full_length_requests(int count, int max_tokens) {
+  std::vector<Json> lines;
+  for (int i = 0; i < count; ++i)
+    lines.push_back(completion(fmt::format("r{}", i), fmt::format("The kernel {}", i),
+                               {{"max_tokens", max_tokens}, {"ignore_eos", true}}));
+  return jsonl(lines);
 }
 
 std::vector<Json> various_requests(int count, int max_tokens) {

@@ -32,6 +32,11 @@ struct Answers {
   const Json& choice(const std::string& id, size_t index = 0) const {
     return by_id.at(id).at("choices").at(index);
   }
+  std::string text(const std::string& id, size_t index = 0) const {
+    return choice(id, index)["text"];
+  }
+  // The ids of each choice's tokens, by custom_id.
+  Json tokens() const;
 };
 
 // The command of a batch from `input` to `output`, one thread a rank.
@@ -50,6 +55,13 @@ struct BatchFiles {
   // The lines of a file, which may have come in any order.
   static std::vector<std::string> sorted(const std::string& path);
 };
+
+// Where no cached tokens are counted, the same answers have the same bytes: all are of one second.
+inline const Process::Options kSameBytes = {.input = "", .env = {{"SOURCE_DATE_EPOCH", "0"}}};
+
+// A file of requests r0, r1, ... of "The kernel 0", "The kernel 1", ... that use all of
+// `max_tokens`.
+std::string full_length_requests(int count, int max_tokens);
 
 // Requests of which several share a prefix, some draw, and some end before `max_tokens` are used.
 std::vector<Json> various_requests(int count, int max_tokens);

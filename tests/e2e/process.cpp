@@ -1,6 +1,7 @@
 #include "tests/e2e/process.h"
 #include "tests/support/test_paths.h"
 
+#include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/wait.h>
@@ -145,6 +146,16 @@ Outcome Process::wait(std::chrono::seconds limit) {
 
 Outcome run(const std::vector<std::string>& command, const Process::Options& options) {
   return Process(command, options).wait();
+}
+
+void check_usage(const std::vector<std::string>& command, const std::string& part) {
+  Outcome o = run(command);
+  INFO(o.err);
+  CAPTURE(part);
+  CHECK(o.exit_code == 2);
+  CHECK(lines_of(o.err).size() == 1);
+  CHECK(o.err.starts_with("litelang: "));
+  CHECK(o.err.find(part) != std::string::npos);
 }
 
 std::string program(const std::string& name) { return std::string(LITELANG_PROGRAMS) + "/" + name; }

@@ -6,8 +6,9 @@
 #include <filesystem>
 #include <map>
 #include <string>
-#include <thread>
 #include <vector>
+
+#include "tests/support/wait_until.h"
 
 namespace ll::test {
 
@@ -70,13 +71,8 @@ class Process {
 
 Outcome run(const std::vector<std::string>& command, const Process::Options& options = {});
 
-// Whether the condition came true in time.
-bool wait_until(const auto& condition, std::chrono::seconds limit) {
-  for (auto end = std::chrono::steady_clock::now() + limit; !condition();
-       std::this_thread::sleep_for(std::chrono::milliseconds(10)))
-    if (std::chrono::steady_clock::now() > end) return false;
-  return true;
-}
+// litelang refuses a command line with one line that has `part`.
+void check_usage(const std::vector<std::string>& command, const std::string& part);
 
 // litelang-run and its fellows, as built.
 std::string program(const std::string& name);

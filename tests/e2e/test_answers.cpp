@@ -17,10 +17,6 @@ Json with(Json fields, const Json& more) {
   return fields;
 }
 
-std::string text_of(const Answers& answers, const std::string& id, size_t index = 0) {
-  return answers.choice(id, index)["text"];
-}
-
 }  // namespace
 
 TEST_CASE("stop strings end a text wherever token borders fall") {
@@ -37,15 +33,15 @@ TEST_CASE("stop strings end a text wherever token borders fall") {
        completion("absent", prompt, with(kGreedy, {{"stop", {"no such text"}}})),
        completion("late", prompt, with(kGreedy, {{"stop", " not"}, {"min_tokens", 6}})),
        completion("id", prompt, with(kGreedy, {{"stop_token_ids", {5}}}))});
-  CHECK(text_of(a, "none").starts_with(" is not aware of the fact that"));
+  CHECK(a.text("none").starts_with(" is not aware of the fact that"));
   CHECK(a.choice("none")["finish_reason"] == "length");
-  CHECK(text_of(a, "inside") == " is not a");
+  CHECK(a.text("inside") == " is not a");
   CHECK(a.choice("inside")["finish_reason"] == "stop");
-  CHECK(text_of(a, "kept") == " is not aware of");
-  CHECK(text_of(a, "earliest") == " is not aware of ");
-  CHECK(text_of(a, "first") == "");
-  CHECK(text_of(a, "absent") == text_of(a, "none"));
-  CHECK(text_of(a, "late").starts_with(" is not aware of the"));
+  CHECK(a.text("kept") == " is not aware of");
+  CHECK(a.text("earliest") == " is not aware of ");
+  CHECK(a.text("first") == "");
+  CHECK(a.text("absent") == a.text("none"));
+  CHECK(a.text("late").starts_with(" is not aware of the"));
   CHECK(a.choice("id")["finish_reason"] == "length");
 }
 
@@ -102,25 +98,25 @@ TEST_CASE("n answers, several prompts in a request, max_tokens 0, chat") {
        completion("wait", "Git is a", with(kGreedy, {{"ignore_eos", true}}))});
   REQUIRE(a.by_id["n"]["choices"].size() == 3);
   CHECK(a.by_id["n"]["choices"] == a.by_id["again"]["choices"]);
-  CHECK(text_of(a, "n", 0) != text_of(a, "n", 1));
+  CHECK(a.text("n", 0) != a.text("n", 1));
   CHECK(a.by_id["n"]["usage"]["completion_tokens"] == 36);
   CHECK(a.by_id["n"]["usage"]["prompt_tokens"] == 2);
 
   REQUIRE(a.by_id["two"]["choices"].size() == 4);
   for (size_t i = 0; i < 4; ++i) CHECK(a.choice("two", i)["index"] == i);
-  CHECK(text_of(a, "two", 0) == text_of(a, "two", 1));
-  CHECK(text_of(a, "two", 2) == text_of(a, "wait"));
+  CHECK(a.text("two", 0) == a.text("two", 1));
+  CHECK(a.text("two", 2) == a.text("wait"));
   CHECK(a.choice("ids", 1)["prompt_token_ids"] == Json({5, 6}));
   CHECK(a.choice("ids", 1)["token_ids"].size() == 20);
 
-  CHECK(text_of(a, "zero") == "");
+  CHECK(a.text("zero") == "");
   CHECK(a.by_id["zero"]["usage"]["completion_tokens"] == 0);
-  CHECK(text_of(a, "zero echo") == "The kernel");
+  CHECK(a.text("zero echo") == "The kernel");
   CHECK(a.choice("zero echo")["logprobs"]["token_logprobs"].size() == 2);
 
   const Json& message = a.choice("chat")["message"];
   CHECK(message["role"] == "assistant");
-  CHECK(message["content"] == text_of(a, "chat by hand"));
+  CHECK(message["content"] == a.text("chat by hand"));
   CHECK(a.choice("chat")["logprobs"]["content"].size() == 20);
   CHECK(a.choice("chat")["logprobs"]["content"][0]["top_logprobs"].size() == 2);
 }

@@ -85,7 +85,7 @@ Json request(const std::string& id, int max_tokens) {
                     {{"max_tokens", max_tokens}, {"temperature", 0}, {"ignore_eos", true}});
 }
 
-std::vector<Json> requests(int count, int max_tokens) {
+std::vector<Json> greedy_requests(int count, int max_tokens) {
   std::vector<Json> lines;
   for (int i = 0; i < count; ++i) lines.push_back(request(fmt::format("r{}", i), max_tokens));
   return lines;
@@ -96,7 +96,7 @@ std::vector<Json> requests(int count, int max_tokens) {
 TEST_CASE("a batch is sent, run beside clients, and read") {
   TempFolder folder;
   Serving server(with_folder(folder, {"--tp", "2", "--max_batch_size", "4"}));
-  std::vector<Json> lines = requests(20, 11);
+  std::vector<Json> lines = greedy_requests(20, 11);
   lines.push_back(completion("hot", "a", {{"temperature", "hot"}}));
   lines.push_back(completion("other", "a", {{"model", "other"}}));
   std::string file = upload(server, lines);
@@ -134,7 +134,7 @@ TEST_CASE(
   std::string id;
   {
     Serving server(with_folder(folder, {"--max_batch_size", "4"}));
-    id = create(server, upload(server, requests(40, 150)))["id"];
+    id = create(server, upload(server, greedy_requests(40, 150)))["id"];
     CHECK(wait_until([&] { return look(server, id)["request_counts"]["completed"] > 3; },
                      seconds(60)));
     server.end();
@@ -148,7 +148,7 @@ TEST_CASE(
   CHECK(ids.size() == 40);
   CHECK(server.metric("generation_tokens_total") < 38 * 150);  // some were answered before
 
-  std::string file = upload(server, requests(200, 300));
+  std::string file = upload(server, greedy_requests(200, 300));
   id = create(server, file)["id"];
   CHECK(
       wait_until([&] { return look(server, id)["request_counts"]["completed"] > 0; }, seconds(60)));

@@ -3,14 +3,11 @@
 #include <fmt/core.h>
 
 #include "tests/e2e/batch.h"
+#include "tests/support/errors.h"
 
 using namespace ll::test;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 // A folder with a config.json and nothing else.
 class ShapeFolder {
@@ -64,15 +61,6 @@ std::string command_of(std::vector<std::string> arguments) {
   return o.out;
 }
 
-void check_usage(const std::vector<std::string>& arguments, const std::string& part) {
-  Outcome o = run(bench(arguments));
-  INFO(o.err);
-  CAPTURE(part);
-  CHECK(o.exit_code == 2);
-  CHECK(lines_of(o.err).size() == 1);
-  CHECK(has(o.err, part));
-}
-
 }  // namespace
 
 TEST_CASE("help tells kinds, presets and options") {
@@ -81,12 +69,12 @@ TEST_CASE("help tells kinds, presets and options") {
   for (const char* word :
        {"throughput", "latency", "one-batch", "startup", "grids", "seed-prefill", "seed-decode",
         "nano", "sampled", "logprobs", "shared-prefix", "shared-groups", "choices"})
-    CHECK(has(o.out, word));
+    CHECK(contains(o.out, word));
   for (const char* kind : {"throughput", "latency", "one-batch", "startup", "grids"}) {
     Outcome of_kind = run(bench({kind, "--help"}));
     CHECK(of_kind.exit_code == 0);
-    CHECK(has(of_kind.out, std::string("Usage: litelang bench ") + kind));
-    CHECK(has(of_kind.out, "--output_json"));
+    CHECK(contains(of_kind.out, std::string("Usage: litelang bench ") + kind));
+    CHECK(contains(of_kind.out, "--output_json"));
   }
 }
 
@@ -94,9 +82,9 @@ TEST_CASE("throughput of random prompts, on two ranks") {
   Result r = measure({"throughput", "--num-prompts", "12", "--input-len", "30", "--output-len=8",
                       "--range-ratio", "0.5", "--max-num-seqs", "4", "--tp", "2", "--temperature",
                       "0.7", "--seed", "3"});
-  CHECK(has(r.outcome.out, "Throughput: "));
-  CHECK(has(r.outcome.out, " Offline Throughput Benchmark Result "));
-  CHECK(has(r.outcome.err, "2 ranks"));
+  CHECK(contains(r.outcome.out, "Throughput: "));
+  CHECK(contains(r.outcome.out, " Offline Throughput Benchmark Result "));
+  CHECK(contains(r.outcome.err, "2 ranks"));
   CHECK(r.json["num_requests"] == 12);
   CHECK(r.json["num_ranks"] == 2);
   CHECK(r.json["total_num_tokens"] ==
@@ -144,7 +132,7 @@ TEST_CASE("throughput of two replicas, and of two on two ranks each") {
     auto arguments = work;
     arguments.insert(arguments.end(), {"--dp", "2", "--tp", tp});
     Result r = measure(arguments);
-    CHECK(has(r.outcome.out, "Replica 1 busy (%):"));
+    CHECK(contains(r.outcome.out, "Replica 1 busy (%):"));
     CHECK(r.json["num_requests"] == 30);
     CHECK(r.json["num_ranks"] == 2 * std::stoi(tp));
     CHECK(r.json["replicas_busy"].size() == 2);
@@ -183,8 +171,8 @@ TEST_CASE("grids: one after another, with the weights of the one before") {
       }
     }
   CHECK(gathered == 1);
-  CHECK(has(r.outcome.out, "Best measured: "));
-  CHECK(has(r.outcome.out, "Planner's choice: "));
+  CHECK(contains(r.outcome.out, "Best measured: "));
+  CHECK(contains(r.outcome.out, "Planner's choice: "));
   CHECK(r.json["choice_share_of_best"].get<double>() <= 1);
   CHECK(with({"--gpus", "2"}).json["grids"].size() >= 4);  // all that fit
 }
@@ -216,8 +204,8 @@ TEST_CASE("latency of a batch, drawn in every way") {
                       "0.1",     "--frequency-penalty",
                       "0.1",     "--logprobs",
                       "5"});
-  CHECK(has(r.outcome.out, "Avg latency: "));
-  CHECK(has(r.outcome.out, "99% percentile latency: "));
+  CHECK(contains(r.outcome.out, "Avg latency: "));
+  CHECK(contains(r.outcome.out, "99% percentile latency: "));
   CHECK(r.json["latencies"].size() == 5);
   CHECK(r.json["percentiles"].size() == 6);
 }
@@ -227,10 +215,10 @@ TEST_CASE("one batch, with its step of prompts as large as it needs") {
   std::string trace = folder.path("trace.json");
   Result r = measure({"one-batch", "--batch-size", "260", "--input-len", "40", "--output-len", "3",
                       "--trace", trace});
-  CHECK(has(r.outcome.out, "Prefill. latency: "));
-  CHECK(has(r.outcome.out, "Decode.  median latency: "));
-  CHECK(has(r.outcome.out, "Total. latency: "));
-  CHECK(has(r.outcome.out, "Trace: 3 steps"));
+  CHECK(contains(r.outcome.out, "Prefill. latency: "));
+  CHECK(contains(r.outcome.out, "Decode.  median latency: "));
+  CHECK(contains(r.outcome.out, "Total. latency: "));
+  CHECK(contains(r.outcome.out, "Trace: 3 steps"));
   CHECK(Json::parse(read_file(trace)).size() > 0);
   CHECK(r.json["batch_size"] == 260);
   CHECK(r.json["prefill_latency"] > 0);
@@ -246,13 +234,13 @@ TEST_CASE("startup counts from this command on, of dummy weights and of a file")
   CHECK(weights <= ready);
   CHECK(ready <= first);
   CHECK(first <= r.outcome.seconds + 0.05);  // the kernel counts in hundredths
-  CHECK(has(r.outcome.out, "STARTUP TIME BENCHMARK RESULTS"));
+  CHECK(contains(r.outcome.out, "STARTUP TIME BENCHMARK RESULTS"));
   CHECK(r.json["avg_cold_startup_time"] == r.json["ready_time"]);
   Outcome o = run(bench({"startup", "-m", model_file("tiny-qwen2-docs"), "--backend", "cpu",
                          "--kv_cache_memory_bytes", "20MB", "--tp", "2"}));
   INFO(o.err);
   CHECK(o.exit_code == 0);
-  CHECK(has(o.out, "First token: "));
+  CHECK(contains(o.out, "First token: "));
 }
 
 TEST_CASE("options, presets and configurations become keys") {
@@ -260,36 +248,41 @@ TEST_CASE("options, presets and configurations become keys") {
   for (const char* part :
        {" -np 4 ", "job.type=bench", "bench.kind=throughput", "bench.dataset=nano",
         "bench.temperature=0.6", "grid.y=4", "model.path=m.h5"})
-    CHECK(has(nano, part));
-  CHECK(!has(nano, "load_format"));
+    CHECK(contains(nano, part));
+  CHECK(!contains(nano, "load_format"));
   std::string sampled = command_of({"throughput", "--preset", "sampled", "--top-k", "5"});
   for (const char* part : {"bench.dataset=nano", "bench.temperature=0.7", "bench.top_p=0.8",
                            "bench.repetition_penalty=1.05"})
-    CHECK(has(sampled, part));
+    CHECK(contains(sampled, part));
   CHECK(sampled.find("bench.top_k=20") < sampled.find("bench.top_k=5"));
-  CHECK(has(command_of({"throughput", "--preset=logprobs"}), "bench.logprobs=5"));
+  CHECK(contains(command_of({"throughput", "--preset=logprobs"}), "bench.logprobs=5"));
   std::string seed = command_of({"one-batch", "--preset=seed-decode", "--output-len", "9"});
-  CHECK(has(seed, "bench.batch_size=40 --set bench.input_len=600 --set bench.output_len=600"));
+  CHECK(contains(seed, "bench.batch_size=40 --set bench.input_len=600 --set bench.output_len=600"));
   CHECK(seed.find("bench.output_len=600") < seed.find("bench.output_len=9"));  // the later holds
-  CHECK(has(command_of({"latency"}), "bench.input_len=32"));
+  CHECK(contains(command_of({"latency"}), "bench.input_len=32"));
   TempFolder folder;
   std::string config = folder.write("bench.yaml", "bench: {input_len: 77}\n");
-  CHECK(!has(command_of({"latency", "--config", config}), "bench.input_len"));
-  CHECK(has(command_of({"throughput", "--enforce-eager"}), "enforce_eager=true"));
-  CHECK(has(command_of({"throughput", "--set", "kv_cache.page_size=16"}), "kv_cache.page_size=16"));
+  CHECK(!contains(command_of({"latency", "--config", config}), "bench.input_len"));
+  CHECK(contains(command_of({"throughput", "--enforce-eager"}), "enforce_eager=true"));
+  CHECK(contains(command_of({"throughput", "--set", "kv_cache.page_size=16"}),
+                 "kv_cache.page_size=16"));
 }
 
 TEST_CASE("what cannot be is refused") {
-  check_usage({}, "bench: KIND is missing");
-  check_usage({"thruput"}, "unknown kind thruput; did you mean throughput?");
-  check_usage({"throughput"}, "model.path is missing");
-  check_usage({"throughput", "-m", "x", "--preset", "nono"}, "'nono' is not one of throughput's");
-  check_usage({"latency", "-m", "x", "--preset", "nano"}, "'nano' is not one of latency's");
-  check_usage({"startup", "-m", "x", "--batch-size", "3"}, "--batch_size");
-  check_usage({"latency", "-m", "x", "--set", "bench.dataset=nano"}, "bench.dataset is of");
-  check_usage({"throughput", "-m", "x", "--dataset", "sharegpt"}, "'sharegpt' is not one of");
-  check_usage({"latency", "-m", "x", "--dp", "2"}, "--dp");
-  check_usage({"grids", "-m", "x", "--tp", "2"}, "--tp");
-  check_usage({"grids", "-m", "x", "--grids", "y=2;w=2"}, "'w=2' is not an extent of a grid");
-  check_usage({"throughput", "-m", "x", "--dataset", "jsonl"}, "bench.dataset_path is missing");
+  check_usage(bench({}), "bench: KIND is missing");
+  check_usage(bench({"thruput"}), "unknown kind thruput; did you mean throughput?");
+  check_usage(bench({"throughput"}), "model.path is missing");
+  check_usage(bench({"throughput", "-m", "x", "--preset", "nono"}),
+              "'nono' is not one of throughput's");
+  check_usage(bench({"latency", "-m", "x", "--preset", "nano"}), "'nano' is not one of latency's");
+  check_usage(bench({"startup", "-m", "x", "--batch-size", "3"}), "--batch_size");
+  check_usage(bench({"latency", "-m", "x", "--set", "bench.dataset=nano"}), "bench.dataset is of");
+  check_usage(bench({"throughput", "-m", "x", "--dataset", "sharegpt"}),
+              "'sharegpt' is not one of");
+  check_usage(bench({"latency", "-m", "x", "--dp", "2"}), "--dp");
+  check_usage(bench({"grids", "-m", "x", "--tp", "2"}), "--tp");
+  check_usage(bench({"grids", "-m", "x", "--grids", "y=2;w=2"}),
+              "'w=2' is not an extent of a grid");
+  check_usage(bench({"throughput", "-m", "x", "--dataset", "jsonl"}),
+              "bench.dataset_path is missing");
 }

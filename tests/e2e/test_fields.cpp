@@ -13,13 +13,11 @@ namespace {
 // Greedily: " is not aware of the fact that the kernel is not ..."
 constexpr const char* kPrompt = "The kernel";
 
-Json greedy(const Json& more) {
+Json greedy_fields(const Json& more) {
   Json fields = {{"temperature", 0}, {"max_tokens", 24}, {"return_token_ids", true}};
   if (!more.is_null()) fields.update(more);
   return fields;
 }
-
-std::string text_of(const Answers& a, const std::string& id) { return a.choice(id)["text"]; }
 
 }  // namespace
 
@@ -28,28 +26,28 @@ TEST_CASE("tokens that are allowed, and words that are not") {
     for (const char* async : {"true", "false"}) {
       CAPTURE(np);
       CAPTURE(async);
-      Answers a =
-          answer({.np = np, .sets = {fmt::format("scheduler.async={}", async)}},
-                 {completion("free", kPrompt, greedy({})),
-                  completion("two", kPrompt, greedy({{"allowed_token_ids", {300, 8100}}})),
-                  completion("drawn", kPrompt,
-                             greedy({{"allowed_token_ids", {5, 4000, 8100}}, {"temperature", 5}})),
-                  completion("aware", kPrompt, greedy({{"bad_words", {"aware"}}})),
-                  completion("phrase", kPrompt, greedy({{"bad_words", {"aware of the fact"}}})),
-                  completion("phrases", kPrompt,
-                             greedy({{"bad_words", {"is not aware of", "not able to", "fact that"}},
+      Answers a = answer(
+          {.np = np, .sets = {fmt::format("scheduler.async={}", async)}},
+          {completion("free", kPrompt, greedy_fields({})),
+           completion("two", kPrompt, greedy_fields({{"allowed_token_ids", {300, 8100}}})),
+           completion("drawn", kPrompt,
+                      greedy_fields({{"allowed_token_ids", {5, 4000, 8100}}, {"temperature", 5}})),
+           completion("aware", kPrompt, greedy_fields({{"bad_words", {"aware"}}})),
+           completion("phrase", kPrompt, greedy_fields({{"bad_words", {"aware of the fact"}}})),
+           completion("phrases", kPrompt,
+                      greedy_fields({{"bad_words", {"is not aware of", "not able to", "fact that"}},
                                      {"n", 3},
                                      {"temperature", 1},
                                      {"seed", 3}}))});
       auto drawn = [&](const std::string& id) {
         return a.choice(id)["token_ids"].get<std::set<int>>();
       };
-      REQUIRE(text_of(a, "free").starts_with(" is not aware of the fact"));
+      REQUIRE(a.text("free").starts_with(" is not aware of the fact"));
       for (int token : drawn("two")) CHECK((token == 300 || token == 8100));
       CHECK(drawn("drawn") == std::set<int>{5, 4000, 8100});
-      CHECK(text_of(a, "aware").find("aware") == std::string::npos);
-      CHECK(text_of(a, "phrase").starts_with(" is not aware of the "));
-      CHECK(text_of(a, "phrase").find("aware of the fact") == std::string::npos);
+      CHECK(a.text("aware").find("aware") == std::string::npos);
+      CHECK(a.text("phrase").starts_with(" is not aware of the "));
+      CHECK(a.text("phrase").find("aware of the fact") == std::string::npos);
       for (size_t i = 0; i < 3; ++i) {
         std::string text = a.choice("phrases", i)["text"];
         for (const char* bad : {"is not aware of", "not able to", "fact that"})
@@ -75,12 +73,13 @@ TEST_CASE("more answers than sequences run at a time come in waves, and are thos
 
 TEST_CASE("prompts that are cut, and scored") {
   Answers a = answer(
-      {}, {completion("cut", Json{411, 628, 445, 300}, greedy({{"truncate_prompt_tokens", 2}})),
-           completion("short", Json{445, 300}, greedy({})),
-           completion("scored", Json{411, 628, 445}, greedy({{"prompt_logprobs", 2}})),
-           completion("echoed", Json{411, 628, 445},
-                      greedy({{"echo", true}, {"logprobs", 2}, {"max_tokens", 0}})),
-           chat("chat", "Hi", {{"prompt_logprobs", 0}, {"temperature", 0}, {"max_tokens", 1}})});
+      {},
+      {completion("cut", Json{411, 628, 445, 300}, greedy_fields({{"truncate_prompt_tokens", 2}})),
+       completion("short", Json{445, 300}, greedy_fields({})),
+       completion("scored", Json{411, 628, 445}, greedy_fields({{"prompt_logprobs", 2}})),
+       completion("echoed", Json{411, 628, 445},
+                  greedy_fields({{"echo", true}, {"logprobs", 2}, {"max_tokens", 0}})),
+       chat("chat", "Hi", {{"prompt_logprobs", 0}, {"temperature", 0}, {"max_tokens", 1}})});
   CHECK(a.choice("cut")["prompt_token_ids"] == Json{445, 300});
   CHECK(a.choice("cut")["text"] == a.choice("short")["text"]);
   const Json& scored = a.choice("scored")["prompt_logprobs"];
@@ -117,9 +116,9 @@ TEST_CASE("how tokens and stops are shown, in both endpoints") {
   CHECK(token["token"].get<std::string>().starts_with("token_id:"));
   CHECK(token["top_logprobs"][0]["token"].get<std::string>().starts_with("token_id:"));
   for (const std::string& text :
-       {text_of(a, "end"), a.choice("chat end")["message"]["content"].get<std::string>()})
+       {a.text("end"), a.choice("chat end")["message"]["content"].get<std::string>()})
     CHECK(text.find("<|") != std::string::npos);
-  CHECK(text_of(a, "stop").ends_with(" the"));
+  CHECK(a.text("stop").ends_with(" the"));
   CHECK(a.choice("chat stop")["finish_reason"] == "stop");
   CHECK(a.choice("chat stop")["message"]["content"].get<std::string>().ends_with(" the"));
 }

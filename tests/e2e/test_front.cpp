@@ -32,16 +32,6 @@ std::vector<std::string> batch(std::vector<std::string> arguments) {
   return arguments;
 }
 
-void check_usage(const std::vector<std::string>& command, const std::string& part) {
-  Outcome o = run(command);
-  INFO(o.err);
-  CAPTURE(part);
-  CHECK(o.exit_code == 2);
-  CHECK(lines_of(o.err).size() == 1);
-  CHECK(o.err.starts_with("litelang: "));
-  CHECK(o.err.find(part) != std::string::npos);
-}
-
 }  // namespace
 
 TEST_CASE("help and versions") {

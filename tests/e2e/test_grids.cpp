@@ -14,7 +14,7 @@ namespace {
 constexpr double kNearTie = 1e-3;           // a margin of logits that float32 may turn around
 constexpr double kLogprobTolerance = 1e-3;  // against transformers in float32
 
-Json golden_of(const std::string& model) {
+Json golden_prompts(const std::string& model) {
   return Json::parse(std::ifstream(model_folder(model) + "/golden.json"))["prompts"];
 }
 
@@ -50,13 +50,6 @@ void check_golden(const Answers& answers, const Json& prompts) {
   }
 }
 
-Json tokens_of(const Answers& answers) {
-  Json tokens;
-  for (const auto& [id, body] : answers.by_id)
-    for (const Json& choice : body["choices"]) tokens[id].push_back(choice["token_ids"]);
-  return tokens;
-}
-
 // Sampled with seeds: one with each way to cut the distribution, and some of n.
 std::vector<Json> seeded_requests() {
   std::vector<Json> requests;
@@ -79,19 +72,19 @@ std::vector<Json> seeded_requests() {
 TEST_CASE("any number of ranks gives the tokens of transformers") {
   for (std::string model : {"tiny-qwen2-docs", "random-hd64", "random-hd128"}) {
     CAPTURE(model);
-    Json prompts = golden_of(model), of_one_rank;
+    Json prompts = golden_prompts(model), of_one_rank;
     for (int np : {1, 2, 4}) {
       CAPTURE(np);
       Answers answers = answer({.np = np, .model = model_file(model)}, golden_requests(prompts));
       check_golden(answers, prompts);
-      if (np == 1) of_one_rank = tokens_of(answers);
-      CHECK(tokens_of(answers) == of_one_rank);
+      if (np == 1) of_one_rank = answers.tokens();
+      CHECK(answers.tokens() == of_one_rank);
     }
   }
 }
 
 TEST_CASE("a Hugging Face folder gives the same answers as its weight file") {
-  auto requests = golden_requests(golden_of("tiny-qwen2-docs"));
+  auto requests = golden_requests(golden_prompts("tiny-qwen2-docs"));
   requests.resize(8);
   std::map<std::string, std::string> fixed_time = {{"SOURCE_DATE_EPOCH", "1700000000"}};
   Answers file = answer({.np = 2}, requests),
@@ -101,9 +94,9 @@ TEST_CASE("a Hugging Face folder gives the same answers as its weight file") {
 
 TEST_CASE("seeded samples are the same on any number of ranks") {
   auto requests = seeded_requests();
-  Json of_one_rank = tokens_of(answer({.np = 1}, requests));
+  Json of_one_rank = answer({.np = 1}, requests).tokens();
   for (int np : {2, 4}) {
     CAPTURE(np);
-    CHECK(tokens_of(answer({.np = np}, requests)) == of_one_rank);
+    CHECK(answer({.np = np}, requests).tokens() == of_one_rank);
   }
 }

@@ -25,7 +25,7 @@ int number_of(const char* variable, int otherwise) {
 }
 
 // Answers of 1 to 30 tokens; every fifth client leaves on its way.
-std::vector<ll::LoadRequest> requests_of(int count, Random& random) {
+std::vector<ll::LoadRequest> load_of(int count, Random& random) {
   std::vector<ll::LoadRequest> requests;
   for (int i = 0; i < count; ++i) {
     Json body = greedy(1 + static_cast<int>(random() % 30), true);
@@ -98,7 +98,7 @@ Round run_round(const Serving& server, int streams, double duration, int num_mal
                 Random& random) {
   ll::LoadTarget target{.port = std::to_string(server.port())};
   ll::LoadLimits limits{.streams = streams, .last_start = duration};
-  auto requests = requests_of(static_cast<int>(200 * duration) + streams, random);
+  auto requests = load_of(static_cast<int>(200 * duration) + streams, random);
   auto load =
       std::async(std::launch::async, [&] { return ll::run_load(target, requests, limits); });
   send_malformed(server, num_malformed, duration);

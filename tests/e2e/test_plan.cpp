@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/e2e/process.h"
+#include "tests/support/errors.h"
 #include "tests/support/test_paths.h"
 
 using namespace ll::test;
@@ -14,10 +15,6 @@ std::vector<std::string> plan(const std::vector<std::string>& options) {
   return command;
 }
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 }  // namespace
 
 TEST_CASE("plan lists grids of the models' shapes, chooses one, and says why others cannot run") {
@@ -26,9 +23,10 @@ TEST_CASE("plan lists grids of the models' shapes, chooses one, and says why oth
     std::string model = repository_path("perf/models/qwen2.5-" + size);
     Outcome o = run(plan({"--model", model, "--gpus", "8", "--device", "h200"}));
     CHECK(o.exit_code == 0);
-    CHECK(has(o.out, "on 8 x h200"));
-    CHECK(has(o.out, "choice: dp "));
-    CHECK(has(o.out, "not possible:") == (size != "72b"));  // whose heads divide by all of eight
+    CHECK(contains(o.out, "on 8 x h200"));
+    CHECK(contains(o.out, "choice: dp "));
+    CHECK(contains(o.out, "not possible:") ==
+          (size != "72b"));  // whose heads divide by all of eight
     CHECK(o.err.empty());
   }
 }
@@ -37,7 +35,7 @@ TEST_CASE("plan: mistakes are told in a line") {
   std::string model = repository_path("perf/models/qwen2.5-7b");
   Outcome o = run(plan({"--model", model, "--device", "abacus"}));
   CHECK(o.exit_code == 2);
-  CHECK(has(
+  CHECK(contains(
       o.err,
       "--device abacus: not known; known are h200, h100, a100-40, a100, l40s, rtx4090, a10, cpu"));
   CHECK(run(plan({})).exit_code == 2);
@@ -45,5 +43,5 @@ TEST_CASE("plan: mistakes are told in a line") {
   CHECK(run(plan({"--model", "/nowhere"})).exit_code == 1);
   o = run(plan({"--model", model, "--gpus", "1", "--memory_gb", "10"}));
   CHECK(o.exit_code == 0);
-  CHECK(has(o.out, "choice: none fits; use more ranks"));
+  CHECK(contains(o.out, "choice: none fits; use more ranks"));
 }

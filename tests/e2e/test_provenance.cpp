@@ -5,19 +5,20 @@
 #include <csignal>
 
 #include "tests/e2e/batch.h"
+#include "tests/support/errors.h"
 
 using namespace ll::test;
 
 namespace {
 
 // Some of them wrong.
-std::string requests(int count, int max_tokens) {
+std::string partly_wrong_requests(int count, int max_tokens) {
   std::vector<Json> lines = various_requests(count, max_tokens);
   for (size_t i = 9; i < lines.size(); i += 10) lines[i]["body"]["max_tokens"] = -1;
   return jsonl(lines);
 }
 
-struct Job : BatchFiles {
+struct ProvenJob : BatchFiles {
   using BatchFiles::BatchFiles;
   Outcome run(int np, std::vector<std::string> sets = {}) const {
     return ll::test::run(command({.np = np, .sets = std::move(sets)}));
@@ -29,10 +30,6 @@ struct Job : BatchFiles {
     return ll::test::run(command);
   }
 };
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
 
 // What the answers of an output say that they cost, of one kind.
 double sum_of(const std::string& out, const std::string& kind) {
@@ -50,12 +47,12 @@ double sum_of(const std::string& out, const std::string& kind) {
 TEST_CASE("the manifest says how the answers came to be, and costs add up") {
   for (int np : {1, 2}) {
     CAPTURE(np);
-    Job job(requests(60, 20));
+    ProvenJob job(partly_wrong_requests(60, 20));
     Outcome o = job.run(np, {"job.record_costs=true", "scheduler.max_num_seqs=16", "seed=3"});
     INFO(o.err);
     REQUIRE(o.exit_code == 0);
     Json m = job.manifest();
-    CHECK(contains(m["program"]["version"], "litelang "));
+    CHECK(contains(m["program"]["version"].get<std::string>(), "litelang "));
     CHECK(m["program"]["libraries"].contains("HDF5"));
     CHECK(m["configuration"]["scheduler.max_num_seqs"] == "16");
     CHECK(m["configuration"]["model.dtype"] == "float32");
@@ -73,7 +70,7 @@ TEST_CASE("the manifest says how the answers came to be, and costs add up") {
     CHECK(life["end"].is_string());
     CHECK(life["grid"] == fmt::format("dp 1 x 1 y {} z 1", np));
     CHECK(life["hosts"][0]["ranks"] == np);
-    CHECK(contains(life["hosts"][0]["device"], "CPU"));
+    CHECK(contains(life["hosts"][0]["device"].get<std::string>(), "CPU"));
     CHECK_FALSE(life.contains("joules"));  // nothing measures a CPU's
     double seconds = m["totals"]["device_seconds"], shared = sum_of(job.out, "device_seconds");
     double tokens = m["totals"]["computed_tokens"], counted = sum_of(job.out, "computed_tokens");
@@ -87,14 +84,14 @@ TEST_CASE("the manifest says how the answers came to be, and costs add up") {
 }
 
 TEST_CASE("answers say nothing of costs unless they are asked to") {
-  Job job(requests(2, 4));
+  ProvenJob job(partly_wrong_requests(2, 4));
   REQUIRE(job.run(1).exit_code == 0);
   CHECK_FALSE(contains(read_file(job.out), "\"litelang\""));
   CHECK(job.manifest()["totals"]["device_seconds"].get<double>() > 0);
 }
 
 TEST_CASE("lives follow each other in the manifest; replicas have their costs, too") {
-  Job job(requests(150, 30));
+  ProvenJob job(partly_wrong_requests(150, 30));
   std::vector<std::string> sets = {"job.record_costs=true", "grid.dp=2", "job.grace=1"};
   {
     Process process(job.command({.np = 2, .sets = sets}));
@@ -139,7 +136,7 @@ TEST_CASE("lives follow each other in the manifest; replicas have their costs, t
 TEST_CASE("a rerun has the same answers, and refuses another input or model") {
   for (int np : {1, 2}) {
     CAPTURE(np);
-    Job job(requests(40, 12));
+    ProvenJob job(partly_wrong_requests(40, 12));
     REQUIRE(
         job.run(np, {"job.error_file=" + job.folder.path("errors"), "job.part=1/2"}).exit_code ==
         0);
@@ -157,13 +154,13 @@ TEST_CASE("a rerun has the same answers, and refuses another input or model") {
     CHECK(other.exit_code == 1);
     CHECK(contains(other.err, "1 of 20 answers differ from those of " + job.out + ", first that"));
   }
-  Job job(requests(4, 4));
+  ProvenJob job(partly_wrong_requests(4, 4));
   REQUIRE(job.run(1).exit_code == 0);
   Outcome model = job.rerun({"-m", model_file("random-hd64")});
   CHECK(model.exit_code == 2);
   CHECK(contains(model.err, "random-hd64.h5: is not the model of " + job.out + ".manifest.json"));
   CHECK(lines_of(model.err).size() == 1);
-  job.folder.write("in", requests(5, 4));
+  job.folder.write("in", partly_wrong_requests(5, 4));
   Outcome input = job.rerun();
   CHECK(input.exit_code == 2);
   CHECK(contains(input.err, "in: is not the input of " + job.out + ".manifest.json: sha256 "));

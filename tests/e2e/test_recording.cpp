@@ -3,23 +3,20 @@
 #include <fmt/core.h>
 
 #include "tests/e2e/batch.h"
+#include "tests/support/errors.h"
 
 using namespace ll::test;
 
 namespace {
 
-struct Job : BatchFiles {
+struct RecordedJob : BatchFiles {
   std::string plans = folder.path("plans");
 
-  Job(int count, int max_tokens) : BatchFiles(jsonl(various_requests(count, max_tokens))) {}
+  RecordedJob(int count, int max_tokens) : BatchFiles(jsonl(various_requests(count, max_tokens))) {}
   Outcome run(int np, std::vector<std::string> sets) const {
     return ll::test::run(command({.np = np, .sets = std::move(sets)}));
   }
 };
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
 
 }  // namespace
 
@@ -30,7 +27,7 @@ TEST_CASE("recorded plans are run again without requests: the same tokens, on an
   };
   for (const Case& c : {Case{1, {}}, Case{2, {}}, Case{2, {"grid.dp=2"}}, Case{2, {"grid.x=2"}},
                         Case{1, {"speculative.method=ngram", "speculative.adaptive=false"}}}) {
-    Job job(40, 12);
+    RecordedJob job(40, 12);
     auto sets = c.sets;
     sets.insert(sets.end(), {"record_plan=" + job.plans, "scheduler.max_num_seqs=8",
                              "kv_cache.memory_bytes=3MB"});
@@ -46,7 +43,7 @@ TEST_CASE("recorded plans are run again without requests: the same tokens, on an
 }
 
 TEST_CASE("a recording without an end is replayed; one of another job, torn or foreign, is told") {
-  Job job(20, 8);
+  RecordedJob job(20, 8);
   REQUIRE(job.run(1, {"record_plan=" + job.plans}).exit_code == 0);
   std::string whole = read_file(job.plans);
   // As it is when the program was killed.

@@ -11,7 +11,7 @@ using namespace ll::test;
 
 namespace {
 
-std::vector<Json> requests_of(int count) {
+std::vector<Json> uneven_requests(int count) {
   std::vector<Json> requests;
   for (int i = 0; i < count; ++i) {
     Json fields{{"max_tokens", 4 + (i % 7 == 0 ? 40 : i % 5)},
@@ -26,18 +26,11 @@ std::vector<Json> requests_of(int count) {
   return requests;
 }
 
-Json tokens_of(const Answers& answers) {
-  Json tokens;
-  for (const auto& [id, body] : answers.by_id)
-    for (const Json& choice : body["choices"]) tokens[id].push_back(choice["token_ids"]);
-  return tokens;
-}
-
 }  // namespace
 
 TEST_CASE("replicas give the answers of one") {
-  auto requests = requests_of(60);
-  Json one = tokens_of(answer({.np = 1}, requests));
+  auto requests = uneven_requests(60);
+  Json one = answer({.np = 1}, requests).tokens();
   struct Run {
     int np;
     std::vector<std::string> sets;
@@ -48,13 +41,13 @@ TEST_CASE("replicas give the answers of one") {
                          Run{4, {"grid.dp=4", "scheduler.max_num_seqs=4"}}}) {
     CAPTURE(run.sets[0]);
     Answers answers = answer({.np = run.np, .sets = run.sets}, requests);
-    CHECK(tokens_of(answers) == one);
+    CHECK(answers.tokens() == one);
     CHECK(answers.outcome.err.find("replicas busy") != std::string::npos);
   }
 }
 
 TEST_CASE("replicas: bad lines are reported once, and few lines leave replicas idle") {
-  auto good = requests_of(3);
+  auto good = uneven_requests(3);
   std::string text = "nonsense\n" + jsonl(good) + "{}\n";
   Answers answers = answer({.np = 3, .sets = {"grid.dp=3"}}, text);
   CHECK(answers.by_id.size() == 3);

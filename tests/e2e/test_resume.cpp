@@ -14,29 +14,18 @@ using namespace ll::test;
 
 namespace {
 
-std::string requests(int count, int max_tokens = 3) {
-  std::vector<Json> lines;
-  for (int i = 0; i < count; ++i)
-    lines.push_back(completion(fmt::format("r{}", i), fmt::format("The kernel {}", i),
-                               {{"max_tokens", max_tokens}, {"ignore_eos", true}}));
-  return jsonl(lines);
-}
-
-// The same answers have the same bytes: no cached tokens are counted, and all are of one second.
-const Process::Options kSameBytes = {.input = "", .env = {{"SOURCE_DATE_EPOCH", "0"}}};
-
 Batch batch_of(int np, std::vector<std::string> sets = {}) {
   sets.insert(sets.begin(), {"kv_cache.radix=false", "scheduler.max_num_seqs=64"});
   return {.np = np, .sets = sets};
 }
 
-struct Job : BatchFiles {
+struct ResumedJob : BatchFiles {
   using BatchFiles::BatchFiles;
   Outcome run(const Batch& batch) const { return ll::test::run(command(batch), kSameBytes); }
 };
 
 // A rank that was killed, a while after its run had its first answer.
-void kill_a_rank(const Job& job, int np, std::mt19937& random) {
+void kill_a_rank(const ResumedJob& job, int np, std::mt19937& random) {
   auto answered = [&] {
     std::error_code none;
     auto bytes = std::filesystem::file_size(job.partial, none);
@@ -58,7 +47,7 @@ void kill_a_rank(const Job& job, int np, std::mt19937& random) {
 
 TEST_CASE("twenty times a random rank is killed") {
   constexpr int kRequests = 5000, kKills = 20, kRanks = 2;
-  Job whole(requests(kRequests)), job(requests(kRequests));
+  ResumedJob whole(full_length_requests(kRequests, 3)), job(full_length_requests(kRequests, 3));
   Outcome o = whole.run(batch_of(kRanks));
   REQUIRE(o.exit_code == 0);
   std::mt19937 random(22);
@@ -80,7 +69,7 @@ TEST_CASE("twenty times a random rank is killed") {
 }
 
 TEST_CASE("a torn line, another grid, other sizes, another order: the same answers") {
-  Job whole(requests(400)), job(requests(400));
+  ResumedJob whole(full_length_requests(400, 3)), job(full_length_requests(400, 3));
   REQUIRE(whole.run(batch_of(1, {"job.output_order=input"})).exit_code == 0);
   CHECK(lines_of(read_file(whole.out)).at(6).starts_with(R"({"id":"batch_req_7",)"));
   std::mt19937 random(1);
@@ -104,7 +93,7 @@ TEST_CASE("a torn line, another grid, other sizes, another order: the same answe
 }
 
 TEST_CASE("another input, model, dtype or seed is refused") {
-  Job job(requests(3000));
+  ResumedJob job(full_length_requests(3000, 3));
   {
     Process process(job.command(batch_of(1)), kSameBytes);
     REQUIRE(wait_until([&] { return !read_file(job.partial).empty(); }, std::chrono::seconds(30)));
@@ -132,17 +121,17 @@ TEST_CASE("another input, model, dtype or seed is refused") {
   refuses(other, "another model");
   Batch same = batch_of(1);  // the folder that the weight file was made of
   same.model = model_folder("tiny-qwen2-docs");
-  job.folder.write("in", requests(3000) + "\n");
+  job.folder.write("in", full_length_requests(3000, 3) + "\n");
   refuses(batch_of(1), "holds answers to another input: sha256 ");
-  job.folder.write("in", requests(3000));
+  job.folder.write("in", full_length_requests(3000, 3));
   CHECK(job.run(same).exit_code == 0);
   CHECK(lines_of(read_file(job.out)).size() == 3000);
 }
 
 TEST_CASE("a folder that vanishes under a job ends it") {
-  Job job(requests(200, 3000));
+  ResumedJob job(full_length_requests(200, 3000));
   std::filesystem::create_directory(job.folder.path("gone"));
-  std::string first = requests(1, 2) + requests(200, 3000);
+  std::string first = full_length_requests(1, 2) + full_length_requests(200, 3000);
   Process process(
       batch_command(batch_of(1), job.folder.write("in2", first), job.folder.path("gone/out")));
   REQUIRE(wait_until([&] { return !read_file(job.folder.path("gone/out.partial")).empty(); },
@@ -156,7 +145,7 @@ TEST_CASE("a folder that vanishes under a job ends it") {
 }
 
 TEST_CASE("a full disk costs no answer: with room again the job goes on") {
-  Job whole(requests(800)), job(requests(800));
+  ResumedJob whole(full_length_requests(800, 3)), job(full_length_requests(800, 3));
   REQUIRE(whole.run(batch_of(2)).exit_code == 0);
   // A file system of the test's own, that is too small at first.
   const char* script =
@@ -187,7 +176,7 @@ TEST_CASE("a full disk costs no answer: with room again the job goes on") {
 }
 
 TEST_CASE("parts of one input, each with an output of its own, are the whole") {
-  Job whole(requests(100)), job(requests(100));
+  ResumedJob whole(full_length_requests(100, 3)), job(full_length_requests(100, 3));
   REQUIRE(whole.run(batch_of(1)).exit_code == 0);
   std::vector<std::string> lines;
   for (int i = 1; i <= 3; ++i) {

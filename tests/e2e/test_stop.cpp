@@ -14,17 +14,7 @@ namespace {
 
 constexpr int kResumable = 75;
 
-std::string requests(int count, int max_tokens) {
-  std::vector<Json> lines;
-  for (int i = 0; i < count; ++i)
-    lines.push_back(completion(fmt::format("r{}", i), fmt::format("The kernel {}", i),
-                               {{"max_tokens", max_tokens}, {"ignore_eos", true}}));
-  return jsonl(lines);
-}
-
-const Process::Options kSameBytes = {.input = "", .env = {{"SOURCE_DATE_EPOCH", "0"}}};
-
-struct Job : BatchFiles {
+struct StoppedJob : BatchFiles {
   using BatchFiles::BatchFiles;
   std::vector<std::string> command(int np, std::vector<std::string> sets = {}) const {
     sets.insert(sets.begin(), {"kv_cache.radix=false", "scheduler.max_num_seqs=8"});
@@ -47,7 +37,7 @@ int number_in(const std::string& text, const std::string& form) {
 }
 
 // How a life ended that was to be stopped; returns the tokens it threw away.
-int check_stopped(const Job& job, Process& process, const std::string& reason, int count) {
+int check_stopped(const StoppedJob& job, Process& process, const std::string& reason, int count) {
   Outcome o = process.wait(std::chrono::seconds(60));
   INFO(o.err);
   CHECK_FALSE(o.timed_out);
@@ -65,7 +55,8 @@ int check_stopped(const Job& job, Process& process, const std::string& reason, i
 
 TEST_CASE("lives of one job, each stopped in another way, answer it as one does") {
   constexpr int kRequests = 300, kTokens = 30;
-  Job whole(requests(kRequests, kTokens)), job(requests(kRequests, kTokens));
+  StoppedJob whole(full_length_requests(kRequests, kTokens)),
+      job(full_length_requests(kRequests, kTokens));
   REQUIRE(run(whole.command(2), kSameBytes).exit_code == 0);
   int lost = 0;
   for (int rank : {0, 1}) {
@@ -116,7 +107,7 @@ TEST_CASE("lives of one job, each stopped in another way, answer it as one does"
 }
 
 TEST_CASE("what does not end in time is given back at once") {
-  Job job(requests(1, 2) + requests(50, 3000));
+  StoppedJob job(full_length_requests(1, 2) + full_length_requests(50, 3000));
   Process process(job.command(1, {"job.grace=3"}), kSameBytes);
   REQUIRE(job.gets_answers(1));
   std::this_thread::sleep_for(std::chrono::seconds(1));
@@ -127,7 +118,7 @@ TEST_CASE("what does not end in time is given back at once") {
 }
 
 TEST_CASE("a stop that leaves nothing to be asked is an end") {
-  Job job(requests(1, 2) + requests(2, 1500));
+  StoppedJob job(full_length_requests(1, 2) + full_length_requests(2, 1500));
   Process process(job.command(1, {"job.grace=100"}), kSameBytes);
   REQUIRE(job.gets_answers(1));
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
@@ -140,7 +131,7 @@ TEST_CASE("a stop that leaves nothing to be asked is an end") {
 }
 
 TEST_CASE("the user's time, and an output that cannot be gone on with") {
-  Job job(requests(20, 3000));
+  StoppedJob job(full_length_requests(20, 3000));
   Process process(job.command(1, {"job.stop_after=2", "job.grace=0"}), kSameBytes);
   check_stopped(job, process, "job.stop_after = 2 s is over", 20);
 

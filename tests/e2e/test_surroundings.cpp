@@ -20,7 +20,7 @@ namespace {
 
 const std::string kModel = model_file("tiny-qwen2-docs");
 
-std::string requests(int count, const Json& fields) {
+std::string requests_with(int count, const Json& fields) {
   std::vector<Json> lines;
   for (int i = 0; i < count; ++i)
     lines.push_back(completion(fmt::format("r{}", i), "The kernel", fields));
@@ -58,7 +58,7 @@ int64_t num_json_lines(const std::string& text) {
 
 TEST_CASE("threads: 0 means the processors that this process may use") {
   TempFolder folder;
-  std::string in = folder.write("in", requests(1, {{"max_tokens", 1}}));
+  std::string in = folder.write("in", requests_with(1, {{"max_tokens", 1}}));
   auto threads = [&](const std::string& before, const std::string& more,
                      const std::map<std::string, std::string>& env = {}) {
     std::string out = folder.path("out");
@@ -81,7 +81,7 @@ TEST_CASE("threads: 0 means the processors that this process may use") {
 // kept it from.
 TEST_CASE("what mpirun binds by itself is no choice of the user's") {
   TempFolder folder;
-  std::string in = folder.write("in", requests(1, {{"max_tokens", 1}}));
+  std::string in = folder.write("in", requests_with(1, {{"max_tokens", 1}}));
   auto threads = [&](const std::string& before, const std::string& binding) {
     std::string out = folder.path("out");
     std::filesystem::remove(out);
@@ -107,7 +107,7 @@ TEST_CASE("a user whom the system does not know, and who has no home, runs jobs"
     MESSAGE("skipped: no user namespaces here");
     return;
   }
-  std::string in = folder.write("in", requests(1, {{"max_tokens", 1}}));
+  std::string in = folder.write("in", full_length_requests(1, 1));
   std::string rank = fmt::format(
       "'{}' --set model.path='{}' --set backend=cpu --set kv_cache.memory_bytes=40MB --set "
       "job.input='{}' --set job.output='{}'",
@@ -145,7 +145,8 @@ TEST_CASE("tasks that were started without MPI's help are told what to type") {
 
 TEST_CASE("answers on standard output are written, or the job fails") {
   TempFolder folder;
-  std::string in = folder.write("in", requests(40, {{"max_tokens", 40}, {"ignore_eos", true}}));
+  std::string in =
+      folder.write("in", requests_with(40, {{"max_tokens", 40}, {"ignore_eos", true}}));
   Outcome good = shell(front(in, "-o -"));
   CHECK(good.exit_code == 0);
   CHECK(num_json_lines(good.out) == 40);
@@ -173,7 +174,7 @@ TEST_CASE("answers on standard output are written, or the job fails") {
 
 TEST_CASE("a reader that has read enough ends the job quietly") {
   TempFolder folder;
-  std::string in = folder.write("in", requests(300, {{"max_tokens", 40}, {"logprobs", 5}}));
+  std::string in = folder.write("in", requests_with(300, {{"max_tokens", 40}, {"logprobs", 5}}));
   Outcome o = shell("set -o pipefail; " + front(in, "-o -") + " | head -1");
   INFO(o.err);
   CHECK(o.exit_code == 1);
@@ -186,7 +187,7 @@ TEST_CASE("a reader that pauses for longer than a step may take holds the job up
   for (int np : {1, 2}) {
     CAPTURE(np);
     TempFolder folder;
-    std::string in = folder.write("in", requests(60, {{"max_tokens", 100}, {"logprobs", 20}})),
+    std::string in = folder.write("in", requests_with(60, {{"max_tokens", 100}, {"logprobs", 20}})),
                 out = folder.path("out");
     REQUIRE(mkfifo(out.c_str(), 0600) == 0);
     int reader = open(out.c_str(), O_RDONLY | O_NONBLOCK);
@@ -209,7 +210,7 @@ TEST_CASE("a reader that pauses for longer than a step may take holds the job up
 
 TEST_CASE("a configuration that can be read only once reaches the ranks") {
   TempFolder folder;
-  std::string in = folder.write("in", requests(1, {{"max_tokens", 1}}));
+  std::string in = folder.write("in", requests_with(1, {{"max_tokens", 1}}));
   Outcome o = shell(front(in, "-o - --tp 2 --config <(echo 'scheduler: {max_num_seqs: 3}')"));
   INFO(o.err);
   CHECK(o.exit_code == 0);
@@ -221,7 +222,8 @@ TEST_CASE("a configuration that can be read only once reaches the ranks") {
 
 TEST_CASE("the front says which signal ended a rank, and keeps to its exit codes") {
   TempFolder folder;
-  std::string in = folder.write("in", requests(100, {{"max_tokens", 3000}, {"ignore_eos", true}}));
+  std::string in =
+      folder.write("in", requests_with(100, {{"max_tokens", 3000}, {"ignore_eos", true}}));
   for (int np : {1, 2}) {
     CAPTURE(np);
     std::string out = folder.path(fmt::format("out{}", np));

@@ -22,7 +22,7 @@ std::string tokenizer_folder(const std::string& name) {
   return name == "qwen2.5" ? data_path("tokenizers/qwen2.5") : model_folder(name);
 }
 
-Json golden_of(const std::string& name) {
+Json golden_texts(const std::string& name) {
   return Json::parse(std::ifstream(data_path("tokenizers/golden/" + name + ".json")));
 }
 
@@ -44,7 +44,7 @@ TEST_CASE("ids of the golden texts, and texts of their ids") {
   for (std::string name : {"tiny-qwen2-docs", "qwen2.5"}) {
     CAPTURE(name);
     std::string texts, ids, decoded;
-    for (const Json& one : golden_of(name)) {
+    for (const Json& one : golden_texts(name)) {
       texts += one["text"].dump() + "\n";
       ids += one["ids"].dump() + "\n";
       decoded += one["decoded"].dump() + "\n";
@@ -98,7 +98,7 @@ TEST_CASE("blank lines are skipped, line ends may be Windows', the last may be m
 
 TEST_CASE("many lines keep their order") {
   std::string texts, ids;
-  std::vector<Json> golden = golden_of("tiny-qwen2-docs");
+  std::vector<Json> golden = golden_texts("tiny-qwen2-docs");
   for (size_t i = 0; texts.size() < 8'000'000; ++i) {
     const Json& one = golden[i * i % golden.size()];
     texts += one["text"].dump() + "\n";

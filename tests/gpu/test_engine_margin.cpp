@@ -21,7 +21,7 @@ EngineSetup base_setup() {
   return setup;
 }
 
-std::vector<int32_t> make_prompt(int32_t length, int32_t seed) {
+std::vector<int32_t> seeded_prompt(int32_t length, int32_t seed) {
   std::vector<int32_t> ids;
   for (int32_t i = 0; i < length; ++i)
     ids.push_back(1 + (i * i * 7 + i * 13 + seed * 3001) % 150000);
@@ -38,7 +38,7 @@ Requests requests(const Lengths& lengths, bool with_logprobs) {
   Requests list;
   for (size_t i = 0; i < lengths.size(); ++i) {
     const Length& l = lengths[i];
-    auto r = greedy_request(static_cast<int32_t>(i), make_prompt(l.prompt, l.seed), l.output);
+    auto r = greedy_request(static_cast<int32_t>(i), seeded_prompt(l.prompt, l.seed), l.output);
     if (with_logprobs) r->params.logprobs = 2;
     list.push_back(std::move(r));
   }
@@ -140,7 +140,7 @@ TEST_CASE("engine: a prompt of 24,000 tokens, in one step and in chunks") {
   setup.config.num_layers = 3;
   auto run = [&](int32_t step_tokens, bool with_logprobs) {
     setup.max_num_batched_tokens = step_tokens;
-    auto r = greedy_request(0, make_prompt(24000, 1), 12);
+    auto r = greedy_request(0, seeded_prompt(24000, 1), 12);
     if (with_logprobs) r->params.logprobs = 2;
     return run_engine(setup, mpi().world(), {r});
   };

@@ -13,8 +13,6 @@ using namespace ll::test;
 
 namespace {
 
-const MpiGroup& world() { return mpi().world(); }
-
 std::vector<float> delta_of(int rank, int64_t count) {
   return random_floats(count, 100 + static_cast<uint64_t>(rank));
 }

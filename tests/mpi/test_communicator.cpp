@@ -17,8 +17,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const MpiGroup& world() { return mpi().world(); }
-
 Communicator& comm() {
   static std::unique_ptr<Communicator> c = make_communicator(backend(), world());
   return *c;

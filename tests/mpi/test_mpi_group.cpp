@@ -16,8 +16,6 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-const MpiGroup& world() { return mpi().world(); }
-
 // The last rank comes late; the others wait for it asleep.
 void come_late(std::chrono::milliseconds delay) {
   if (world().rank() == world().size() - 1) std::this_thread::sleep_for(delay);

@@ -13,8 +13,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const MpiGroup& world() { return mpi().world(); }
-
 // A plan with `words` prompt tokens.
 StepPlan make_plan(int32_t id, size_t words) {
   StepPlan p{.id = id};

@@ -11,8 +11,6 @@ using namespace ll::test;
 
 namespace {
 
-const MpiGroup& world() { return mpi().world(); }
-
 struct Odd {
   int rank = -1, step = -1;
   int plan = 0, token = 0;  // what is added to them

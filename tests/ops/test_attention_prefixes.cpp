@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "tests/support/attention_batch.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
 
@@ -15,11 +16,6 @@ using namespace ll::test;
 namespace {
 
 constexpr int32_t kUnused = -1;  // instead of a row's own positions: the row is padding
-
-struct Heads {
-  int32_t heads, kv_heads;
-  int64_t dim;
-};
 
 // A step of decode rows in groups, and of a chunk behind them.
 struct GroupedStep {
@@ -108,12 +104,8 @@ struct Layout {
   }
 };
 
-struct Result {
-  std::vector<float> out, log_sums;
-};
-
-Result attend(const GroupedStep& step, const Heads& h, const PositionSplit& split, DType dtype,
-              bool has_groups) {
+AttentionResult attend(const GroupedStep& step, const Heads& h, const PositionSplit& split,
+                       DType dtype, bool has_groups) {
   int page_size = split.page_size;
   Layout layout(step, page_size, split);
   auto rows = static_cast<int64_t>(layout.positions.size());
@@ -178,7 +170,8 @@ void check_step(const GroupedStep& step, const Heads& h, const PositionSplit& sp
     CAPTURE(h.dim);
     CAPTURE(split.parts);
     CAPTURE(split.part);
-    Result got = attend(step, h, split, dtype, true), want = attend(step, h, split, dtype, false);
+    AttentionResult got = attend(step, h, split, dtype, true),
+                    want = attend(step, h, split, dtype, false);
     CHECK(relative_error(std::span<const float>(got.out), std::span<const float>(want.out)) <
           tolerance(dtype).op);
     check_log_sums(got.log_sums, want.log_sums);
@@ -187,12 +180,12 @@ void check_step(const GroupedStep& step, const Heads& h, const PositionSplit& sp
   }
 }
 
-const std::vector<Heads> kHeads{{12, 2, 128}, {14, 2, 64}, {28, 4, 128}, {4, 4, 64},
-                                {16, 2, 128}, {5, 1, 64},  {6, 1, 128},  {3, 1, 80}};
+const std::vector<Heads> kGroupedHeads{{12, 2, 128}, {14, 2, 64}, {28, 4, 128}, {4, 4, 64},
+                                       {16, 2, 128}, {5, 1, 64},  {6, 1, 128},  {3, 1, 80}};
 
 // Where groups are ignored, one shape says so.
 std::vector<Heads> some_heads() {
-  return backend().groups_prefixes ? kHeads : std::vector<Heads>{{4, 2, 16}};
+  return backend().groups_prefixes ? kGroupedHeads : std::vector<Heads>{{4, 2, 16}};
 }
 
 void check_step(const GroupedStep& step) {

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "tests/ops/norm_eps.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
 
@@ -7,8 +8,6 @@ using namespace ll;
 using namespace ll::test;
 
 namespace {
-
-constexpr float kEps = 1e-6f;
 
 Tensor random_of(int64_t rows, int64_t cols, int seed) {
   return upload_floats(random_floats(rows * cols, seed), {rows, cols}, DType::bf16);
@@ -45,8 +44,8 @@ struct Chain {
            squares =
                upload_ints(std::vector<int32_t>(static_cast<size_t>(rows * kSquaresStride * 2), 0));
     auto* sums = static_cast<uint64_t*>(squares.view().data);
-    AddRmsNormArgs norm{normed, residual, {}, gain.view().reshaped({width}), kEps};
-    RowSquares row_squares{sums, kEps};
+    AddRmsNormArgs norm{normed, residual, {}, gain.view().reshaped({width}), kNormEps};
+    RowSquares row_squares{sums, kNormEps};
     LinearArgs before{partial, x, first.weight, {}},
         after{out, normed, second.weight, is_silu ? TensorView{} : bias.view().reshaped({last}),
               is_silu ? Ending::silu_and_mul() : Ending()};

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "tests/ops/norm_eps.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
 
@@ -25,7 +26,6 @@ constexpr ModelShape k05b{896, 4864, 14, 2, 64, 151936, 3}, k15b{1536, 8960, 12,
 
 constexpr int64_t kPageSize = 64, kMaxLength = 20032, kNumSlots = 3, kSlot = 2;
 constexpr int64_t kStride = kMaxLength / kPageSize, kNumPages = kStride + 5;
-constexpr float kEps = 1e-6f;
 constexpr int kSteps = 3;  // of a sequence
 
 // The ops round the residual stream and every product to bfloat16, the kernel hardly ever does.
@@ -151,7 +151,7 @@ FusedDecodeModel model_of(const ModelShape& m, const std::vector<Layer>& layers,
   FusedDecodeModel model{.num_heads = static_cast<int32_t>(m.heads),
                          .num_kv_heads = static_cast<int32_t>(m.kv_heads),
                          .head_dim = static_cast<int32_t>(m.dim),
-                         .eps = kEps,
+                         .eps = kNormEps,
                          .embed = embed,
                          .lm_head = head,
                          .final_norm = norm,
@@ -289,7 +289,7 @@ void Rig::run_fused(bool by_graph) {
 
 void Rig::add_and_norm(const Tensor* delta, const Tensor& gain) {
   backend().ops.add_rms_norm(
-      stream(), {normed_, residual_, delta ? delta->view() : TensorView{}, gain, kEps});
+      stream(), {normed_, residual_, delta ? delta->view() : TensorView{}, gain, kNormEps});
 }
 
 void Rig::run_ops() {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/numbers.h"
+#include "tests/ops/norm_eps.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
 
@@ -228,16 +229,17 @@ TEST_CASE("a product of rows not yet normalised, finished, is the product of nor
           Tensor residual = upload_floats(r, {t, e}, dtype),
                  gain = upload_floats(random_floats(e, 4), {e}, dtype),
                  normed = poisoned({t, e}, dtype), squares = poisoned({t}, DType::f32);
-          backend().ops.add_rms_norm(stream(),
-                                     {normed, residual, {}, gain, 1e-6f, data_of<float>(squares)});
+          backend().ops.add_rms_norm(
+              stream(), {normed, residual, {}, gain, kNormEps, data_of<float>(squares)});
           auto x = as_seen(r, dtype), g = download_floats(gain), u = download_floats(normed);
           for (size_t i = 0; i < x.size(); ++i)
             CHECK(u[i] == as_seen({x[i] * g[i % static_cast<size_t>(e)]}, dtype)[0]);
           Tensor wide = upload_floats(products, {t, kOut}, dtype),
                  bias = upload_floats(b, {kOut}, dtype),
                  out = poisoned({t, is_silu ? kOut / 2 : kOut}, dtype);
-          backend().ops.finish_linear(stream(), {out, wide, data_of<float>(squares), e, 1e-6f, bias,
-                                                 is_silu ? Ending::silu_and_mul() : Ending()});
+          backend().ops.finish_linear(stream(),
+                                      {out, wide, data_of<float>(squares), e, kNormEps, bias,
+                                       is_silu ? Ending::silu_and_mul() : Ending()});
           auto y = as_seen(products, dtype), biases = as_seen(b, dtype);
           std::vector<float> want;
           for (int64_t row = 0; row < t; ++row) {

@@ -18,7 +18,7 @@ struct Case {
   bool float_out = false;
 };
 
-struct Result {
+struct Products {
   std::vector<float> got, want;
 };
 
@@ -40,7 +40,7 @@ std::vector<float> reference(const Case& c, const std::vector<float>& x,
   return out;
 }
 
-Result run(const Case& c, DType dtype) {
+Products run(const Case& c, DType dtype) {
   auto x = random_floats(c.m * c.k, 1), w = random_floats(c.n * c.k, 2),
        bias = random_floats(c.n, 3);
   Tensor natural = upload_floats(w, {c.n, c.k}, dtype), storage, b;

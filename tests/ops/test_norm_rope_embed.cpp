@@ -5,6 +5,7 @@
 
 #include "base/numbers.h"
 #include "base/random.h"
+#include "tests/ops/norm_eps.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
 
@@ -39,7 +40,7 @@ TEST_CASE("add_rms_norm") {
                  delta = upload_floats(d, {t, e}, dtype);
           Tensor weight = upload_floats(g, {e}, dtype), out = poisoned({t, e}, dtype);
           backend().ops.add_rms_norm(
-              stream(), {out, residual, has_delta ? delta.view() : TensorView{}, weight, 1e-6f});
+              stream(), {out, residual, has_delta ? delta.view() : TensorView{}, weight, kNormEps});
           auto x = as_seen(r, dtype), y = as_seen(d, dtype), w = as_seen(g, dtype);
           if (has_delta)
             for (size_t i = 0; i < x.size(); ++i) x[i] += y[i];

@@ -15,7 +15,7 @@ using namespace ll::test;
 
 namespace {
 
-const SamplingOps& ops() { return backend().ops.sampling; }
+const SamplingOps& sampling_ops() { return backend().ops.sampling; }
 
 // Upper 0.1% point of the chi-square distribution [Wilson & Hilferty 1931].
 double chi_square_limit(double degrees) {
@@ -168,8 +168,8 @@ TEST_CASE("penalties, edits and counts") {
   constexpr int64_t kVocab = 50, kBegin = 100;
   Tensor counts = upload_ints(std::vector<int32_t>(3 * kVocab, 77)),
          prompt = upload_ints({101, 101, 149, 3, 150, 107, 149, 107, 99});
-  ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab,
-                     {data_of<int32_t>(prompt), 0, 5, 4}, kBegin);
+  sampling_ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab,
+                              {data_of<int32_t>(prompt), 0, 5, 4}, kBegin);
   auto reset = download<int32_t>(data_of<int32_t>(counts) + kVocab, kVocab);
   for (int32_t i = 0; i < kVocab; ++i)
     CHECK(reset[static_cast<size_t>(i)] == (i == 1    ? kInPrompt
@@ -186,9 +186,10 @@ TEST_CASE("penalties, edits and counts") {
          last = upload_ints({-1, -1, -1});
   for (int32_t token : {101, 110, 110, 999}) {  // the last is another rank's
     Tensor drawn = upload_structs(std::vector<Candidate>{{1, token}, {1, 105}});
-    ops().choose(stream(), {data_of<Candidate>(drawn), 1, data_of<SamplingRow>(device_rows), 2,
-                            data_of<int32_t>(tokens), nullptr, data_of<int32_t>(last),
-                            data_of<int32_t>(counts), kBegin, kVocab});
+    sampling_ops().choose(stream(),
+                          {data_of<Candidate>(drawn), 1, data_of<SamplingRow>(device_rows), 2,
+                           data_of<int32_t>(tokens), nullptr, data_of<int32_t>(last),
+                           data_of<int32_t>(counts), kBegin, kVocab});
   }
   auto counted = download<int32_t>(data_of<int32_t>(counts) + kVocab, kVocab);
   CHECK(counted[1] == (kInPrompt | 1));
@@ -199,12 +200,12 @@ TEST_CASE("penalties, edits and counts") {
   auto before = random_floats(2 * kVocab, 9, 3);
   before[1] = 2, before[49] = -2, before[10] = 1;
   Tensor logits = upload(before, {2, kVocab}, DType::f32);
-  ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows),
-                        data_of<int32_t>(counts), nullptr);
+  sampling_ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows),
+                                 data_of<int32_t>(counts), nullptr);
   Tensor edits = upload_structs(
       std::vector<LogitEdit>{{0, 102, 4}, {0, 150, 1}, {1, 149, -INFINITY}, {1, 99, 1}});
-  ops().edit_logits(stream(), logits, data_of<SamplingRow>(device_rows), data_of<int32_t>(last),
-                    data_of<LogitEdit>(edits), 4, kBegin);
+  sampling_ops().edit_logits(stream(), logits, data_of<SamplingRow>(device_rows),
+                             data_of<int32_t>(last), data_of<LogitEdit>(edits), 4, kBegin);
   auto want = before, got = download_floats(logits);
   want[1] = 2 / 2.0f - 0.75f;
   want[49] = -4 - 0.75f;
@@ -220,8 +221,8 @@ TEST_CASE("tokens that are not allowed, and those that may not come after anothe
   Tensor counts = upload_ints(std::vector<int32_t>(2 * kVocab, 77)),
          tokens = upload_ints({5000, 7999, 5100, 5100, 4000, 9000, 5001, 5100, 7999, 5002});
   // Allowed are six, of which two are another rank's; then two of the prompt, two of the output.
-  ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab,
-                     {data_of<int32_t>(tokens), 6, 2, 2}, kBegin);
+  sampling_ops().reset_counts(stream(), data_of<int32_t>(counts) + kVocab, kVocab,
+                              {data_of<int32_t>(tokens), 6, 2, 2}, kBegin);
   std::vector<SamplingRow> rows(3);
   rows[0].slot = 1, rows[0].only_allowed = 1;
   rows[1].slot = 0;
@@ -229,8 +230,8 @@ TEST_CASE("tokens that are not allowed, and those that may not come after anothe
   Tensor device_rows = upload_structs(rows), last = upload_ints({5003, 5004});
   auto before = random_floats(3 * kVocab, 9, 3);
   Tensor logits = upload(before, {3, kVocab}, DType::f32);
-  ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows),
-                        data_of<int32_t>(counts), nullptr);
+  sampling_ops().apply_penalties(stream(), logits, data_of<SamplingRow>(device_rows),
+                                 data_of<int32_t>(counts), nullptr);
   Tensor edits = upload_structs(std::vector<LogitEdit>{{0, 5000, -INFINITY, 5003},
                                                        {0, 7999, -INFINITY, 5004},
                                                        {1, 5000, -INFINITY, 5003},
@@ -238,8 +239,8 @@ TEST_CASE("tokens that are not allowed, and those that may not come after anothe
                                                        {1, 5001, 1},
                                                        {1, 5002, 1, 5003},
                                                        {1, 5002, 1}});
-  ops().edit_logits(stream(), logits, data_of<SamplingRow>(device_rows), data_of<int32_t>(last),
-                    data_of<LogitEdit>(edits), 7, kBegin);
+  sampling_ops().edit_logits(stream(), logits, data_of<SamplingRow>(device_rows),
+                             data_of<int32_t>(last), data_of<LogitEdit>(edits), 7, kBegin);
   auto want = before;
   for (int64_t i = 0; i < kVocab; ++i)
     if (i != 0 && i != 100 && i != 2999)
@@ -259,9 +260,10 @@ TEST_CASE("log-sum-exp, target logits and top logits") {
   Tensor logits = upload(x, {2, kVocab}, DType::f32), sums = poisoned({2, 2}, DType::f32),
          values = poisoned({2}, DType::f32);
   Tensor keys = poisoned({2, num_granules(kVocab)}, DType::i32);
-  ops().log_sum_exp(stream(), logits, data_of<float>(sums), data_of<uint32_t>(keys));
+  sampling_ops().log_sum_exp(stream(), logits, data_of<float>(sums), data_of<uint32_t>(keys));
   Tensor targets = upload_ints({1005, 999});
-  ops().target_logits(stream(), logits, data_of<int32_t>(targets), kBegin, data_of<float>(values));
+  sampling_ops().target_logits(stream(), logits, data_of<int32_t>(targets), kBegin,
+                               data_of<float>(values));
   auto s = download_floats(sums), t = download_floats(values);
   for (size_t r = 0; r < 2; ++r) {
     double max = -1e9, sum = 0;
@@ -273,7 +275,8 @@ TEST_CASE("log-sum-exp, target logits and top logits") {
   CHECK(t[0] == 9);
   CHECK(t[1] == -INFINITY);
   Tensor top = upload_structs(std::vector<Candidate>(2 * 20));
-  ops().top_logits(stream(), logits, data_of<uint32_t>(keys), 20, kBegin, data_of<Candidate>(top));
+  sampling_ops().top_logits(stream(), logits, data_of<uint32_t>(keys), 20, kBegin,
+                            data_of<Candidate>(top));
   auto got = download<Candidate>(top.view().data, 40);
   CHECK(got[0].token == 1005);
   CHECK(got[1].token == 1006);

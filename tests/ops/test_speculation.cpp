@@ -13,7 +13,7 @@ namespace {
 
 using Tokens = std::vector<int32_t>;
 
-const SpeculationOps& ops() { return backend().ops.speculation; }
+const SpeculationOps& speculation_ops() { return backend().ops.speculation; }
 
 // The tokens of all slots, here and on the device.
 struct Histories {
@@ -34,8 +34,8 @@ struct Histories {
     lengths = poisoned({count}, DType::i32);
     device_ends = poisoned({count}, DType::i32);
     Tensor s = upload_structs(starts), list = upload_ints(flat);
-    ops().start_histories(stream(), view(), data_of<HistoryStart>(s), count,
-                          data_of<int32_t>(list));
+    speculation_ops().start_histories(stream(), view(), data_of<HistoryStart>(s), count,
+                                      data_of<int32_t>(list));
     finish();
   }
 
@@ -96,8 +96,8 @@ Tokens drafts_of(const std::vector<Tokens>& all, size_t slot, int32_t min_match,
   return best;
 }
 
-struct Step {
-  Step(const Tokens& slots, size_t rows_each, size_t padded) : rows_each(rows_each) {
+struct DraftedStep {
+  DraftedStep(const Tokens& slots, size_t rows_each, size_t padded) : rows_each(rows_each) {
     for (int32_t slot : slots)
       for (size_t i = 0; i < rows_each; ++i) {
         row_slots.push_back(slot);
@@ -118,16 +118,16 @@ struct Step {
     device_ids = upload_ints(ids);
     Tensor slots = upload_ints(row_slots), where = upload_ints(positions);
     device_sampling = upload_structs(sampling);
-    ops().propose_drafts(stream(), {.history = histories.view(),
-                                    .num_rows = static_cast<int32_t>(ids.size()),
-                                    .rows_each = static_cast<int32_t>(rows_each),
-                                    .min_match = min_match,
-                                    .max_match = max_match,
-                                    .fills = fills,
-                                    .slots = data_of<int32_t>(slots),
-                                    .ids = data_of<int32_t>(device_ids),
-                                    .positions = data_of<int32_t>(where),
-                                    .sampling = data_of<SamplingRow>(device_sampling)});
+    speculation_ops().propose_drafts(stream(), {.history = histories.view(),
+                                                .num_rows = static_cast<int32_t>(ids.size()),
+                                                .rows_each = static_cast<int32_t>(rows_each),
+                                                .min_match = min_match,
+                                                .max_match = max_match,
+                                                .fills = fills,
+                                                .slots = data_of<int32_t>(slots),
+                                                .ids = data_of<int32_t>(device_ids),
+                                                .positions = data_of<int32_t>(where),
+                                                .sampling = data_of<SamplingRow>(device_sampling)});
     ids = download<int32_t>(device_ids.view().data, ids.size());
     positions = download<int32_t>(where.view().data, ids.size());
     sampling = download<SamplingRow>(device_sampling.view().data, ids.size());
@@ -140,16 +140,16 @@ struct Step {
     auto* host = static_cast<int32_t*>(device.alloc_host(drawn.size() * sizeof(int32_t)));
     Tensor address = upload_structs(std::vector<int32_t*>{host}), tokens = upload_ints(drawn);
     device_sampling = upload_structs(sampling);
-    ops().accept_drafts(stream(), {.history = histories.view(),
-                                   .num_rows = static_cast<int32_t>(drawn.size()),
-                                   .num_decode = static_cast<int32_t>(num_decode),
-                                   .rows_each = static_cast<int32_t>(rows_each),
-                                   .rows = data_of<SamplingRow>(device_sampling),
-                                   .ids = data_of<int32_t>(device_ids),
-                                   .tokens = data_of<int32_t>(tokens),
-                                   .host_tokens = data_of<int32_t*>(address),
-                                   .last_tokens = data_of<int32_t>(last_tokens),
-                                   .synthetic_length = synthetic_length});
+    speculation_ops().accept_drafts(stream(), {.history = histories.view(),
+                                               .num_rows = static_cast<int32_t>(drawn.size()),
+                                               .num_decode = static_cast<int32_t>(num_decode),
+                                               .rows_each = static_cast<int32_t>(rows_each),
+                                               .rows = data_of<SamplingRow>(device_sampling),
+                                               .ids = data_of<int32_t>(device_ids),
+                                               .tokens = data_of<int32_t>(tokens),
+                                               .host_tokens = data_of<int32_t*>(address),
+                                               .last_tokens = data_of<int32_t>(last_tokens),
+                                               .synthetic_length = synthetic_length});
     finish();
     Tokens got(host, host + drawn.size());
     device.free_host(host);
@@ -187,7 +187,7 @@ TEST_CASE("drafts follow the longest match, and stand as far as they are drawn")
     }
     Histories histories(all, ends);
     histories.check_on_device();
-    Step step(slots, rows_each, padded);
+    DraftedStep step(slots, rows_each, padded);
     step.propose(histories, min_match, max_match);
 
     Tokens drawn = random_tokens(rng, step.ids.size() + 2, vocab), want(drawn.size(), 0);
@@ -254,7 +254,7 @@ TEST_CASE("as many drafts stand as a benchmark says") {
     Tensor last = upload_ints({0});
     double total = 0;
     for (int i = 0; i < 400; ++i) {
-      Step step({0}, kRowsEach, 0);
+      DraftedStep step({0}, kRowsEach, 0);
       step.propose(histories, 2, 8, /*fills=*/true);
       CHECK(std::count(step.positions.begin(), step.positions.end(), -1) == 0);
       Tokens got = step.accept(histories, Tokens(kRowsEach, 9 + i), kRowsEach, last, wanted);

@@ -10,6 +10,15 @@
 
 namespace ll::test {
 
+struct Heads {
+  int32_t heads, kv_heads;
+  int64_t dim;
+};
+
+struct AttentionResult {
+  std::vector<float> out, log_sums;
+};
+
 // `rows` new positions after `cached` ones. Decode sequences (rows == 1, decode) come first; one
 // with `cached` -1 is an unused row.
 struct Piece {

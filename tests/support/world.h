@@ -6,5 +6,6 @@ namespace ll::test {
 
 inline const MpiEnvironment* g_mpi = nullptr;  // set by mpi_main.cpp
 inline const MpiEnvironment& mpi() { return *g_mpi; }
+inline const MpiGroup& world() { return mpi().world(); }
 
 }  // namespace ll::test

@@ -8,6 +8,7 @@
 #include "kernels/cuda/device/cuda_device.h"
 #include "kernels/cuda/linear/linear.h"
 #include "kernels/cuda/linear/linear_kernels.h"
+#include "tests/ops/norm_eps.h"
 #include "tests/support/compare.h"
 #include "tests/support/device.h"
 
@@ -94,7 +95,7 @@ Normed normed(const Product& p, Multiply&& multiply) {
          gain = upload_floats(random_floats(width, 5), {width}, DType::bf16),
          sums = upload_ints(std::vector<int32_t>(static_cast<size_t>(rows * kSquaresStride * 2)));
   auto* squares = static_cast<uint64_t*>(sums.view().data);
-  AddRmsNormArgs norm{out, residual, {}, gain, 1e-6f, nullptr, squares};
+  AddRmsNormArgs norm{out, residual, {}, gain, kNormEps, nullptr, squares};
   LinearArgs a = p.args(product);
   a.ending = Ending::add_rms_norm(norm);
   multiply(a);

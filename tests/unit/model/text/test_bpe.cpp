@@ -2,14 +2,16 @@
 
 #include <doctest/doctest.h>
 
-#include <chrono>
 #include <map>
 #include <random>
 #include <utility>
 
+#include "tests/support/seconds_of.h"
+
 namespace {
 
 using Ids = std::vector<int32_t>;
+using ll::test::seconds_of;
 
 // Bytes are their own tokens; merge number i makes token 256 + i.
 struct Model {
@@ -62,12 +64,6 @@ Model random_model(std::mt19937& random, int32_t num_merges) {
     tokens.push_back(result);
   }
   return Model(merges);
-}
-
-double seconds_of(const auto& f) {
-  auto start = std::chrono::steady_clock::now();
-  f();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace

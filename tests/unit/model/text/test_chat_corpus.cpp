@@ -1,26 +1,19 @@
-// Templates of published models, which are not part of this repository: what transformers renders
-// of each with some dozen conversations. The folder is LITELANG_TEMPLATE_CORPUS, or ../shared/
-// templates of the checkout.
+// Templates of published models: what transformers renders of each with some dozen conversations.
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 
 #include "model/text/chat_template.h"
-#include "tests/support/test_paths.h"
+#include "tests/unit/model/text/corpus.h"
 #include "tests/unit/model/text/tokenizer_data.h"
 
 namespace {
 
 using ll::ChatTemplate;
 using ll::JsonTree;
-
-std::filesystem::path corpus() {
-  const char* folder = std::getenv("LITELANG_TEMPLATE_CORPUS");
-  return folder ? folder : ll::test::repository_path("../shared/templates");
-}
+using ll::test::corpus;
 
 std::string read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -17,7 +17,7 @@ ChatTemplate of_file(const std::string& path) {
   return ChatTemplate::from_config(ll::test::read_data(path), path);
 }
 
-const ChatTemplate& qwen25() {
+const ChatTemplate& qwen25_chat() {
   static const ChatTemplate chat = of_file("tokenizers/qwen2.5/tokenizer_config.json");
   return chat;
 }
@@ -129,7 +129,7 @@ TEST_CASE("a template sees special tokens and the request's variables, which win
   CHECK(render(chat, user(R"("chat_template_kwargs": {"bos_token": "X", "eos_token": "",
                              "enable_thinking": false})")) == "XTrueNoneNoneTrueFalse");
   CHECK_FALSE(of_file("models/tiny-qwen2-docs/tokenizer_config.json").has_tools());
-  CHECK(qwen25().has_tools());
+  CHECK(qwen25_chat().has_tools());
 }
 
 TEST_CASE("messages are prepared as servers do") {

@@ -2,12 +2,12 @@
 
 #include <doctest/doctest.h>
 
-#include <chrono>
 #include <random>
 #include <thread>
 
 #include "base/utf8.h"
 #include "model/text/pre_tokenizer_unicode.h"
+#include "tests/support/seconds_of.h"
 #include "tests/unit/model/text/tokenizer_data.h"
 
 namespace {
@@ -16,6 +16,7 @@ using Ids = std::vector<int32_t>;
 using Json = nlohmann::ordered_json;
 using ll::Tokenizer;
 using ll::test::qwen25;
+using ll::test::seconds_of;
 using ll::test::tiny_docs;
 
 // A byte-level tokenizer.json of few tokens, to be changed by the tests. Bytes are their own ids.
@@ -96,12 +97,6 @@ std::string random_text(std::mt19937& random) {
     if (random() % 8 == 0) text += ' ';
   }
   return text;
-}
-
-double seconds_of(const auto& f) {
-  auto start = std::chrono::steady_clock::now();
-  f();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // Small tokenizers of many kinds, with the ids that Hugging Face's tokenizers gives for 60 texts.
-// Not part of this repository: see test_chat_corpus.cpp.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -10,18 +8,14 @@
 #include "base/json_tree.h"
 #include "model/config/model_texts.h"
 #include "model/text/tokenizer.h"
-#include "tests/support/test_paths.h"
+#include "tests/unit/model/text/corpus.h"
 #include "tests/unit/model/text/tokenizer_data.h"
 
 namespace {
 
 using ll::JsonTree;
 using ll::Tokenizer;
-
-std::filesystem::path corpus() {
-  const char* folder = std::getenv("LITELANG_TEMPLATE_CORPUS");
-  return folder ? folder : ll::test::repository_path("../shared/templates");
-}
+using ll::test::corpus;
 
 std::vector<int32_t> ids_of(const JsonTree& list) {
   std::vector<int32_t> ids;

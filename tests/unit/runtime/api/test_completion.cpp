@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "tests/unit/runtime/api/completion_context.h"
+#include "tests/unit/runtime/api/tiny_tokens.h"
 
 using namespace ll;
 using namespace ll::test;
@@ -34,8 +35,6 @@ void check_refused(const std::vector<Refused>& list, bool chat = false) {
     CHECK(refusal(chat ? chat_of(r.fields) : completion_of(r.fields)) == r.message);
   }
 }
-
-std::vector<int32_t> encode(const std::string& text) { return tiny_docs().encode(text); }
 
 const ChatTemplate& tools_template() {
   static const ChatTemplate chat = ChatTemplate::from_config(

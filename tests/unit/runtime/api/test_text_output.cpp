@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "tests/unit/model/text/tokenizer_data.h"
+#include "tests/unit/runtime/api/tiny_tokens.h"
 
 using namespace ll;
 using namespace ll::test;
@@ -33,17 +33,6 @@ Outcome run(const std::vector<int32_t>& ids, const TextParams& params, int32_t m
   CHECK(settled == o.text);  // what was once said is never taken back
   o.is_stopped = output.is_stopped();
   return o;
-}
-
-std::vector<int32_t> encode(const std::string& text) { return tiny_docs().encode(text); }
-
-// One token a byte: every stop string spans tokens.
-std::vector<int32_t> bytes_of(const std::string& text) {
-  std::vector<int32_t> ids;
-  for (char c : text)
-    for (int32_t id = 0; id < 256; ++id)
-      if (tiny_docs().token_bytes(id) == std::string(1, c)) ids.push_back(id);
-  return ids;
 }
 
 TextParams stops(std::vector<std::string> list) {

@@ -2,14 +2,12 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/unit/model/text/tokenizer_data.h"
+#include "tests/unit/runtime/api/tiny_tokens.h"
 
 using namespace ll;
 using namespace ll::test;
 
 namespace {
-
-std::vector<int32_t> encode(const std::string& text) { return tiny_docs().encode(text); }
 
 std::vector<int64_t> places_in(const std::string& text, const std::vector<int32_t>& ids,
                                bool skips_special_tokens = false) {
@@ -17,14 +15,6 @@ std::vector<int64_t> places_in(const std::string& text, const std::vector<int32_
   std::vector<int64_t> list;
   for (int32_t id : ids) list.push_back(places.push(id));
   return list;
-}
-
-std::vector<int32_t> bytes_of(const std::string& text) {
-  std::vector<int32_t> ids;
-  for (char c : text)
-    for (int32_t id = 0; id < 256; ++id)
-      if (tiny_docs().token_bytes(id) == std::string(1, c)) ids.push_back(id);
-  return ids;
 }
 
 using List = std::vector<int64_t>;

@@ -9,7 +9,7 @@
 
 using namespace ll;
 using Order = BatchOptions::Order;
-using Lines = std::vector<LineReader::Line>;
+using InputLines = std::vector<LineReader::Line>;
 using Places = std::vector<size_t>;
 
 namespace {
@@ -35,9 +35,9 @@ std::string long_text(char c) { return std::string(100, c); }
 
 TEST_CASE("asking order: requests that begin alike, groups where their first one stood") {
   std::string b = long_text('b'), a = long_text('a');
-  Lines lines = {prompt_line("zebra"),    prompt_line(b + "2"), prompt_line(a + "y"),
-                 prompt_line("antelope"), prompt_line(b + "1"), prompt_line(a + "x"),
-                 prompt_line("zebra")};
+  InputLines lines = {prompt_line("zebra"),    prompt_line(b + "2"), prompt_line(a + "y"),
+                      prompt_line("antelope"), prompt_line(b + "1"), prompt_line(a + "x"),
+                      prompt_line("zebra")};
   CHECK(asking_order(lines, Order::kPrefix) == Places{0, 6, 4, 1, 5, 2, 3});
   CHECK(asking_order(lines, Order::kArrival) == Places{0, 1, 2, 3, 4, 5, 6});
   CHECK(asking_order({}, Order::kPrefix).empty());
@@ -51,7 +51,7 @@ TEST_CASE("asking order: a tree's leaves, whatever the depth") {
       for (int i = 0; i < 5; ++i)
         keys.push_back(long_text(s) + long_text(shot) + std::to_string(random() % 1000) + " own");
   std::shuffle(keys.begin(), keys.end(), random);
-  Lines lines;
+  InputLines lines;
   for (const std::string& key : keys) lines.push_back(prompt_line(key));
   Places order = asking_order(lines, Order::kPrefix);
   CHECK(std::set(order.begin(), order.end()).size() == keys.size());
@@ -68,20 +68,20 @@ TEST_CASE("asking order: a tree's leaves, whatever the depth") {
 
 TEST_CASE("asking order: chats by tools and messages") {
   std::string one = long_text('s'), two = long_text('t');
-  Lines lines = {chat_line(one, "b"), chat_line(two, "c"),        chat_line(one, "a", "[1]"),
-                 chat_line(one, "a"), chat_line(one, "z", "[1]"), chat_line(two, "b")};
+  InputLines lines = {chat_line(one, "b"), chat_line(two, "c"),        chat_line(one, "a", "[1]"),
+                      chat_line(one, "a"), chat_line(one, "z", "[1]"), chat_line(two, "b")};
   CHECK(asking_order(lines, Order::kPrefix) == Places{3, 0, 5, 1, 2, 4});
 }
 
 TEST_CASE("asking order: longest first, those without a length before") {
-  Lines lines = {line_of(R"("max_tokens": 4)"),  line_of(R"("prompt": "x")"),
-                 line_of(R"("max_tokens": 90)"), line_of(R"("max_completion_tokens": 50)"),
-                 line_of(R"("max_tokens": 4)"),  line_of(R"("max_tokens": null)")};
+  InputLines lines = {line_of(R"("max_tokens": 4)"),  line_of(R"("prompt": "x")"),
+                      line_of(R"("max_tokens": 90)"), line_of(R"("max_completion_tokens": 50)"),
+                      line_of(R"("max_tokens": 4)"),  line_of(R"("max_tokens": null)")};
   CHECK(asking_order(lines, Order::kLongest) == Places{1, 5, 2, 3, 0, 4});
 }
 
 TEST_CASE("asking order: lines that are no requests keep their places") {
-  Lines lines = {prompt_line("b"), {2, "nonsense", false}, {3, "", true}, prompt_line("a")};
+  InputLines lines = {prompt_line("b"), {2, "nonsense", false}, {3, "", true}, prompt_line("a")};
   lines[1].text = "nonsense";
   CHECK(asking_order(lines, Order::kPrefix) == Places{0, 1, 2, 3});
 }

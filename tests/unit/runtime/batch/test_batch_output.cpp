@@ -8,8 +8,8 @@
 #include <functional>
 
 #include "base/json_tree.h"
-#include "runtime/batch/batch_envelope.h"
 #include "tests/unit/model/files/model_files.h"
+#include "tests/unit/runtime/batch/answer_lines.h"
 
 using namespace ll;
 using namespace ll::test;
@@ -18,9 +18,6 @@ namespace {
 
 using Resume = BatchOptions::Resume;
 using OutputOrder = BatchOptions::OutputOrder;
-
-std::string good(int64_t line) { return batch_record(line, "id", R"({"text":"t"})"); }
-std::string bad(int64_t line) { return batch_error_record(line, "", "wrong"); }
 
 const ModelIdentity kModel = {.path = "m.h5", .fingerprint = "abc", .dtype = "float32"};
 
@@ -41,7 +38,8 @@ struct Job {
            const ModelIdentity& model = kModel) const {
     BatchOutput output(config, "host");
     output.set_model(model);
-    for (int64_t line : lines) output.write(line < 0 ? bad(-line) : good(line), line < 0);
+    for (int64_t line : lines)
+      output.write(line < 0 ? bad_record(-line) : good_record(line), line < 0);
     if (ends) output.finish({});
   }
   std::vector<int64_t> missing() const {
@@ -78,7 +76,7 @@ TEST_CASE("output: runs go on where the one before ended") {
   job.run({1});
   job.run({5, 3}, true);
   CHECK(read_text(job.out) ==
-        good(4) + "\n" + good(2) + "\n" + good(1) + "\n" + good(5) + "\n" + good(3) + "\n");
+        good_line(4) + good_line(2) + good_line(1) + good_line(5) + good_line(3));
   CHECK_FALSE(fs::exists(job.partial));
   CHECK(job.is_complete());
   CHECK_FALSE(fs::exists(job.partial));
@@ -93,11 +91,12 @@ TEST_CASE("output: what is torn is asked again") {
     output.set_model(kModel);
     REQUIRE(output.news().size() == 2);
     CHECK(output.news()[0] == "resumed        1 of 5 answered before");
-    CHECK(contains(output.news()[1], fmt::format("a torn line of {} bytes", good(2).size() - 4)));
+    CHECK(contains(output.news()[1],
+                   fmt::format("a torn line of {} bytes", good_record(2).size() - 4)));
   }
   job.run({2, 3, 4, 5}, true);
   CHECK(read_text(job.out) ==
-        good(1) + "\n" + good(2) + "\n" + good(3) + "\n" + good(4) + "\n" + good(5) + "\n");
+        good_line(1) + good_line(2) + good_line(3) + good_line(4) + good_line(5));
 }
 
 TEST_CASE("output: errors do not go to the output, not of a job that is gone on with either") {
@@ -173,7 +172,7 @@ TEST_CASE("output: a complete one of another job is refused, and overwritten if 
   CHECK(contains(refused, "or set job.overwrite: true"));
   job.config.job.overwrite = true;
   job.run({1}, true);
-  CHECK(read_text(job.out) == good(1) + "\n");
+  CHECK(read_text(job.out) == good_line(1));
 }
 
 TEST_CASE("output: a journal of which nobody knows whose it is") {
@@ -192,7 +191,7 @@ TEST_CASE("output: errors are final, or asked again") {
   job.config.job.retry_errors = true;
   CHECK(job.missing() == Lines{2, 3, 4, 5});
   job.run({2});
-  CHECK(read_text(job.partial) == good(1) + "\n" + good(2) + "\n");
+  CHECK(read_text(job.partial) == good_line(1) + good_line(2));
   CHECK(job.missing() == Lines{3, 4, 5});
 }
 
@@ -206,8 +205,7 @@ TEST_CASE("output: errors of a complete one are asked again; it stays until they
   std::string before = read_text(job.out);
   job.run({4});
   CHECK(read_text(job.out) == before);
-  CHECK(read_text(job.partial) ==
-        good(1) + "\n" + good(3) + "\n" + good(5) + "\n" + good(4) + "\n");
+  CHECK(read_text(job.partial) == good_line(1) + good_line(3) + good_line(5) + good_line(4));
   job.config.job.retry_errors = false;  // whoever goes on has no choice
   CHECK(job.missing() == Lines{2});
   ModelIdentity other = kModel;
@@ -215,7 +213,7 @@ TEST_CASE("output: errors of a complete one are asked again; it stays until they
   CHECK(contains(job.error(other), "out: holds answers of another model"));
   job.run({-2}, true);
   CHECK(read_text(job.out) ==
-        good(1) + "\n" + good(3) + "\n" + good(5) + "\n" + good(4) + "\n" + bad(2) + "\n");
+        good_line(1) + good_line(3) + good_line(5) + good_line(4) + bad_line(2));
   CHECK(job.is_complete());
   job.config.job.retry_errors = true;
   job.run({2}, true);
@@ -236,7 +234,7 @@ TEST_CASE(
   CHECK_FALSE(job.is_complete());
   CHECK(job.missing().empty());
   job.run({}, true);
-  CHECK(contains(read_text(job.out), good(5)));
+  CHECK(contains(read_text(job.out), good_record(5)));
   CHECK(job.is_complete());
 }
 
@@ -247,7 +245,7 @@ TEST_CASE("output: errors in a file of their own are asked again, too") {
   job.config.job.retry_errors = true;
   CHECK(job.missing() == Lines{4, 5});
   job.run({4, -5}, true);
-  CHECK(read_text(job.folder / "errors") == bad(5) + "\n");
+  CHECK(read_text(job.folder / "errors") == bad_line(5));
   job.run({5}, true);
   CHECK(read_text(job.folder / "errors").empty());
   CHECK(job.is_complete());
@@ -268,8 +266,8 @@ TEST_CASE("output: in the order of the input, errors in a file of their own") {
   job.config.job.error_file = job.folder / "errors";
   job.run({5, -3});
   job.run({1, 2, -4}, true);
-  CHECK(read_text(job.out) == good(1) + "\n" + good(2) + "\n" + good(5) + "\n");
-  CHECK(read_text(job.folder / "errors") == bad(3) + "\n" + bad(4) + "\n");
+  CHECK(read_text(job.out) == good_line(1) + good_line(2) + good_line(5));
+  CHECK(read_text(job.folder / "errors") == bad_line(3) + bad_line(4));
   CHECK_FALSE(fs::exists(job.partial));
   CHECK(job.is_complete());
   JsonTree record = JsonTree::parse(read_text(job.record), "out.job");
@@ -294,7 +292,7 @@ TEST_CASE("output: two jobs at a time") {
   Job job;
   BatchOutput first(job.config, "node3");
   first.set_model(kModel);
-  first.write(good(1), false);
+  first.write(good_record(1), false);
   CHECK(contains(job.error(),
                  fmt::format("is being written by another job: process {} on node3", getpid())));
 }

@@ -2,15 +2,16 @@
 
 #include <doctest/doctest.h>
 
-#include "runtime/batch/batch_envelope.h"
 #include "tests/unit/model/files/model_files.h"
+#include "tests/unit/runtime/batch/answer_lines.h"
 
 using namespace ll;
 using namespace ll::test;
 
 namespace {
 
-std::string good(int64_t line, const std::string& text, int64_t created = 1) {
+// With what is of an answer's time alone.
+std::string answer_line(int64_t line, const std::string& text, int64_t created = 1) {
   return batch_record(
              line, "id",
              fmt::format(
@@ -19,15 +20,14 @@ std::string good(int64_t line, const std::string& text, int64_t created = 1) {
                  created, text, created)) +
          "\n";
 }
-std::string bad(int64_t line) { return batch_error_record(line, "", "wrong") + "\n"; }
 
 // A job of five lines, of which the second is blank.
-struct Job {
+struct FinishedJob {
   TemporaryFolder folder;
   std::string path = folder / "out.manifest.json";
   Manifest manifest;
 
-  Job() {
+  FinishedJob() {
     write_text(folder / "in", "1\n\n3\n4\n5\n");
     manifest.fingerprint.input = digest_input(folder / "in");
     manifest.configuration = {{"job.input", folder / "in"},
@@ -38,8 +38,8 @@ struct Job {
     manifest.error_file = folder / "errors";
     manifest.is_complete = true;
     manifest.write(path);
-    write_text(folder / "out", good(3, "c") + good(1, "a") + good(5, "e"));
-    write_text(folder / "errors", bad(4));
+    write_text(folder / "out", answer_line(3, "c") + answer_line(1, "a") + answer_line(5, "e"));
+    write_text(folder / "errors", bad_line(4));
   }
   Rerun::Comparison compare(const std::string& answers) const {
     write_text(folder / "new", answers);
@@ -50,7 +50,7 @@ struct Job {
 }  // namespace
 
 TEST_CASE("rerun: the settings of the job, but for its output") {
-  Job job;
+  FinishedJob job;
   CHECK(Rerun(job.path).settings() ==
         std::vector<std::string>{"job.input=" + job.folder / "in", "seed=5",
                                  "job.output=" + job.folder / "out.rerun"});
@@ -60,33 +60,36 @@ TEST_CASE("rerun: the settings of the job, but for its output") {
 }
 
 TEST_CASE("rerun: answers are the same in any order, whatever is of their time alone") {
-  Job job;
-  auto c = job.compare(good(1, "a", 2) + good(3, "c") + bad(4) + good(5, "e", 3));
+  FinishedJob job;
+  auto c = job.compare(answer_line(1, "a", 2) + answer_line(3, "c") + bad_line(4) +
+                       answer_line(5, "e", 3));
   CHECK(c.num_equal == 4);
   CHECK(c.num_different == 0);
   CHECK(c.has_answers);
 }
 
 TEST_CASE("rerun: one that differs, is missing or is too much is found") {
-  Job job;
-  auto c = job.compare(good(1, "a") + good(3, "x") + bad(4) + good(5, "e"));
+  FinishedJob job;
+  auto c =
+      job.compare(answer_line(1, "a") + answer_line(3, "x") + bad_line(4) + answer_line(5, "e"));
   CHECK(c.num_equal == 3);
   CHECK(c.num_different == 1);
   CHECK(c.first_different == 3);
-  CHECK(job.compare(good(1, "a") + good(3, "c") + bad(4)).first_different == 5);
-  CHECK(job.compare(good(1, "a") + good(2, "b") + good(3, "c") + bad(4) + good(5, "e"))
+  CHECK(job.compare(answer_line(1, "a") + answer_line(3, "c") + bad_line(4)).first_different == 5);
+  CHECK(job.compare(answer_line(1, "a") + answer_line(2, "b") + answer_line(3, "c") + bad_line(4) +
+                    answer_line(5, "e"))
             .first_different == 2);
   CHECK(contains(error_of([&] { job.compare("what?\n"); }), "new:1: is no answer of this job"));
 }
 
 TEST_CASE("rerun: where the answers are gone there is nothing to compare") {
-  Job job;
+  FinishedJob job;
   fs::remove(job.folder / "out");
-  CHECK_FALSE(job.compare(good(1, "a")).has_answers);
+  CHECK_FALSE(job.compare(answer_line(1, "a")).has_answers);
 }
 
 TEST_CASE("rerun: another input is refused with both hashes") {
-  Job job;
+  FinishedJob job;
   EngineConfig config;
   config.job.input = job.folder / "other";
   write_text(config.job.input, "1\n2\n");

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 using namespace ll;
-using Kind = DatasetOptions::Kind;
+using DatasetKind = DatasetOptions::Kind;
 
 namespace {
 
@@ -23,7 +23,7 @@ int64_t output_tokens(const std::vector<BenchRequest>& requests) {
 }  // namespace
 
 TEST_CASE("dataset: nano has nano-vllm's prompts, as Python draws them") {
-  auto requests = make_dataset({.kind = Kind::kNano, .num_prompts = kNanoPrompts}, kVocab);
+  auto requests = make_dataset({.kind = DatasetKind::kNano, .num_prompts = kNanoPrompts}, kVocab);
   REQUIRE(requests.size() == 256);
   CHECK(output_tokens(requests) == 133966);
   CHECK(prompt_tokens(requests) == 142827);
@@ -34,7 +34,7 @@ TEST_CASE("dataset: nano has nano-vllm's prompts, as Python draws them") {
   CHECK(std::vector(last.end() - 3, last.end()) == std::vector<int32_t>{6642, 9046, 1958});
   CHECK(requests[0].output_len == 845);
   CHECK(requests[1].output_len == 312);
-  CHECK(make_dataset({.kind = Kind::kNano, .num_prompts = 1024}, kVocab).size() == 1024);
+  CHECK(make_dataset({.kind = DatasetKind::kNano, .num_prompts = 1024}, kVocab).size() == 1024);
 }
 
 TEST_CASE("dataset: random lengths, and prompts that follow the seed") {
@@ -54,7 +54,7 @@ TEST_CASE("dataset: random lengths, and prompts that follow the seed") {
 }
 
 TEST_CASE("dataset: a shared prefix and prompts of their own") {
-  auto requests = make_dataset({.kind = Kind::kSharedPrefix,
+  auto requests = make_dataset({.kind = DatasetKind::kSharedPrefix,
                                 .num_prompts = 3,
                                 .input_len = 4,
                                 .output_len = 5,
@@ -70,7 +70,7 @@ TEST_CASE("dataset: a shared prefix and prompts of their own") {
 }
 
 TEST_CASE("dataset: several prefixes in turn") {
-  auto requests = make_dataset({.kind = Kind::kSharedPrefix,
+  auto requests = make_dataset({.kind = DatasetKind::kSharedPrefix,
                                 .num_prompts = 6,
                                 .input_len = 4,
                                 .output_len = 5,

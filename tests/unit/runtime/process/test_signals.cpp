@@ -3,19 +3,15 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
-#include <chrono>
 #include <csignal>
 #include <thread>
 
+#include "tests/support/wait_until.h"
+
 using namespace ll;
-using namespace std::chrono_literals;
+using namespace ll::test;
 
 namespace {
-
-bool comes_true(const std::function<bool()>& condition) {
-  for (int i = 0; i < 500 && !condition(); ++i) std::this_thread::sleep_for(10ms);
-  return condition();
-}
 
 std::atomic<int> old_handler_calls = 0;
 
@@ -29,10 +25,10 @@ TEST_CASE("signals: who asked is told, off the thread that was interrupted") {
     return ++calls > 0;
   });
   std::raise(SIGUSR2);
-  CHECK(comes_true([&] { return calls == 1; }));
+  CHECK(wait_until([&] { return calls == 1; }));
   CHECK(who != std::this_thread::get_id());
   std::raise(SIGUSR2);
-  CHECK(comes_true([&] { return calls == 2; }));
+  CHECK(wait_until([&] { return calls == 2; }));
 }
 
 TEST_CASE("signals: the newest is asked first, the older unless it has seen to it") {
@@ -47,14 +43,14 @@ TEST_CASE("signals: the newest is asked first, the older unless it has seen to i
       return sees_to_it.load();
     });
     std::raise(SIGUSR2);
-    CHECK(comes_true([&] { return older == 1; }));
+    CHECK(wait_until([&] { return older == 1; }));
     CHECK(newer == 1);
     sees_to_it = true;
     std::raise(SIGUSR2);
-    CHECK(comes_true([&] { return newer == 2; }));
+    CHECK(wait_until([&] { return newer == 2; }));
   }
   std::raise(SIGUSR2);
-  CHECK(comes_true([&] { return older == 2; }));
+  CHECK(wait_until([&] { return older == 2; }));
   CHECK(newer == 2);
   CHECK(other == 0);
 }
@@ -66,7 +62,7 @@ TEST_CASE("signals: the last to go restores what was before") {
   for (int i = 0; i < 3; ++i) {
     OnSignal on(SIGUSR2, [&] { return ++calls > 0; });
     std::raise(SIGUSR2);
-    CHECK(comes_true([&] { return calls == i + 1; }));
+    CHECK(wait_until([&] { return calls == i + 1; }));
   }
   CHECK(old_handler_calls == 0);
   std::raise(SIGUSR2);

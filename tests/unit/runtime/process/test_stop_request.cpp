@@ -4,22 +4,13 @@
 
 #include <chrono>
 #include <csignal>
-#include <functional>
 #include <thread>
 
 #include "parallel/mpi/starter.h"
+#include "tests/support/wait_until.h"
 
 using namespace ll;
-
-namespace {
-
-bool comes_true(const std::function<bool()>& condition) {
-  for (int i = 0; i < 500 && !condition(); ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  return condition();
-}
-
-}  // namespace
+using namespace ll::test;
 
 TEST_CASE("a stop is asked for by SIGUSR1, and by SIGTERM once steps have begun") {
   Peers nobody;
@@ -27,17 +18,17 @@ TEST_CASE("a stop is asked for by SIGUSR1, and by SIGTERM once steps have begun"
     StopRequest stop(nobody);
     CHECK(stop.signal() == 0);
     std::raise(SIGUSR1);
-    CHECK(comes_true([&] { return stop.signal() == SIGUSR1; }));
+    CHECK(wait_until([&] { return stop.signal() == SIGUSR1; }));
   }
   std::atomic<int> older = 0;
   OnSignal before(SIGTERM, [&] { return ++older > 0; });
   StopRequest stop(nobody);
   std::raise(SIGTERM);
-  CHECK(comes_true([&] { return older == 1; }));
+  CHECK(wait_until([&] { return older == 1; }));
   CHECK(stop.signal() == 0);
   stop.begin();
   std::raise(SIGTERM);
-  CHECK(comes_true([&] { return stop.signal() == SIGTERM; }));
+  CHECK(wait_until([&] { return stop.signal() == SIGTERM; }));
   std::raise(SIGUSR1);  // the first order stands
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   CHECK(stop.signal() == SIGTERM);
@@ -47,6 +38,6 @@ TEST_CASE("a stop is asked for by SIGUSR1, and by SIGTERM once steps have begun"
 TEST_CASE("who sent a signal") {
   OnSignal on(SIGUSR2, [] { return true; });
   std::raise(SIGUSR2);
-  CHECK(comes_true([] { return OnSignal::sender_of(SIGUSR2) == getpid(); }));
+  CHECK(wait_until([] { return OnSignal::sender_of(SIGUSR2) == getpid(); }));
   CHECK_FALSE(is_started_by_mpirun());
 }

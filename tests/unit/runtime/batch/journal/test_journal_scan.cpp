@@ -6,8 +6,8 @@
 
 #include <vector>
 
-#include "runtime/batch/batch_envelope.h"
 #include "tests/unit/model/files/model_files.h"
+#include "tests/unit/runtime/batch/answer_lines.h"
 
 using namespace ll;
 using namespace ll::test;
@@ -36,9 +36,6 @@ class Journal {
   int fd_ = -1;
 };
 
-std::string good(int64_t line) { return batch_record(line, "id", R"({"text":"t"})") + "\n"; }
-std::string bad(int64_t line) { return batch_error_record(line, "", "wrong") + "\n"; }
-
 }  // namespace
 
 TEST_CASE("scan: lines of all lengths, in blocks and across them") {
@@ -60,7 +57,7 @@ TEST_CASE("scan: lines of all lengths, in blocks and across them") {
 }
 
 TEST_CASE("scan: which lines are answered, and how") {
-  JournalScan scan = Journal(good(3) + bad(1) + good(70000)).scan({1, 70000});
+  JournalScan scan = Journal(good_line(3) + bad_line(1) + good_line(70000)).scan({1, 70000});
   for (int64_t line : {1, 3, 70000}) CHECK(scan.answered.contains(line));
   for (int64_t line : {0, 2, 4, 69999, 70001, 10'000'000})
     CHECK_FALSE(scan.answered.contains(line));
@@ -70,7 +67,7 @@ TEST_CASE("scan: which lines are answered, and how") {
 }
 
 TEST_CASE("scan: a torn last line is not counted, wherever it is torn") {
-  std::string whole = good(1) + bad(2), last = good(3);
+  std::string whole = good_line(1) + bad_line(2), last = good_line(3);
   for (size_t cut = 0; cut < last.size(); ++cut) {
     JournalScan scan = Journal(whole + last.substr(0, cut)).scan({1, 3});
     CHECK(scan.answered.size() == 2);
@@ -79,27 +76,29 @@ TEST_CASE("scan: a torn last line is not counted, wherever it is torn") {
 }
 
 TEST_CASE("scan: the first of two answers counts") {
-  JournalScan scan = Journal(good(1) + bad(1) + good(2) + good(1)).scan({1, 2});
+  JournalScan scan = Journal(good_line(1) + bad_line(1) + good_line(2) + good_line(1)).scan({1, 2});
   CHECK(scan.answered.size() == 2);
   CHECK(scan.num_errors == 0);
   CHECK(scan.num_repeated == 2);
 }
 
 TEST_CASE("scan: a line in the middle that is no answer is an error with its number") {
-  std::string cut = good(2).substr(0, 40) + "\n";
+  std::string cut = good_line(2).substr(0, 40) + "\n";
   for (const std::string& line :
-       {cut, std::string("\n"), std::string("{}\n"), std::string(9, '\0') + "\n", good(0), good(-4),
-        good(2).substr(1)}) {
+       {cut, std::string("\n"), std::string("{}\n"), std::string(9, '\0') + "\n", good_line(0),
+        good_line(-4), good_line(2).substr(1)}) {
     CAPTURE(line);
-    std::string message = error_of([&] { Journal(good(1) + line + good(3)).scan({1, 3}); });
+    std::string message = error_of([&] {
+      Journal(good_line(1) + line + good_line(3)).scan({1, 3});
+    });
     CHECK(contains(message, "out.partial:2: is no whole answer"));
-    CHECK(contains(message, fmt::format("truncate -s {} out.partial", good(1).size())));
+    CHECK(contains(message, fmt::format("truncate -s {} out.partial", good_line(1).size())));
   }
 }
 
 TEST_CASE("scan: an answer to a line that the job does not have") {
   CHECK(contains(error_of([] {
-                   Journal(good(5) + good(9)).scan({5, 8});
+                   Journal(good_line(5) + good_line(9)).scan({5, 8});
                  }),
                  "out.partial:2: answers line 9 of the input, which this job does not have"));
 }
