@@ -17,8 +17,9 @@ trap 'rm -rf "$work"' EXIT
 
 # What the build compiles together (cmake/unity.cmake): {"FILE": [the sources that it includes]}.
 united=$(find "$build" -path '*/Unity/unity_*.cxx' -exec grep -H '^#include "' {} + |
-  jq -Rn --arg here "$PWD/" 'reduce (inputs | capture("^(?<file>[^:]+):#include \"(?<source>.*)\"$")) as $one
-    ({}; .[$one.file | if startswith("/") then . else $here + . end] += [$one.source])')
+  jq -Rn --arg here "$PWD/" 'def here: if startswith("/") then . else $here + . end;
+    reduce (inputs | capture("^(?<file>[^:]+):#include \"(?<source>.*)\"$")) as $one
+    ({}; .[$one.file | here] += [$one.source | here])')
 programs=$(git grep -lE '^int main\(' -- '*.cpp' | jq -Rn --arg root "$PWD/" '[$root + inputs]')
 # A line per group of files that lie in one folder and are compiled with the same flags: its number, tab, and the files.
 # $work/compile_commands.json has a command for each group's file, N.cpp, and for each file alone.
