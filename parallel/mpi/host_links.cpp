@@ -98,10 +98,10 @@ struct HostLinks::State {
   bool is_first_away = false;
   uint64_t token = 0;
   LinkListener listener;
-  std::atomic<bool> stop = false, is_explained = false, has_news = false;
+  std::atomic<bool> stop = false, is_explained = false;
   std::mutex mutex;  // of the peers
   std::list<Peer> peers;
-  Clock::time_point said;
+  std::atomic<Clock::time_point> said;
   std::mutex watcher_mutex;  // held while it is called
   Watcher watcher;
   std::thread thread;
@@ -143,7 +143,7 @@ void HostLinks::State::run() {
   while (!stop) {
     wait_for_records();
     receive();
-    if (has_news.exchange(false) || Clock::now() - said >= period) look();
+    if (Clock::now() - said.load() >= period) look();
     tell_watcher();
   }
 }
@@ -217,11 +217,12 @@ void HostLinks::State::look() {
     if (watcher.place) place = watcher.place();
   }
   std::lock_guard lock(mutex);
-  said = Clock::now();
+  auto now = Clock::now();
+  said = now;
   for (Peer& peer : peers) {
     if (peer.state != Peer::State::kOpen) continue;
     peer.socket.send(record(Kind::kAlive, 0, text_of(place)));
-    peer.is_silent |= peer.heart.is_silent(said);
+    peer.is_silent |= peer.heart.is_silent(now);
   }
 }
 
@@ -291,10 +292,14 @@ HostLinks::~HostLinks() = default;
 bool HostLinks::is_first_away() const { return state_->is_first_away; }
 
 void HostLinks::watch(Watcher watcher) {
-  std::lock_guard lock(state_->watcher_mutex);
-  state_->watcher = std::move(watcher);
-  state_->has_news = true;
+  {
+    std::lock_guard lock(state_->watcher_mutex);
+    state_->watcher = std::move(watcher);
+  }
+  tell();
 }
+
+void HostLinks::tell() { state_->look(); }
 
 std::string HostLinks::find_fault(milliseconds silence) const {
   return state_->find_fault(silence);

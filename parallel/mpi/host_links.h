@@ -20,8 +20,8 @@ class HostLinks {
   struct Place {
     std::string who, where;  // "rank 3 on node7 (CPU)", "in step 17"
   };
-  // What this rank tells the others, and what it does when one is lost; called by a thread of the
-  // links.
+  // What this rank tells the others, at once and from then on, and what it does when one is lost;
+  // called by watch() and by a thread of the links.
   struct Watcher {
     std::function<Place()> place;
     std::function<void(const std::string& fault)> lost;
@@ -42,6 +42,8 @@ class HostLinks {
 
   // From here on; an empty one: nobody watches. Returns when the one before is no longer called.
   void watch(Watcher watcher);
+  // To all, at once, where this rank is now.
+  void tell();
 
   // The rank that died, or the one that is silent for longest, and for `silence` at least: "rank 3
   // on node7 (CPU) died in step 17". Empty: none.

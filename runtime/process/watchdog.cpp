@@ -34,6 +34,11 @@ Watchdog::~Watchdog() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Watchdog::rename(std::string who) {
+  words_.rename(std::move(who));
+  if (HostLinks* links = words_.peers().links()) links->tell();
+}
+
 void Watchdog::begin(Doing what) {
   std::lock_guard lock(mutex_);
   doing_ = std::move(what);

@@ -39,7 +39,7 @@ class Watchdog {
   void beat();
 
   // The process under a name that says more: "rank 3 on node7 (NVIDIA H200)".
-  void rename(std::string who) { words_.rename(std::move(who)); }
+  void rename(std::string who);
 
   // "in step 17", "while loading weights, in all_reduce".
   std::string where();

@@ -58,8 +58,10 @@ job() {  # INPUT OUTPUT KEY=VALUE...: litelang-run's arguments
 }
 # The other hosts have a copy of the model, and nothing else, under the job's folder.
 export HOST_SETUP="mkdir -p $folder && cp '$models/tiny-qwen2-docs.h5' $folder/model.h5 && cd $folder"
-start() {  # RANKS INPUT NAME KEY=VALUE...: in the background; sets `job`, `log`
+all_gone() { for _ in $(seq 30); do [ -z "$(family)" ] && return; sleep 0.1; done; }
+start() {  # RANKS INPUT NAME KEY=VALUE...: in the background, once the job before has left; sets `job`, `log`
   local ranks=$1 input=$2
+  all_gone
   log=$3.log output=$3.out
   shift 3
   mapfile -t arguments < <(job "$input" "$output" "$@")
@@ -67,8 +69,8 @@ start() {  # RANKS INPUT NAME KEY=VALUE...: in the background; sets `job`, `log`
   job=$!
 }
 run() { start "$@"; wait $job; code=$?; }
-has_begun() {  # the first, short request is answered
-  for _ in $(seq 200); do [ -s "$output.partial" ] && return; sleep 0.1; done
+has_begun() {  # the first, short request is answered, and ranks have told each other that they step
+  for _ in $(seq 200); do [ -s "$output.partial" ] && sleep 0.5 && return; sleep 0.1; done
   return 1
 }
 ends() {  # WHAT FORM: the job ends in time, with one line of this form, and nothing is left
@@ -77,7 +79,7 @@ ends() {  # WHAT FORM: the job ends in time, with one line of this form, and not
   code=$?
   local seconds
   seconds=$(echo "$EPOCHREALTIME - $begin" | bc)
-  for _ in $(seq 30); do [ -z "$(family)" ] && break; sleep 0.1; done
+  all_gone
   local total
   total=$(echo "$EPOCHREALTIME - $begin" | bc)
   echo "        $what: exit code $code after $seconds s, all gone after $total s"
@@ -142,7 +144,7 @@ has_begun && kill -9 "$(daemon 2)"
 ends 'a killed daemon' "rank 1 on $name-host2 $place died in step"
 
 start 2 many.jsonl link
-has_begun && sleep 0.5 && ip -n "$name-2" link set net0 down
+has_begun && ip -n "$name-2" link set net0 down
 ends 'a link that goes down' "^litelang-run: rank 0 on $name-host1 $place: .*rank 1 on $name-host2 $place has said nothing for"
 ip -n "$name-2" link set net0 up
 
@@ -157,7 +159,7 @@ mapfile -t arguments < <(job many.jsonl front.out)
 log=front.log output=front.out
 timeout -k 5 60 "$hosts" on "$name" 1 "$programs/litelang" batch --tp 2 "${arguments[@]}" > "$log" 2>&1 &
 job=$!
-has_begun && sleep 0.5 && ip -n "$name-2" link set net0 down
+has_begun && ip -n "$name-2" link set net0 down
 ends 'a link that goes down, with litelang in front' "^litelang-run: rank 0 on $name-host1 $place: .*rank 1 on $name-host2 $place has said nothing for"
 check 'litelang in front: exit code 1' test "$code" = 1
 check 'litelang in front: says why' says '^litelang: .*ended by signal 16 .*: it was a rank that did it, as mpirun waited for one'
