@@ -68,7 +68,7 @@ struct Busy {
 }  // namespace
 
 TEST_CASE("a killed rank") {
-  for (int rank : {0, 1, 2}) {
+  for (int rank : {0, 2}) {
     CAPTURE(rank);
     Busy busy(3);
     kill(busy.process.rank(rank), SIGKILL);
@@ -79,7 +79,7 @@ TEST_CASE("a killed rank") {
 }
 
 TEST_CASE("a stopped rank") {
-  for (int rank : {0, 1, 2}) {
+  for (int rank : {0, 2}) {
     CAPTURE(rank);
     Busy busy(3);
     kill(busy.process.rank(rank), SIGSTOP);
@@ -90,7 +90,7 @@ TEST_CASE("a stopped rank") {
 }
 
 TEST_CASE("a stopped rank that is a replica of its own") {
-  for (int rank : {0, 1, 2}) {
+  for (int rank : {0, 2}) {
     CAPTURE(rank);
     Busy busy(3, "grid.dp=3");
     kill(busy.process.rank(rank), SIGSTOP);
