@@ -47,13 +47,15 @@ TEST_CASE("outputs: a file of the model's folder, also where that is of links") 
   fs::create_directory(folder / "model");
   write_text(folder / "blob", "weights");
   fs::create_symlink(folder / "blob", folder / "model/model.safetensors");
-  for (const char* name : {"model/old.jsonl", "model/done.jsonl", "model/done.jsonl.job"})
+  for (const char* name :
+       {"model/errors.jsonl", "model/notes.txt", "model/done.txt", "model/done.txt.job"})
     write_text(folder / name, "text");
-  write_text(folder / "model/empty.jsonl", "");
+  write_text(folder / "model/empty.txt", "");
   for (const char* output : {"blob", "model/model.safetensors"})
     CHECK(contains(conflict_of(folder / "model", "-", folder / output), "is a file of the model"));
-  CHECK(contains(conflict_of(folder / "model", "-", folder / "model/old.jsonl"),
+  CHECK(contains(conflict_of(folder / "model", "-", folder / "model/notes.txt"),
                  "is a file of the model"));
-  for (const char* output : {"model/new.jsonl", "model/empty.jsonl", "model/done.jsonl"})
+  for (const char* output :
+       {"model/new.txt", "model/empty.txt", "model/errors.jsonl", "model/done.txt"})
     CHECK(conflict_of(folder / "model", "-", folder / output) == "");
 }
