@@ -60,6 +60,10 @@ void follow(LocalModel& local, const EngineConfig& config, const MpiEnvironment&
               fmt::format("rank {} on {}", mpi.world().rank(), MpiEnvironment::host_name()));
 }
 
+// Who asks by two ways may be heard by the second when the job has ended, and must not kill it
+// then.
+void ignore_late_requests() { OnSignal::ignore_afterwards(SIGUSR1); }
+
 ExitCode run_batch(LocalModel& local, const EngineConfig& config, const MpiEnvironment& mpi,
                    LineReader& input, BatchOutput& output, const StopPolicy& policy) {
   ApiContext api(config, local.files(), local.limits().max_length,
@@ -160,6 +164,7 @@ ExitCode batch(const EngineConfig& config, const MpiEnvironment& mpi, const Prog
                config.job.input.empty() ? "input" : "output",
                config.job.input.empty() ? "input" : "output");
   StopRequest stop(mpi.peers());
+  ignore_late_requests();
   if (mpi.world().rank() == 0) return lead_batch(config, mpi, stop, program);
   LocalModel local(config, mpi);
   if (!load_for_batch(local, local.config(), mpi, stop, false).empty())
@@ -236,6 +241,7 @@ void serve(const EngineConfig& config, const MpiEnvironment& mpi) {
   if (mpi.world().rank() > 0) {
     // Rank 0 is told, too, and ends the others when its requests have ended.
     OnSignal drain(SIGUSR1, [] { return true; });
+    ignore_late_requests();
     LocalModel local(config, mpi);
     load(local, local.config(), mpi);
     auto is_well = [&] { return mpi.peers().find_fault().empty(); };
@@ -246,6 +252,7 @@ void serve(const EngineConfig& config, const MpiEnvironment& mpi) {
   // An address that cannot be had shows before the model is loaded.
   Server server(config);
   OnSignal drain(SIGUSR1, [&] { return server.drain(), true; });
+  ignore_late_requests();
   LocalModel local(config, mpi);
   load(local, local.config(), mpi);
   ServerEnd end(server, mpi);

@@ -66,6 +66,12 @@ class Listeners {
     if (is_last) stop();
   }
 
+  void ignore_afterwards(int signal) {
+    std::lock_guard lock(mutex_);
+    before_[signal] = {};
+    before_[signal].sa_handler = SIG_IGN;
+  }
+
  private:
   static constexpr unsigned char kEnd = 0;
 
@@ -120,6 +126,8 @@ Listeners& listeners() {
 OnSignal::OnSignal(int signal, std::function<bool()> act) : signal_(signal) {
   listeners().add({this, signal, std::move(act)});
 }
+
+void OnSignal::ignore_afterwards(int signal) { listeners().ignore_afterwards(signal); }
 
 pid_t OnSignal::sender_of(int signal) { return senders[static_cast<size_t>(signal)]; }
 

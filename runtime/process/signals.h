@@ -20,6 +20,8 @@ class OnSignal {
   OnSignal(const OnSignal&) = delete;
   OnSignal& operator=(const OnSignal&) = delete;
 
+  // A signal that somebody listens to is ignored once the last has gone, whatever it did before.
+  static void ignore_afterwards(int signal);
   // Who sent the last one that arrived; 0: none did, or the kernel itself.
   static pid_t sender_of(int signal);
 

@@ -128,6 +128,15 @@ pid_t Process::rank(int rank) const {
   return -1;
 }
 
+bool Process::signal_until_gone(int rank, int signal, std::chrono::seconds limit) const {
+  auto is_gone = [&] {
+    pid_t pid = this->rank(rank);
+    if (pid > 0) kill(pid, signal);
+    return pid < 0;
+  };
+  return wait_until(is_gone, limit);
+}
+
 Outcome Process::wait(std::chrono::seconds limit) {
   Outcome outcome;
   int status = 0;

@@ -59,6 +59,8 @@ class Process {
   std::vector<pid_t> family() const;
   // The MPI rank among them; -1 when there is none.
   pid_t rank(int rank) const;
+  // Sends a signal to the rank again and again; whether it is gone in time.
+  bool signal_until_gone(int rank, int signal, std::chrono::seconds limit) const;
 
   Outcome wait(std::chrono::seconds limit = std::chrono::seconds(180));
 

@@ -96,6 +96,7 @@ TEST_CASE("lives of one job, each stopped in another way, answer it as one does"
                     kSameBytes);
     REQUIRE(job.gets_answers(10));
     process.signal(SIGTERM);
+    CHECK(process.signal_until_gone(1, SIGUSR1, std::chrono::seconds(60)));
     lost += check_stopped(job, process, "SIGUSR1 came", kRequests);
   }
   REQUIRE(run(job.command(2), kSameBytes).exit_code == 0);

@@ -70,3 +70,19 @@ TEST_CASE("signals: the last to go restores what was before") {
   CHECK(calls == 3);
   std::signal(SIGUSR2, before);
 }
+
+TEST_CASE("signals: one may be ignored when the last has gone") {
+  auto before = std::signal(SIGUSR2, [](int) { ++old_handler_calls; });
+  old_handler_calls = 0;
+  std::atomic<int> calls = 0;
+  {
+    OnSignal on(SIGUSR2, [&] { return ++calls > 0; });
+    OnSignal::ignore_afterwards(SIGUSR2);
+    std::raise(SIGUSR2);
+    CHECK(wait_until([&] { return calls == 1; }));
+  }
+  std::raise(SIGUSR2);
+  CHECK(old_handler_calls == 0);
+  bool is_ignored = std::signal(SIGUSR2, before) == SIG_IGN;
+  CHECK(is_ignored);
+}
