@@ -13,12 +13,14 @@
 #include <utility>
 
 #include "base/check_call.h"
+#include "launcher/started_ranks.h"
 
 namespace ll {
 namespace {
 
 constexpr int kForwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 constexpr int kNotFound = 127;  // as shells have it
+constexpr timespec kAgain = {.tv_sec = 1, .tv_nsec = 0};
 
 bool is_ignored(int signal) {
   struct sigaction action = {};
@@ -63,8 +65,8 @@ bool is_from_terminal(const siginfo_t& info) { return info.si_code == SI_KERNEL;
 
 }  // namespace
 
-ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_end,
-                   bool softens_interrupts) {
+ChildEnd run_child(const std::vector<std::string>& command, int input, const std::string& ranks,
+                   int soft_end, bool softens_interrupts) {
   sigset_t mask;
   sigset_t waited_for = block_signals(mask);
   pid_t self = getpid(), child = fork();
@@ -72,15 +74,20 @@ ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_
   if (child == 0) start(command, input, self, mask, softens_interrupts);
   int status = 0;
   ChildEnd end;
-  for (;;) {
+  for (bool are_told = false;;) {
     siginfo_t info;
-    int signal = sigwaitinfo(&waited_for, &info);
+    int signal = sigtimedwait(&waited_for, &info, are_told ? &kAgain : nullptr);
     if (signal == SIGCHLD && waitpid(child, &status, WNOHANG) == child) break;
+    // Ranks that were not there yet when the child heard it are told now.
+    if (signal < 0 && errno == EAGAIN) signal_started_ranks(child, ranks, SIGUSR1);
     if (signal <= 0 || signal == SIGCHLD) continue;
     end.was_asked |= signal != SIGUSR1 && signal != SIGUSR2;
     if (is_from_terminal(info) && !softens_interrupts) continue;
     bool is_softened = signal == SIGTERM || (signal == SIGINT && softens_interrupts);
-    kill(child, is_softened ? std::exchange(soft_end, SIGTERM) : signal);
+    int sent = is_softened ? std::exchange(soft_end, SIGTERM) : signal;
+    kill(child, sent);
+    are_told |= sent == SIGUSR1;
+    if (sent == SIGUSR1) signal_started_ranks(child, ranks, sent);
   }
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   end.code = WIFEXITED(status) ? WEXITSTATUS(status) : kSignalled + WTERMSIG(status);

@@ -18,10 +18,11 @@ struct ChildEnd {
 // Runs a program to its end. Signals that ask this process to end or that users define go to the
 // child, the first SIGTERM as `soft_end`; the child ends with this process. Where interrupts are
 // softened, SIGINT is treated alike, and a terminal's Ctrl-C does not reach the child otherwise.
+// A SIGUSR1 goes to what the child started of the program `ranks`, too, again and again.
 // Its standard input is the open descriptor `input`, or nothing (kNoInput). Throws Error when the
 // program cannot be started.
-ChildEnd run_child(const std::vector<std::string>& command, int input, int soft_end = SIGTERM,
-                   bool softens_interrupts = false);
+ChildEnd run_child(const std::vector<std::string>& command, int input, const std::string& ranks,
+                   int soft_end = SIGTERM, bool softens_interrupts = false);
 
 // The program takes this process's place.
 [[noreturn]] void become(const std::vector<std::string>& command);

@@ -152,12 +152,14 @@ int run_job_command(const JobArguments& a, int num_ranks) {
   std::optional<AnswerPipe> answers;
   if (output)
     answers.emplace(*output, *output == STDOUT_FILENO ? "standard output" : config.job.output);
-  // mpirun hands SIGUSR1 on to the ranks: those of a batch then stop so that they can be gone on
-  // with, those of a server when their requests have ended. At a SIGTERM of its own it would kill
-  // them.
+  // At SIGUSR1 the ranks of a batch stop so that they can be gone on with, those of a server when
+  // their requests have ended; one that does not listen yet ends at once, as it has begun nothing.
+  // mpirun hands the signal on, but not on every machine: those of this host are told besides, and
+  // to be told again does them no harm. At a SIGTERM of its own mpirun would kill them.
   bool is_server = config.job.type == JobType::kServe;
   int soft_end = config.job.type == JobType::kBench ? SIGTERM : SIGUSR1;
-  int code = explained_exit(run_child(command, input.value_or(kNoInput), soft_end, is_server));
+  int code =
+      explained_exit(run_child(command, input.value_or(kNoInput), program[0], soft_end, is_server));
   bool are_written = !answers || answers->finish();
   return are_written ? code : static_cast<int>(ExitCode::kError);
 }

@@ -28,10 +28,23 @@ std::vector<std::string> strings_of(const std::string& zero_separated) {
   return strings;
 }
 
-bool is_zombie(pid_t pid) {
+// What /proc/PID/stat says behind the name.
+struct ProcessState {
+  char state = 'X';
+  pid_t parent = -1;
+};
+
+ProcessState state_of(pid_t pid) {
   std::string stat = read_file(fmt::format("/proc/{}/stat", pid));
+  ProcessState process;
   size_t end = stat.rfind(')');
-  return end == stat.npos || stat.size() < end + 3 || stat[end + 2] == 'Z' || stat[end + 2] == 'X';
+  if (end != stat.npos) std::stringstream(stat.substr(end + 1)) >> process.state >> process.parent;
+  return process;
+}
+
+bool is_zombie(pid_t pid) {
+  char state = state_of(pid).state;
+  return state == 'Z' || state == 'X';
 }
 
 std::vector<std::string> environment(const std::map<std::string, std::string>& more,
@@ -152,6 +165,8 @@ Outcome Process::wait(std::chrono::seconds limit) {
   outcome.err = err_so_far();
   return outcome;
 }
+
+pid_t parent_of(pid_t pid) { return state_of(pid).parent; }
 
 Outcome run(const std::vector<std::string>& command, const Process::Options& options) {
   return Process(command, options).wait();

@@ -71,6 +71,8 @@ class Process {
   std::chrono::steady_clock::time_point start_;
 };
 
+pid_t parent_of(pid_t pid);
+
 Outcome run(const std::vector<std::string>& command, const Process::Options& options = {});
 
 // litelang refuses a command line with one line that has `part`.

@@ -60,6 +60,10 @@ bool Serving::becomes(const std::string& name, double value, seconds limit) cons
 
 void Serving::end(int signal) {
   process_.signal(signal);
+  check_end();
+}
+
+void Serving::check_end() {
   Outcome o = process_.wait(seconds(20));
   INFO(o.err);
   CHECK_FALSE(o.timed_out);

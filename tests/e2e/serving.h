@@ -29,6 +29,8 @@ class Serving {
 
   // Asks it to end; it ends well.
   void end(int signal = SIGTERM);
+  // It was asked to, and ends well.
+  void check_end();
 
  private:
   std::vector<std::string> command(const std::vector<std::string>& arguments) const;

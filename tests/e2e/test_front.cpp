@@ -200,6 +200,24 @@ TEST_CASE("signals go on to mpirun") {
   CHECK(process.wait().exit_code == 75);
 }
 
+TEST_CASE("a rank that mpirun starts when it was told to end is told, too") {
+  FakeMpirun mpirun(
+      "trap told=1 USR1\n"
+      "echo ready\n"
+      "until [ $told ]; do sleep 0.02; done\n"
+      "while [[ $1 != */litelang-run ]]; do shift; done\n"
+      "\"$@\"\n");
+  Process process({program("litelang"), "serve", "-m", model_file("tiny-qwen2-docs"), "--port", "0",
+                   "--backend", "cpu", "--set", "threads=1", "--set", "kv_cache.memory_bytes=40MB"},
+                  mpirun.options());
+  REQUIRE(wait_until([&] { return process.out_so_far() == "ready\n"; }, std::chrono::seconds(10)));
+  process.signal(SIGTERM);
+  Outcome o = process.wait(std::chrono::seconds(20));
+  INFO(o.err);
+  CHECK_FALSE(o.timed_out);
+  CHECK(o.exit_code <= 1);  // it was told before it listened, or later
+}
+
 TEST_CASE("a real run that is told to end ends, and so do its ranks when the front is killed") {
   for (int signal : {SIGTERM, SIGKILL}) {
     CAPTURE(signal);

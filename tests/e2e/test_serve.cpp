@@ -185,6 +185,19 @@ TEST_CASE("a server that is told to end finishes its answers and takes no more")
   CHECK(o.exit_code == 0);
 }
 
+TEST_CASE("a server is told to end by litelang itself, where mpirun hands no signal on") {
+  Serving server({"--tp", "2"});
+  pid_t mpirun = parent_of(server.process().rank(0));
+  REQUIRE(mpirun > 1);
+  kill(mpirun, SIGSTOP);
+  server.process().signal(SIGTERM);
+  CHECK(wait_until([&] { return !std::filesystem::exists(server.endpoint()); }, seconds(20)));
+  // The ranks are gone only when mpirun knows. Those who are asked again meanwhile end well, too.
+  kill(mpirun, SIGCONT);
+  for (int rank : {0, 1}) CHECK(server.process().signal_until_gone(rank, SIGUSR1, seconds(20)));
+  server.check_end();
+}
+
 TEST_CASE("answers that are not complete in time end with an error") {
   Serving server({"--shutdown_timeout", "1"});
   HttpClient client(server.port());
