@@ -49,22 +49,26 @@ struct PairSource {
   const uint64_t* from;
 };
 
-// Until all pairs are of `epoch`; those that do not exist are zero. source(i) is a PairSource; a
-// round has all its loads in flight at once.
+// Until all pairs are of `epoch`; those that do not exist are zero. source(i) is a PairSource. A
+// round has all its loads in flight at once, and asks for what is still missing alone: what has
+// come would take the L2 cache's time from weights.
 template <int kPairs, class Source>
 __device__ void await_pairs(Source source, uint32_t epoch, WordPair (&pairs)[kPairs]) {
+  bool is_there[kPairs], complete;
 #pragma unroll
-  for (int i = 0; i < kPairs; ++i) pairs[i] = {};
-  bool complete;
+  for (int i = 0; i < kPairs; ++i) {
+    pairs[i] = {};
+    is_there[i] = !source(i).exists;
+  }
   do {
+#pragma unroll
+    for (int i = 0; i < kPairs; ++i)
+      if (!is_there[i]) pairs[i] = load_pair(source(i).from);
     complete = true;
 #pragma unroll
     for (int i = 0; i < kPairs; ++i) {
-      PairSource s = source(i);
-      if (s.exists) {
-        pairs[i] = load_pair(s.from);
-        complete &= is_of(pairs[i].x, epoch) && is_of(pairs[i].y, epoch);
-      }
+      is_there[i] = is_there[i] || (is_of(pairs[i].x, epoch) && is_of(pairs[i].y, epoch));
+      complete &= is_there[i];
     }
   } while (!complete);
 }
