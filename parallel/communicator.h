@@ -4,6 +4,7 @@
 // order; a group of one returns at once. Sums run in rank order, so all members hold the same bits.
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "kernels/backend.h"
 
@@ -32,6 +33,11 @@ class Communicator {
   // an implementation fuses the all-reduce with what follows it.
   void all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args);
 
+  // Memory of `bytes` bytes on each member, zero, that all members' devices store to and load from:
+  // each member's, as this one's device sees it. Empty where they do not reach each other's.
+  // Collective; the memory lives as long as this.
+  std::vector<void*> make_rooms(size_t bytes) { return do_make_rooms(bytes); }
+
   // The collective this process is in, for the message of a watchdog; null outside.
   static const char* current();
 
@@ -51,6 +57,7 @@ class Communicator {
   virtual void do_all_gather(Stream stream, const void* send, void* receive, size_t bytes) = 0;
   virtual void do_all_to_all(Stream stream, const void* send, void* receive, size_t bytes) = 0;
   virtual void do_all_reduce_add_rms_norm(Stream stream, const AddRmsNormArgs& args);
+  virtual std::vector<void*> do_make_rooms(size_t /*bytes*/) { return {}; }
 
  private:
   const Ops& ops_;

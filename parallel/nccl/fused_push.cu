@@ -19,6 +19,7 @@
 #include "kernels/cuda/device/launch.cuh"
 #include "parallel/nccl/device_comm.cuh"
 #include "parallel/nccl/nccl_fused.h"
+#include "parallel/nccl/nccl_rooms.h"
 
 namespace ll {
 namespace {
@@ -181,34 +182,20 @@ __global__ void __launch_bounds__(kMaxThreads) push_add_rms_norm(const __grid_co
     c.numbers[b] = call;
 }
 
-__global__ void find_windows(ncclDevComm comm, ncclDevResourceHandle window, Windows* found) {
-  if (threadIdx.x < comm.lsaSize)
-    found->of[threadIdx.x] =
-        static_cast<char*>(ncclGetResourceBufferLsaPointer(comm, window, threadIdx.x));
-}
-
 // ---- launcher -----------------------------------------------------------------------------------
-
-ncclDevResourceRequirements requirements(int ranks, ncclDevResourceHandle* window) {
-  ncclDevResourceRequirements piece;
-  std::memset(&piece, 0, sizeof piece);
-  piece.bufferSize = window_bytes(ranks);
-  piece.bufferAlign = 128;
-  piece.outBufferHandle = window;
-  return piece;
-}
 
 class FusedPush final : public NcclFused {
  public:
-  FusedPush(ncclComm_t comm, const MpiGroup& group)
-      : rank_(group.rank()), comm_(comm, group.size(), requirements(group.size(), &window_)) {
-    if (is_usable()) open();
+  FusedPush(std::unique_ptr<NcclRooms> rooms, int rank) : rooms_(std::move(rooms)), rank_(rank) {
+    for (size_t r = 0; r < rooms_->rooms().size(); ++r)
+      windows_.of[r] = static_cast<char*>(rooms_->rooms()[r]);
+    cuda::check(cudaMalloc(&numbers_, kMaxBlocks * sizeof *numbers_));
+    cuda::check(cudaMemset(numbers_, 0, kMaxBlocks * sizeof *numbers_));
+    cuda::check(cudaDeviceSynchronize());
   }
   ~FusedPush() override { cudaFree(numbers_); }
   FusedPush(const FusedPush&) = delete;
   FusedPush& operator=(const FusedPush&) = delete;
-
-  bool is_usable() const { return comm_.reaches_all(); }
 
   int64_t max_rows() const override { return kMostRows; }
 
@@ -219,23 +206,11 @@ class FusedPush final : public NcclFused {
   }
 
   void run(Stream stream, const AddRmsNormArgs& a) override {
-    with_ranks(comm_.ranks(), [&]<int kRanks>() { launch<kRanks>(stream, a); });
+    with_ranks(static_cast<int>(rooms_->rooms().size()),
+               [&]<int kRanks>() { launch<kRanks>(stream, a); });
   }
 
  private:
-  // Flags and numbers start at zero.
-  void open() {
-    Windows* found;
-    cuda::check(cudaMalloc(&found, sizeof *found));
-    find_windows<<<1, 32>>>(comm_.get(), window_, found);
-    cuda::check(cudaMemcpy(&windows_, found, sizeof windows_, cudaMemcpyDeviceToHost));
-    cuda::check(cudaFree(found));
-    cuda::check(cudaMemset(windows_.of[rank_], 0, kFlagsBytes));
-    cuda::check(cudaMalloc(&numbers_, kMaxBlocks * sizeof *numbers_));
-    cuda::check(cudaMemset(numbers_, 0, kMaxBlocks * sizeof *numbers_));
-    cuda::check(cudaDeviceSynchronize());
-  }
-
   template <int kRanks>
   void launch(Stream stream, const AddRmsNormArgs& a) {
     auto rows = static_cast<int>(a.out.dim(0)), packs = static_cast<int>(a.out.dim(1) / kValues),
@@ -270,9 +245,8 @@ class FusedPush final : public NcclFused {
     return blocks;
   }
 
+  std::unique_ptr<NcclRooms> rooms_;  // flags start at zero
   int rank_;
-  ncclDevResourceHandle window_{};
-  DeviceComm comm_;
   Windows windows_{};
   uint32_t* numbers_ = nullptr;
   std::map<int, int> blocks_at_once_;  // by threads of a block
@@ -281,9 +255,8 @@ class FusedPush final : public NcclFused {
 }  // namespace
 
 std::unique_ptr<NcclFused> make_fused_push(void* nccl_comm, const MpiGroup& group) {
-  auto fused = std::make_unique<FusedPush>(static_cast<ncclComm_t>(nccl_comm), group);
-  // After this nobody writes into flags that are still to be cleared.
-  return group.min(fused->is_usable()) > 0 ? std::move(fused) : nullptr;
+  auto rooms = NcclRooms::make(nccl_comm, group, window_bytes(group.size()));
+  return rooms ? std::make_unique<FusedPush>(std::move(rooms), group.rank()) : nullptr;
 }
 
 }  // namespace ll

@@ -11,6 +11,7 @@
 #include "parallel/nccl/fused_choice.h"
 #include "parallel/nccl/nccl_check.h"
 #include "parallel/nccl/nccl_fused.h"
+#include "parallel/nccl/nccl_rooms.h"
 
 namespace ll {
 
@@ -78,13 +79,15 @@ class NcclCommunicator final : public Communicator {
  public:
   NcclCommunicator(const Backend& backend, const MpiGroup& group)
       : Communicator(backend.ops, group.rank(), group.size()),
+        group_(group),
         comm_(connect(backend, group)),
         fused_(NcclFused::create_all(comm_, group)),
         choices_(choose_fused(backend, group, fused_, [&](Stream stream, const auto& args) {
           Communicator::do_all_reduce_add_rms_norm(stream, args);
         })) {}
   ~NcclCommunicator() override {
-    fused_.clear();  // their device communicators go before the host's
+    fused_.clear();  // their device communicators go before the host's, as those of rooms
+    rooms_.clear();
     ncclCommDestroy(comm_);
   }
 
@@ -129,6 +132,11 @@ class NcclCommunicator final : public Communicator {
       Communicator::do_all_reduce_add_rms_norm(stream, args);
   }
 
+  std::vector<void*> do_make_rooms(size_t bytes) override {
+    auto rooms = has_device_api(group_) ? NcclRooms::make(comm_, group_, bytes) : nullptr;
+    return rooms ? rooms_.emplace_back(std::move(rooms))->rooms() : std::vector<void*>{};
+  }
+
   // Null: none is worth its use.
   NcclFused* fused_for(const AddRmsNormArgs& args) const {
     auto choice = std::find_if(choices_.begin(), choices_.end(),
@@ -138,8 +146,10 @@ class NcclCommunicator final : public Communicator {
     return fused->takes(args) ? fused : nullptr;
   }
 
+  MpiGroup group_;
   ncclComm_t comm_;
   std::vector<std::unique_ptr<NcclFused>> fused_;
+  std::vector<std::unique_ptr<NcclRooms>> rooms_;
   std::vector<FusedChoice> choices_;
 };
 
