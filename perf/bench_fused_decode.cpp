@@ -1,6 +1,7 @@
 // Speed of a whole decode step of one sequence as one kernel, beside its floor: reading all weights
-// and the sequence's keys and values once.
-// usage: bench_fused_decode [--models 0.5b,7b] [--contexts 1,4096]
+// and the sequence's keys and values once. Of several ranks, one alone is timed, which hears from
+// itself in the others' place: the step without what the links between GPUs take.
+// usage: bench_fused_decode [--models 0.5b,7b] [--contexts 1,4096] [--ranks 1,2]
 #include <fmt/core.h>
 
 #include "perf/graph_timer.h"
@@ -21,11 +22,19 @@ struct Depth {
 constexpr Depth kDepths[] = {
     {"0.5b", 24, true}, {"1.5b", 28, true}, {"3b", 36, true}, {"7b", 28, false}};
 
-// A model with all its layers, and pages for a sequence of kMaxLength positions.
+ModelShape shared_by(ModelShape m, int ranks) {
+  m.ffn /= ranks;
+  m.heads /= ranks;
+  m.kv_heads /= ranks;
+  m.vocab /= ranks;
+  return m;
+}
+
+// What a rank has of a model with all its layers, and pages for a sequence of kMaxLength positions.
 class Bench {
  public:
   Bench(const Backend& backend, const GraphTimer& timer, const ModelShape& model,
-        const Depth& depth);
+        const Depth& depth, int ranks);
   ~Bench() {
     if (handle_) backend_.fused_decode->destroy(handle_);
   }
@@ -39,11 +48,13 @@ class Bench {
   Tensor upload(const std::vector<int32_t>& values);
   Weight weight(int64_t rows, int64_t cols);
   FusedDecodeModel::Layer layer();
+  void hear_itself();
   int64_t bytes(int64_t context) const;
 
   const Backend& backend_;
   const GraphTimer& timer_;
-  const ModelShape& m_;
+  ModelShape m_;
+  int ranks_;
   FusedDecodeModel model_;
   std::vector<Tensor> memory_;
   Tensor ids_, table_, slots_, logits_;
@@ -92,9 +103,20 @@ FusedDecodeModel::Layer Bench::layer() {
   return l;
 }
 
+// Rank r's words of the residual stream lie r rows behind rank 0's, so a room that begins so much
+// later has rank 0's in their place.
+void Bench::hear_itself() {
+  auto bytes = static_cast<int64_t>(backend_.fused_decode->room_bytes(model_, ranks_));
+  memory_.emplace_back(backend_.device, DType::u8, Shape{std::max<int64_t>(bytes, 16)});
+  backend_.device.fill(timer_.stream(), memory_.back().view().data, 0, memory_.back().bytes());
+  for (int r = 0; r < ranks_; ++r)
+    model_.ranks.rooms.push_back(static_cast<uint64_t*>(memory_.back().view().data) +
+                                 r * m_.hidden);
+}
+
 Bench::Bench(const Backend& backend, const GraphTimer& timer, const ModelShape& model,
-             const Depth& depth)
-    : backend_(backend), timer_(timer), m_(model) {
+             const Depth& depth, int ranks)
+    : backend_(backend), timer_(timer), m_(shared_by(model, ranks)), ranks_(ranks) {
   model_.num_heads = static_cast<int32_t>(m_.heads);
   model_.num_kv_heads = static_cast<int32_t>(m_.kv_heads);
   model_.head_dim = static_cast<int32_t>(m_.head_dim);
@@ -112,6 +134,7 @@ Bench::Bench(const Backend& backend, const GraphTimer& timer, const ModelShape& 
     pages.push_back(static_cast<int32_t>(i * 229 % (kMaxLength / kPageSize)));
   ids_ = upload({17}), slots_ = upload({0}), table_ = upload(pages);
   logits_ = Tensor(backend_.device, DType::f32, {m_.vocab});
+  if (ranks > 1) hear_itself();
   backend_.device.synchronize(timer_.stream());
   handle_ = backend_.fused_decode->create(model_);
 }
@@ -122,7 +145,7 @@ int64_t Bench::bytes(int64_t context) const {
 }
 
 void Bench::run(int64_t context) {
-  if (!handle_) return fmt::print("{:5} no kernel\n", m_.name);
+  if (!handle_) return fmt::print("{:5} no kernel on {} ranks\n", m_.name, ranks_);
   auto ints = [](const Tensor& t) { return static_cast<const int32_t*>(t.view().data); };
   Tensor position = upload({static_cast<int32_t>(context)});
   FusedDecodeStep step{ints(ids_),
@@ -139,23 +162,27 @@ void Bench::run(int64_t context) {
     us = round == 0 ? time : std::min(us, time);
   }
   double gbs = static_cast<double>(bytes(context)) / us / 1e3;
-  fmt::print("{:5} {:6} {:9.1f} us {:7.1f} tok/s {:7.0f} GB/s {:5.1f}%\n", m_.name, context, us,
-             1e6 / us, gbs, gbs / kReadTbs / 10);
+  fmt::print("{:5} {} {:6} {:9.1f} us {:7.1f} tok/s {:7.0f} GB/s {:5.1f}%\n", m_.name, ranks_,
+             context, us, 1e6 / us, gbs, gbs / kReadTbs / 10);
   std::fflush(stdout);
 }
 
 int run(int argc, char** argv) {
-  auto models = list_option(argc, argv, "models"), contexts = list_option(argc, argv, "contexts");
+  auto models = list_option(argc, argv, "models"), contexts = list_option(argc, argv, "contexts"),
+       ranks = list_option(argc, argv, "ranks");
+  if (ranks.empty()) ranks = {"1"};
   if (contexts.empty()) contexts = {"1", "600", "4096", "16384"};
   Backend backend = open_backend(BackendKind::kCuda, 0, 0);
   check(backend.fused_decode != nullptr, "no kernel for whole decode steps on this device");
   GraphTimer timer(backend);
-  fmt::print("{}; floor {} TB/s\n", backend.device_name, kReadTbs);
+  fmt::print("{}; floor {} TB/s\nmodel ranks context\n", backend.device_name, kReadTbs);
   for (const ModelShape& model : kModels)
     for (const Depth& depth : kDepths) {
       if (!names(models, model.name) || std::string(depth.name) != model.name) continue;
-      Bench bench(backend, timer, model, depth);
-      for (const std::string& context : contexts) bench.run(std::stoll(context));
+      for (const std::string& count : ranks) {
+        Bench bench(backend, timer, model, depth, std::stoi(count));
+        for (const std::string& context : contexts) bench.run(std::stoll(context));
+      }
     }
   return 0;
 }

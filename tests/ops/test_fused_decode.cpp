@@ -22,7 +22,8 @@ struct ModelShape {
   int64_t qkv_rows() const { return (heads + 2 * kv_heads) * dim; }
 };
 constexpr ModelShape k05b{896, 4864, 14, 2, 64, 151936, 3}, k15b{1536, 8960, 12, 2, 128, 151936, 2},
-    k3b{2048, 11008, 16, 2, 128, 151936, 2}, k7b{3584, 18944, 28, 4, 128, 152064, 2, false};
+    k3b{2048, 11008, 16, 2, 128, 151936, 2}, k7b{3584, 18944, 28, 4, 128, 152064, 2, false},
+    kTiny{512, 2048, 8, 4, 64, 4096, 3, false};
 
 constexpr int64_t kPageSize = 64, kMaxLength = 20032, kNumSlots = 3, kSlot = 2;
 constexpr int64_t kStride = kMaxLength / kPageSize, kNumPages = kStride + 5;
@@ -384,6 +385,7 @@ TEST_CASE("a decode step in one kernel, 0.5B") { check_lengths(k05b, kLengths); 
 TEST_CASE("a decode step in one kernel, 1.5B") { check_lengths(k15b, kLengths); }
 TEST_CASE("a decode step in one kernel, 3B") { check_lengths(k3b, kLengths); }
 TEST_CASE("a decode step in one kernel, 7B") { check_lengths(k7b, kLengths); }
+TEST_CASE("a decode step in one kernel, a tiny model") { check_lengths(kTiny, kLengths); }
 
 // What racecheck can watch in a minute: no position before, and a block of positions in the ring.
 TEST_CASE("a decode step in one kernel, few steps") { check_lengths(k05b, {0, 5000}); }

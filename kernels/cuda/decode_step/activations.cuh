@@ -37,23 +37,41 @@ __device__ Gains<kCount> load_gains(const bf16* norm) {
   return gains;
 }
 
-// x = words / rms(words) * gains
-template <int kCount>
+// The residual stream from words [kRanks, kCount]: the sum over ranks, in their order.
+template <int kCount, int kRanks>
+__device__ void load_residual(const uint64_t* words, uint32_t epoch,
+                              float2 (&x)[ThreadPairs<kCount>::kPairs]) {
+  using T = ThreadPairs<kCount>;
+  constexpr int kAtOnce = std::min(kRanks, 2);
+  static_assert(kRanks % kAtOnce == 0);
+#pragma unroll
+  for (int rank = 0; rank < kRanks; rank += kAtOnce) {
+    WordPair pairs[T::kPairs * kAtOnce];
+    await_pairs<(kRanks > 1)>(
+        [&](int i) {
+          int first = T::first(i / kAtOnce);
+          return PairSource{first < kCount, words + (rank + i % kAtOnce) * kCount + first};
+        },
+        epoch, pairs);
+#pragma unroll
+    for (int i = 0; i < T::kPairs * kAtOnce; ++i) {
+      float2 part = {float_of(pairs[i].x), float_of(pairs[i].y)}, &sum = x[i / kAtOnce];
+      sum = rank + i % kAtOnce == 0 ? part : float2{sum.x + part.x, sum.y + part.y};
+    }
+  }
+}
+
+// x = words / rms(words) * gains, `words` the residual stream.
+template <int kCount, int kRanks>
 __device__ void load_normed(const uint64_t* words, const Gains<kCount>& gains, float eps,
                             uint32_t epoch, float* warp_sums, bf16* x) {
   using T = ThreadPairs<kCount>;
-  WordPair pairs[T::kPairs];
-  await_pairs(
-      [&](int c) {
-        return PairSource{T::first(c) < kCount, words + T::first(c)};
-      },
-      epoch, pairs);
+  float2 pairs[T::kPairs];
+  load_residual<kCount, kRanks>(words, epoch, pairs);
   float sum = 0;
 #pragma unroll
-  for (int c = 0; c < T::kPairs; ++c) {
-    float low = float_of(pairs[c].x), high = float_of(pairs[c].y);
-    if (T::first(c) < kCount) sum += low * low + high * high;
-  }
+  for (int c = 0; c < T::kPairs; ++c)
+    if (T::first(c) < kCount) sum += pairs[c].x * pairs[c].x + pairs[c].y * pairs[c].y;
   sum = warp_sum(sum);
   if (threadIdx.x % 32 == 0) warp_sums[threadIdx.x / 32] = sum;
   sync_consumers();
@@ -65,8 +83,8 @@ __device__ void load_normed(const uint64_t* words, const Gains<kCount>& gains, f
   for (int c = 0; c < T::kPairs; ++c)
     if (T::first(c) < kCount)
       *reinterpret_cast<uint32_t*>(x + T::first(c)) =
-          pack_pair(float_of(pairs[c].x) * scale * low_half(gains.pairs[c]),
-                    float_of(pairs[c].y) * scale * high_half(gains.pairs[c]));
+          pack_pair(pairs[c].x * scale * low_half(gains.pairs[c]),
+                    pairs[c].y * scale * high_half(gains.pairs[c]));
   sync_consumers();
 }
 
@@ -95,15 +113,26 @@ __device__ void load_packed(const uint64_t* words, uint32_t epoch, bf16* x) {
 
 // ---- the outputs of products
 
+// This rank's part of an element of the residual stream, to all ranks' words [ranks, E].
+template <FusedShape kShape>
+__device__ void publish_residual(const FusedArgs& a, uint64_t* words, int element, float x,
+                                 uint32_t epoch) {
+  if constexpr (kShape.ranks == 1) return store_word(words + element, flagged(x, epoch));
+  auto* to = reinterpret_cast<char*>(words + a.rank * kShape.hidden + element);
+#pragma unroll
+  for (int r = 0; r < kShape.ranks; ++r)
+    store_remote_word(reinterpret_cast<uint64_t*>(to + a.rooms[r]), flagged(x, epoch));
+}
+
 // A thread has an element of the residual stream, if there are so many: adds a product's row to it.
 template <FusedShape kShape, class P>
-__device__ void add_to_residual(uint64_t* words, uint32_t epoch) {
+__device__ void add_to_residual(const FusedArgs& a, uint64_t* words, uint32_t epoch) {
   SharedMemory<kShape>& shared = shared_memory<kShape>();
   int thread = threadIdx.x;
   if (thread >= shared.shares[kO].num_rows) return;
   float x = shared.residual[thread] + sum_of_row<P>(shared.product.sums, thread);
   shared.residual[thread] = x;
-  store_word(words + shared.shares[kO].first_row + thread, flagged(x, epoch));
+  publish_residual<kShape>(a, words, shared.shares[kO].first_row + thread, x, epoch);
 }
 
 // silu(gate) * up of this CTA's rows, which alternate gate, up.

@@ -71,9 +71,9 @@ bool fits(const FusedShape& s, const KvPages& kv, const Shape& pages) {
          pages[3] == s.head_dim;
 }
 
-bool fits(const FusedShape& s, const FusedDecodeModel& m) {
-  if (m.num_heads != s.heads || m.num_kv_heads != s.kv_heads || m.head_dim != s.head_dim ||
-      m.layers.empty())
+bool fits(const FusedShape& s, const FusedDecodeModel& m, int num_ranks) {
+  if (s.ranks != num_ranks || m.num_heads != s.heads || m.num_kv_heads != s.kv_heads ||
+      m.head_dim != s.head_dim || m.layers.empty())
     return false;
   for (const FusedDecodeModel::Layer& l : m.layers)
     if (!fits(s, l.parts) || !fits(s, l.kv, m.layers[0].kv.k.shape)) return false;
@@ -82,11 +82,11 @@ bool fits(const FusedShape& s, const FusedDecodeModel& m) {
          m.cos_sin.dim(1) == s.head_dim && is_aligned(m.lm_head.data) && is_aligned(m.final_norm);
 }
 
-const FusedKernel* kernel_for(const FusedDecodeModel& model) {
+const FusedKernel* kernel_for(const FusedDecodeModel& model, int num_ranks) {
   auto kernels = serves(KernelFamily::kSm90) ? fused_kernels<KernelFamily::kSm90>()
                                              : fused_kernels<KernelFamily::kSm80>();
   for (const FusedKernel* k : kernels)
-    if (fits(k->shape, model)) return k;
+    if (fits(k->shape, model, num_ranks)) return k;
   return nullptr;
 }
 
@@ -94,11 +94,11 @@ const FusedKernel* kernel_for(const FusedDecodeModel& model) {
 
 struct FusedDecode {
   const void* kernel;
-  int num_threads;
+  int num_blocks, num_threads;
   size_t shared_bytes;
   int64_t max_positions;
   FusedArgs args;
-  Tensor layers, words, epoch;
+  Tensor layers, epoch, room;  // a room of its own where it is the only rank
 };
 
 Tensor upload(const void* from, size_t bytes) {
@@ -122,28 +122,57 @@ Tensor upload_layers(const FusedDecodeModel& model) {
   return upload(layers.data(), layers.size() * sizeof(FusedLayer));
 }
 
-// The exchange's arrays one after the other, all words zero.
-Tensor make_words(const FusedShape& s, FusedWords& words) {
-  struct Array {
-    uint64_t** begin;
-    size_t count;
-  };
-  auto size = [](int n) { return static_cast<size_t>(n); };
-  Array arrays[] = {
-      {&words.attention_input, size(s.hidden)}, {&words.qkv, size(s.qkv_size())},
-      {&words.parts, num_part_words(s)},        {&words.attention, size(s.query_size())},
-      {&words.mlp_input, size(s.hidden)},       {&words.act, size(s.ffn / 2)}};
-  auto aligned = [](size_t n) { return round_up(n, kWordAlignment); };
+// The exchange's arrays, in their order in a room.
+struct WordArray {
+  uint64_t** begin;
+  size_t count;
+};
+std::array<WordArray, 7> word_arrays(const FusedShape& s, FusedWords& words) {
+  auto size = [](int n) { return round_up(static_cast<size_t>(n), kWordAlignment); };
+  size_t stream = size(s.ranks * s.hidden);
+  return {{{&words.embedding, stream},
+           {&words.attention_input, stream},
+           {&words.qkv, size(s.qkv_size())},
+           {&words.parts, round_up(num_part_words(s), kWordAlignment)},
+           {&words.attention, size(s.query_size())},
+           {&words.mlp_input, stream},
+           {&words.act, size(s.ffn / 2)}}};
+}
+
+size_t room_bytes(const FusedShape& s) {
+  FusedWords words{};
   size_t count = 0;
-  for (const Array& a : arrays) count += aligned(a.count);
-  std::vector<uint64_t> zeros(count);
-  Tensor memory = upload(zeros.data(), count * sizeof(uint64_t));
-  auto* at = static_cast<uint64_t*>(memory.view().data);
-  for (const Array& a : arrays) {
+  for (const WordArray& a : word_arrays(s, words)) count += a.count;
+  return count * sizeof(uint64_t);
+}
+
+void place_words(const FusedShape& s, void* room, FusedWords& words) {
+  auto* at = static_cast<uint64_t*>(room);
+  for (const WordArray& a : word_arrays(s, words)) {
     *a.begin = at;
-    at += aligned(a.count);
+    at += a.count;
   }
-  return memory;
+}
+
+size_t room_bytes(const FusedDecodeModel& model, int num_ranks) {
+  const FusedKernel* k = kernel_for(model, num_ranks);
+  return k ? room_bytes(k->shape) : 0;
+}
+
+// Where the words go: among the ranks' rooms, or in a room of the handle's.
+void take_room(const FusedShape& s, const FusedDecodeRanks& ranks, FusedDecode& handle) {
+  FusedArgs& args = handle.args;
+  std::vector<void*> rooms = ranks.rooms;
+  if (rooms.empty()) {
+    handle.room = Tensor(cuda_device(), DType::u8, {static_cast<int64_t>(room_bytes(s))});
+    rooms = {handle.room.view().data};
+    check(cudaMemset(rooms[0], 0, handle.room.bytes()));
+  }
+  args.rank = ranks.rank;
+  args.vocab_begin = static_cast<int>(ranks.vocab_begin);
+  auto* own = static_cast<char*>(rooms[static_cast<size_t>(ranks.rank)]);
+  for (size_t r = 0; r < rooms.size(); ++r) args.rooms[r] = static_cast<char*>(rooms[r]) - own;
+  place_words(s, own, args.words);
 }
 
 // The shape's choice, or as many as fit; 0: not even two fit.
@@ -156,21 +185,23 @@ int stages_of(const FusedKernel& k, int num_layers) {
 }
 
 void* create(const FusedDecodeModel& model) {
-  const FusedKernel* k = kernel_for(model);
-  if (!k || num_sms() < k->shape.min_blocks || num_sms() > kMaxBlocks) return nullptr;
+  const FusedKernel* k = kernel_for(model, std::max(1, static_cast<int>(model.ranks.rooms.size())));
+  int num_blocks = model.ranks.num_blocks > 0 ? model.ranks.num_blocks : num_sms();
+  if (!k || num_blocks < k->shape.min_blocks || num_blocks > kMaxBlocks) return nullptr;
   auto num_layers = static_cast<int>(model.layers.size());
   int stages = stages_of(*k, num_layers);
   if (stages == 0) return nullptr;
 
   auto handle = std::make_unique<FusedDecode>();
   handle->kernel = k->function;
+  handle->num_blocks = num_blocks;
   handle->num_threads = k->num_threads;
   handle->shared_bytes = k->shared_bytes(num_layers, stages);
   handle->max_positions = std::min<int64_t>(kMaxPositions, model.cos_sin.dim(0));
   handle->layers = upload_layers(model);
   handle->epoch = upload(&model.first_epoch, sizeof(uint32_t));
   FusedArgs& args = handle->args;
-  handle->words = make_words(k->shape, args.words);
+  take_room(k->shape, model.ranks, *handle);
   args.layers = static_cast<const FusedLayer*>(handle->layers.view().data);
   args.embed = model.embed.data.as<bf16>();
   args.lm_head = model.lm_head.data.as<bf16>();
@@ -196,8 +227,8 @@ int64_t max_positions(const void* handle) {
   return static_cast<const FusedDecode*>(handle)->max_positions;
 }
 
-// Blocks wait for each other, so all must be resident: there is one for each SM, and a cooperative
-// launch starts all of them or none.
+// Blocks wait for each other, so all must be resident: there is at most one for each SM, and a
+// cooperative launch starts all of them or none. Ranks that share a device have to run at a time.
 void run(Stream stream, void* handle, const FusedDecodeStep& step) {
   auto* h = static_cast<FusedDecode*>(handle);
   FusedArgs args = h->args;
@@ -205,9 +236,9 @@ void run(Stream stream, void* handle, const FusedDecodeStep& step) {
   void* params[] = {&args};
   cudaLaunchAttribute cooperative;
   cooperative.id = cudaLaunchAttributeCooperative;
-  cooperative.val.cooperative = 1;
+  cooperative.val.cooperative = h->num_blocks == num_sms() ? 1 : 0;
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(num_sms()));
+  config.gridDim = dim3(static_cast<unsigned>(h->num_blocks));
   config.blockDim = dim3(static_cast<unsigned>(h->num_threads));
   config.dynamicSmemBytes = h->shared_bytes;
   config.stream = cuda_stream(stream);
@@ -219,7 +250,7 @@ void run(Stream stream, void* handle, const FusedDecodeStep& step) {
 }  // namespace
 
 const FusedDecodeApi& fused_decode_api() {
-  static const FusedDecodeApi api{create, destroy, max_positions, run};
+  static const FusedDecodeApi api{room_bytes, create, destroy, max_positions, run};
   return api;
 }
 

@@ -6,10 +6,13 @@ namespace ll::cuda {
 constexpr KernelFamily kBuiltFamily = KernelFamily::LITELANG_BUILT_FAMILY;
 
 template <>
-std::span<const FusedKernel* const> fused_kernels<kBuiltFamily>() {
-  static const FusedKernel* const kernels[] = {
-      &fused_decode_0_5b<kBuiltFamily>(), &fused_decode_1_5b<kBuiltFamily>(),
-      &fused_decode_3b<kBuiltFamily>(), &fused_decode_7b<kBuiltFamily>()};
+std::vector<const FusedKernel*> fused_kernels<kBuiltFamily>() {
+  std::vector<const FusedKernel*> kernels;
+  for (std::span<const FusedKernel> model :
+       {fused_decode_0_5b<kBuiltFamily>(), fused_decode_1_5b<kBuiltFamily>(),
+        fused_decode_3b<kBuiltFamily>(), fused_decode_7b<kBuiltFamily>(),
+        fused_decode_tiny<kBuiltFamily>()})
+    for (const FusedKernel& kernel : model) kernels.push_back(&kernel);
   return kernels;
 }
 

@@ -8,6 +8,14 @@
 // Words are written again a layer later, without asking whether all have read them. They have: a
 // CTA writes a word of layer l + 1 only after it has read all of an array of layer l that follows
 // in the order of the layer, and each CTA has given its share of that only after its own reads.
+//
+// Ranks that share out a model each run this kernel on their heads, FFN columns and vocabulary
+// rows. Each has a part of the residual stream, to which its o and down add; owners store their
+// elements to all ranks' memory, and who reads the stream adds the parts up, so that ranks wait for
+// each other nowhere else. The argument above holds between ranks, too, as the stream's words are
+// of all ranks' CTAs: each has read those of a layer before it gives its share of the next. A
+// step's first words are an array of their own: a rank may begin a step while another still reads
+// the end of the last.
 #include "kernels/cuda/decode_step/activations.cuh"
 #include "kernels/cuda/decode_step/producer.cuh"
 
@@ -46,12 +54,17 @@ __device__ void begin_step(const FusedArgs& a, int position) {
   sync_consumers();
 }
 
-// An element of the embedding of the step's token, with which each epoch of the residual stream
-// begins.
-__device__ inline float embedding(const FusedArgs& a, int width, int element) {
+// An element of the embedding of the step's token, with which the residual stream begins; zero on
+// ranks that do not have the token's row.
+template <FusedShape kShape>
+__device__ float embedding(const FusedArgs& a, int element) {
   int id = *a.step.ids;
   if (id < 0) id = a.step.last_tokens[~id];
-  return widen(a.embed[int64_t{id} * width + element]);
+  if constexpr (kShape.ranks > 1) {
+    id -= a.vocab_begin;
+    if (id < 0 || id >= kShape.vocab) return 0;
+  }
+  return widen(a.embed[int64_t{id} * kShape.hidden + element]);
 }
 
 // What the eight warps that multiply do in a step.
@@ -70,7 +83,7 @@ struct DecodeStep {
   template <class Product>
   __device__ void multiply_normed(const uint64_t* words, const Gains<kShape.hidden>& gains,
                                   Matrix matrix) {
-    load_normed(words, gains, args.eps, epoch, shared.warp_sums, x);
+    load_normed<kShape.hidden, kShape.ranks>(words, gains, args.eps, epoch, shared.warp_sums, x);
     multiply<Product>(ring, shared.shares[matrix].num_rows, x, sums);
   }
 
@@ -79,18 +92,18 @@ struct DecodeStep {
     int thread = threadIdx.x;
     Share own = shared.shares[kO];
     if (thread >= own.num_rows) return;
-    float element = embedding(args, kShape.hidden, own.first_row + thread);
+    float element = embedding<kShape>(args, own.first_row + thread);
     shared.residual[thread] = element;
-    store_word(args.words.attention_input + own.first_row + thread, flagged(element, epoch));
+    publish_residual<kShape>(args, args.words.embedding, own.first_row + thread, element, epoch);
   }
 
-  __device__ void project_qkv(const FusedLayer& layer) {
+  __device__ void project_qkv(const FusedLayer& layer, const uint64_t* input) {
     int thread = threadIdx.x;
     Share share = shared.shares[kQkv];
     bool has_row = thread < share.num_rows;
     auto gains = load_gains<kShape.hidden>(layer.input_norm);
     float bias = has_row ? widen(load_constant(layer.qkv_bias + share.first_row + thread)) : 0;
-    multiply_normed<typename P::Qkv>(args.words.attention_input, gains, kQkv);
+    multiply_normed<typename P::Qkv>(input, gains, kQkv);
     if (has_row)
       store_word(args.words.qkv + share.first_row + thread,
                  flagged(sum_of_row<typename P::Qkv>(sums, thread) + bias, epoch));
@@ -111,7 +124,7 @@ struct DecodeStep {
   __device__ void project_attention() {
     load_packed<kShape.query_size() / 2>(args.words.attention, epoch, x);
     multiply<typename P::O>(ring, shared.shares[kO].num_rows, x, sums);
-    add_to_residual<kShape, typename P::O>(args.words.mlp_input, epoch);
+    add_to_residual<kShape, typename P::O>(args, args.words.mlp_input, epoch);
   }
 
   __device__ void feed_forward(const FusedLayer& layer) {
@@ -120,7 +133,7 @@ struct DecodeStep {
     publish_act<typename P::GateUp>(args.words.act, shared.shares[kGateUp], sums, epoch);
     load_packed<kShape.ffn / 2>(args.words.act, epoch, x);
     multiply<typename P::Down>(ring, shared.shares[kDown].num_rows, x, sums);
-    add_to_residual<kShape, typename P::Down>(args.words.attention_input, epoch + 1);
+    add_to_residual<kShape, typename P::Down>(args, args.words.attention_input, epoch + 1);
   }
 
   __device__ void write_logits() {
@@ -142,7 +155,7 @@ struct DecodeStep {
   __device__ void run(const FusedLayer* layers) {
     embed();
     for (int l = 0; l < args.num_layers; ++l, ++epoch) {
-      project_qkv(layers[l]);
+      project_qkv(layers[l], l == 0 ? args.words.embedding : args.words.attention_input);
       attend(layers[l]);
       project_attention();
       feed_forward(layers[l]);
@@ -171,6 +184,12 @@ __global__ void __launch_bounds__(kThreads, 1) decode_step(const __grid_constant
   begin_step<kShape>(args, position);
   step.run(shared_layers<kShape>());
 }
+
+// One of kRanks ranks that have a model together.
+template <int kRanks, class Model>
+struct SharedBy {
+  static constexpr FusedShape kShape = Model::kShape.shared_by(kRanks);
+};
 
 template <class Model>
 FusedKernel fused_kernel(int num_stages) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/numbers.h"
 #include "kernels/cuda/device/kernel_family.h"
@@ -16,11 +17,17 @@ namespace ll::cuda {
 
 struct FusedShape {
   int hidden, ffn, heads, kv_heads, head_dim, vocab;
-  int min_blocks;  // rooms are sized for so many blocks, one an SM
+  int min_blocks;  // arrays are sized for so many blocks, one an SM
+  int ranks = 1;   // that have a part of heads, FFN and vocabulary each, these sizes
 
   constexpr int query_size() const { return heads * head_dim; }
   constexpr int qkv_size() const { return (heads + 2 * kv_heads) * head_dim; }
   constexpr int group() const { return heads / kv_heads; }  // query heads of a KV head
+  // What each of so many ranks has of a model of this shape.
+  constexpr FusedShape shared_by(int num_ranks) const {
+    return {hidden,   ffn / num_ranks,   heads / num_ranks, kv_heads / num_ranks,
+            head_dim, vocab / num_ranks, min_blocks,        num_ranks};
+  }
   bool operator==(const FusedShape&) const = default;
 };
 
@@ -31,6 +38,7 @@ constexpr int kMaxStages = 16;       // of the ring
 constexpr int kPage = 64;            // positions of a KV page
 constexpr int kBlockPositions = 32;  // positions attention takes at a time, half a page
 constexpr int kMaxPositions = 32768;
+constexpr int kMaxFusedRanks = 8;
 
 // Attention of a KV head is cut into at most so many splits, a block each: one or two a lane of the
 // warp that merges them.
@@ -53,13 +61,15 @@ constexpr size_t layer_bytes(int num_layers) {
   return round_up(static_cast<size_t>(num_layers) * sizeof(FusedLayer), size_t{128});
 }
 
-// What blocks tell each other, as flagged words (words.cuh).
+// What blocks tell each other, as flagged words (words.cuh), a rank's room. The residual stream is
+// the sum of what the ranks have of it.
 struct FusedWords {
-  uint64_t* attention_input;  // [E] float32, the residual stream
+  uint64_t* embedding;        // [ranks, E] float32, the residual stream as it begins
+  uint64_t* attention_input;  // [ranks, E] float32, the residual stream
   uint64_t* qkv;              // [(H + 2 KH) D] float32
   uint64_t* parts;            // [H, max_splits, D + 2] float32: sums over values, maximum, weight
   uint64_t* attention;        // [H D / 2] pairs of bfloat16
-  uint64_t* mlp_input;        // [E] float32, the residual stream
+  uint64_t* mlp_input;        // [ranks, E] float32, the residual stream
   uint64_t* act;              // [F / 2] pairs of bfloat16
 };
 
@@ -75,6 +85,8 @@ struct FusedArgs {
   const bf16* final_norm;       // [E]
   const float* cos_sin;         // [positions, D]
   FusedWords words;
+  int64_t rooms[kMaxFusedRanks];  // bytes from this rank's room to those of all
+  int rank, vocab_begin;
   uint32_t* epoch;  // of the next step; a step takes L + 1 of them
   float eps;
   int num_layers, num_stages;
@@ -93,23 +105,27 @@ struct FusedKernel {
   }
 };
 
-// For the shapes of Qwen2.5 0.5B, 1.5B, 3B and 7B, compiled for the GPUs of a family; each in a
-// file of its own.
+// For the shapes of Qwen2.5 0.5B, 1.5B, 3B and 7B, on one rank and on two, compiled for the GPUs of
+// a family; each model in a file of its own.
 template <KernelFamily kFamily>
-const FusedKernel& fused_decode_0_5b();
+std::span<const FusedKernel> fused_decode_0_5b();
 template <KernelFamily kFamily>
-const FusedKernel& fused_decode_1_5b();
+std::span<const FusedKernel> fused_decode_1_5b();
 template <KernelFamily kFamily>
-const FusedKernel& fused_decode_3b();
+std::span<const FusedKernel> fused_decode_3b();
 template <KernelFamily kFamily>
-const FusedKernel& fused_decode_7b();
+std::span<const FusedKernel> fused_decode_7b();
+
+// On one, two and four ranks.
+template <KernelFamily kFamily>
+std::span<const FusedKernel> fused_decode_tiny();
 
 // All of a family's.
 template <KernelFamily kFamily>
-std::span<const FusedKernel* const> fused_kernels();
+std::vector<const FusedKernel*> fused_kernels();
 template <>
-std::span<const FusedKernel* const> fused_kernels<KernelFamily::kSm80>();
+std::vector<const FusedKernel*> fused_kernels<KernelFamily::kSm80>();
 template <>
-std::span<const FusedKernel* const> fused_kernels<KernelFamily::kSm90>();
+std::vector<const FusedKernel*> fused_kernels<KernelFamily::kSm90>();
 
 }  // namespace ll::cuda

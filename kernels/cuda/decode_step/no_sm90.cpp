@@ -4,7 +4,7 @@
 namespace ll::cuda {
 
 template <>
-std::span<const FusedKernel* const> fused_kernels<KernelFamily::kSm90>() {
+std::vector<const FusedKernel*> fused_kernels<KernelFamily::kSm90>() {
   return {};
 }
 

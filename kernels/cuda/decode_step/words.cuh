@@ -2,7 +2,8 @@
 // How blocks of the persistent decode kernel exchange activations: as flagged words, eight bytes
 // that hold four of data and an epoch [NCCL's LL protocol]. A reader polls the data itself, so that
 // waiting and loading are one trip through the L2 cache. One store writes a word and one load reads
-// it, hence no fences and no barriers; words of a store or load of two may come one by one.
+// it, hence no fences and no barriers; words of a store or load of two may come one by one. Between
+// ranks the same goes by way of the link: a word is stored to the reader's memory.
 #include <cuda_runtime.h>
 
 #include <cstdint>
@@ -30,6 +31,11 @@ __device__ inline void store_word(uint64_t* to, uint64_t word) {
   asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(to), "l"(word) : "memory");
 }
 
+// To any GPU's memory.
+__device__ inline void store_remote_word(uint64_t* to, uint64_t word) {
+  asm volatile("st.relaxed.sys.global.u64 [%0], %1;" ::"l"(to), "l"(word) : "memory");
+}
+
 // Two words at a multiple of 16 bytes.
 __device__ inline void store_pair(uint64_t* to, uint64_t x, uint64_t y) {
   asm volatile("st.relaxed.gpu.global.v2.u64 [%0], {%1, %2};" ::"l"(to), "l"(x), "l"(y) : "memory");
@@ -37,6 +43,16 @@ __device__ inline void store_pair(uint64_t* to, uint64_t x, uint64_t y) {
 __device__ inline WordPair load_pair(const uint64_t* from) {
   WordPair pair;
   asm volatile("ld.relaxed.gpu.global.v2.u64 {%0, %1}, [%2];"
+               : "=l"(pair.x), "=l"(pair.y)
+               : "l"(from)
+               : "memory");
+  return pair;
+}
+
+// The same of words that other GPUs store.
+__device__ inline WordPair load_remote_pair(const uint64_t* from) {
+  WordPair pair;
+  asm volatile("ld.relaxed.sys.global.v2.u64 {%0, %1}, [%2];"
                : "=l"(pair.x), "=l"(pair.y)
                : "l"(from)
                : "memory");
@@ -52,7 +68,7 @@ struct PairSource {
 // Until all pairs are of `epoch`; those that do not exist are zero. source(i) is a PairSource. A
 // round has all its loads in flight at once, and asks for what is still missing alone: what has
 // come would take the L2 cache's time from weights.
-template <int kPairs, class Source>
+template <bool kAreRemote = false, int kPairs, class Source>
 __device__ void await_pairs(Source source, uint32_t epoch, WordPair (&pairs)[kPairs]) {
   bool is_there[kPairs], complete;
 #pragma unroll
@@ -63,7 +79,8 @@ __device__ void await_pairs(Source source, uint32_t epoch, WordPair (&pairs)[kPa
   do {
 #pragma unroll
     for (int i = 0; i < kPairs; ++i)
-      if (!is_there[i]) pairs[i] = load_pair(source(i).from);
+      if (!is_there[i])
+        pairs[i] = kAreRemote ? load_remote_pair(source(i).from) : load_pair(source(i).from);
     complete = true;
 #pragma unroll
     for (int i = 0; i < kPairs; ++i) {

@@ -16,9 +16,10 @@ struct Qwen3b {
 }  // namespace
 
 template <>
-const FusedKernel& fused_decode_3b<kBuiltFamily>() {
-  static const FusedKernel kernel = fused_kernel<Qwen3b>(/*num_stages=*/3);
-  return kernel;
+std::span<const FusedKernel> fused_decode_3b<kBuiltFamily>() {
+  static const FusedKernel kernels[] = {fused_kernel<Qwen3b>(/*num_stages=*/3),
+                                        fused_kernel<SharedBy<2, Qwen3b>>(/*num_stages=*/3)};
+  return kernels;
 }
 
 }  // namespace ll::cuda

@@ -16,9 +16,10 @@ struct Qwen7b {
 }  // namespace
 
 template <>
-const FusedKernel& fused_decode_7b<kBuiltFamily>() {
-  static const FusedKernel kernel = fused_kernel<Qwen7b>(/*num_stages=*/3);
-  return kernel;
+std::span<const FusedKernel> fused_decode_7b<kBuiltFamily>() {
+  static const FusedKernel kernels[] = {fused_kernel<Qwen7b>(/*num_stages=*/3),
+                                        fused_kernel<SharedBy<2, Qwen7b>>(/*num_stages=*/5)};
+  return kernels;
 }
 
 }  // namespace ll::cuda
