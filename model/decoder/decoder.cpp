@@ -143,8 +143,9 @@ void Decoder::embed(Stream stream, const StepInputs& inputs, const StepRows& row
 }
 
 void Decoder::prepare_decode_one(const KvCache& kv) {
-  if (backend_.fused_decode && grid_.shape().replica_size() == 1 && dtype() == DType::bf16)
-    decode_one_ = DecodeOne::make(*backend_.fused_decode, config_, weights_, angles_, kv);
+  if (backend_.fused_decode)
+    decode_one_ = DecodeOne::make(*backend_.fused_decode, {config_, shard_, dtype()}, weights_,
+                                  angles_, kv, grid_);
 }
 
 void Decoder::decode_one(Stream stream, const StepInputs& inputs, TensorView logits) {

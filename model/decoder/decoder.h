@@ -65,8 +65,8 @@ class Decoder {
   void layer_products(Stream stream, size_t index, const KvCache& kv);
   TensorView normed() const { return parts_.x.normed(); }
 
-  // The whole step of one decode row in one kernel, where the backend has one for this model on one
-  // rank.
+  // The whole step of one decode row in one kernel, where the backend has one for this model on so
+  // many ranks. prepare_decode_one() is collective over the replica, as a step is.
   void prepare_decode_one(const KvCache& kv);
   bool can_decode_one(int32_t position) const { return decode_one_ && decode_one_->can(position); }
   void forget_decode_one() { decode_one_.reset(); }

@@ -1,6 +1,8 @@
 #include "runtime/engine/measure_products.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstdlib>
 
 #include "base/numbers.h"
@@ -14,6 +16,9 @@ constexpr int64_t kContext = 512;  // of a measured decode step's sequences
 // Layers of it: as many as have so many bytes of weights, more than caches hold; and not so few
 // that the first one, whose norm stands alone, counts.
 constexpr int64_t kLayersBytes = int64_t{200} << 20, kLeastLayers = 3;
+// Between a step in one kernel and by ops, whose logits both ways of rounding leave a few
+// hundredths apart, in millionths.
+constexpr int64_t kMostError = 150'000;
 
 int32_t* data_of(const Tensor& t) { return static_cast<int32_t*>(t.view().data); }
 
@@ -65,16 +70,58 @@ void measure_alone(const MeasuredModel& m, const std::vector<int64_t>& buckets) 
   m.backend.device.synchronize(m.stream);
 }
 
-// Forgets the decode step of one row as one kernel where the ops, by now done in the best way that
-// was found, are faster.
-void measure_decode_one(const MeasuredModel& m, const StepInputs& inputs) {
+// A step of one row in both ways.
+struct OneRow {
+  const MeasuredModel& m;
+  StepInputs inputs;
   TensorView logits = m.logits.rows(0, 1);
-  auto by_ops = [&] {
+
+  void by_ops() const {
     m.decoder.logits(m.stream, m.decoder.forward(m.stream, inputs, m.kv), logits);
-  };
-  auto in_one_kernel = [&] { m.decoder.decode_one(m.stream, inputs, logits); };
+  }
+  void in_one_kernel() const { m.decoder.decode_one(m.stream, inputs, logits); }
+  std::vector<float> read_logits() const {
+    std::vector<float> values(static_cast<size_t>(logits.numel()));
+    m.backend.device.copy(m.stream, values.data(), logits.data, logits.bytes());
+    m.backend.device.synchronize(m.stream);
+    return values;
+  }
+};
+
+// How far the kernel's logits are from the ops', as a share of their length; the most of all ranks,
+// in millionths. At position 0 nothing matters that was stored before.
+int64_t error_of_one_kernel(const OneRow& row, const MpiGroup& ranks) {
+  row.by_ops();
+  std::vector<float> want = row.read_logits();
+  row.in_one_kernel();
+  std::vector<float> got = row.read_logits();
+  double difference = 0, length = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    difference += std::pow(double{got[i]} - want[i], 2);
+    length += std::pow(double{want[i]}, 2);
+  }
+  double error = std::sqrt(difference / length);
+  return ranks.max(std::isfinite(error) ? std::llround(std::min(error, 1e6) * 1e6) : INT64_MAX);
+}
+
+// Forgets the decode step of one row as one kernel where the ops, by now done in the best way that
+// was found, are faster. Several ranks look first whether it is right: it depends on how their
+// devices are connected, and no wait between them ends by itself.
+void measure_decode_one(const MeasuredModel& m, const StepInputs& inputs, const Tensor& zeros) {
+  OneRow row{m, inputs}, first = row;
+  first.inputs.batch.positions = data_of(zeros);
+  int64_t error = m.replica.size() > 1 ? error_of_one_kernel(first, m.replica) : 0;
+  if (error > kMostError) {
+    if (m.replica.rank() == 0)
+      fmt::print(stderr,
+                 "steps of one sequence are not done in one kernel, whose logits are off by {} "
+                 "millionths; please report the GPUs and how they are connected\n",
+                 error);
+    return m.decoder.forget_decode_one();
+  }
   StepClock clock(m.backend, m.stream, m.replica);
-  if (!clock.is_faster(in_one_kernel, by_ops)) m.decoder.forget_decode_one();
+  if (!clock.is_faster([&] { row.in_one_kernel(); }, [&] { row.by_ops(); }))
+    m.decoder.forget_decode_one();
 }
 
 // Decode steps of sequences of the same length, on pages of their own as far as there are so many.
@@ -87,13 +134,15 @@ void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
              upload(numbers(most, [&](int64_t i) { return 37 * i % decoder.config().vocab_size; })),
          positions = upload(numbers(most, [&](int64_t) { return context - 1; })),
          slots = upload(numbers(most, [&](int64_t i) { return i; })),
-         table = upload(numbers(most * pages, [&](int64_t i) { return i % m.kv.num_pages(); }));
+         table = upload(numbers(most * pages, [&](int64_t i) { return i % m.kv.num_pages(); })),
+         zeros = upload(std::vector<int32_t>(1));
   auto layers = static_cast<size_t>(num_measured_layers(decoder.config(), decoder.dtype()));
   for (size_t i = steps.decode_rows.size(); i-- > 0;) {  // a choice's largest number of rows first
     int32_t rows = steps.decode_rows[i];
     // With more rows, what a step of some layers shows is not what all of them gain.
     bool has_kernel = rows == 1 && decoder.can_decode_one(0);
-    if (rows > kFewRows || (has_kernel && !m.backend.measures_fused_decode)) continue;
+    bool is_measured = m.backend.measures_fused_decode || m.replica.size() > 1;
+    if (rows > kFewRows || (has_kernel && !is_measured)) continue;
     StepInputs inputs{.batch = {.num_tokens = rows,
                                 .num_decode = rows,
                                 .positions = data_of(positions),
@@ -111,7 +160,7 @@ void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
     tuner.run();
     if (m.replica.rank() == 0 && std::getenv("LITELANG_LINEAR_LOG"))
       fmt::print(stderr, "{}", tuner.report());
-    if (has_kernel) measure_decode_one(m, inputs);
+    if (has_kernel) measure_decode_one(m, inputs, zeros);
   }
 }
 
