@@ -12,6 +12,8 @@
 namespace ll {
 namespace {
 
+// Steps of few rows, drafts' among them, are the least like their products alone.
+constexpr int32_t kCarefulRows = 8;
 constexpr int64_t kContext = 512;  // of a measured decode step's sequences
 // Layers of it: as many as have so many bytes of weights, more than caches hold; and not so few
 // that the first one, whose norm stands alone, counts.
@@ -157,7 +159,7 @@ void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
       for (size_t l = 0; l < layers; ++l) decoder.layer(m.stream, l, m.kv);
       decoder.finish(m.stream);
     });
-    tuner.run();
+    tuner.run(rows <= kCarefulRows ? StepTuner::Care::kFromBothEnds : StepTuner::Care::kOnce);
     if (m.replica.rank() == 0 && std::getenv("LITELANG_LINEAR_LOG"))
       fmt::print(stderr, "{}", tuner.report());
     if (has_kernel) measure_decode_one(m, inputs, zeros);

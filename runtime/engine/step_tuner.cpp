@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 #include <sstream>
+#include <utility>
 
 namespace ll {
 namespace {
@@ -33,14 +34,25 @@ StepTuner::StepTuner(const Backend& backend, Stream stream, const MpiGroup& rank
       step_(std::move(step)),
       clock_(backend, stream, ranks) {}
 
-void StepTuner::run() {
+void StepTuner::run(Care care) {
   tuning_.watch(stream_);
   step_();
   find_shapes();
   begin_with_best_kind();
-  if (choose_all() < 2) return;  // no other's neighbours have changed
+  std::vector<Shape> start = shapes_;
+  descend(Order::kLastFirst);
+  if (care == Care::kOnce || shapes_.empty()) return;
+  std::vector<Shape> first = std::exchange(shapes_, std::move(start));
+  choose_all_of(shapes_);
+  descend(Order::kFirstFirst);
+  if (!clock_.is_faster(step_with(shapes_), step_with(first), kFasterStep)) shapes_ = first;
+  choose_all_of(shapes_);
+}
+
+void StepTuner::descend(Order order) {
+  if (choose_all(order) < 2) return;  // no other's neighbours have changed
   for (Shape& s : shapes_) s.ways.resize(std::min(s.ways.size(), kSecondRound));
-  choose_all();
+  choose_all(order);
 }
 
 void StepTuner::find_shapes() {
@@ -68,24 +80,29 @@ StepTuner::Way StepTuner::Shape::first_of(const std::string& kind) const {
 void StepTuner::begin_with_best_kind() {
   std::set<std::string> kinds;
   for (const Shape& s : shapes_) kinds.insert(s.kinds.begin(), s.kinds.end());
-  auto with = [this](const std::vector<Way>& ways) {
-    return [this, &ways] {
-      for (size_t i = 0; i < ways.size(); ++i) choose(i, ways[i]);
-      step_();
-    };
-  };
   for (const std::string& kind : kinds) {
-    std::vector<Way> now, other;
+    std::vector<Shape> other = shapes_;
     bool is_same = true;
-    for (const Shape& s : shapes_) {
-      now.push_back(s.chosen);
-      other.push_back(s.first_of(kind));
-      is_same &= other.back().number == now.back().number;
+    for (Shape& s : other) {
+      Way way = s.first_of(kind);
+      is_same &= way.number == std::exchange(s.chosen, way).number;
     }
-    if (is_same || !clock_.is_faster(with(other), with(now), kFasterStep)) continue;
-    for (size_t i = 0; i < shapes_.size(); ++i) shapes_[i].chosen = other[i];
+    if (!is_same && clock_.is_faster(step_with(other), step_with(shapes_), kFasterStep))
+      shapes_ = other;
   }
-  for (size_t i = 0; i < shapes_.size(); ++i) choose(i, shapes_[i].chosen);
+  choose_all_of(shapes_);
+}
+
+void StepTuner::choose_all_of(const std::vector<Shape>& shapes) {
+  for (size_t i = 0; i < shapes.size(); ++i) choose(i, shapes[i].chosen);
+}
+
+// `shapes` outlives it.
+std::function<void()> StepTuner::step_with(const std::vector<Shape>& shapes) {
+  return [this, &shapes] {
+    choose_all_of(shapes);
+    step_();
+  };
 }
 
 std::string StepTuner::report() const {
@@ -95,9 +112,10 @@ std::string StepTuner::report() const {
   return lines;
 }
 
-int StepTuner::choose_all() {
+int StepTuner::choose_all(Order order) {
   int num_changed = 0;
-  for (size_t shape = shapes_.size(); shape-- > 0;) {
+  for (size_t i = 0; i < shapes_.size(); ++i) {
+    size_t shape = order == Order::kFirstFirst ? i : shapes_.size() - 1 - i;
     Shape& s = shapes_[shape];
     if (s.ways.size() < 2) continue;
     int before = s.chosen.number;

@@ -1,6 +1,7 @@
 #pragma once
 // Chooses how to do a decode step's products by what the whole step then takes: kernels end while
 // the next ones start, and what of it overlaps is seen in the step alone.
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <string>
@@ -20,8 +21,11 @@ class StepTuner {
 
   // From all shapes' fastest alone, or fastest of one kind where these are faster together, one
   // shape after the other, the step's last one first; twice, as the best for one depends on its
-  // neighbours. Nothing where the ranks' steps have different products. Collective over the ranks.
-  void run();
+  // neighbours. With care the same is done again from the step's first shape on, which may end
+  // elsewhere, and the faster end is kept. Nothing where the ranks' steps have different products.
+  // Collective over the ranks.
+  enum class Care : uint8_t { kOnce, kFromBothEnds };
+  void run(Care care = Care::kOnce);
 
   // What was chosen, a line for each shape; for a log.
   std::string report() const;
@@ -43,7 +47,11 @@ class StepTuner {
   };
   void find_shapes();
   void begin_with_best_kind();
-  int choose_all();  // returns how many choices have changed
+  enum class Order : uint8_t { kLastFirst, kFirstFirst };
+  void descend(Order order);
+  int choose_all(Order order);  // returns how many choices have changed
+  void choose_all_of(const std::vector<Shape>& shapes);
+  std::function<void()> step_with(const std::vector<Shape>& shapes);
   void choose(size_t shape, const Way& way);
   // What the step takes; less exactly where that is `hopeless` or more.
   float microseconds(int num_runs, float hopeless) {

@@ -10,9 +10,10 @@ using namespace ll::test;
 namespace {
 
 // Tunes the step; afterwards no graph is left.
-void tune(Rehearsal& r, std::string* report = nullptr) {
+void tune(Rehearsal& r, std::string* report = nullptr,
+          StepTuner::Care care = StepTuner::Care::kOnce) {
   StepTuner tuner(r.backend(), stream(), MpiGroup(), [&] { ++r.num_steps; });
-  tuner.run();
+  tuner.run(care);
   if (report) *report = tuner.report();
   CHECK(r.num_open_graphs == 0);
   CHECK_FALSE(r.is_watching);
@@ -54,6 +55,36 @@ TEST_CASE(
   CHECK(r.chosen[0].way == 1);
   CHECK(r.chosen[1].way == 2);
   CHECK(r.chosen[2].way == 5);
+}
+
+TEST_CASE("with care ways are tried from the step's first shape on, too") {
+  Rehearsal r;
+  // 5 for the last shape is in the way of 1 for the first, which makes 3 for the last the best.
+  r.cost = [](const Rehearsal::Choices& c) {
+    bool is_first = c[0].way == 1;
+    if (is_first && c[2].way == 3) return 900.0f;
+    if (c[2].way == 5) return is_first ? 1010.0f : 960.0f;
+    return is_first ? 970.0f : 1000.0f;
+  };
+  tune(r);
+  CHECK(r.chosen[0].way == 0);
+  CHECK(r.chosen[2].way == 5);
+  tune(r, nullptr, StepTuner::Care::kFromBothEnds);
+  CHECK(r.chosen[0].way == 1);
+  CHECK(r.chosen[2].way == 3);
+}
+
+TEST_CASE("with care the faster of both ends is kept, be it the first") {
+  Rehearsal r;
+  r.cost = [](const Rehearsal::Choices& c) {
+    bool is_last = c[2].way == 1;
+    if (is_last && c[0].way == 3) return 900.0f;
+    if (c[0].way == 5) return is_last ? 1010.0f : 960.0f;
+    return is_last ? 970.0f : 1000.0f;
+  };
+  tune(r, nullptr, StepTuner::Care::kFromBothEnds);
+  CHECK(r.chosen[0].way == 3);
+  CHECK(r.chosen[2].way == 1);
 }
 
 TEST_CASE("kernels of a kind that are fast only together are found") {
