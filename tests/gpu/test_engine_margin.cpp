@@ -1,6 +1,6 @@
 // The whole engine on GPUs: graphs, the step ahead, chunks, preemption and the radix cache change
 // no token, and neither do more GPUs.
-#include "tests/gpu/margin.h"
+#include "tests/support/margin.h"
 #include "tests/support/test_paths.h"
 #include "tests/support/world.h"
 

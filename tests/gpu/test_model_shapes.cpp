@@ -1,8 +1,8 @@
 // Models in the shapes of Qwen2.5 with random weights: all GPUs of the job give one GPU's logits.
 #include <algorithm>
 
-#include "tests/gpu/margin.h"
 #include "tests/gpu/shapes.h"
+#include "tests/support/margin.h"
 
 using namespace ll;
 using namespace ll::test;

@@ -1,6 +1,7 @@
 // Plans, runner and workers together, on all ranks: what requests ask for is what they get,
 // whatever else runs and on however many ranks.
 #include "tests/support/engine_oracle.h"
+#include "tests/support/margin.h"
 #include "tests/unit/model/text/tokenizer_data.h"
 
 using namespace ll;
@@ -100,6 +101,33 @@ TEST_CASE("engine: answers do not depend on the batch, its memory, the cache or 
     on_rank_0(plain, {r}, [&](const Outcome& got) {
       for (const auto& [key, a] : got.answers) CHECK(a.tokens == want.answers.at(key).tokens);
     });
+}
+
+TEST_CASE("engine: in bfloat16 drafts change tokens only where the two best are close") {
+  auto requests = [](bool with_logprobs) {
+    Requests list;
+    for (int32_t i = 0; i < 12; ++i) {
+      auto r = greedy_request(i, make_prompt(5 + 7 * i, i % 4), 60);
+      r->params.logit_bias = {{7, 4.0f}, {8 + i, 4.0f}, {20 + i, 3.0f}};
+      if (with_logprobs) r->params.logprobs = 2;
+      list.push_back(std::move(r));
+    }
+    return list;
+  };
+  EngineSetup plain{.dtype = DType::bf16, .max_num_seqs = 16, .max_num_batched_tokens = 512},
+      drafting = plain;
+  drafting.drafts = {.max_drafts = 3, .is_adaptive = false};
+  Outcome want = leads() ? alone(plain, requests(true)) : Outcome();
+  on_rank_0(drafting, requests(false), [&](const Outcome& got) {
+    size_t compared = 0;
+    for (const auto& [key, answer] : want.answers) {
+      CAPTURE(key.request);
+      compared += check_same_by_margin(got.answers.at(key), answer);
+    }
+    MESSAGE(fmt::format("{} of {} tokens compared", compared, 12 * 60));
+    CHECK(compared > 12 * 60 / 4);
+    CHECK(got.stats.accepted_tokens > 100);
+  });
 }
 
 TEST_CASE("engine: several tokens a step are the same tokens") {
