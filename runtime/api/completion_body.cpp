@@ -3,13 +3,11 @@
 #include <fmt/core.h>
 
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include "base/json_tree.h"
 #include "runtime/api/choice_json.h"
 #include "runtime/api/logprob_json.h"
-#include "runtime/api/token_places.h"
 
 namespace ll {
 namespace {
@@ -17,15 +15,9 @@ namespace {
 std::string completion_logprobs(const CompletionRequest& r, const Choice& c, std::string_view echo,
                                 const Tokenizer* tokenizer) {
   LogprobLists lists(r, tokenizer);
-  int64_t front = 0;
   if (r.echo)
-    front = lists.add_prompt(r, static_cast<size_t>(c.index / r.params.n), *c.prompt_logprobs, echo,
-                             tokenizer);
-  if (r.drop_output) return lists.json();
-  std::optional<TokenPlaces> places;
-  if (tokenizer) places.emplace(*tokenizer, c.text, r.text.skip_special_tokens);
-  for (const TokenLogprob& t : c.logprobs)
-    lists.add(t.token, &t, places ? front + places->push(t.token) : 0);
+    lists.add_prompt(r, static_cast<size_t>(c.index / r.params.n), *c.prompt_logprobs, echo);
+  if (!r.drop_output) lists.add_answer(r, c.logprobs, c.text);
   return lists.json();
 }
 

@@ -7,7 +7,6 @@
 #include "base/json_tree.h"
 #include "runtime/api/choice_json.h"
 #include "runtime/api/logprob_json.h"
-#include "runtime/api/token_places.h"
 
 namespace ll {
 
@@ -69,7 +68,8 @@ void CompletionStream::begin(const Delta& delta, ChoiceState& state, Piece& piec
   if (r.return_token_ids) piece.more = ",\"prompt_token_ids\":" + dump(Json(r.prompts[prompt]));
   if (r.params.prompt_logprobs < 0 || !r.echo) return;
   LogprobLists lists(r, tokenizer_);
-  state.place = lists.add_prompt(r, prompt, *delta.prompt_logprobs, piece.text, tokenizer_);
+  lists.add_prompt(r, prompt, *delta.prompt_logprobs, piece.text);
+  state.place = lists.place();
   piece.logprobs = lists.json();
 }
 
@@ -86,12 +86,9 @@ std::string CompletionStream::completion_logprobs(const Delta& delta, ChoiceStat
         size += tokenizer_->token_bytes(t.token).size();
   bool is_end = delta.finish_reason != FinishReason::kNone;
   if (state.scored.empty() || (size > state.text.size() && !is_end)) return "null";
-  LogprobLists lists(*request_, tokenizer_);
-  std::optional<TokenPlaces> places;
-  if (tokenizer_) places.emplace(*tokenizer_, state.text, skips);
-  for (const TokenLogprob& t : state.scored)
-    lists.add(t.token, &t, places ? state.place + places->push(t.token) : 0);
-  if (places) state.place += places->length();
+  LogprobLists lists(*request_, tokenizer_, state.place);
+  lists.add_answer(*request_, state.scored, state.text);
+  state.place = lists.place();
   state.text.clear();
   state.scored.clear();
   return lists.json();

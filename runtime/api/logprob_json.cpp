@@ -3,12 +3,10 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <optional>
 
 #include "base/json_tree.h"
 #include "base/utf8.h"
 #include "runtime/api/token_names.h"
-#include "runtime/api/token_places.h"
 
 namespace ll {
 namespace {
@@ -129,27 +127,49 @@ std::string prompt_logprobs_json(const CompletionRequest& r, std::span<const Tok
   return out += ']';
 }
 
-void LogprobLists::add(int32_t token, const TokenLogprob* scored, int64_t place) {
+PlacedTokens LogprobLists::placed(std::string_view text, bool skips_special_tokens,
+                                  std::span<const int32_t> ids) const {
+  if (tokenizer_) return place_tokens(*tokenizer_, text, skips_special_tokens, ids);
+  PlacedTokens all;
+  for (int32_t id : ids) all.tokens.push_back({.id = id});
+  return all;
+}
+
+void LogprobLists::add_answer(const CompletionRequest& r, std::span<const TokenLogprob> scores,
+                              std::string_view text) {
+  std::vector<int32_t> ids;
+  for (const TokenLogprob& t : scores) ids.push_back(t.token);
+  PlacedTokens all = placed(text, r.text.skip_special_tokens, ids);
+  for (size_t i = 0; i < scores.size(); ++i) add(all.tokens[i], &scores[i]);
+  place_ += all.length;
+}
+
+void LogprobLists::add_prompt(const CompletionRequest& r, size_t prompt,
+                              std::span<const TokenLogprob> scores, std::string_view echo) {
+  PlacedTokens all = placed(echo, /*skips_special_tokens=*/false, r.prompts[prompt]);
+  for (size_t i = 0; i < all.tokens.size(); ++i)
+    add(all.tokens[i], i == 0 ? nullptr : &scores[i - 1]);
+  place_ += all.length;
+}
+
+void LogprobLists::add(const PlacedToken& token, const TokenLogprob* scored) {
   for (std::string* list : {&tokens_, &logprobs_, &top_, &offsets_}) append_comma(*list);
-  append_json_string(tokens_, name_of_token(token, tokenizer_));
-  append_digits(offsets_, place);
+  std::string name = name_of(token);
+  append_json_string(tokens_, name);
+  append_digits(offsets_, place_ + token.place);
   if (!scored) {
     logprobs_ += "null", top_ += "null";
     return;
   }
   append_number(logprobs_, scored->logprob);
-  add_top(*scored);
+  add_top(*scored, name);
 }
 
-int64_t LogprobLists::add_prompt(const CompletionRequest& r, size_t prompt,
-                                 std::span<const TokenLogprob> scores, std::string_view echo,
-                                 const Tokenizer* tokenizer) {
-  const std::vector<int32_t>& tokens = r.prompts[prompt];
-  std::optional<TokenPlaces> places;
-  if (tokenizer) places.emplace(*tokenizer, echo, false);
-  for (size_t i = 0; i < tokens.size(); ++i)
-    add(tokens[i], i == 0 ? nullptr : &scores[i - 1], places ? places->push(tokens[i]) : 0);
-  return places ? places->length() : 0;
+// Put together the names are the text: a part of a character stands for what of it is there.
+std::string LogprobLists::name_of(const PlacedToken& token) const {
+  if (!has_texts_) return number_name(token.id);
+  bool is_text = find_invalid_utf8(tokenizer_->token_bytes(token.id)) == std::string_view::npos;
+  return is_text ? name_of_token(token.id, tokenizer_) : std::string(token.piece);
 }
 
 std::string LogprobLists::json() const {
@@ -164,7 +184,7 @@ std::string LogprobLists::json() const {
 
 // An entry for each token, the drawn one under the name it has in tokens; another one that spells
 // the same has its number for a name.
-void LogprobLists::add_top(const TokenLogprob& scored) {
+void LogprobLists::add_top(const TokenLogprob& scored, const std::string& drawn) {
   names_.clear();
   auto is_there = [&](const std::string& name) {
     return std::find(names_.begin(), names_.end(), name) != names_.end();
@@ -177,13 +197,13 @@ void LogprobLists::add_top(const TokenLogprob& scored) {
     names_.push_back(std::move(name));
   };
   top_ += '{';
-  std::string drawn = name_of_token(scored.token, tokenizer_);
+  const Tokenizer* tokenizer = has_texts_ ? tokenizer_ : nullptr;
   for (auto [id, logprob] : std::span(scored.top).first(std::min(num_top_, scored.top.size()))) {
-    std::string name = name_of_token(id, tokenizer_);
     if (id == scored.token) {
-      add_one(std::move(name), scored.logprob);
+      add_one(drawn, scored.logprob);
       continue;
     }
+    std::string name = name_of_token(id, tokenizer);
     bool is_taken = name == drawn || is_there(name);
     add_one(is_taken ? number_name(id) : std::move(name), logprob);
   }

@@ -63,4 +63,23 @@ void TokenPlaces::pass(std::string_view piece) {
 
 int64_t TokenPlaces::length() const { return place_ + num_characters(rest_); }
 
+PlacedTokens place_tokens(const Tokenizer& tokenizer, std::string_view text,
+                          bool skips_special_tokens, std::span<const int32_t> ids) {
+  TokenPlaces places(tokenizer, text, skips_special_tokens);
+  PlacedTokens all;
+  for (int32_t id : ids) all.tokens.push_back({id, places.push(id), {}});
+  all.length = places.length();
+  std::string_view rest = text;
+  for (size_t i = 0; i < all.tokens.size(); ++i) {
+    bool is_last = i + 1 == all.tokens.size();
+    int64_t end = is_last ? all.length : all.tokens[i + 1].place;
+    size_t size = 0;
+    for (int64_t n = all.tokens[i].place; n < end; ++n)
+      size += size_of_character(rest.substr(size));
+    all.tokens[i].piece = rest.substr(0, size);
+    rest.remove_prefix(size);
+  }
+  return all;
+}
+
 }  // namespace ll

@@ -1,8 +1,10 @@
 #pragma once
 // Where the tokens of a text begin in it.
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/text/tokenizer.h"
 
@@ -32,5 +34,22 @@ class TokenPlaces {
   int64_t place_ = 0;    // characters in front of rest_
   std::string pending_;  // the beginning of a character
 };
+
+// A token of a text, or of what was drawn for it.
+struct PlacedToken {
+  int32_t id = 0;
+  int64_t place = 0;       // characters in front of it
+  std::string_view piece;  // the text from there to the next token's place
+};
+
+struct PlacedTokens {
+  std::vector<PlacedToken> tokens;
+  int64_t length = 0;  // the text's characters
+};
+
+// All tokens of a text, which outlives what is returned, as TokenPlaces has them. Of the parts of a
+// character the last one's piece is the character.
+PlacedTokens place_tokens(const Tokenizer& tokenizer, std::string_view text,
+                          bool skips_special_tokens, std::span<const int32_t> ids);
 
 }  // namespace ll

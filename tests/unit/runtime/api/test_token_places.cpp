@@ -30,6 +30,26 @@ TEST_CASE("places: the parts of a character stand where it begins") {
                                             "b")) == List{0, 1, 2});
 }
 
+TEST_CASE("places: pieces of tokens are the text when put together") {
+  for (std::string text : {"a\u65e5b", "a\ufffdb", "\ufffd\ufffdb", "a\ufffd"})
+    for (const char* bytes : {"a\u65e5b",
+                              "a\xe6\x97"
+                              "b",
+                              "\x97\xe6"
+                              "b",
+                              "a\xe6"}) {
+      std::string whole;
+      PlacedTokens all = place_tokens(tiny_docs(), text, false, bytes_of(bytes));
+      int64_t place = 0;
+      for (const PlacedToken& t : all.tokens) {
+        CHECK(t.place >= place);
+        place = t.place;
+        whole += t.piece;
+      }
+      CHECK(whole == text);
+    }
+}
+
 TEST_CASE("places: special tokens count where they are in the text") {
   std::string text = "<|im_start|>a<|im_end|>b";
   std::vector<int32_t> ids = {8001, bytes_of("a")[0], 8002, bytes_of("b")[0]};
