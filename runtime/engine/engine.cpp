@@ -101,9 +101,9 @@ void Engine::rest() {
 namespace {
 
 // A rank that follows rank 0's plans.
-class Worker {
+class Follower {
  public:
-  Worker(ModelRunner& runner, const MpiGroup& replica, Watchdog& watchdog)
+  Follower(ModelRunner& runner, const MpiGroup& replica, Watchdog& watchdog)
       : runner_(runner),
         channel_(replica),
         consensus_(replica, watchdog.words().who()),
@@ -154,7 +154,7 @@ class Worker {
 }  // namespace
 
 void run_worker(ModelRunner& runner, const MpiGroup& replica, Watchdog& watchdog) {
-  Worker(runner, replica, watchdog).run();
+  Follower(runner, replica, watchdog).run();
 }
 
 }  // namespace ll

@@ -18,9 +18,9 @@ constexpr std::array<bool, 256> kStopsString = [] {
   return stops;
 }();
 
-class Shape {
+class ShapeScan {
  public:
-  explicit Shape(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
+  explicit ShapeScan(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
 
   bool is_object() {
     if (at_ == end_ || *at_ != '{') return false;
@@ -106,6 +106,6 @@ class Shape {
 
 }  // namespace
 
-bool is_whole_object(std::string_view text) { return Shape(text).is_object(); }
+bool is_whole_object(std::string_view text) { return ShapeScan(text).is_object(); }
 
 }  // namespace ll
