@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/read_file.h"
 #include "tests/support/wait_until.h"
 
 namespace ll::test {
@@ -28,7 +29,6 @@ class TempFolder {
   std::filesystem::path folder_;
 };
 
-std::string read_file(const std::string& path);
 std::vector<std::string> lines_of(const std::string& text);
 
 struct Outcome {

@@ -10,6 +10,7 @@
 #include "model/text/tokenizer.h"
 #include "tests/golden/golden.h"
 #include "tests/support/compare.h"
+#include "tests/support/read_file.h"
 #include "tests/support/test_model.h"
 
 using namespace ll;
@@ -81,11 +82,6 @@ double mean_nll(TestModel& m, const std::vector<int32_t>& ids, size_t window) {
 double greedy_margin(const std::string& model, DType dtype) {
   bool is_sharp = model == "random-hd64" || model == "random-hd128";
   return dtype == DType::bf16 && is_sharp ? 0.5 : tolerance(dtype).greedy_margin;
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ using Texts = std::vector<std::string>;
 
 // Kilobytes of memory this process had at its largest.
 int64_t peak_kilobytes() {
-  for (std::string line, status = read_text("/proc/self/status"); !status.empty();) {
+  for (std::string line, status = read_file("/proc/self/status"); !status.empty();) {
     size_t end = status.find('\n');
     line = status.substr(0, end);
     status.erase(0, end + 1);

@@ -20,11 +20,11 @@ TEST_CASE("output: lines, on disk as soon as they are written") {
   {
     OutputFile file(path, false);
     file.write_line("one");
-    CHECK(read_text(path) == "one\n");
+    CHECK(read_file(path) == "one\n");
     file.write_line("");
     file.write_line(std::string(3 << 20, 'x'));
   }
-  CHECK(read_text(path) == "one\n\n" + std::string(3 << 20, 'x') + "\n");
+  CHECK(read_file(path) == "one\n\n" + std::string(3 << 20, 'x') + "\n");
 }
 
 TEST_CASE("output: a file that exists is kept unless it may be overwritten") {
@@ -32,11 +32,11 @@ TEST_CASE("output: a file that exists is kept unless it may be overwritten") {
   std::string path = folder / "out.jsonl";
   write_text(path, "precious\n");
   CHECK(contains(error_of([&] { OutputFile(path, false); }), "exists already"));
-  CHECK(read_text(path) == "precious\n");
+  CHECK(read_file(path) == "precious\n");
   OutputFile file(path, true);
   file.write_line("new");
   file.close();
-  CHECK(read_text(path) == "new\n");
+  CHECK(read_file(path) == "new\n");
 }
 
 TEST_CASE("output: a file without a line is removed, unless the job ended well") {
@@ -56,16 +56,16 @@ TEST_CASE("output: what is there stays until the first line takes its place") {
   std::string path = folder / "out.jsonl";
   write_text(path, "old\nanswers\n");
   { OutputFile failed(path, true); }
-  CHECK(read_text(path) == "old\nanswers\n");
+  CHECK(read_file(path) == "old\nanswers\n");
   {
     OutputFile file(path, true);
-    CHECK(read_text(path) == "old\nanswers\n");
+    CHECK(read_file(path) == "old\nanswers\n");
     file.write_line("n");
-    CHECK(read_text(path) == "n\n");
+    CHECK(read_file(path) == "n\n");
   }
-  CHECK(read_text(path) == "n\n");
+  CHECK(read_file(path) == "n\n");
   OutputFile(path, true).close();  // a job that ended well and had nothing to say
-  CHECK(read_text(path).empty());
+  CHECK(read_file(path).empty());
 }
 
 TEST_CASE("output: an empty file is no answer, and is not removed by who did not make it") {
@@ -75,7 +75,7 @@ TEST_CASE("output: an empty file is no answer, and is not removed by who did not
   { OutputFile failed(path, false); }
   CHECK(fs::exists(path));
   OutputFile(path, false).write_line("line");
-  CHECK(read_text(path) == "line\n");
+  CHECK(read_file(path) == "line\n");
 }
 
 TEST_CASE("output: of one job at a time") {
@@ -91,7 +91,7 @@ TEST_CASE("output: of one job at a time") {
   }
   CHECK(contains(error_of([&] { OutputFile(path, false); }), "exists already"));
   OutputFile(path, true).write_line("second");
-  CHECK(read_text(path) == "second\n");
+  CHECK(read_file(path) == "second\n");
 }
 
 TEST_CASE("output: what cannot be written is said at once") {
@@ -154,7 +154,7 @@ TEST_CASE("output: a line that does not fit leaves none of itself behind") {
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
-  CHECK(read_text(path) == std::string(60, 'a') + "\n");
+  CHECK(read_file(path) == std::string(60, 'a') + "\n");
 }
 
 TEST_CASE("output: what the reader of a pipe does not take waits, in order") {

@@ -32,7 +32,7 @@ TEST_CASE("stage: what a killed process left is removed, what another writes is 
   CHECK(folder.files().size() == 1);
   first.sync({"part"});
   first.commit({"part"});
-  CHECK(read_text(folder / "part") == "text");
+  CHECK(read_file(folder / "part") == "text");
 }
 
 TEST_CASE("stage: two processes at one target do not take each other's folder for left behind") {

@@ -22,18 +22,18 @@ TEST_CASE("staged: the file is what it was, or whole") {
     file.write("new");
   }
   CHECK(folder.files() == std::vector<std::string>{"a"});
-  CHECK(read_text(path) == "old");
+  CHECK(read_file(path) == "old");
   StagedFile file(path);
   file.write(std::string(3 << 20, 'x'));
   file.write("y");
   file.finish();
-  CHECK(read_text(path) == "old");
-  CHECK(read_text(path + ".tmp") == std::string(3 << 20, 'x') + "y");
+  CHECK(read_file(path) == "old");
+  CHECK(read_file(path + ".tmp") == std::string(3 << 20, 'x') + "y");
   rename_durably(path + ".tmp", path);
   StagedFile other(path);
   other.write("newer");
   other.commit();
-  CHECK(read_text(path) == "newer");
+  CHECK(read_file(path) == "newer");
   CHECK(folder.files() == std::vector<std::string>{"a"});
 }
 
@@ -62,5 +62,5 @@ TEST_CASE("write_all_at: moves no other writer's place") {
   CHECK(write_all_at(fd, "bb", 1));
   CHECK(write_all(fd, "c"));
   ::close(fd);
-  CHECK(read_text(path) == "abbac");
+  CHECK(read_file(path) == "abbac");
 }

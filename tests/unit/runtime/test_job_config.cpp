@@ -203,7 +203,7 @@ TEST_CASE("configuration: what a row prints as its default is the default") {
 }
 
 TEST_CASE("configuration: the reference is what the rows print") {
-  std::string text = read_text(ll::test::repository_path("configs/reference.yaml"));
+  std::string text = read_file(ll::test::repository_path("configs/reference.yaml"));
   CHECK_MESSAGE(text == job_reference(),
                 "litelang-run --print_reference > configs/reference.yaml brings it up to date");
   CHECK(parse(text, {"model.path=m"}) == parse("", {"model.path=m"}));

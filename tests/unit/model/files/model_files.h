@@ -15,6 +15,7 @@
 
 #include "model/files/weight_store.h"
 #include "tests/support/errors.h"
+#include "tests/support/read_file.h"
 #include "tests/support/test_paths.h"
 
 namespace ll::test {
@@ -50,10 +51,6 @@ class TemporaryFolder {
 
 inline void write_text(const std::string& path, std::string_view text) {
   std::ofstream(path, std::ios::binary) << text;
-}
-inline std::string read_text(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 struct RawTensor {

@@ -88,12 +88,12 @@ TEST_CASE("converter: sources of each dtype, tied and not, whole and sharded") {
 TEST_CASE("converter: the texts travel along") {
   TemporaryFolder folder;
   write_model(folder / "hf");
-  write_text(folder / "hf/tokenizer.json", read_text(kModels + "tiny-qwen2-docs/tokenizer.json"));
+  write_text(folder / "hf/tokenizer.json", read_file(kModels + "tiny-qwen2-docs/tokenizer.json"));
   write_text(folder / "hf/generation_config.json", R"({"do_sample": true, "temperature": 0.5})");
   write_text(folder / "hf/chat_template.jinja", "{{ messages }}");
   convert(folder / "hf", folder / "m.h5", {});
   WeightStore store = WeightStore::open(folder / "m.h5");
-  CHECK(store.tokenizer_json() == read_text(folder / "hf/tokenizer.json"));
+  CHECK(store.tokenizer_json() == read_file(folder / "hf/tokenizer.json"));
   CHECK(store.tokenizer_config_json().empty());
   CHECK(store.chat_template() == "{{ messages }}");
   CHECK(store.generation_config().temperature == 0.5f);
@@ -149,7 +149,7 @@ TEST_CASE("converter: the same source gives the same bytes") {
   write_model(folder / "hf");
   convert(folder / "hf", folder / "a.h5", {});
   convert(folder / "hf", folder / "b.h5", {});
-  CHECK(read_text(folder / "a.h5") == read_text(folder / "b.h5"));
+  CHECK(read_file(folder / "a.h5") == read_file(folder / "b.h5"));
 }
 
 TEST_CASE("converter: tiles fall where ranks cut, and have a sensible size") {
@@ -209,7 +209,7 @@ TEST_CASE("converter: stopped in any phase, it leaves the old file alone and not
     CHECK(convert_error(folder / "hf", folder / "m.h5", options) ==
           fmt::format("stopped in {}", phase));
     CHECK(folder.files() == std::vector<std::string>{"hf", "m.h5"});
-    CHECK(read_text(folder / "m.h5") == "old");
+    CHECK(read_file(folder / "m.h5") == "old");
   }
 }
 
@@ -270,7 +270,7 @@ TEST_CASE("converter: a target that exists stays unless it may be replaced") {
   write_model(folder / "hf");
   write_text(folder / "m.h5", "precious");
   CHECK(contains(convert_error(folder / "hf", folder / "m.h5"), "exists already"));
-  CHECK(read_text(folder / "m.h5") == "precious");
+  CHECK(read_file(folder / "m.h5") == "precious");
   convert(folder / "hf", folder / "m.h5", {.overwrite = true});
   CHECK(WeightStore::open(folder / "m.h5").weights().size() > 0);
 }

@@ -35,7 +35,7 @@ TEST_CASE("sums: whatever 4 kB of a weight file are damaged, it is refused or do
     int num_refused = 0;
     for (int trial = 0; trial < 60; ++trial) {
       auto names = folder.files();
-      std::string file = folder / names[random() % names.size()], bytes = read_text(file);
+      std::string file = folder / names[random() % names.size()], bytes = read_file(file);
       std::string damaged = bytes;
       size_t at = random() % bytes.size() / 4096 * 4096;
       for (size_t i = at; i < std::min(at + 4096, bytes.size()); ++i)
@@ -58,7 +58,7 @@ TEST_CASE("sums: whatever 4 kB of a weight file are damaged, it is refused or do
 TEST_CASE("sums: one flipped bit is named by tensor and place") {
   TemporaryFolder folder;
   convert(kModels + "tiny-qwen2-docs", folder / "m.h5", {});
-  std::string bytes = read_text(folder / "m.h5");
+  std::string bytes = read_file(folder / "m.h5");
   WeightStore::Verified verified = WeightStore::open(folder / "m.h5").verify({});
   CHECK(verified.num_without_sum == 0);
   CHECK(verified.bytes > bytes.size() * 9 / 10);

@@ -70,7 +70,7 @@ TEST_CASE("weight store: a folder and its weight file read alike, in any block")
     WeightStore source = WeightStore::open(kModels + name);
     convert(kModels + name, folder / "model.h5", {.overwrite = true});
     WeightStore file = WeightStore::open(folder / "model.h5");
-    CHECK(file.config_json() == read_text(kModels + name + "/config.json"));
+    CHECK(file.config_json() == read_file(kModels + name + "/config.json"));
     CHECK(file.tokenizer_json() == source.tokenizer_json());
     CHECK(file.config().num_parameters() == source.config().num_parameters());
     CHECK(file.weights().size() == source.weights().size());
@@ -83,7 +83,7 @@ TEST_CASE("weight store: a folder and its weight file read alike, in any block")
 
 TEST_CASE("weight store: the texts of a model") {
   WeightStore docs = WeightStore::open(kModels + "tiny-qwen2-docs");
-  CHECK(docs.tokenizer_json() == read_text(kModels + "tiny-qwen2-docs/tokenizer.json"));
+  CHECK(docs.tokenizer_json() == read_file(kModels + "tiny-qwen2-docs/tokenizer.json"));
   CHECK(contains(docs.tokenizer_config_json(), "chat_template"));
   CHECK(docs.generation_config().eos_token_ids == std::vector<int32_t>{8000});
   CHECK(docs.chat_template().empty());
@@ -299,7 +299,7 @@ TEST_CASE("weight store: a weight file cut short is an error") {
   TemporaryFolder folder;
   write_model(folder / "hf");
   convert(folder / "hf", folder / "m.h5", {});
-  std::string whole_file = read_text(folder / "m.h5"), path = folder / "cut.h5";
+  std::string whole_file = read_file(folder / "m.h5"), path = folder / "cut.h5";
   for (size_t size = 0; size < whole_file.size(); size += size < 4096 ? 97 : 1511) {
     write_text(path, whole_file.substr(0, size));
     std::string error = open_error(path);
@@ -319,7 +319,7 @@ TEST_CASE("weight store: a flipped bit is an error or one flipped bit") {
   TemporaryFolder folder;
   write_model(folder / "hf");
   convert(folder / "hf", folder / "m.h5", {});
-  std::string whole_file = read_text(folder / "m.h5"), path = folder / "flipped.h5";
+  std::string whole_file = read_file(folder / "m.h5"), path = folder / "flipped.h5";
   auto read_all = [](const std::string& p) {
     WeightStore store = WeightStore::open(p);
     std::string all(store.config_json());

@@ -14,12 +14,7 @@ namespace {
 using ll::ChatTemplate;
 using ll::JsonTree;
 using ll::test::corpus;
-
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  ll::check(file.good(), "{}: cannot be read", path.string());
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+using ll::test::read_file;
 
 std::vector<JsonTree> read_lines(const std::filesystem::path& path) {
   std::vector<JsonTree> lines;

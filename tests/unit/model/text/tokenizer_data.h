@@ -1,6 +1,5 @@
 #pragma once
 // The tokenizers and golden files that the tests of this folder share.
-#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -8,14 +7,14 @@
 #include "base/check.h"
 #include "model/text/tokenizer.h"
 #include "tests/support/errors.h"
+#include "tests/support/read_file.h"
 #include "tests/support/test_paths.h"
 
 namespace ll::test {
 
 inline std::string read_data(const std::string& path) {
-  std::ifstream file(data_path(path), std::ios::binary);
-  check(file.good(), "{}: no such test data", path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  check(std::filesystem::exists(data_path(path)), "{}: no such test data", path);
+  return read_file(data_path(path));
 }
 
 inline const std::string kQwen25 = "tokenizers/qwen2.5/tokenizer.json";

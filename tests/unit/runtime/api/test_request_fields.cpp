@@ -4,12 +4,12 @@
 #include <fmt/core.h>
 
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <regex>
 #include <set>
 
 #include "runtime/batch/batch_envelope.h"
+#include "tests/support/read_file.h"
 #include "tests/support/test_paths.h"
 #include "tests/unit/runtime/api/completion_context.h"
 
@@ -21,9 +21,9 @@ namespace {
 const std::filesystem::path kRepository = ll::test::repository_path("");
 
 std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  REQUIRE_MESSAGE(file.good(), path.string());
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::string text = read_file(path);
+  REQUIRE_MESSAGE(!text.empty(), path.string());
+  return text;
 }
 
 // The names between double quotes that could be fields.

@@ -75,7 +75,7 @@ TEST_CASE("output: runs go on where the one before ended") {
   CHECK(job.missing() == Lines{1, 3, 5});
   job.run({1});
   job.run({5, 3}, true);
-  CHECK(read_text(job.out) ==
+  CHECK(read_file(job.out) ==
         good_line(4) + good_line(2) + good_line(1) + good_line(5) + good_line(3));
   CHECK_FALSE(fs::exists(job.partial));
   CHECK(job.is_complete());
@@ -95,7 +95,7 @@ TEST_CASE("output: what is torn is asked again") {
                    fmt::format("a torn line of {} bytes", good_record(2).size() - 4)));
   }
   job.run({2, 3, 4, 5}, true);
-  CHECK(read_text(job.out) ==
+  CHECK(read_file(job.out) ==
         good_line(1) + good_line(2) + good_line(3) + good_line(4) + good_line(5));
 }
 
@@ -146,12 +146,12 @@ TEST_CASE("output: a foreign file is kept, an empty one is none") {
   Job job;
   write_text(job.out, "precious\n");
   CHECK(contains(job.error(), "out: exists already"));
-  CHECK(read_text(job.out) == "precious\n");
+  CHECK(read_file(job.out) == "precious\n");
   job.config.job.overwrite = true;
   job.run({1, 2});
-  CHECK(read_text(job.out) == "precious\n");  // until all is answered
+  CHECK(read_file(job.out) == "precious\n");  // until all is answered
   job.run({3, 4, 5}, true);
-  CHECK(contains(read_text(job.out), "batch_req_1"));
+  CHECK(contains(read_file(job.out), "batch_req_1"));
   job.config.job.overwrite = false;
   CHECK(job.is_complete());
   write_text(job.out, "");
@@ -172,7 +172,7 @@ TEST_CASE("output: a complete one of another job is refused, and overwritten if 
   CHECK(contains(refused, "or set job.overwrite: true"));
   job.config.job.overwrite = true;
   job.run({1}, true);
-  CHECK(read_text(job.out) == good_line(1));
+  CHECK(read_file(job.out) == good_line(1));
 }
 
 TEST_CASE("output: a journal of which nobody knows whose it is") {
@@ -191,7 +191,7 @@ TEST_CASE("output: errors are final, or asked again") {
   job.config.job.retry_errors = true;
   CHECK(job.missing() == Lines{2, 3, 4, 5});
   job.run({2});
-  CHECK(read_text(job.partial) == good_line(1) + good_line(2));
+  CHECK(read_file(job.partial) == good_line(1) + good_line(2));
   CHECK(job.missing() == Lines{3, 4, 5});
 }
 
@@ -202,17 +202,17 @@ TEST_CASE("output: errors of a complete one are asked again; it stays until they
   job.config.job.retry_errors = true;
   CHECK_FALSE(job.is_complete());
   CHECK(job.missing() == Lines{2, 4});
-  std::string before = read_text(job.out);
+  std::string before = read_file(job.out);
   job.run({4});
-  CHECK(read_text(job.out) == before);
-  CHECK(read_text(job.partial) == good_line(1) + good_line(3) + good_line(5) + good_line(4));
+  CHECK(read_file(job.out) == before);
+  CHECK(read_file(job.partial) == good_line(1) + good_line(3) + good_line(5) + good_line(4));
   job.config.job.retry_errors = false;  // whoever goes on has no choice
   CHECK(job.missing() == Lines{2});
   ModelIdentity other = kModel;
   other.fingerprint = "def";
   CHECK(contains(job.error(other), "out: holds answers of another model"));
   job.run({-2}, true);
-  CHECK(read_text(job.out) ==
+  CHECK(read_file(job.out) ==
         good_line(1) + good_line(3) + good_line(5) + good_line(4) + bad_line(2));
   CHECK(job.is_complete());
   job.config.job.retry_errors = true;
@@ -234,7 +234,7 @@ TEST_CASE(
   CHECK_FALSE(job.is_complete());
   CHECK(job.missing().empty());
   job.run({}, true);
-  CHECK(contains(read_text(job.out), good_record(5)));
+  CHECK(contains(read_file(job.out), good_record(5)));
   CHECK(job.is_complete());
 }
 
@@ -245,9 +245,9 @@ TEST_CASE("output: errors in a file of their own are asked again, too") {
   job.config.job.retry_errors = true;
   CHECK(job.missing() == Lines{4, 5});
   job.run({4, -5}, true);
-  CHECK(read_text(job.folder / "errors") == bad_line(5));
+  CHECK(read_file(job.folder / "errors") == bad_line(5));
   job.run({5}, true);
-  CHECK(read_text(job.folder / "errors").empty());
+  CHECK(read_file(job.folder / "errors").empty());
   CHECK(job.is_complete());
 }
 
@@ -255,9 +255,9 @@ TEST_CASE("output: an empty one is complete where all answers are errors elsewhe
   Job job;
   job.config.job.error_file = job.folder / "errors";
   job.run({-1, -2, -3, -4, -5}, true);
-  CHECK(read_text(job.out).empty());
+  CHECK(read_file(job.out).empty());
   CHECK(job.is_complete());
-  CHECK(lines_of(read_text(job.folder / "errors")) == 5);
+  CHECK(lines_of(read_file(job.folder / "errors")) == 5);
 }
 
 TEST_CASE("output: in the order of the input, errors in a file of their own") {
@@ -266,11 +266,11 @@ TEST_CASE("output: in the order of the input, errors in a file of their own") {
   job.config.job.error_file = job.folder / "errors";
   job.run({5, -3});
   job.run({1, 2, -4}, true);
-  CHECK(read_text(job.out) == good_line(1) + good_line(2) + good_line(5));
-  CHECK(read_text(job.folder / "errors") == bad_line(3) + bad_line(4));
+  CHECK(read_file(job.out) == good_line(1) + good_line(2) + good_line(5));
+  CHECK(read_file(job.folder / "errors") == bad_line(3) + bad_line(4));
   CHECK_FALSE(fs::exists(job.partial));
   CHECK(job.is_complete());
-  JsonTree record = JsonTree::parse(read_text(job.record), "out.job");
+  JsonTree record = JsonTree::parse(read_file(job.record), "out.job");
   CHECK(record.find("request_counts")->python_dump() ==
         R"({"total": 5, "completed": 3, "failed": 2})");
   job.config.job.overwrite = false;
@@ -304,7 +304,7 @@ TEST_CASE("output: a link stays one") {
   fs::create_symlink(job.folder / "scratch/target", job.out);
   job.run({1, 2, 3, 4, 5}, true);
   CHECK(fs::is_symlink(job.out));
-  CHECK(contains(read_text(job.folder / "scratch/target"), "batch_req_5"));
+  CHECK(contains(read_file(job.folder / "scratch/target"), "batch_req_5"));
 }
 
 TEST_CASE(

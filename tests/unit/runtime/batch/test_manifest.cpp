@@ -79,7 +79,7 @@ TEST_CASE("manifest: all of it is read as it was written") {
   CHECK(one.work.cost.joules == 30);
   CHECK(one.work.given_back.device_seconds == 0.125);
   got.write(folder / "again");
-  CHECK(read_text(folder / "again") == read_text(folder / "m"));
+  CHECK(read_file(folder / "again") == read_file(folder / "m"));
 }
 
 TEST_CASE("manifest: what is none is refused") {
@@ -128,7 +128,7 @@ TEST_CASE("manifest: lives follow each other, also one that did not say how it e
   CHECK(m.lives[1].answered == 2);
   CHECK(m.lives[2].answered == 3);
   CHECK(m.is_complete);
-  JsonTree tree = JsonTree::parse(read_text(path), "m");
+  JsonTree tree = JsonTree::parse(read_file(path), "m");
   CHECK(tree.find("totals")->find("output_tokens")->integer() == 6);
   // A job that begins anew has no lives but its own.
   ManifestKeeper keeper(path, facts(), life());

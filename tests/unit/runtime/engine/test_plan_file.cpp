@@ -88,7 +88,7 @@ TEST_CASE("plan file: whatever is cut off or damaged, what is before it is read"
   TemporaryFolder folder;
   std::string path = folder / "plans";
   record(path);
-  std::string whole = read_text(path);
+  std::string whole = read_file(path);
   Read good = read(path);
   size_t num_torn = 0;
   for (size_t size = 16; size < whole.size(); ++size) {
@@ -123,7 +123,7 @@ TEST_CASE("plan file: another file is none, and is not replaced") {
         path + ": is no recording of plans; record_plan makes one");
   CHECK(contains(error_of([&] { PlanRecorder recorder(path, kHeader); }),
                  "a: exists already and is no recording"));
-  CHECK(read_text(path) == "precious");
+  CHECK(read_file(path) == "precious");
   CHECK(contains(error_of([&] { PlanRecording recording(folder / "none"); }), "none"));
   CHECK(contains(error_of([&] { PlanRecorder recorder(folder / "no/a", kHeader); }),
                  "No such file or directory; check record_plan"));

@@ -25,7 +25,7 @@ Copied copy(const std::string& journal, const LineRange& lines, bool is_sorted, 
                 .errors = has_errors ? folder / "err" : "",
                 .is_sorted = is_sorted});
   ::close(fd);
-  return {read_text(folder / "out.tmp"), has_errors ? read_text(folder / "err.tmp") : ""};
+  return {read_file(folder / "out.tmp"), has_errors ? read_file(folder / "err.tmp") : ""};
 }
 
 }  // namespace

@@ -27,14 +27,14 @@ TEST_CASE("journal: lines are there as soon as they are appended, and are gone o
   {
     JournalFile journal(path, nobody);
     journal.append("one");
-    CHECK(read_text(path) == "one\n");
+    CHECK(read_file(path) == "one\n");
     journal.append("two");
     journal.sync();
   }
   JournalFile journal(path, nobody);
   CHECK(journal.size() == 8);
   journal.append("three");
-  CHECK(read_text(path) == "one\ntwo\nthree\n");
+  CHECK(read_file(path) == "one\ntwo\nthree\n");
 }
 
 TEST_CASE("journal: a torn end is cut, lines are dropped") {
@@ -45,11 +45,11 @@ TEST_CASE("journal: a torn end is cut, lines are dropped") {
     JournalFile journal(path, nobody);
     journal.cut(14);
     journal.keep([](const JournalLine& line) { return line.text != "two"; });
-    CHECK(read_text(path) == "one\nthree\n");
+    CHECK(read_file(path) == "one\nthree\n");
     journal.append("four");
     CHECK(contains(error_of([&] { JournalFile(path, nobody); }), "is being written"));
   }
-  CHECK(read_text(path) == "one\nthree\nfour\n");
+  CHECK(read_file(path) == "one\nthree\nfour\n");
 }
 
 TEST_CASE("journal: takes lines of another file, all or none") {
@@ -60,13 +60,13 @@ TEST_CASE("journal: takes lines of another file, all or none") {
   JournalFile journal(path, nobody);
   journal.refill(fd, other, [](const JournalLine& line) { return line.text != "two"; });
   journal.append("four");
-  CHECK(read_text(path) == "one\nthree\nfour\n");
-  CHECK(read_text(other) == "one\ntwo\nthree\n");
+  CHECK(read_file(path) == "one\nthree\nfour\n");
+  CHECK(read_file(other) == "one\ntwo\nthree\n");
   auto refuses = [](const JournalLine&) -> bool { throw Error("no"); };
   CHECK(error_of([&] { journal.refill(fd, other, refuses); }) == "no");
   ::close(fd);
   journal.append("five");
-  CHECK(read_text(path) == "one\nthree\nfour\nfive\n");
+  CHECK(read_file(path) == "one\nthree\nfour\nfive\n");
   CHECK(contains(error_of([&] { JournalFile(path, nobody); }), "is being written"));
 }
 
@@ -88,7 +88,7 @@ TEST_CASE("journal: an empty one is removed, a full one renamed") {
   journal.append("one");
   journal.rename_to(folder / "out");
   CHECK_FALSE(fs::exists(path));
-  CHECK(read_text(folder / "out") == "one\n");
+  CHECK(read_file(folder / "out") == "one\n");
   { JournalFile other(path, nobody); }  // the lock went with the name
 }
 
@@ -125,7 +125,7 @@ TEST_CASE("journal: what does not fit leaves whole lines") {
     setrlimit(RLIMIT_FSIZE, &before);
     CHECK(contains(message, "File too large; the lines before are whole"));
   }
-  CHECK(read_text(path) == std::string(600, 'a') + "\n");
+  CHECK(read_file(path) == std::string(600, 'a') + "\n");
   std::signal(SIGXFSZ, SIG_DFL);
   std::signal(SIGPIPE, SIG_DFL);
 }
