@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <cstdlib>
 
 #include "base/numbers.h"
@@ -90,8 +89,8 @@ struct OneRow {
   }
 };
 
-// How far the kernel's logits are from the ops', as a share of their length; the most of all ranks,
-// in millionths. At position 0 nothing matters that was stored before.
+// How far the kernel's logits are from the ops', as a share of their length, at most all of it; the
+// most of all ranks, in millionths. At position 0 nothing matters that was stored before.
 int64_t error_of_one_kernel(const OneRow& row, const MpiGroup& ranks) {
   row.by_ops();
   std::vector<float> want = row.read_logits();
@@ -103,7 +102,7 @@ int64_t error_of_one_kernel(const OneRow& row, const MpiGroup& ranks) {
     length += std::pow(double{want[i]}, 2);
   }
   double error = std::sqrt(difference / length);
-  return ranks.max(std::isfinite(error) ? std::llround(std::min(error, 1e6) * 1e6) : INT64_MAX);
+  return ranks.max(std::llround(1e6 * (error < 1 ? error : 1.0)));
 }
 
 // Forgets the decode step of one row as one kernel where the ops, by now done in the best way that
@@ -116,9 +115,9 @@ void measure_decode_one(const MeasuredModel& m, const StepInputs& inputs, const 
   if (error > kMostError) {
     if (m.replica.rank() == 0)
       fmt::print(stderr,
-                 "steps of one sequence are not done in one kernel, whose logits are off by {} "
-                 "millionths; please report the GPUs and how they are connected\n",
-                 error);
+                 "steps of one sequence are done layer by layer: in one kernel over {} ranks their "
+                 "logits would be off by {:.1f}%; please report the GPUs and their links\n",
+                 m.replica.size(), static_cast<double>(error) / 1e4);
     return m.decoder.forget_decode_one();
   }
   StepClock clock(m.backend, m.stream, m.replica);
