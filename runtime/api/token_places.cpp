@@ -74,7 +74,7 @@ PlacedTokens place_tokens(const Tokenizer& tokenizer, std::string_view text,
     bool is_last = i + 1 == all.tokens.size();
     int64_t end = is_last ? all.length : all.tokens[i + 1].place;
     size_t size = 0;
-    for (int64_t n = all.tokens[i].place; n < end; ++n)
+    for (int64_t n = all.tokens[i].place; n < end && size < rest.size(); ++n)
       size += size_of_character(rest.substr(size));
     all.tokens[i].piece = rest.substr(0, size);
     rest.remove_prefix(size);
