@@ -1,11 +1,11 @@
 #include "runtime/engine/measure_products.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 
 #include "base/numbers.h"
 #include "kernels/few_rows.h"
+#include "runtime/engine/measure_decode_one.h"
 #include "runtime/engine/step_tuner.h"
 
 namespace ll {
@@ -17,9 +17,6 @@ constexpr int64_t kContext = 512;  // of a measured decode step's sequences
 // Layers of it: as many as have so many bytes of weights, more than caches hold; and not so few
 // that the first one, whose norm stands alone, counts.
 constexpr int64_t kLayersBytes = int64_t{200} << 20, kLeastLayers = 3;
-// Between a step in one kernel and by ops, whose logits both ways of rounding leave a few
-// hundredths apart, in millionths.
-constexpr int64_t kMostError = 150'000;
 
 int32_t* data_of(const Tensor& t) { return static_cast<int32_t*>(t.view().data); }
 
@@ -71,60 +68,6 @@ void measure_alone(const MeasuredModel& m, const std::vector<int64_t>& buckets) 
   m.backend.device.synchronize(m.stream);
 }
 
-// A step of one row in both ways.
-struct OneRow {
-  const MeasuredModel& m;
-  StepInputs inputs;
-  TensorView logits = m.logits.rows(0, 1);
-
-  void by_ops() const {
-    m.decoder.logits(m.stream, m.decoder.forward(m.stream, inputs, m.kv), logits);
-  }
-  void in_one_kernel() const { m.decoder.decode_one(m.stream, inputs, logits); }
-  std::vector<float> read_logits() const {
-    std::vector<float> values(static_cast<size_t>(logits.numel()));
-    m.backend.device.copy(m.stream, values.data(), logits.data, logits.bytes());
-    m.backend.device.synchronize(m.stream);
-    return values;
-  }
-};
-
-// How far the kernel's logits are from the ops', as a share of their length, at most all of it; the
-// most of all ranks, in millionths. At position 0 nothing matters that was stored before.
-int64_t error_of_one_kernel(const OneRow& row, const MpiGroup& ranks) {
-  row.by_ops();
-  std::vector<float> want = row.read_logits();
-  row.in_one_kernel();
-  std::vector<float> got = row.read_logits();
-  double difference = 0, length = 0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    difference += std::pow(double{got[i]} - want[i], 2);
-    length += std::pow(double{want[i]}, 2);
-  }
-  double error = std::sqrt(difference / length);
-  return ranks.max(std::llround(1e6 * (error < 1 ? error : 1.0)));
-}
-
-// Forgets the decode step of one row as one kernel where the ops, by now done in the best way that
-// was found, are faster. Several ranks look first whether it is right: it depends on how their
-// devices are connected, and no wait between them ends by itself.
-void measure_decode_one(const MeasuredModel& m, const StepInputs& inputs, const Tensor& zeros) {
-  OneRow row{m, inputs}, first = row;
-  first.inputs.batch.positions = data_of(zeros);
-  int64_t error = m.replica.size() > 1 ? error_of_one_kernel(first, m.replica) : 0;
-  if (error > kMostError) {
-    if (m.replica.rank() == 0)
-      fmt::print(stderr,
-                 "steps of one sequence are done layer by layer: in one kernel over {} ranks their "
-                 "logits would be off by {:.1f}%; please report the GPUs and their links\n",
-                 m.replica.size(), static_cast<double>(error) / 1e4);
-    return m.decoder.forget_decode_one();
-  }
-  StepClock clock(m.backend, m.stream, m.replica);
-  if (!clock.is_faster([&] { row.in_one_kernel(); }, [&] { row.by_ops(); }))
-    m.decoder.forget_decode_one();
-}
-
 // Decode steps of sequences of the same length, on pages of their own as far as there are so many.
 void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
   Decoder& decoder = m.decoder;
@@ -135,15 +78,13 @@ void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
              upload(numbers(most, [&](int64_t i) { return 37 * i % decoder.config().vocab_size; })),
          positions = upload(numbers(most, [&](int64_t) { return context - 1; })),
          slots = upload(numbers(most, [&](int64_t i) { return i; })),
-         table = upload(numbers(most * pages, [&](int64_t i) { return i % m.kv.num_pages(); })),
-         zeros = upload(std::vector<int32_t>(1));
+         table = upload(numbers(most * pages, [&](int64_t i) { return i % m.kv.num_pages(); }));
   auto layers = static_cast<size_t>(num_measured_layers(decoder.config(), decoder.dtype()));
   for (size_t i = steps.decode_rows.size(); i-- > 0;) {  // a choice's largest number of rows first
     int32_t rows = steps.decode_rows[i];
     // With more rows, what a step of some layers shows is not what all of them gain.
-    bool has_kernel = rows == 1 && decoder.can_decode_one(0);
-    bool is_measured = m.backend.measures_fused_decode || m.replica.size() > 1;
-    if (rows > kFewRows || (has_kernel && !is_measured)) continue;
+    bool has_kernel = rows == 1 && decoder.can_decode_one(0) && !may_forget_decode_one(m);
+    if (rows > kFewRows || has_kernel) continue;
     StepInputs inputs{.batch = {.num_tokens = rows,
                                 .num_decode = rows,
                                 .positions = data_of(positions),
@@ -161,7 +102,6 @@ void measure_in_steps(const MeasuredModel& m, const MeasuredSteps& steps) {
     tuner.run(rows <= kCarefulRows ? StepTuner::Care::kFromBothEnds : StepTuner::Care::kOnce);
     if (m.replica.rank() == 0 && std::getenv("LITELANG_LINEAR_LOG"))
       fmt::print(stderr, "{}", tuner.report());
-    if (has_kernel) measure_decode_one(m, inputs, zeros);
   }
 }
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/numbers.h"
-#include "runtime/engine/measure_products.h"
+#include "runtime/engine/measure_decode_one.h"
 
 namespace ll {
 
@@ -80,6 +80,10 @@ std::unique_ptr<Flight> ModelRunner::take_flight() {
 void ModelRunner::measure_products() {
   ll::measure_products({backend_, stream_, replica_, model_, kv_, logits_},
                        {options_.max_num_batched_tokens, graphs_.buckets(), options_.max_length});
+}
+
+void ModelRunner::measure_decode_one() {
+  ll::measure_decode_one({backend_, stream_, replica_, model_, kv_, logits_}, options_.max_length);
 }
 
 // How a decode step is captured, if it is.

@@ -29,6 +29,9 @@ class ModelRunner {
   // waits for it; those with gathered weights still do. Before the first launch; collective over
   // the replica.
   void measure_products();
+  // Decides how steps of one sequence are done, once products are measured; see
+  // runtime/engine/measure_decode_one.h.
+  void measure_decode_one();
   void launch(const StepPlan& plan);
   // The result of the oldest launched step; waits for it. Only where options.collects.
   StepResult collect();

@@ -289,6 +289,11 @@ void LocalModel::start(DecoderWeights weights, bool is_measured) {
                                           std::move(weights));
   if (!is_measured) runner_->measure_products();
   grid_->replica().barrier();
+  // In it ranks wait for each other's memory, which has no other limit.
+  watchdog_.begin_phase("while trying steps of one sequence in one kernel");
+  runner_->measure_decode_one();
+  watchdog_.await_others("while other ranks get ready");
+  grid_->replica().barrier();
 }
 
 // Rows from which steps gather weights.

@@ -52,6 +52,7 @@ struct RunnerRig {
                              : random_weights(setup.config, shard, setup.dtype, backend(), stream(),
                                               setup.seed)) {
     runner.measure_products();
+    runner.measure_decode_one();
   }
 
   ProcessGrid grid;
